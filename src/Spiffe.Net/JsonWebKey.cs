@@ -1,0 +1,68 @@
+using System.Buffers.Text;
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+using System.Text.Json;
+
+namespace Spiffe.Net;
+
+/// <summary>Public keys as RFC 7517 JWKs (RFC 7518 §6.2 and §6.3).</summary>
+internal static class JsonWebKey
+{
+    /// <param name="subjectPublicKeyInfo">Null, with success, for a curve that is not known here: such keys are ignored.</param>
+    public static bool TryReadPublicKey(JsonElement key, out byte[]? subjectPublicKeyInfo, [NotNullWhen(false)] out string? problem)
+    {
+        subjectPublicKeyInfo = null;
+        problem = null;
+        try
+        {
+            if (StrictJson.GetString(key, "kty") is "RSA")
+            {
+                using var rsa = RSA.Create(new RSAParameters { Modulus = Number(key, "n", 1024), Exponent = Number(key, "e", 8) });
+                subjectPublicKeyInfo = rsa.ExportSubjectPublicKeyInfo();
+                return true;
+            }
+
+            if (FindCurve(StrictJson.GetString(key, "crv")) is not var (curve, size)) return true;
+            var point = new ECPoint { X = Number(key, "x", size), Y = Number(key, "y", size) };
+            using var ec = ECDsa.Create(new ECParameters { Curve = curve, Q = point });
+            subjectPublicKeyInfo = ec.ExportSubjectPublicKeyInfo();
+            return true;
+        }
+        catch (Exception e) when (e is FormatException or CryptographicException)
+        {
+            problem = "its numbers (n and e, or x and y) are missing, not base64url, or do not form a key";
+            return false;
+        }
+    }
+
+    public static void Write(Utf8JsonWriter json, ECParameters key)
+    {
+        json.WriteString("kty", "EC");
+        json.WriteString("crv", key.Q.X!.Length switch { 32 => "P-256", 48 => "P-384", _ => "P-521" });
+        json.WriteString("x", Base64Url.EncodeToString(key.Q.X));
+        json.WriteString("y", Base64Url.EncodeToString(key.Q.Y));
+    }
+
+    public static void Write(Utf8JsonWriter json, RSAParameters key)
+    {
+        json.WriteString("kty", "RSA");
+        json.WriteString("n", Base64Url.EncodeToString(key.Modulus));
+        json.WriteString("e", Base64Url.EncodeToString(key.Exponent));
+    }
+
+    private static (ECCurve Curve, int Size)? FindCurve(string? name) => name switch
+    {
+        "P-256" => (ECCurve.NamedCurves.nistP256, 32),
+        "P-384" => (ECCurve.NamedCurves.nistP384, 48),
+        "P-521" => (ECCurve.NamedCurves.nistP521, 66),
+        _ => null,
+    };
+
+    // 8192 bits of RSA modulus are 1024 bytes, which is also the most that is worth decoding.
+    private static byte[] Number(JsonElement key, string member, int maxBytes)
+    {
+        var text = StrictJson.GetString(key, member);
+        if (string.IsNullOrEmpty(text) || Base64Url.GetMaxDecodedLength(text.Length) > maxBytes + 2) throw new FormatException();
+        return Base64Url.DecodeFromChars(text);
+    }
+}

@@ -1,0 +1,23 @@
+using System.Security.Cryptography;
+
+namespace Spiffe.Net;
+
+/// <summary>A signature algorithm that JWT-SVID §2.1 allows, tied to the one kind of key it may be used with.</summary>
+internal sealed record JwsAlgorithm(string Name, PublicKeyKind Kind, HashAlgorithmName Hash, RSASignaturePadding? RsaPadding)
+{
+    private static readonly JwsAlgorithm[] Allowed =
+    [
+        new("ES256", PublicKeyKind.EcP256, HashAlgorithmName.SHA256, null),
+        new("ES384", PublicKeyKind.EcP384, HashAlgorithmName.SHA384, null),
+        new("ES512", PublicKeyKind.EcP521, HashAlgorithmName.SHA512, null),
+        new("RS256", PublicKeyKind.Rsa, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1),
+        new("RS384", PublicKeyKind.Rsa, HashAlgorithmName.SHA384, RSASignaturePadding.Pkcs1),
+        new("RS512", PublicKeyKind.Rsa, HashAlgorithmName.SHA512, RSASignaturePadding.Pkcs1),
+        new("PS256", PublicKeyKind.Rsa, HashAlgorithmName.SHA256, RSASignaturePadding.Pss),
+        new("PS384", PublicKeyKind.Rsa, HashAlgorithmName.SHA384, RSASignaturePadding.Pss),
+        new("PS512", PublicKeyKind.Rsa, HashAlgorithmName.SHA512, RSASignaturePadding.Pss),
+    ];
+
+    /// <summary>Null for every other name, <c>none</c> and the HMACs among them.</summary>
+    public static JwsAlgorithm? Find(string? name) => Array.Find(Allowed, algorithm => algorithm.Name == name);
+}

@@ -1,0 +1,42 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text.Json;
+
+namespace Spiffe.Net;
+
+/// <summary>JSON in which no member is given twice: two readers of one document must not see two meanings.</summary>
+internal static class StrictJson
+{
+    private static readonly JsonDocumentOptions Options = new() { AllowDuplicateProperties = false, MaxDepth = 16 };
+
+    /// <param name="json">UTF-8; the document refers to it until disposed.</param>
+    public static bool TryParseObject(ReadOnlyMemory<byte> json, [NotNullWhen(true)] out JsonDocument? document)
+    {
+        document = null;
+        try
+        {
+            var parsed = JsonDocument.Parse(json, Options);
+            if (parsed.RootElement.ValueKind is JsonValueKind.Object) document = parsed;
+            else parsed.Dispose();
+        }
+        catch (JsonException)
+        {
+            // Answered by the return value.
+        }
+
+        return document is not null;
+    }
+
+    /// <summary>Null when the member is absent or is not a string.</summary>
+    public static string? GetString(JsonElement element, string member)
+    {
+        try
+        {
+            return element.TryGetProperty(member, out var value) && value.ValueKind is JsonValueKind.String ? value.GetString() : null;
+        }
+        catch (InvalidOperationException)
+        {
+            // A string of broken UTF-16 escapes, such as "\ud800", has no value.
+            return null;
+        }
+    }
+}

@@ -1,0 +1,145 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+
+namespace Spiffe.Net;
+
+/// <summary>What to trust for one trust domain: its X.509 and JWT authorities. Immutable; an empty bundle trusts nothing.</summary>
+public sealed class TrustBundle
+{
+    /// <summary>Keys of each kind; more is a mistake or an attack.</summary>
+    public const int MaxAuthorities = 256;
+
+    private readonly X509Certificate2[] _x509Authorities;
+    private readonly JwtAuthority[] _jwtAuthorities;
+
+    private TrustBundle(
+        TrustDomain trustDomain, X509Certificate2[] x509Authorities, JwtAuthority[] jwtAuthorities, ulong? sequenceNumber, TimeSpan? refreshHint)
+    {
+        TrustDomain = trustDomain;
+        _x509Authorities = x509Authorities;
+        _jwtAuthorities = jwtAuthorities;
+        SequenceNumber = sequenceNumber;
+        RefreshHint = refreshHint;
+    }
+
+    public TrustDomain TrustDomain { get; }
+
+    /// <summary>Shared and read-only: do not dispose them.</summary>
+    public IReadOnlyList<X509Certificate2> X509Authorities => _x509Authorities;
+
+    public IReadOnlyList<JwtAuthority> JwtAuthorities => _jwtAuthorities;
+
+    /// <summary>Changes with every change of content; null when the source gave none.</summary>
+    public ulong? SequenceNumber { get; }
+
+    /// <summary>How often to ask for a newer bundle; null leaves it to the reader (the specification suggests five minutes).</summary>
+    public TimeSpan? RefreshHint { get; }
+
+    public static bool TryCreate(
+        TrustDomain trustDomain,
+        IReadOnlyList<ReadOnlyMemory<byte>> x509Authorities,
+        IReadOnlyList<JwtAuthority> jwtAuthorities,
+        ulong? sequenceNumber,
+        TimeSpan? refreshHint,
+        [NotNullWhen(true)] out TrustBundle? bundle,
+        [NotNullWhen(false)] out string? problem)
+    {
+        bundle = null;
+        if (x509Authorities.Count > MaxAuthorities || jwtAuthorities.Count > MaxAuthorities)
+        {
+            problem = $"the bundle of {trustDomain} has more than {MaxAuthorities} keys of one kind";
+            return false;
+        }
+
+        if (jwtAuthorities.GroupBy(a => a.KeyId, StringComparer.Ordinal).FirstOrDefault(g => g.Count() > 1) is { } twice)
+        {
+            problem = $"the bundle of {trustDomain} has two JWT keys with the key ID {Quoted.From(twice.Key)}";
+            return false;
+        }
+
+        var certificates = new List<X509Certificate2>();
+        foreach (var der in x509Authorities)
+        {
+            if (!CertificateFields.TryRead(der, out _, out var flaw) || !TryLoad(der, out var certificate, out flaw))
+            {
+                problem = $"X.509 authority {certificates.Count + 1} of {trustDomain}: {flaw}";
+                return false;
+            }
+
+            certificates.Add(certificate);
+        }
+
+        bundle = new TrustBundle(trustDomain, [.. certificates], [.. jwtAuthorities], sequenceNumber, refreshHint);
+        problem = null;
+        return true;
+    }
+
+    /// <summary>Reads a SPIFFE bundle document (JWKS with <c>use</c>); keys of unknown kind are left out, malformed ones refuse the whole.</summary>
+    public static bool TryParse(
+        TrustDomain trustDomain, ReadOnlyMemory<byte> json, [NotNullWhen(true)] out TrustBundle? bundle, [NotNullWhen(false)] out string? problem) =>
+        TrustBundleJson.TryRead(trustDomain, json, TrustBundleJson.Use.Required, out bundle, out problem);
+
+    /// <summary>Reads a JWT bundle of the Workload API; SPIRE leaves <c>use</c> out there, so it may be absent. X.509 keys are left out.</summary>
+    public static bool TryParseJwt(
+        TrustDomain trustDomain, ReadOnlyMemory<byte> json, [NotNullWhen(true)] out TrustBundle? bundle, [NotNullWhen(false)] out string? problem) =>
+        TrustBundleJson.TryRead(trustDomain, json, TrustBundleJson.Use.JwtOnly, out bundle, out problem);
+
+    /// <summary>Reads an X.509 bundle of the Workload API: DER certificates laid end to end.</summary>
+    public static bool TryParseX509(
+        TrustDomain trustDomain,
+        ReadOnlyMemory<byte> concatenatedDer,
+        [NotNullWhen(true)] out TrustBundle? bundle,
+        [NotNullWhen(false)] out string? problem)
+    {
+        bundle = null;
+        return DerCertificates.TrySplit(concatenatedDer, MaxAuthorities, out var certificates, out problem)
+            && TryCreate(trustDomain, certificates, [], null, null, out bundle, out problem);
+    }
+
+    public static bool TryParsePem(
+        TrustDomain trustDomain, string pem, [NotNullWhen(true)] out TrustBundle? bundle, [NotNullWhen(false)] out string? problem)
+    {
+        bundle = null;
+        return DerCertificates.TryReadPem(pem, MaxAuthorities, out var certificates, out problem)
+            && TryCreate(trustDomain, certificates, [], null, null, out bundle, out problem);
+    }
+
+    /// <summary>The SPIFFE bundle document, UTF-8.</summary>
+    public byte[] ToJson() => TrustBundleJson.Write(this, withX509: true);
+
+    /// <summary>The JWT keys alone as a JWK Set, UTF-8 (Workload API §6.2.2: no keys of other uses).</summary>
+    public byte[] ToJwtJson() => TrustBundleJson.Write(this, withX509: false);
+
+    /// <summary>The X.509 authorities as DER laid end to end.</summary>
+    public byte[] ToX509Der() => DerCertificates.Concatenate([.. _x509Authorities.Select(a => a.RawDataMemory)]);
+
+    public string ToPem() => string.Concat(_x509Authorities.Select(a => a.ExportCertificatePem() + "\n"));
+
+    /// <summary>True when both trust the same keys in the same order, whatever their sequence numbers and hints say.</summary>
+    public bool HasSameAuthorities(TrustBundle other) =>
+        TrustDomain == other.TrustDomain
+        && _x509Authorities.Length == other._x509Authorities.Length
+        && _jwtAuthorities.Length == other._jwtAuthorities.Length
+        && _x509Authorities.Zip(other._x509Authorities).All(pair => pair.First.RawDataMemory.Span.SequenceEqual(pair.Second.RawDataMemory.Span))
+        && _jwtAuthorities.Zip(other._jwtAuthorities).All(pair => pair.First.HasSameContent(pair.Second));
+
+    internal JwtAuthority? FindJwtAuthority(string keyId) => Array.Find(_jwtAuthorities, authority => authority.KeyId == keyId);
+
+    private static bool TryLoad(
+        ReadOnlyMemory<byte> der, [NotNullWhen(true)] out X509Certificate2? certificate, [NotNullWhen(false)] out string? problem)
+    {
+        try
+        {
+            certificate = X509CertificateLoader.LoadCertificate(der.Span);
+            problem = null;
+            return true;
+        }
+        catch (CryptographicException)
+        {
+            certificate = null;
+            problem = "the certificate cannot be read";
+            return false;
+        }
+    }
+}

@@ -1,0 +1,158 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text.Json;
+
+namespace Spiffe.Net;
+
+/// <summary>The bundle document of SPIFFE Trust Domain and Bundle §4: a JWK Set with a use for each key.</summary>
+internal static class TrustBundleJson
+{
+    private const int MaxLength = 1024 * 1024;
+    private const string X509Use = "x509-svid";
+    private const string JwtUse = "jwt-svid";
+
+    public enum Use
+    {
+        Required,
+
+        /// <summary>Only JWT keys are wanted, and a key without <c>use</c> is one.</summary>
+        JwtOnly,
+    }
+
+    public static bool TryRead(
+        TrustDomain trustDomain, ReadOnlyMemory<byte> json, Use use, [NotNullWhen(true)] out TrustBundle? bundle, [NotNullWhen(false)] out string? problem)
+    {
+        bundle = null;
+        if (json.Length > MaxLength)
+        {
+            problem = $"the bundle of {trustDomain} has {json.Length} bytes; at most {MaxLength} are allowed";
+            return false;
+        }
+
+        if (!StrictJson.TryParseObject(json, out var document))
+        {
+            problem = $"the bundle of {trustDomain} is not a JSON object, or has a member twice";
+            return false;
+        }
+
+        using (document)
+        {
+            return TryRead(trustDomain, document.RootElement, use, out bundle, out problem);
+        }
+    }
+
+    public static byte[] Write(TrustBundle bundle, bool withX509)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            json.WriteStartArray("keys");
+            if (withX509)
+            {
+                foreach (var authority in bundle.X509Authorities) WriteX509(json, authority);
+            }
+
+            foreach (var authority in bundle.JwtAuthorities) WriteJwt(json, authority);
+            json.WriteEndArray();
+            if (withX509 && bundle.SequenceNumber is { } sequence) json.WriteNumber("spiffe_sequence", sequence);
+            if (withX509 && bundle.RefreshHint is { } hint) json.WriteNumber("spiffe_refresh_hint", (long)hint.TotalSeconds);
+            json.WriteEndObject();
+        }
+
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    private static bool TryRead(
+        TrustDomain trustDomain, JsonElement root, Use use, out TrustBundle? bundle, [NotNullWhen(false)] out string? problem)
+    {
+        bundle = null;
+        ulong? sequence = null;
+        TimeSpan? refreshHint = null;
+        if (root.TryGetProperty("spiffe_sequence", out var number))
+        {
+            if (number.ValueKind is not JsonValueKind.Number || !number.TryGetUInt64(out var value)) return Refuse(out problem, "spiffe_sequence is not a whole number");
+            sequence = value;
+        }
+
+        if (root.TryGetProperty("spiffe_refresh_hint", out number))
+        {
+            if (number.ValueKind is not JsonValueKind.Number || !number.TryGetInt32(out var seconds) || seconds < 0)
+                return Refuse(out problem, "spiffe_refresh_hint is not a whole number of seconds");
+            refreshHint = TimeSpan.FromSeconds(seconds);
+        }
+
+        if (!root.TryGetProperty("keys", out var keys) || keys.ValueKind is not JsonValueKind.Array) return Refuse(out problem, "the array \"keys\" is missing");
+        List<ReadOnlyMemory<byte>> x509 = [];
+        List<JwtAuthority> jwt = [];
+        var position = 0;
+        foreach (var key in keys.EnumerateArray())
+        {
+            position++;
+            if (FindKeyProblem(key, use, x509, jwt) is { } flaw) return Refuse(out problem, $"key {position}: {flaw}");
+        }
+
+        return TrustBundle.TryCreate(trustDomain, x509, jwt, sequence, refreshHint, out bundle, out problem);
+
+        bool Refuse(out string because, string flaw)
+        {
+            because = $"the bundle of {trustDomain} is not valid: {flaw}";
+            return false;
+        }
+    }
+
+    /// <summary>Adds the key to its list, or leaves it out when its type or use is unknown (§4.2.1, §4.2.2).</summary>
+    private static string? FindKeyProblem(JsonElement key, Use use, List<ReadOnlyMemory<byte>> x509, List<JwtAuthority> jwt)
+    {
+        if (key.ValueKind is not JsonValueKind.Object) return "it is not an object";
+        if (StrictJson.GetString(key, "kty") is not ("EC" or "RSA")) return null;
+        var named = key.TryGetProperty("use", out _) ? StrictJson.GetString(key, "use") : use is Use.JwtOnly ? JwtUse : null;
+        switch (named)
+        {
+            case X509Use when use is Use.Required:
+                // X509-SVID §6.2: without x5c the entry is ignored, of several values the first counts.
+                if (!key.TryGetProperty("x5c", out var x5c) || x5c.ValueKind is not JsonValueKind.Array || x5c.GetArrayLength() == 0) return null;
+                if (x5c[0].ValueKind is not JsonValueKind.String || !x5c[0].TryGetBytesFromBase64(out var der)) return "its x5c is not base64";
+                x509.Add(der);
+                return null;
+            case JwtUse:
+                if (!JsonWebKey.TryReadPublicKey(key, out var info, out var problem)) return problem;
+                if (info is null) return null;
+                if (!JwtAuthority.TryCreate(StrictJson.GetString(key, "kid") ?? "", info, out var authority, out problem)) return problem;
+                jwt.Add(authority);
+                return null;
+            default:
+                return null;
+        }
+    }
+
+    private static void WriteX509(Utf8JsonWriter json, X509Certificate2 authority)
+    {
+        json.WriteStartObject();
+        json.WriteString("use", X509Use);
+        using (var ec = authority.GetECDsaPublicKey())
+        using (var rsa = authority.GetRSAPublicKey())
+        {
+            if (ec is not null) JsonWebKey.Write(json, ec.ExportParameters(false));
+            else if (rsa is not null) JsonWebKey.Write(json, rsa.ExportParameters(false));
+        }
+
+        json.WriteStartArray("x5c");
+        json.WriteBase64StringValue(authority.RawDataMemory.Span);
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static void WriteJwt(Utf8JsonWriter json, JwtAuthority authority)
+    {
+        json.WriteStartObject();
+        json.WriteString("use", JwtUse);
+        json.WriteString("kid", authority.KeyId);
+        if (authority.Kind is PublicKeyKind.Rsa) JsonWebKey.Write(json, authority.ExportRsaParameters());
+        else JsonWebKey.Write(json, authority.ExportEcParameters());
+        json.WriteEndObject();
+    }
+}

@@ -1,0 +1,109 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+
+namespace Spiffe.Net;
+
+/// <summary>An X509-SVID of our own: a certificate chain and the private key of its leaf. Dispose it to let go of the key.</summary>
+public sealed class X509Svid : IDisposable
+{
+    private readonly X509Certificate2[] _intermediates;
+
+    private X509Svid(SpiffeId id, X509Certificate2 leafWithKey, X509Certificate2[] intermediates, string hint)
+    {
+        Id = id;
+        Leaf = leafWithKey;
+        _intermediates = intermediates;
+        Hint = hint;
+    }
+
+    public SpiffeId Id { get; }
+
+    /// <summary>The leaf with its private key, fit for <c>SslStream</c>; owned by this SVID.</summary>
+    public X509Certificate2 Leaf { get; }
+
+    /// <summary>What to send after the leaf; owned by this SVID.</summary>
+    public IReadOnlyList<X509Certificate2> Intermediates => _intermediates;
+
+    /// <summary>What the operator calls this identity; empty when there is only one.</summary>
+    public string Hint { get; }
+
+    public DateTimeOffset NotBefore => Leaf.NotBefore;
+
+    public DateTimeOffset NotAfter => Leaf.NotAfter;
+
+    /// <param name="chain">DER certificates, leaf first, without the root.</param>
+    /// <param name="privateKey">Unencrypted PKCS#8.</param>
+    public static bool TryCreate(
+        IReadOnlyList<ReadOnlyMemory<byte>> chain,
+        ReadOnlyMemory<byte> privateKey,
+        string hint,
+        [NotNullWhen(true)] out X509Svid? svid,
+        [NotNullWhen(false)] out string? problem)
+    {
+        svid = null;
+        if (chain.Count is 0 or > X509SvidVerifier.MaxChainLength)
+        {
+            problem = $"the SVID has {chain.Count} certificates; expected 1 to {X509SvidVerifier.MaxChainLength}";
+            return false;
+        }
+
+        if (!CertificateFields.TryRead(chain[0], out var fields, out problem) || !SvidProfile.TryReadLeafId(fields, out var id, out problem)) return false;
+        if (!SubjectPublicKey.TryReadWithoutImport(fields.SubjectPublicKeyInfo, out var publicKey, out problem)) return false;
+        try
+        {
+            using var certificate = X509CertificateLoader.LoadCertificate(chain[0].Span);
+            var intermediates = chain.Skip(1).Select(der => X509CertificateLoader.LoadCertificate(der.Span)).ToArray();
+            svid = new X509Svid(id, JoinKey(certificate, publicKey.Kind, privateKey.Span), intermediates, hint);
+            return true;
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            problem = $"the private key of {id} is not unencrypted PKCS#8, does not belong to its certificate, or an intermediate is damaged";
+            return false;
+        }
+    }
+
+    /// <summary>Reads an SVID as the Workload API delivers it.</summary>
+    /// <param name="concatenatedChain">DER certificates laid end to end, leaf first.</param>
+    public static bool TryParse(
+        ReadOnlyMemory<byte> concatenatedChain,
+        ReadOnlyMemory<byte> privateKey,
+        string hint,
+        [NotNullWhen(true)] out X509Svid? svid,
+        [NotNullWhen(false)] out string? problem)
+    {
+        svid = null;
+        return DerCertificates.TrySplit(concatenatedChain, X509SvidVerifier.MaxChainLength, out var chain, out problem)
+            && TryCreate(chain, privateKey, hint, out svid, out problem);
+    }
+
+    public byte[] ToChainDer() => DerCertificates.Concatenate([Leaf.RawDataMemory, .. _intermediates.Select(c => c.RawDataMemory)]);
+
+    /// <summary>The private key as unencrypted PKCS#8; zero the bytes after use.</summary>
+    public byte[] ExportPkcs8PrivateKey()
+    {
+        using AsymmetricAlgorithm key = (AsymmetricAlgorithm?)Leaf.GetECDsaPrivateKey() ?? Leaf.GetRSAPrivateKey()!;
+        return key.ExportPkcs8PrivateKey();
+    }
+
+    public void Dispose()
+    {
+        Leaf.Dispose();
+        foreach (var certificate in _intermediates) certificate.Dispose();
+    }
+
+    private static X509Certificate2 JoinKey(X509Certificate2 certificate, PublicKeyKind kind, ReadOnlySpan<byte> privateKey)
+    {
+        if (kind is PublicKeyKind.Rsa)
+        {
+            using var rsa = RSA.Create();
+            rsa.ImportPkcs8PrivateKey(privateKey, out _);
+            return certificate.CopyWithPrivateKey(rsa);
+        }
+
+        using var ec = ECDsa.Create();
+        ec.ImportPkcs8PrivateKey(privateKey, out _);
+        return certificate.CopyWithPrivateKey(ec);
+    }
+}
