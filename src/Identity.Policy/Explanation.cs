@@ -1,0 +1,58 @@
+using System.Collections.Immutable;
+using System.Text;
+
+namespace Identity.Policy;
+
+/// <summary>Why the answer is no, and the smallest change that turns it.</summary>
+/// <param name="Subject">Whom it is about.</param>
+/// <param name="Refusals">In the order in which the capabilities were asked for; never empty.</param>
+/// <param name="SmallestGrant">A policy document (YAML) that would turn the answer, or null when no grant can.</param>
+public sealed record Explanation(string Subject, ImmutableArray<Refusal> Refusals, string? SmallestGrant)
+{
+    /// <summary>The whole explanation for a person, one fact a line.</summary>
+    public string ToText()
+    {
+        var text = new StringBuilder();
+        foreach (var refusal in Refusals) text.Append(refusal).Append('\n');
+        if (SmallestGrant is null) text.Append("no grant can turn this: see the lines above\n");
+        else text.Append("the smallest grant that would turn this:\n").Append(SmallestGrant);
+        return text.ToString();
+    }
+
+    public override string ToString() => ToText();
+
+    public bool Equals(Explanation? other) =>
+        other is not null && Subject == other.Subject && Refusals.AsSpan().SequenceEqual(other.Refusals.AsSpan())
+        && SmallestGrant == other.SmallestGrant;
+
+    public override int GetHashCode() => HashCode.Combine(Subject, Refusals.Length);
+}
+
+/// <summary>One capability that was asked for and not granted.</summary>
+/// <param name="Capability">The import as the component spells it, or the capability's name.</param>
+/// <param name="ForbiddenBy">Set when a rule forbids it; then no grant helps.</param>
+/// <param name="NearestMiss">The permit that came closest; null when policy has none.</param>
+public sealed record Refusal(string Capability, RefusalReason Reason, string Detail, RuleReference? ForbiddenBy = null, NearestMiss? NearestMiss = null)
+{
+    public override string ToString() => NearestMiss is null
+        ? $"{Capability}: {Detail}"
+        : $"{Capability}: {Detail}; nearest is rule {NearestMiss.Rule}, which {NearestMiss.Lacks}";
+}
+
+/// <param name="Lacks">What keeps the rule from applying, as the end of a sentence: <c>"is for … only"</c>.</param>
+public sealed record NearestMiss(RuleReference Rule, string Lacks);
+
+public enum RefusalReason
+{
+    /// <summary>No rule permits it.</summary>
+    NotGranted = 0,
+
+    /// <summary>A rule forbids it.</summary>
+    Forbidden,
+
+    /// <summary>It is nothing that a policy could grant: not an instance, or not named as an interface.</summary>
+    NotGrantable,
+
+    /// <summary>Policy itself cannot be read whole, so nothing is granted.</summary>
+    PolicyUnreadable,
+}

@@ -1,0 +1,31 @@
+using System.Diagnostics.CodeAnalysis;
+using Spiffe.Net;
+
+namespace Identity.Policy;
+
+/// <summary>A SPIFFE ID and all IDs below it, by whole path segments: <c>…/components</c> covers <c>…/components/greeter</c>, not <c>…/components2</c>.</summary>
+public sealed record SpiffeIdPrefix
+{
+    private SpiffeIdPrefix(string text) => Text = text;
+
+    public string Text { get; }
+
+    public static SpiffeIdPrefix Parse(string text) =>
+        TryParse(text, out var value, out var problem) ? value : throw new FormatException(problem);
+
+    public static bool TryParse(
+        string? text, [NotNullWhen(true)] out SpiffeIdPrefix? value, [NotNullWhen(false)] out string? problem)
+    {
+        value = SpiffeId.TryParse(text, out _, out problem) ? new SpiffeIdPrefix(text!) : null;
+        if (problem is not null && text is not null && text.EndsWith('/')) problem += "; leave out the '/' at the end: a prefix always ends with a whole segment";
+        return value is not null;
+    }
+
+    public bool Covers(SpiffeId id)
+    {
+        var text = id.ToString();
+        return text.StartsWith(Text, StringComparison.Ordinal) && (text.Length == Text.Length || text[Text.Length] == '/');
+    }
+
+    public override string ToString() => Text;
+}
