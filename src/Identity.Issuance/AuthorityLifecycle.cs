@@ -1,0 +1,77 @@
+namespace Identity.Issuance;
+
+/// <param name="Id">Names the authority in the journal: its key identifier or key ID.</param>
+public sealed record AuthoritySlot(string Id, AuthorityState State, DateTimeOffset NotBefore, DateTimeOffset NotAfter)
+{
+    public bool IsInBundle => State is AuthorityState.Prepared or AuthorityState.Active or AuthorityState.Old or AuthorityState.Tainted;
+}
+
+/// <summary>One thing to do to the authorities.</summary>
+public abstract record AuthorityStep
+{
+    private AuthorityStep()
+    {
+    }
+
+    /// <summary>Make a new authority and publish it.</summary>
+    public sealed record Prepare : AuthorityStep;
+
+    /// <summary>Sign with this one from now on; the one that was active becomes old.</summary>
+    public sealed record Activate(string Id) : AuthorityStep;
+
+    /// <summary>Take it out of the bundle and forget its key: everything it signed has long expired.</summary>
+    public sealed record Forget(string Id) : AuthorityStep;
+}
+
+/// <summary>
+/// When authorities are made, used and forgotten; X.509 and JWT alike. A new one is prepared at half of the active one's lifetime and signs
+/// from five sixths on, so verifiers have a third of a lifetime to learn it and an SVID of up to a sixth is never cut short.
+/// </summary>
+public static class AuthorityLifecycle
+{
+    // Long-lived authorities need no more head start than this.
+    private static readonly TimeSpan LongestPreparation = TimeSpan.FromDays(30);
+    private static readonly TimeSpan LongestOverlap = TimeSpan.FromDays(7);
+
+    // Verifiers with a slow clock may still hold what an expired authority signed.
+    private static readonly TimeSpan Grace = TimeSpan.FromHours(24);
+
+    /// <summary>The next step due at <paramref name="now"/>; ask again after taking it. Null when nothing is due.</summary>
+    public static AuthorityStep? Next(IReadOnlyList<AuthoritySlot> slots, DateTimeOffset now)
+    {
+        var active = Active(slots, now);
+        var prepared = Prepared(slots, now);
+        if (prepared is null && (active is null || now >= PrepareAt(active))) return new AuthorityStep.Prepare();
+        if (prepared is not null && (active is null || now >= ActivateAt(active))) return new AuthorityStep.Activate(prepared.Id);
+        return slots.FirstOrDefault(slot => slot != active && now >= slot.NotAfter + Grace) is { } gone ? new AuthorityStep.Forget(gone.Id) : null;
+    }
+
+    /// <summary>The earliest time after <paramref name="now"/> at which <see cref="Next"/> has something to do; when something is due already, now.</summary>
+    public static DateTimeOffset NextChange(IReadOnlyList<AuthoritySlot> slots, DateTimeOffset now)
+    {
+        if (Next(slots, now) is not null) return now;
+        var active = Active(slots, now)!;
+        return slots
+            .Select(slot => slot.NotAfter + Grace)
+            .Append(Prepared(slots, now) is null ? PrepareAt(active) : ActivateAt(active))
+            .Min();
+    }
+
+    /// <summary>The longest SVID lifetime that an authority of this lifetime never has to cut.</summary>
+    public static TimeSpan LongestUncutSvid(TimeSpan authorityLifetime) => Min(authorityLifetime / 6, LongestOverlap);
+
+    // A tainted, revoked or expired authority is as good as none: its successor signs at once.
+    private static AuthoritySlot? Active(IReadOnlyList<AuthoritySlot> slots, DateTimeOffset now) =>
+        slots.FirstOrDefault(slot => slot.State is AuthorityState.Active && now < slot.NotAfter);
+
+    private static AuthoritySlot? Prepared(IReadOnlyList<AuthoritySlot> slots, DateTimeOffset now) =>
+        slots.Where(slot => slot.State is AuthorityState.Prepared && now < slot.NotAfter).MinBy(slot => slot.NotBefore);
+
+    private static DateTimeOffset PrepareAt(AuthoritySlot active) =>
+        active.NotAfter - Min((active.NotAfter - active.NotBefore) / 2, LongestPreparation);
+
+    private static DateTimeOffset ActivateAt(AuthoritySlot active) =>
+        active.NotAfter - LongestUncutSvid(active.NotAfter - active.NotBefore);
+
+    private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
+}

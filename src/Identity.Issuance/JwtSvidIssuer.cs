@@ -1,0 +1,122 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Spiffe.Net;
+
+namespace Identity.Issuance;
+
+/// <summary>The only code that signs JWT-SVIDs: <see cref="Prepare"/> decides what it would sign, <see cref="Issue"/> signs exactly that, once.</summary>
+public sealed class JwtSvidIssuer(JwtSigningAuthority authority, IssuanceProfile profile)
+{
+    private const int MaxAudiences = 16;
+    private const int MaxAudienceLength = 1024;
+
+    private readonly byte[] _encodedHeader = EncodeHeader(authority);
+    private readonly CheckedSigner _signer = new(authority.Key);
+
+    public JwtSigningAuthority Authority => authority;
+
+    public JwtSvidPreparation Prepare(JwtSvidRequest request, DateTimeOffset now)
+    {
+        if (FindProblem(request) is { } problem) return Refuse(problem);
+
+        // Whole seconds, rounded down: a validator's clock never sees the token issued in its future for the sake of a fraction.
+        var lifetime = request.Lifetime ?? profile.DefaultJwtLifetime;
+        if (lifetime < IssuanceProfile.ShortestLifetime) return Refuse($"a lifetime of {lifetime} was asked for; the shortest is {IssuanceProfile.ShortestLifetime}");
+        if (lifetime > profile.MaxJwtLifetime) lifetime = profile.MaxJwtLifetime;
+        var issuedAt = DateTimeOffset.FromUnixTimeSeconds(now.ToUnixTimeSeconds());
+        var end = now + lifetime < authority.NotAfter ? now + lifetime : authority.NotAfter;
+        var expiresAt = DateTimeOffset.FromUnixTimeSeconds(end.ToUnixTimeSeconds());
+        if (now < authority.NotBefore || expiresAt <= now)
+            return Refuse($"the JWT authority of {authority.TrustDomain} is valid from {authority.NotBefore:O} to {authority.NotAfter:O}, not at {now:O}");
+
+        var tokenId = RandomNumberGenerator.GetHexString(32, lowercase: true);
+        var claims = WriteClaims(request, issuedAt, expiresAt, tokenId);
+        if (Lint(claims, request, issuedAt, expiresAt, tokenId) is { } flaw) return Refuse(flaw);
+        return new JwtSvidPreparation.Prepared(new JwtSvidDraft(this, request, tokenId, issuedAt, expiresAt, Join(_encodedHeader, claims)));
+    }
+
+    /// <summary>Signs a draft of this issuer. A second time, or a draft of another issuer, is a bug and throws.</summary>
+    public IssuedJwtSvid Issue(JwtSvidDraft draft)
+    {
+        if (draft.Issuer != this) throw new InvalidOperationException("the draft was prepared by another issuer");
+        if (!draft.TryClaim()) throw new InvalidOperationException($"the draft with token ID {draft.TokenId} was issued before");
+
+        Span<byte> signature = stackalloc byte[authority.Key.Algorithm.MaxSignatureLength];
+        var length = _signer.Sign(draft.SignedPart, signature, SignatureEncoding.Jws);
+        return new IssuedJwtSvid(draft, string.Concat(Encoding.ASCII.GetString(draft.SignedPart), ".", Base64Url.EncodeToString(signature[..length])));
+    }
+
+    private string? FindProblem(JwtSvidRequest request)
+    {
+        if (!request.Id.IsMemberOf(authority.TrustDomain)) return $"{request.Id} is not in the trust domain {authority.TrustDomain}, which this authority signs for";
+        if (!request.Id.HasPath) return $"{request.Id} has no path; it names a trust domain, not a workload";
+        if (request.Audience.Count is 0 or > MaxAudiences) return $"{request.Audience.Count} audiences were asked for; expected 1 to {MaxAudiences}";
+        var bad = request.Audience.FirstOrDefault(a => a.Length is 0 or > MaxAudienceLength || a.Any(c => char.IsControl(c) || char.IsSurrogate(c)));
+        return bad is null ? null : $"the audience {Quoted.From(bad)} is not 1 to {MaxAudienceLength} printable characters";
+    }
+
+    private static byte[] WriteClaims(JwtSvidRequest request, DateTimeOffset issuedAt, DateTimeOffset expiresAt, string tokenId)
+    {
+        var buffer = new ArrayBufferWriter<byte>(512);
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            json.WriteString("sub", request.Id.ToString());
+
+            // An array even of one: the specification's schema says string, practice and RFC 7519 say array; every validator takes both.
+            json.WriteStartArray("aud");
+            foreach (var audience in request.Audience) json.WriteStringValue(audience);
+            json.WriteEndArray();
+            json.WriteNumber("iat", issuedAt.ToUnixTimeSeconds());
+            json.WriteNumber("exp", expiresAt.ToUnixTimeSeconds());
+            json.WriteString("jti", tokenId);
+            json.WriteEndObject();
+        }
+
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    // Reads back what is about to be signed with the code that verifies other people's tokens.
+    private string? Lint(byte[] claims, JwtSvidRequest request, DateTimeOffset issuedAt, DateTimeOffset expiresAt, string tokenId)
+    {
+        var encodedLength = _encodedHeader.Length + Base64Url.GetEncodedLength(claims.Length) + Base64Url.GetEncodedLength(authority.Key.Algorithm.MaxSignatureLength) + 2;
+        if (encodedLength > JwtSvid.MaxTokenLength) return $"the token would have {encodedLength} characters; at most {JwtSvid.MaxTokenLength} are accepted anywhere";
+        if (!JwtSvidClaims.TryRead(claims, out var read, out var problem)) return problem;
+        return read.Subject == request.Id
+            && read.Audience.SequenceEqual(request.Audience, StringComparer.Ordinal)
+            && read.IssuedAt == issuedAt
+            && read.ExpiresAt == expiresAt
+            && read.TokenId == tokenId
+            ? null
+            : "the draft does not say what was decided";
+    }
+
+    private static byte[] EncodeHeader(JwtSigningAuthority authority)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            json.WriteString("alg", authority.Key.Algorithm.JwsName);
+            json.WriteString("kid", authority.KeyId);
+            json.WriteString("typ", "JWT");
+            json.WriteEndObject();
+        }
+
+        return Base64Url.EncodeToUtf8(buffer.WrittenSpan);
+    }
+
+    private static byte[] Join(ReadOnlySpan<byte> encodedHeader, ReadOnlySpan<byte> claims)
+    {
+        var joined = new byte[encodedHeader.Length + 1 + Base64Url.GetEncodedLength(claims.Length)];
+        encodedHeader.CopyTo(joined);
+        joined[encodedHeader.Length] = (byte)'.';
+        Base64Url.EncodeToUtf8(claims, joined.AsSpan(encodedHeader.Length + 1));
+        return joined;
+    }
+
+    private static JwtSvidPreparation.Refused Refuse(string reason) => new(reason);
+}
