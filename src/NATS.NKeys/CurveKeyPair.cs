@@ -15,20 +15,20 @@ public sealed class CurveKeyPair : IDisposable
     // A nats-server makes one key per start: a fleet fits, and a stranger who invents keys costs at most this much memory.
     private const int MaxRememberedPeers = 256;
 
-    private readonly byte[] privateKey;
-    private readonly string publicText;
-    private readonly Dictionary<string, byte[]> sharedKeys = new(StringComparer.Ordinal);
-    private readonly Lock gate = new();
-    private bool disposed;
+    private readonly byte[] _privateKey;
+    private readonly string _publicText;
+    private readonly Dictionary<string, byte[]> _sharedKeys = new(StringComparer.Ordinal);
+    private readonly Lock _gate = new();
+    private bool _disposed;
 
     private CurveKeyPair(ReadOnlySpan<byte> privateKey)
     {
-        this.privateKey = GC.AllocateUninitializedArray<byte>(NKey.KeyBytes, pinned: true);
-        privateKey.CopyTo(this.privateKey);
+        _privateKey = GC.AllocateUninitializedArray<byte>(NKey.KeyBytes, pinned: true);
+        privateKey.CopyTo(_privateKey);
         Span<byte> publicKey = stackalloc byte[NKey.KeyBytes];
         if (Sodium.ScalarMultBase(publicKey, privateKey) != 0)
             throw new CryptographicException("The private key has no public key.");
-        publicText = NKey.EncodePublicKey(NKeyPrefix.Curve, publicKey);
+        _publicText = NKey.EncodePublicKey(NKeyPrefix.Curve, publicKey);
     }
 
     private static ReadOnlySpan<byte> Version => "xkv1"u8;
@@ -53,12 +53,12 @@ public sealed class CurveKeyPair : IDisposable
         return Take(raw);
     }
 
-    public string GetPublicKey() => publicText;
+    public string GetPublicKey() => _publicText;
 
     public string GetSeed()
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
-        return NKey.EncodeSeed(NKeyPrefix.Curve, privateKey);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return NKey.EncodeSeed(NKeyPrefix.Curve, _privateKey);
     }
 
     /// <exception cref="FormatException">The recipient is not a usable public curve key.</exception>
@@ -101,27 +101,27 @@ public sealed class CurveKeyPair : IDisposable
         return true;
     }
 
-    public override string ToString() => publicText;
+    public override string ToString() => _publicText;
 
     public void Dispose()
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (disposed)
+            if (_disposed)
                 return;
-            disposed = true;
-            CryptographicOperations.ZeroMemory(privateKey);
+            _disposed = true;
+            CryptographicOperations.ZeroMemory(_privateKey);
             Forget();
         }
     }
 
     private bool TryAgree(string peer, [NotNullWhen(true)] out byte[]? sharedKey, out string problem)
     {
-        lock (gate)
+        lock (_gate)
         {
-            ObjectDisposedException.ThrowIf(disposed, this);
+            ObjectDisposedException.ThrowIf(_disposed, this);
             problem = "";
-            if (sharedKeys.TryGetValue(peer, out sharedKey))
+            if (_sharedKeys.TryGetValue(peer, out sharedKey))
                 return true;
 
             Span<byte> peerKey = stackalloc byte[NKey.KeyBytes];
@@ -134,24 +134,24 @@ public sealed class CurveKeyPair : IDisposable
             }
 
             var agreed = GC.AllocateUninitializedArray<byte>(NKey.KeyBytes, pinned: true);
-            if (Sodium.BoxBeforeNm(agreed, peerKey, privateKey) != 0)
+            if (Sodium.BoxBeforeNm(agreed, peerKey, _privateKey) != 0)
             {
                 problem = "the peer's key is a weak point";
                 return false;
             }
 
-            if (sharedKeys.Count >= MaxRememberedPeers)
-                sharedKeys.Clear(); // not zeroed: another thread may still be sealing with one
-            sharedKeys.Add(peer, sharedKey = agreed);
+            if (_sharedKeys.Count >= MaxRememberedPeers)
+                _sharedKeys.Clear(); // not zeroed: another thread may still be sealing with one
+            _sharedKeys.Add(peer, sharedKey = agreed);
             return true;
         }
     }
 
     private void Forget()
     {
-        foreach (var sharedKey in sharedKeys.Values)
+        foreach (var sharedKey in _sharedKeys.Values)
             CryptographicOperations.ZeroMemory(sharedKey);
-        sharedKeys.Clear();
+        _sharedKeys.Clear();
     }
 
     private static CurveKeyPair Take(Span<byte> raw)

@@ -12,21 +12,21 @@ public sealed class KeyPair : IDisposable
 {
     public const int SignatureLength = 64;
 
-    private readonly Key? key;
-    private readonly PublicKey publicKey;
-    private readonly string publicText;
+    private readonly Key? _key;
+    private readonly PublicKey _publicKey;
+    private readonly string _publicText;
 
     private KeyPair(NKeyPrefix prefix, Key? key, PublicKey publicKey)
     {
-        this.key = key;
-        this.publicKey = publicKey;
+        _key = key;
+        _publicKey = publicKey;
         Prefix = prefix;
-        publicText = NKey.EncodePublicKey(prefix, publicKey.Export(KeyBlobFormat.RawPublicKey));
+        _publicText = NKey.EncodePublicKey(prefix, publicKey.Export(KeyBlobFormat.RawPublicKey));
     }
 
     public NKeyPrefix Prefix { get; }
 
-    public bool CanSign => key is not null;
+    public bool CanSign => _key is not null;
 
     public static KeyPair CreatePair(NKeyPrefix prefix)
     {
@@ -75,7 +75,7 @@ public sealed class KeyPair : IDisposable
         return true;
     }
 
-    public string GetPublicKey() => publicText;
+    public string GetPublicKey() => _publicText;
 
     public string GetSeed()
     {
@@ -95,13 +95,13 @@ public sealed class KeyPair : IDisposable
     public void Sign(ReadOnlySpan<byte> message, Span<byte> signature) => SignatureAlgorithm.Ed25519.Sign(Signing, message, signature);
 
     public bool Verify(ReadOnlySpan<byte> message, ReadOnlySpan<byte> signature) =>
-        signature.Length == SignatureLength && SignatureAlgorithm.Ed25519.Verify(publicKey, message, signature);
+        signature.Length == SignatureLength && SignatureAlgorithm.Ed25519.Verify(_publicKey, message, signature);
 
-    public override string ToString() => publicText;
+    public override string ToString() => _publicText;
 
-    public void Dispose() => key?.Dispose();
+    public void Dispose() => _key?.Dispose();
 
-    private Key Signing => key ?? throw new InvalidOperationException($"{publicText} is a public key alone: it verifies, it cannot sign.");
+    private Key Signing => _key ?? throw new InvalidOperationException($"{_publicText} is a public key alone: it verifies, it cannot sign.");
 
     private static KeyPair FromRawSeed(NKeyPrefix prefix, Span<byte> raw)
     {

@@ -1,7 +1,8 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Diagnostics.CodeAnalysis;
-using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace NATS.NKeys;
 
@@ -118,14 +119,40 @@ public static class NatsJwt
     {
         if (part.IndexOfAny(" \t\r\n="u8) >= 0) // the decoder skips white space and takes padding; one token has one text
             throw new FormatException();
-        return Base64Url.DecodeFromUtf8(part);
+        var json = Base64Url.DecodeFromUtf8(part);
+        return IsUnicode(json) ? json : throw new FormatException();
+    }
+
+    // JsonDocument takes broken UTF-8 and half surrogates and throws only when the string is read, long after the border.
+    private static bool IsUnicode(ReadOnlySpan<byte> json)
+    {
+        if (!Utf8.IsValid(json))
+            return false;
+        if (json.IndexOf("\\u"u8) < 0)
+            return true;
+
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = MaxDepth });
+        try
+        {
+            while (reader.Read())
+            {
+                if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && reader.ValueIsEscaped)
+                    _ = reader.GetString();
+            }
+
+            return true;
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
     }
 
     private static bool TryDecodeExactly(ReadOnlySpan<byte> part, Span<byte> bytes)
     {
         Span<byte> again = stackalloc byte[Base64Url.GetEncodedLength(KeyPair.SignatureLength)];
         return part.Length == again.Length
-            && Base64Url.TryDecodeFromUtf8(part, bytes, out var written) && written == bytes.Length
+            && Base64Url.DecodeFromUtf8(part, bytes, out _, out var written) == OperationStatus.Done && written == bytes.Length
             && Base64Url.TryEncodeToUtf8(bytes, again, out _) && part.SequenceEqual(again);
     }
 
