@@ -3,7 +3,6 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Identity.V1;
 using Spire.Api.Server.Entry.V1;
-using Spire.Api.Types;
 
 namespace Identity.Cli.Commands;
 
