@@ -19,8 +19,8 @@ internal static class ComponentCommand
             var path = parsed.GetValue(file)!;
             if (!File.Exists(path))
                 throw new UsageException($"there is no file '{path}'.");
-            if (new FileInfo(path).Length > ComponentReader.MaximumBytes)
-                throw new UsageException($"{path} is larger than the {ComponentReader.MaximumBytes} bytes a component may have.");
+            if (new FileInfo(path).Length > ComponentReader.MaxComponentSize)
+                throw new UsageException($"{path} is larger than the {ComponentReader.MaxComponentSize} bytes a component may have.");
             var bytes = File.ReadAllBytes(path);
             if (!ComponentReader.TryRead(bytes, out var component, out var problem))
                 throw new RefusedException($"{path} is not a component this system would admit: {problem}");
