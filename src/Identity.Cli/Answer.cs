@@ -3,7 +3,7 @@ using Google.Protobuf;
 
 namespace Identity.Cli;
 
-/// <summary>Prints one answer: the protobuf JSON of <paramref name="message"/> for scripts, or lines for a person.</summary>
+/// <summary>Prints one answer: its protobuf JSON for scripts, or lines for a person.</summary>
 internal static class Answer
 {
     private static readonly JsonFormatter Json = new(JsonFormatter.Settings.Default.WithFormatDefaultValues(true).WithIndentation());
