@@ -1,0 +1,225 @@
+using System.Collections.Immutable;
+using Identity.Ledger.V1;
+using Identity.Policy;
+using Spire.Api.Types;
+
+namespace Identity.Server.Ledger;
+
+/// <summary>
+/// Everything the control plane knows at one revision: the fold of all transactions up to it. Immutable, and so are the messages in it:
+/// they are shared by every reader, so clone one before changing it.
+/// </summary>
+internal sealed class ControlPlaneState
+{
+    private readonly ImmutableDictionary<string, ImmutableHashSet<string>> _entryIdsByParent;
+
+    private ControlPlaneState(
+        ulong revision,
+        string traceparent,
+        ImmutableDictionary<string, Entry> entries,
+        ImmutableDictionary<string, ImmutableHashSet<string>> entryIdsByParent,
+        ImmutableDictionary<string, AgentRecord> agents,
+        ImmutableDictionary<string, JoinTokenRecord> joinTokens,
+        ImmutableSortedDictionary<string, AppliedPolicy> policies,
+        ImmutableDictionary<string, AuthorityRecord> authorities,
+        CapabilityPolicy policy,
+        ulong policyRevision,
+        ulong authorityRevision)
+    {
+        Revision = revision;
+        Traceparent = traceparent;
+        Entries = entries;
+        _entryIdsByParent = entryIdsByParent;
+        Agents = agents;
+        JoinTokens = joinTokens;
+        Policies = policies;
+        Authorities = authorities;
+        Policy = policy;
+        PolicyRevision = policyRevision;
+        AuthorityRevision = authorityRevision;
+    }
+
+    public static ControlPlaneState Empty { get; } = new(
+        0,
+        "",
+        ImmutableDictionary<string, Entry>.Empty,
+        ImmutableDictionary<string, ImmutableHashSet<string>>.Empty,
+        ImmutableDictionary<string, AgentRecord>.Empty,
+        ImmutableDictionary<string, JoinTokenRecord>.Empty,
+        ImmutableSortedDictionary.Create<string, AppliedPolicy>(StringComparer.Ordinal),
+        ImmutableDictionary<string, AuthorityRecord>.Empty,
+        CapabilityPolicy.Empty,
+        0,
+        0);
+
+    /// <summary>The number of the last transaction; 0 before the first.</summary>
+    public ulong Revision { get; }
+
+    /// <summary>W3C trace context of the last transaction; empty when it had none.</summary>
+    public string Traceparent { get; }
+
+    /// <summary>Registration entries by id.</summary>
+    public ImmutableDictionary<string, Entry> Entries { get; }
+
+    /// <summary>Attested agents by SPIFFE ID, banned ones included.</summary>
+    public ImmutableDictionary<string, AgentRecord> Agents { get; }
+
+    /// <summary>Join tokens not yet consumed, by the SHA-256 of the token in lower-case hexadecimal. Some may have expired.</summary>
+    public ImmutableDictionary<string, JoinTokenRecord> JoinTokens { get; }
+
+    /// <summary>Policy documents by name, in ordinal order.</summary>
+    public ImmutableSortedDictionary<string, AppliedPolicy> Policies { get; }
+
+    /// <summary>Public sides of the signing keys, by id.</summary>
+    public ImmutableDictionary<string, AuthorityRecord> Authorities { get; }
+
+    /// <summary>The documents of <see cref="Policies"/>, compiled.</summary>
+    public CapabilityPolicy Policy { get; }
+
+    /// <summary>The last revision at which a policy document changed.</summary>
+    public ulong PolicyRevision { get; }
+
+    /// <summary>The last revision at which an authority changed, and the trust bundle with it.</summary>
+    public ulong AuthorityRevision { get; }
+
+    /// <summary>The entries whose parent is this SPIFFE ID; direct children only.</summary>
+    public IEnumerable<Entry> EntriesFor(string parentSpiffeId)
+    {
+        if (!_entryIdsByParent.TryGetValue(parentSpiffeId, out var ids))
+        {
+            yield break;
+        }
+        foreach (var id in ids)
+        {
+            yield return Entries[id];
+        }
+    }
+
+    /// <summary>Spells a SPIFFE ID message as text.</summary>
+    public static string Text(SPIFFEID? id) => id is null ? "" : $"spiffe://{id.TrustDomain}{id.Path}";
+
+    /// <summary>Applies transactions one after the other, in order, to a copy that only it sees.</summary>
+    public sealed class Fold(ControlPlaneState state)
+    {
+        private readonly ImmutableDictionary<string, Entry>.Builder _entries = state.Entries.ToBuilder();
+        private readonly ImmutableDictionary<string, ImmutableHashSet<string>>.Builder _children = state._entryIdsByParent.ToBuilder();
+        private readonly ImmutableDictionary<string, AgentRecord>.Builder _agents = state.Agents.ToBuilder();
+        private readonly ImmutableDictionary<string, JoinTokenRecord>.Builder _joinTokens = state.JoinTokens.ToBuilder();
+        private readonly ImmutableSortedDictionary<string, AppliedPolicy>.Builder _policies = state.Policies.ToBuilder();
+        private readonly ImmutableDictionary<string, AuthorityRecord>.Builder _authorities = state.Authorities.ToBuilder();
+        private ulong _revision = state.Revision;
+        private ulong _policyRevision = state.PolicyRevision;
+        private ulong _authorityRevision = state.AuthorityRevision;
+        private string _traceparent = state.Traceparent;
+
+        public Fold Apply(Transaction transaction)
+        {
+            _revision++;
+            _traceparent = transaction.Traceparent;
+            foreach (var change in transaction.Changes)
+            {
+                Apply(change, transaction);
+            }
+            return this;
+        }
+
+        public ControlPlaneState ToState() => new(
+            _revision,
+            _traceparent,
+            _entries.ToImmutable(),
+            _children.ToImmutable(),
+            _agents.ToImmutable(),
+            _joinTokens.ToImmutable(),
+            _policies.ToImmutable(),
+            _authorities.ToImmutable(),
+            _policyRevision == state.PolicyRevision ? state.Policy : Compile(),
+            _policyRevision,
+            _authorityRevision);
+
+        private CapabilityPolicy Compile() => CapabilityPolicy.FromSources(_policies.Values.Select(p => p.Text), (long)_policyRevision);
+
+        private void Apply(Change change, Transaction by)
+        {
+            switch (change.ChangeCase)
+            {
+                case Change.ChangeOneofCase.EntrySet:
+                    RemoveEntry(change.EntrySet.Id);
+                    AddEntry(change.EntrySet);
+                    break;
+                case Change.ChangeOneofCase.EntryDeleted:
+                    RemoveEntry(change.EntryDeleted);
+                    break;
+                case Change.ChangeOneofCase.JoinTokenCreated:
+                    ForgetTokensExpiredAt(by.At.ToDateTimeOffset());
+                    _joinTokens[Convert.ToHexStringLower(change.JoinTokenCreated.TokenHash.Span)] = change.JoinTokenCreated;
+                    break;
+                case Change.ChangeOneofCase.JoinTokenConsumed:
+                    _joinTokens.Remove(Convert.ToHexStringLower(change.JoinTokenConsumed.Span));
+                    break;
+                case Change.ChangeOneofCase.AgentSet:
+                    _agents[change.AgentSet.SpiffeId] = change.AgentSet;
+                    break;
+                case Change.ChangeOneofCase.AgentDeleted:
+                    _agents.Remove(change.AgentDeleted);
+                    break;
+                case Change.ChangeOneofCase.PolicySet:
+                    var set = change.PolicySet;
+                    _policies[set.Name] = new AppliedPolicy(set.Name, set.Text, _revision, by.At.ToDateTimeOffset(), by.Author);
+                    _policyRevision = _revision;
+                    break;
+                case Change.ChangeOneofCase.PolicyDeleted:
+                    _policies.Remove(change.PolicyDeleted);
+                    _policyRevision = _revision;
+                    break;
+                case Change.ChangeOneofCase.AuthoritySet:
+                    _authorities[change.AuthoritySet.Id] = change.AuthoritySet;
+                    _authorityRevision = _revision;
+                    break;
+                case Change.ChangeOneofCase.AuthorityDeleted:
+                    _authorities.Remove(change.AuthorityDeleted);
+                    _authorityRevision = _revision;
+                    break;
+                default:
+                    // A kind this version does not know: skipping it could drop a ban or a forbid.
+                    throw new InvalidDataException($"Transaction {_revision} holds a change this version does not know.");
+            }
+        }
+
+        private void AddEntry(Entry entry)
+        {
+            _entries[entry.Id] = entry;
+            var parent = Text(entry.ParentId);
+            _children[parent] = _children.GetValueOrDefault(parent, ImmutableHashSet<string>.Empty).Add(entry.Id);
+        }
+
+        private void RemoveEntry(string id)
+        {
+            if (!_entries.Remove(id, out var entry))
+            {
+                return;
+            }
+            var parent = Text(entry.ParentId);
+            var left = _children[parent].Remove(id);
+            if (left.IsEmpty)
+            {
+                _children.Remove(parent);
+            }
+            else
+            {
+                _children[parent] = left;
+            }
+        }
+
+        // By the transaction's own time, so that every fold of the same transactions gives the same state.
+        private void ForgetTokensExpiredAt(DateTimeOffset now)
+        {
+            foreach (var (hash, token) in _joinTokens.ToArray())
+            {
+                if (token.ExpiresAt.ToDateTimeOffset() < now)
+                {
+                    _joinTokens.Remove(hash);
+                }
+            }
+        }
+    }
+}
