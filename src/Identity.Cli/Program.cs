@@ -1,1 +1,36 @@
-return 0;
+using System.CommandLine;
+using Identity.Cli;
+using Identity.Cli.Commands;
+
+// The command line of the control plane, one file for each command under Commands/.
+var configuration = CliConfiguration.Load(Environment.GetEnvironmentVariable);
+var root = new RootCommand("identity: who may run, what it may do, and why.")
+{
+    ApplyCommand.Create(),
+    DeleteCommand.Create(),
+    PolicyCommand.Create(),
+    EntryCommand.Create(),
+    AgentCommand.Create(),
+    TokenCommand.Create(),
+    BundleCommand.Create(),
+    MintCommand.Create(),
+    NatsCommand.Create(),
+    ComponentCommand.Create(),
+    WhyCommand.Create(),
+    DecisionsCommand.Create(),
+    StatusCommand.Create(),
+    LedgerCommand.Create(),
+    CompletionCommand.Create(),
+};
+foreach (var option in GlobalOptions.All(configuration))
+    root.Options.Add(option);
+
+using var telemetry = CliTelemetry.Start(Environment.GetEnvironmentVariable);
+using var stop = new CancellationTokenSource();
+Console.CancelKeyPress += (_, e) =>
+{
+    e.Cancel = true;
+    stop.Cancel();
+};
+
+return await CommandRunner.RunAsync(root, args, Console.Out, Console.Error, stop.Token);

@@ -1,0 +1,47 @@
+using System.CommandLine;
+using Grpc.Core;
+
+namespace Identity.Cli;
+
+/// <summary>Parses, runs, and turns every fault into one line on standard error and an exit code.</summary>
+internal static class CommandRunner
+{
+    public static async Task<int> RunAsync(RootCommand root, string[] args, TextWriter output, TextWriter error, CancellationToken cancellation)
+    {
+        var parsed = root.Parse(args);
+        var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, Output = output, Error = error };
+        using var activity = CliTelemetry.Source.StartActivity($"identity {parsed.CommandResult.Command.Name}");
+        try
+        {
+            var code = await parsed.InvokeAsync(configuration, cancellation);
+            return parsed.Errors.Count > 0 ? ExitCode.Usage : code;
+        }
+        catch (UsageException e)
+        {
+            await error.WriteLineAsync($"identity: {e.Message}");
+            return ExitCode.Usage;
+        }
+        catch (RefusedException e)
+        {
+            await error.WriteLineAsync($"identity: {e.Message}");
+            return ExitCode.Refused;
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            return ExitCode.Interrupted;
+        }
+        catch (RpcException e)
+        {
+            var socket = GlobalOptions.AdminSocket(parsed);
+            await error.WriteLineAsync(e.StatusCode == StatusCode.Unavailable
+                ? $"identity: no server answers at {socket}; is identityd running, and is --admin-socket right?"
+                : $"identity: {e.Status.Detail}");
+            return ExitCode.Of(e.StatusCode);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            await error.WriteLineAsync($"identity: {e.Message}");
+            return ExitCode.Failed;
+        }
+    }
+}

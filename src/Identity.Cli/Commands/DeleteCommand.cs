@@ -1,0 +1,55 @@
+using System.CommandLine;
+using Identity.V1;
+using Spire.Api.Server.Entry.V1;
+
+namespace Identity.Cli.Commands;
+
+/// <summary><c>identity delete -f …</c>: takes away what the files name. Entries are known by SPIFFE ID, parent and selectors.</summary>
+internal static class DeleteCommand
+{
+    public static Command Create()
+    {
+        var files = ManifestFiles.Option();
+        var reason = new Option<string>("--reason") { Description = "Why, for the ledger", DefaultValueFactory = _ => "" };
+        var ignoreMissing = new Option<bool>("--ignore-missing") { Description = "What is already gone is no error" };
+        var command = new Command("delete", "Delete the policies and registration entries that files name") { files, reason, ignoreMissing };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            var manifest = ManifestFiles.Read(parsed.GetValue(files)!);
+            using var channel = AdminConnection.Open(parsed);
+            var entries = new Entry.EntryClient(channel);
+            var policies = new PolicyAdmin.PolicyAdminClient(channel);
+            var present = manifest.Entries.Length > 0 ? await EntryCommand.AllAsync(entries, cancellation) : [];
+            var doomed = manifest.Entries.Select(EntryText.ToWire)
+                .Select(wanted => (Wanted: wanted, Known: present.FirstOrDefault(known => EntryText.SameKey(known, wanted)))).ToArray();
+            var applied = manifest.Policies.Length > 0
+                ? (await policies.ListPoliciesAsync(new(), cancellationToken: cancellation)).Policies.Select(policy => policy.Name).ToHashSet() : [];
+            var names = manifest.Policies.Select(policy => policy.Name).ToArray();
+
+            var missing = doomed.Where(entry => entry.Known is null).Select(entry => $"entry {EntryText.Of(entry.Wanted)}")
+                .Concat(names.Where(name => !applied.Contains(name)).Select(name => $"policy {name}")).ToArray();
+            if (missing.Length > 0 && !parsed.GetValue(ignoreMissing))
+                throw new Grpc.Core.RpcException(new(Grpc.Core.StatusCode.NotFound, $"nothing was deleted; the server has no {string.Join(", no ", missing)}"));
+
+            var changes = new List<(string, string, string)>();
+            ulong revision = 0;
+            if (names.Where(applied.Contains).ToArray() is { Length: > 0 } known)
+            {
+                var request = new DeletePoliciesRequest { Reason = parsed.GetValue(reason) };
+                request.Names.AddRange(known);
+                var response = await policies.DeletePoliciesAsync(request, cancellationToken: cancellation);
+                revision = response.Revision;
+                changes.AddRange(response.Changes.Select(change => ("CapabilityPolicy", change.Name, ApplyCommand.Outcome(change.Kind))));
+            }
+            if (doomed.Where(entry => entry.Known is not null).Select(entry => entry.Known!).ToArray() is { Length: > 0 } gone)
+            {
+                var request = new BatchDeleteEntryRequest();
+                request.Ids.AddRange(gone.Select(entry => entry.Id));
+                var response = await entries.BatchDeleteEntryAsync(request, cancellationToken: cancellation);
+                changes.AddRange(ApplyCommand.Outcomes(gone, [.. response.Results.Select(result => result.Status)], "deleted"));
+            }
+            return ApplyCommand.Print(parsed, revision, changes);
+        });
+        return command;
+    }
+}

@@ -1,0 +1,75 @@
+using System.CommandLine;
+using Identity.Policy;
+
+namespace Identity.Cli.Commands;
+
+/// <summary>Reads the files named with <c>-f</c>: all of them parse, or nothing is sent.</summary>
+internal static class ManifestFiles
+{
+    private const int MaximumBytes = 8 << 20;
+
+    public static Option<string[]> Option() => new("--file", "-f")
+    {
+        Description = "A file of CapabilityPolicy and RegistrationEntry documents (YAML or JSON), a folder of such files, or - for standard input",
+        HelpName = "PATH",
+        Required = true,
+        AllowMultipleArgumentsPerToken = true,
+    };
+
+    public static Manifest Read(string[] paths)
+    {
+        var policies = new List<PolicyDocument>();
+        var entries = new List<RegistrationEntryDocument>();
+        var problems = new List<string>();
+        foreach (var file in paths.SelectMany(Expand))
+        {
+            if (ManifestReader.TryRead(Text(file), out var manifest, out var found))
+            {
+                policies.AddRange(manifest.Policies);
+                entries.AddRange(manifest.Entries);
+            }
+            else
+            {
+                problems.AddRange(found.Select(problem => $"{file}: {problem}"));
+            }
+        }
+        problems.AddRange(policies.GroupBy(policy => policy.Name).Where(same => same.Count() > 1)
+            .Select(same => $"policy '{same.Key}' stands in {same.Count()} documents; a name may stand once."));
+        if (problems.Count > 0)
+            throw new UsageException(string.Join(Environment.NewLine + "  ", problems.Prepend("nothing was sent, because:")));
+        if (policies.Count + entries.Count == 0)
+            throw new UsageException($"{string.Join(", ", paths)} holds no document.");
+        return new([.. policies], [.. entries]);
+    }
+
+    private static IEnumerable<string> Expand(string path)
+    {
+        if (path == "-" || File.Exists(path))
+            return [path];
+        if (!Directory.Exists(path))
+            throw new UsageException($"there is no file or folder '{path}'.");
+        var files = Directory.EnumerateFiles(path).Where(file => Path.GetExtension(file) is ".yaml" or ".yml" or ".json").Order(StringComparer.Ordinal).ToArray();
+        return files.Length > 0 ? files : throw new UsageException($"the folder '{path}' holds no .yaml, .yml or .json file.");
+    }
+
+    private static string Text(string file)
+    {
+        using var stream = file == "-" ? Console.OpenStandardInput() : File.OpenRead(file);
+        using var copy = new MemoryStream();
+        var buffer = new byte[64 << 10];
+        for (int read; (read = stream.Read(buffer)) > 0;)
+        {
+            copy.Write(buffer, 0, read);
+            if (copy.Length > MaximumBytes)
+                throw new UsageException($"{file} is larger than {MaximumBytes} bytes.");
+        }
+        try
+        {
+            return new System.Text.UTF8Encoding(false, throwOnInvalidBytes: true).GetString(copy.GetBuffer(), 0, (int)copy.Length);
+        }
+        catch (ArgumentException)
+        {
+            throw new UsageException($"{file} is not UTF-8.");
+        }
+    }
+}

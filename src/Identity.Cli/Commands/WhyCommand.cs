@@ -1,0 +1,49 @@
+using System.CommandLine;
+using Identity.V1;
+
+namespace Identity.Cli.Commands;
+
+/// <summary><c>identity why ID</c>: one decision, in full.</summary>
+internal static class WhyCommand
+{
+    public static Command Create()
+    {
+        var id = new Argument<string>("decision-id") { Description = "As a refusal named it, for example d-…" };
+        var command = new Command("why", "Explain a decision: the rule or the nearest miss, and the smallest change that would turn it") { id };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            using var channel = AdminConnection.Open(parsed);
+            var decision = await new Explain.ExplainClient(channel).GetDecisionAsync(new() { Id = parsed.GetValue(id) }, cancellationToken: cancellation);
+            return Answer.Print(parsed, decision, output => Write(output, decision));
+        });
+        return command;
+    }
+
+    private static void Write(TextWriter output, Decision decision)
+    {
+        output.WriteLine($"{(decision.Allowed ? "allowed" : "denied")}: {decision.Summary}");
+        output.WriteLine();
+        output.WriteLine($"  decision  {decision.Id}");
+        output.WriteLine($"  what      {DecisionsCommand.What(decision.Kind)}");
+        if (decision.Subject.Length > 0)
+            output.WriteLine($"  who       {decision.Subject}");
+        output.WriteLine($"  when      {Answer.Time(decision.DecidedAt)}, policy revision {decision.PolicyRevision}");
+        if (decision.DecidedBy.Length > 0)
+            output.WriteLine($"  by        {decision.DecidedBy}");
+        foreach (var reason in decision.Reasons)
+        {
+            output.WriteLine();
+            output.WriteLine($"  {(reason.Capability.Length > 0 ? reason.Capability : "in general")}");
+            if (reason.Rule.Length > 0)
+                output.WriteLine($"    {(decision.Allowed ? "rule" : "nearest rule")}: {reason.Rule}");
+            if (reason.Explanation.Length > 0)
+                output.WriteLine($"    {reason.Explanation}");
+            if (reason.SmallestGrant.Length > 0)
+            {
+                output.WriteLine("    smallest grant that would turn it:");
+                foreach (var line in reason.SmallestGrant.TrimEnd().Split('\n'))
+                    output.WriteLine($"      {line}");
+            }
+        }
+    }
+}

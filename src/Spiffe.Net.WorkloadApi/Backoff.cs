@@ -1,0 +1,41 @@
+using System.Security.Cryptography;
+
+namespace Spiffe.Net.WorkloadApi;
+
+/// <summary>
+/// Waits between attempts: none after a healthy stream ended (SPIFFE Workload API §4.2: reconnect at once), then growing.
+/// Belongs to one loop.
+/// </summary>
+internal sealed class Backoff(TimeSpan first, TimeSpan longest, TimeProvider timeProvider)
+{
+    // Below this a stream counts as failed although it delivered: an endpoint that ends each stream at once must not make us spin.
+    private static readonly TimeSpan Healthy = TimeSpan.FromSeconds(5);
+
+    private int _failures;
+    private long _attemptStarted = timeProvider.GetTimestamp();
+    private bool _hasDelivered;
+
+    public void AttemptStarts()
+    {
+        _attemptStarted = timeProvider.GetTimestamp();
+        _hasDelivered = false;
+    }
+
+    public void Delivered() => _hasDelivered = true;
+
+    public Task WaitAsync(CancellationToken cancellation)
+    {
+        if (_hasDelivered && timeProvider.GetElapsedTime(_attemptStarted) >= Healthy) _failures = 0;
+        var delay = DelayAfter(_failures++);
+        return delay == TimeSpan.Zero ? Task.CompletedTask : Task.Delay(delay, timeProvider, cancellation);
+    }
+
+    private TimeSpan DelayAfter(int failures)
+    {
+        if (failures == 0) return TimeSpan.Zero;
+        var plain = Math.Min(longest.TotalMilliseconds, first.TotalMilliseconds * Math.Pow(2, Math.Min(failures - 1, 30)));
+
+        // Up to a fifth less, so that the clients of one endpoint do not come back all at once.
+        return TimeSpan.FromMilliseconds(plain * (1 - (RandomNumberGenerator.GetInt32(0, 200) / 1000.0)));
+    }
+}

@@ -1,0 +1,49 @@
+using System.Net;
+using System.Net.Sockets;
+using Grpc.Net.Client;
+
+namespace Spiffe.Net.WorkloadApi;
+
+/// <summary>A gRPC channel to a Workload API: HTTP/2 in the clear (SPIFFE Workload Endpoint §3.1), straight to the socket.</summary>
+internal static class EndpointChannel
+{
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
+
+    public static GrpcChannel Create(WorkloadEndpoint endpoint)
+    {
+        var handler = new SocketsHttpHandler
+        {
+            ConnectCallback = async (_, cancellation) => await ConnectAsync(endpoint.Address, cancellation).ConfigureAwait(false),
+            ConnectTimeout = ConnectTimeout,
+
+            // A proxy named by the environment must never see this traffic.
+            UseProxy = false,
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            EnableMultipleHttp2Connections = true,
+        };
+        return GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
+        {
+            HttpHandler = handler,
+            DisposeHttpClient = true,
+            ThrowOperationCanceledOnCancellation = true,
+        });
+    }
+
+    private static async Task<NetworkStream> ConnectAsync(EndPoint address, CancellationToken cancellation)
+    {
+        var socket = address is UnixDomainSocketEndPoint
+            ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
+            : new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await socket.ConnectAsync(address, cancellation).ConfigureAwait(false);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+}

@@ -1,0 +1,210 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using Google.Protobuf;
+using Grpc.Core;
+using Grpc.Net.Client;
+using Microsoft.Extensions.Logging;
+using Spiffe.WorkloadApi.V1;
+
+namespace Spiffe.Net.WorkloadApi;
+
+/// <summary>
+/// Speaks the SPIFFE Workload API, of any implementation. <c>Fetch…</c> asks once and throws <see cref="WorkloadApiException"/> when
+/// there is no usable answer; <c>Watch…</c> never ends by itself, reconnects, and throws only where another try is pointless.
+/// Most programs want <see cref="X509Source"/> or <see cref="JwtSource"/> instead. Safe for use from many threads.
+/// </summary>
+public sealed partial class WorkloadApiClient : IDisposable
+{
+    // SPIFFE Workload Endpoint §3: proof that the request was not smuggled through a proxy or a browser.
+    private static readonly Metadata SecurityHeader = new() { { "workload.spiffe.io", "true" } };
+
+    private readonly GrpcChannel _channel;
+    private readonly SpiffeWorkloadAPI.SpiffeWorkloadAPIClient _api;
+
+    /// <summary>Connects with the first call, not here.</summary>
+    /// <exception cref="FormatException">No endpoint is given and <c>SPIFFE_ENDPOINT_SOCKET</c> does not name one.</exception>
+    public WorkloadApiClient(WorkloadApiClientOptions? options = null)
+    {
+        Options = options ?? new WorkloadApiClientOptions();
+        Endpoint = Options.Endpoint ?? WorkloadEndpoint.FromEnvironment();
+        _channel = EndpointChannel.Create(Endpoint);
+        _api = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(_channel);
+    }
+
+    /// <summary>Where the Workload API is.</summary>
+    public WorkloadEndpoint Endpoint { get; }
+
+    internal WorkloadApiClientOptions Options { get; }
+
+    /// <summary>The X.509 identities of this process and whom to trust, as of now (§5.2.1).</summary>
+    public Task<X509Context> FetchX509SvidAsync(CancellationToken cancellation = default) =>
+        FirstAsync(timed => _api.FetchX509SVID(new X509SVIDRequest(), timed), ResponseReader.ReadX509, cancellation);
+
+    /// <summary>The X.509 bundles alone, for a process that only verifies others (§5.2.2).</summary>
+    public Task<TrustBundleSet> FetchX509BundlesAsync(CancellationToken cancellation = default) =>
+        FirstAsync(timed => _api.FetchX509Bundles(new X509BundlesRequest(), timed), ResponseReader.ReadX509Bundles, cancellation);
+
+    /// <summary>The bundles that JWT-SVIDs are verified with (§6.2.2).</summary>
+    public Task<TrustBundleSet> FetchJwtBundlesAsync(CancellationToken cancellation = default) =>
+        FirstAsync(timed => _api.FetchJWTBundles(new JWTBundlesRequest(), timed), ResponseReader.ReadJwtBundles, cancellation);
+
+    /// <summary>One JWT-SVID for each identity of this process, or for the one named (§6.2.1). The first is the default.</summary>
+    /// <param name="audience">Whom the tokens are for; at least one. Fewer is safer: each can replay the token to the others.</param>
+    /// <param name="subject">Which identity; null means all.</param>
+    /// <param name="cancellation">Ends the call.</param>
+    public async Task<IReadOnlyList<JwtSvid>> FetchJwtSvidsAsync(
+        IReadOnlyList<string> audience, SpiffeId? subject = null, CancellationToken cancellation = default)
+    {
+        if (audience.Count == 0 || audience.Any(string.IsNullOrEmpty)) throw new ArgumentException("A JWT-SVID needs at least one audience, and none may be empty.", nameof(audience));
+        var request = new JWTSVIDRequest { Audience = { audience }, SpiffeId = subject?.ToString() ?? "" };
+        return await CallAsync(
+            async options => ResponseReader.ReadJwtSvids(await _api.FetchJWTSVIDAsync(request, options).ConfigureAwait(false), audience, subject),
+            cancellation).ConfigureAwait(false);
+    }
+
+    /// <summary>Has the endpoint verify a token (§6.2.3). With bundles at hand, <see cref="JwtSvidVerifier"/> does it without a call.</summary>
+    /// <param name="token">The token; it is sent to the endpoint.</param>
+    /// <param name="audience">Our own name.</param>
+    /// <param name="cancellation">Ends the call.</param>
+    public async Task<JwtSvidValidation> ValidateJwtSvidAsync(string token, string audience, CancellationToken cancellation = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(token);
+        ArgumentException.ThrowIfNullOrEmpty(audience);
+        try
+        {
+            var response = await CallAsync(
+                options => _api.ValidateJWTSVIDAsync(new ValidateJWTSVIDRequest { Svid = token, Audience = audience }, options).ResponseAsync,
+                cancellation).ConfigureAwait(false);
+            if (!SpiffeId.TryParse(response.SpiffeId, out var id, out var problem)) throw WorkloadApiException.Malformed(problem);
+            if (response.Claims is null) throw WorkloadApiException.Malformed("a validated token comes without claims");
+            return new JwtSvidValidation.Valid(id, Encoding.UTF8.GetBytes(JsonFormatter.Default.Format(response.Claims)));
+        }
+        catch (WorkloadApiException e) when (e.Failure is WorkloadApiFailure.InvalidRequest)
+        {
+            // The one call where InvalidArgument is an answer: our own arguments were checked above, so it is about the token.
+            return new JwtSvidValidation.Refused(e.Message);
+        }
+    }
+
+    /// <summary>
+    /// The X.509 material now and after each change. Gives <see cref="X509Context.None"/> when the endpoint withdraws it
+    /// (PermissionDenied, §5.2): stop using what came before. Keeps what was given while the endpoint is merely away.
+    /// </summary>
+    public IAsyncEnumerable<X509Context> WatchX509SvidAsync(CancellationToken cancellation = default) =>
+        WatchAsync(options => _api.FetchX509SVID(new X509SVIDRequest(), options), ResponseReader.ReadX509, X509Context.None, null, cancellation);
+
+    /// <summary>As <see cref="WatchX509SvidAsync"/>, for bundles alone; <see cref="TrustBundleSet.Empty"/> when withdrawn.</summary>
+    public IAsyncEnumerable<TrustBundleSet> WatchX509BundlesAsync(CancellationToken cancellation = default) =>
+        WatchAsync(options => _api.FetchX509Bundles(new X509BundlesRequest(), options), ResponseReader.ReadX509Bundles, TrustBundleSet.Empty, null, cancellation);
+
+    /// <summary>As <see cref="WatchX509SvidAsync"/>, for JWT bundles; <see cref="TrustBundleSet.Empty"/> when withdrawn.</summary>
+    public IAsyncEnumerable<TrustBundleSet> WatchJwtBundlesAsync(CancellationToken cancellation = default) =>
+        WatchAsync(options => _api.FetchJWTBundles(new JWTBundlesRequest(), options), ResponseReader.ReadJwtBundles, TrustBundleSet.Empty, null, cancellation);
+
+    /// <summary>Closes the connection; calls under way end with <see cref="OperationCanceledException"/>.</summary>
+    public void Dispose() => _channel.Dispose();
+
+    /// <param name="onProblem">Told of each failed attempt, so that a first value that never comes can be explained.</param>
+    internal IAsyncEnumerable<X509Context> WatchX509SvidAndProblemsAsync(Action<WorkloadApiException> onProblem, CancellationToken cancellation) =>
+        WatchAsync(options => _api.FetchX509SVID(new X509SVIDRequest(), options), ResponseReader.ReadX509, X509Context.None, onProblem, cancellation);
+
+    private async IAsyncEnumerable<TValue> WatchAsync<TResponse, TValue>(
+        Func<CallOptions, AsyncServerStreamingCall<TResponse>> open,
+        Func<TResponse, TValue> read,
+        TValue withdrawn,
+        Action<WorkloadApiException>? onProblem,
+        [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        var backoff = new Backoff(Options.RetryDelay, Options.MaxRetryDelay, Options.TimeProvider);
+        var holdsSomething = false;
+        while (true)
+        {
+            backoff.AttemptStarts();
+            using var call = open(new CallOptions(SecurityHeader, cancellationToken: cancellation));
+            WorkloadApiException? problem = null;
+            while (problem is null)
+            {
+                (var value, problem) = await NextAsync(call.ResponseStream, read, cancellation).ConfigureAwait(false);
+                if (problem is { Failure: WorkloadApiFailure.MalformedResponse })
+                {
+                    // §4.5: report and discard. What we hold stays in use; the stream may yet bring something better.
+                    LogDiscarded(Options.Logger, problem.Message);
+                    onProblem?.Invoke(problem);
+                    problem = null;
+                }
+                else if (problem is null)
+                {
+                    backoff.Delivered();
+                    holdsSomething = true;
+                    yield return value!;
+                }
+            }
+
+            LogStreamEnded(Options.Logger, problem.Message);
+            onProblem?.Invoke(problem);
+            if (problem.Failure is WorkloadApiFailure.NoIdentity && holdsSomething)
+            {
+                holdsSomething = false;
+                yield return withdrawn;
+            }
+
+            if (!problem.IsWorthRetrying) throw problem;
+            await backoff.WaitAsync(cancellation).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<(TValue? Value, WorkloadApiException? Problem)> NextAsync<TResponse, TValue>(
+        IAsyncStreamReader<TResponse> stream, Func<TResponse, TValue> read, CancellationToken cancellation)
+    {
+        try
+        {
+            return await stream.MoveNext(cancellation).ConfigureAwait(false)
+                ? (read(stream.Current), null)
+                : (default, new WorkloadApiException(WorkloadApiFailure.Unavailable, $"the Workload API at {Endpoint} ended the stream"));
+        }
+        catch (RpcException e)
+        {
+            return (default, WorkloadApiException.From(e, Endpoint));
+        }
+        catch (WorkloadApiException e)
+        {
+            return (default, e);
+        }
+    }
+
+    private Task<TValue> FirstAsync<TResponse, TValue>(
+        Func<CallOptions, AsyncServerStreamingCall<TResponse>> open, Func<TResponse, TValue> read, CancellationToken cancellation) =>
+        CallAsync(
+            async options =>
+            {
+                using var call = open(options);
+                var (value, problem) = await NextAsync(call.ResponseStream, read, options.CancellationToken).ConfigureAwait(false);
+                return problem is null ? value! : throw problem;
+            },
+            cancellation);
+
+    private async Task<T> CallAsync<T>(Func<CallOptions, Task<T>> call, CancellationToken cancellation)
+    {
+        using var timeout = new CancellationTokenSource(Options.CallTimeout, Options.TimeProvider);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, timeout.Token);
+        try
+        {
+            return await call(new CallOptions(SecurityHeader, cancellationToken: either.Token)).ConfigureAwait(false);
+        }
+        catch (RpcException e)
+        {
+            throw WorkloadApiException.From(e, Endpoint);
+        }
+        catch (OperationCanceledException e) when (timeout.IsCancellationRequested && !cancellation.IsCancellationRequested)
+        {
+            throw new WorkloadApiException(
+                WorkloadApiFailure.Unavailable, $"the Workload API at {Endpoint} did not answer within {Options.CallTimeout.TotalSeconds:0.#} s", e);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "A Workload API stream ended: {Problem}")]
+    private static partial void LogStreamEnded(ILogger logger, string problem);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Discarded a Workload API response: {Problem}")]
+    private static partial void LogDiscarded(ILogger logger, string problem);
+}

@@ -1,0 +1,26 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Spiffe.Net.WorkloadApi;
+
+/// <summary>How to reach the Workload API and how patiently.</summary>
+public sealed class WorkloadApiClientOptions
+{
+    /// <summary>Where it listens; null takes the address from <c>SPIFFE_ENDPOINT_SOCKET</c>.</summary>
+    public WorkloadEndpoint? Endpoint { get; init; }
+
+    /// <summary>Wait after the second failed attempt in a row (the first is repeated at once); it doubles with each further one. Default 1 s.</summary>
+    public TimeSpan RetryDelay { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>The longest wait between attempts. Default 30 s.</summary>
+    public TimeSpan MaxRetryDelay { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long one call that expects one answer may take. Default 10 s.</summary>
+    public TimeSpan CallTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>The clock that SVIDs are checked against and waits are measured by.</summary>
+    public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+
+    /// <summary>Receives what happens in the background: lost streams, discarded responses, refused TLS peers. Never keys or tokens.</summary>
+    public ILogger Logger { get; init; } = NullLogger.Instance;
+}

@@ -1,0 +1,61 @@
+using Grpc.Core;
+
+namespace Spiffe.Net.WorkloadApi;
+
+/// <summary>Why the Workload API gave nothing.</summary>
+public enum WorkloadApiFailure
+{
+    /// <summary>None of the below.</summary>
+    Unknown = 0,
+
+    /// <summary>The endpoint is not there, starting, or overloaded. Worth another try (SPIFFE Workload Endpoint §6).</summary>
+    Unavailable,
+
+    /// <summary>The caller is known to have no identity, for now (§6). Worth another try: an entry may be on its way.</summary>
+    NoIdentity,
+
+    /// <summary>The request is wrong; the same request will be wrong again (§6).</summary>
+    InvalidRequest,
+
+    /// <summary>The endpoint does not offer this call; it will not do so later either (Appendix A).</summary>
+    Unimplemented,
+
+    /// <summary>The endpoint answered with something that is not what the specification promises.</summary>
+    MalformedResponse,
+}
+
+/// <summary>The Workload API gave no usable answer. The message never holds a key or a token.</summary>
+public sealed class WorkloadApiException : Exception
+{
+    internal WorkloadApiException(WorkloadApiFailure failure, string message, Exception? inner = null)
+        : base(message, inner) => Failure = failure;
+
+    /// <summary>What kind of failure it was.</summary>
+    public WorkloadApiFailure Failure { get; }
+
+    /// <summary>Whether the same call may succeed later.</summary>
+    public bool IsWorthRetrying => Failure is not (WorkloadApiFailure.InvalidRequest or WorkloadApiFailure.Unimplemented);
+
+    internal static WorkloadApiException From(RpcException e, WorkloadEndpoint endpoint)
+    {
+        var (failure, words) = e.StatusCode switch
+        {
+            StatusCode.Unavailable => (WorkloadApiFailure.Unavailable, "is not reachable, or not ready"),
+            StatusCode.PermissionDenied => (WorkloadApiFailure.NoIdentity, "has no identity for this process, or not the one asked for"),
+            StatusCode.InvalidArgument => (WorkloadApiFailure.InvalidRequest, $"calls the request wrong: {Quote(e.Status.Detail)}"),
+            StatusCode.Unimplemented => (WorkloadApiFailure.Unimplemented, "does not offer this call"),
+            _ => (WorkloadApiFailure.Unknown, $"answered {e.StatusCode}"),
+        };
+        return new WorkloadApiException(failure, $"the Workload API at {endpoint} {words}", e);
+    }
+
+    internal static WorkloadApiException Malformed(string problem) =>
+        new(WorkloadApiFailure.MalformedResponse, $"the Workload API sent an unusable response: {problem}");
+
+    // The endpoint's own words help whoever asked, but they are foreign: short and printable only.
+    private static string Quote(string detail)
+    {
+        var shown = detail.Length > 160 ? detail[..160] : detail;
+        return $"\"{string.Concat(shown.Select(c => c is >= ' ' and <= '~' ? c : '?'))}\"";
+    }
+}
