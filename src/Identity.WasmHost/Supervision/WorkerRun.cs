@@ -1,0 +1,152 @@
+using System.Diagnostics;
+using Identity.WasmHost.WorkerProtocol;
+
+namespace Identity.WasmHost.Supervision;
+
+/// <summary>
+/// One life of one worker process: start it, hand it its component, answer for that component's tokens only, kill it when it is late or no
+/// longer wanted. Whatever the worker does can end nothing but itself.
+/// </summary>
+/// <param name="fetchToken">Gives a JWT-SVID of this component for an audience; refusal is the text of the exception's problem.</param>
+/// <param name="observe">Sees every message of the worker except requests for tokens, in order.</param>
+internal sealed class WorkerRun(
+    WorkerCommand command,
+    AdmittedComponent component,
+    Func<string, CancellationToken, Task<TokenResult>> fetchToken,
+    Action<WorkerMessage> observe,
+    TimeProvider time)
+{
+    private static readonly TimeSpan TimeToReady = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan TimeForToken = TimeSpan.FromSeconds(10);
+
+    // The guest's own deadline is met in the worker; this is for the worker that is stuck outside guest code.
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(3);
+
+    // A worker speaks seldom; one that floods us is broken or hostile.
+    private const int MaxMessages = 10_000;
+
+    public int ProcessId { get; private set; }
+
+    /// <summary>Returns when the worker is gone. Cancellation kills it at once, its NATS connection with it.</summary>
+    public async Task<WorkerEnd> RunAsync(CancellationToken cancellation)
+    {
+        using var process = command.Start();
+        ProcessId = process.Id;
+        using var channel = new WorkerChannel(
+            process.StandardOutput.BaseStream, process.StandardInput.BaseStream, WorkerChannel.MaxFromWorker);
+        using var late = new CancellationTokenSource(TimeToReady, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, late.Token);
+        WorkerEnd? end = null;
+        try
+        {
+            end = await ConverseAsync(channel, late, either.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            end = cancellation.IsCancellationRequested ? new WorkerEnd.Stopped() : new WorkerEnd.Killed("it did not finish in time");
+        }
+        catch (InvalidDataException e)
+        {
+            end = new WorkerEnd.Killed($"it broke the protocol: {e.Message}");
+        }
+        catch (IOException)
+        {
+            // The pipe broke because the process did; its exit code says more.
+        }
+        finally
+        {
+            if (end is not null) process.Kill();
+            await process.WaitForExitAsync(CancellationToken.None);
+        }
+
+        return end ?? new WorkerEnd.Died(process.ExitCode);
+    }
+
+    private async Task<WorkerEnd?> ConverseAsync(WorkerChannel channel, CancellationTokenSource late, CancellationToken cancellation)
+    {
+        var messages = 0;
+        await foreach (var message in channel.ReadAllAsync(cancellation))
+        {
+            if (++messages > MaxMessages) return new WorkerEnd.Killed($"it sent more than {MaxMessages} messages");
+            switch (message)
+            {
+                case WorkerReady:
+                    late.CancelAfter(TimeSpan.FromMilliseconds(component.Limits.StartMilliseconds));
+                    await channel.SendAsync(Start(), cancellation);
+                    break;
+                case ComponentStarted:
+                    late.CancelAfter(TimeSpan.FromMilliseconds(component.Limits.CallMilliseconds) + Grace);
+                    break;
+                case GuestReturned:
+                    late.CancelAfter(Timeout.InfiniteTimeSpan);
+                    // From here on messages come for as long as the admission lives; only their number in one call is bounded.
+                    messages = 0;
+                    break;
+                case TokenWanted wanted:
+                    await channel.SendAsync(await AnswerAsync(wanted, cancellation), cancellation);
+                    continue;
+                case ComponentRefused refused:
+                    observe(message);
+                    return new WorkerEnd.Refused(PrintableText.Of(refused.Problem, 2048), refused.IsAlarm);
+                case GuestTrapped trapped:
+                    observe(message);
+                    return new WorkerEnd.Trapped(trapped.Cause, PrintableText.Of(trapped.Text, 2048));
+                case NatsChanged or GuestPrinted:
+                    break;
+                default:
+                    return new WorkerEnd.Killed($"it sent {message.GetType().Name}, which is not its to send");
+            }
+
+            observe(message);
+        }
+
+        return null;
+    }
+
+    private StartComponent Start() => new()
+    {
+        Name = component.Name,
+        Component = component.Bytes.ToArray(),
+        Imports = component.Imports,
+        Limits = component.Limits,
+        Nats = component.Nats,
+        Traceparent = component.Traceparent,
+    };
+
+    private async Task<TokenAnswer> AnswerAsync(TokenWanted wanted, CancellationToken cancellation)
+    {
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        timeout.CancelAfter(TimeForToken);
+        try
+        {
+            return await fetchToken(wanted.Audience, timeout.Token) switch
+            {
+                TokenResult.Issued issued => new TokenAnswer { Request = wanted.Request, Token = issued.Token },
+                TokenResult.Refused refused => new TokenAnswer { Request = wanted.Request, Problem = refused.Problem },
+                _ => new TokenAnswer { Request = wanted.Request, Problem = "no answer" },
+            };
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            return new TokenAnswer { Request = wanted.Request, Problem = "the agent did not answer in time" };
+        }
+    }
+}
+
+/// <summary>Classes: one of them holds a token.</summary>
+internal abstract class TokenResult
+{
+    private TokenResult()
+    {
+    }
+
+    public sealed class Issued(string token) : TokenResult
+    {
+        public string Token { get; } = token;
+    }
+
+    public sealed class Refused(string problem) : TokenResult
+    {
+        public string Problem { get; } = problem;
+    }
+}
