@@ -26,6 +26,7 @@ internal sealed class NatsPublisher : IAsyncDisposable
         {
             Url = access.Url,
             Name = name,
+            InboxPrefix = access.InboxPrefix ?? NatsOpts.Default.InboxPrefix,
             TlsOpts = new NatsTlsOpts { Mode = TlsMode.Require, CaFile = access.CaFile },
             AuthOpts = new NatsAuthOpts { AuthCredCallback = async (_, cancellation) => await LogInAsync(tokens, access.Audience, cancellation) },
             LoggerFactory = new NatsErrorTap(error => refusal = error),
