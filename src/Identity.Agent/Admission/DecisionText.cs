@@ -1,0 +1,86 @@
+using Identity.Agent.ControlPlane;
+using Identity.Policy;
+
+namespace Identity.Agent.Admission;
+
+/// <summary>Puts an answer into the words that the host, the log and `identity why` share.</summary>
+internal static class DecisionText
+{
+    // More would not fit a reply's bound; a component's first hundred refusals say enough.
+    private const int MaxReasons = 100;
+
+    public static V1.Decision Admitted(ControlPlaneView view, UploadedComponent component, AdmissionAnswer.Yes answer)
+    {
+        var decision = Start(view, component, isAllowed: true);
+        decision.Subject = answer.Entry.SpiffeId.ToString();
+        decision.Summary = $"'{component.Name}' ({component.Digest}) may start on {component.Host} as {answer.Entry.SpiffeId}: all of its {component.Imports.Imports.Length} imports are granted";
+        decision.Reasons.AddRange(answer.Admitted.DeterminingRules.Take(MaxReasons).Select(rule => new V1.Reason
+        {
+            Capability = "start", Rule = rule.ToString(), Explanation = "permits it",
+        }));
+        return decision;
+    }
+
+    public static AdmissionAnswer.No Denied(
+        ControlPlaneView view, UploadedComponent component, AuthorizedEntry entry, Policy.Decision.Denied denied)
+    {
+        var refusals = denied.Refusals;
+        var first = refusals.Length > 0 ? refusals[0].ToString() : "policy does not grant it";
+        var more = refusals.Length > 1 ? $" (and {refusals.Length - 1} more)" : "";
+        var answer = Denied(view, component, first + more, refusals.Take(MaxReasons).Select(refusal => new V1.Reason
+        {
+            Capability = refusal.Capability,
+            Rule = refusal.ForbiddenBy?.ToString() ?? refusal.NearestMiss?.Rule.ToString() ?? "",
+            Explanation = refusal.NearestMiss is { } miss ? $"{refusal.Detail}; the nearest rule {miss.Lacks}" : refusal.Detail,
+            SmallestGrant = denied.Explanation.SmallestGrant ?? "",
+        }));
+        answer.Refusal.Subject = entry.SpiffeId.ToString();
+        return answer;
+    }
+
+    public static AdmissionAnswer.No Denied(ControlPlaneView view, UploadedComponent component, string why, IEnumerable<V1.Reason> reasons)
+    {
+        var decision = Start(view, component, isAllowed: false);
+        decision.Summary = $"'{component.Name}' ({component.Digest}) may not start on {component.Host}: {why}";
+        decision.Reasons.AddRange(reasons);
+        return new AdmissionAnswer.No(decision);
+    }
+
+    public static V1.Admitted Message(LiveAdmission admission, UploadedComponent component, AdmissionAnswer.Yes answer, V1.Decision decision)
+    {
+        var ceilings = answer.Admitted.Ceilings;
+        var message = new V1.Admitted
+        {
+            AdmissionId = admission.Id,
+            SpiffeId = answer.Entry.SpiffeId.ToString(),
+            Digest = component.Digest.Text,
+            Nats = new V1.NatsGrant(),
+            Ceilings = new V1.Ceilings
+            {
+                MemoryBytes = (ulong)ceilings.MemoryBytes,
+                Memories = (uint)ceilings.Memories,
+                Fuel = (ulong)ceilings.Fuel,
+                Time = Google.Protobuf.WellKnownTypes.Duration.FromTimeSpan(ceilings.Time),
+                Instances = (uint)ceilings.Instances,
+                Tables = (uint)ceilings.Tables,
+                TableElements = (uint)ceilings.TableElements,
+            },
+            Decision = decision,
+            ExpiresAt = Google.Protobuf.WellKnownTypes.Timestamp.FromDateTimeOffset(answer.ExpiresAt),
+        };
+        message.Imports.AddRange(answer.Admitted.Grants.Select(grant => grant.Import));
+        if (answer.Admitted.Nats is NatsPermissions.Allowed nats)
+        {
+            message.Nats.Publish.AddRange(nats.Publish.Allow);
+            message.Nats.Subscribe.AddRange(nats.Subscribe.Allow);
+            message.Nats.InboxPrefix = nats.InboxPrefix;
+        }
+
+        return message;
+    }
+
+    private static V1.Decision Start(ControlPlaneView view, UploadedComponent component, bool isAllowed) => new()
+    {
+        Kind = V1.DecisionKind.ComponentStart, Allowed = isAllowed, Subject = component.Host.ToString(), PolicyRevision = view.PolicyRevision,
+    };
+}

@@ -1,0 +1,46 @@
+using System.Security.Cryptography.X509Certificates;
+using Grpc.Core;
+using Identity.Agent.ControlPlane;
+using Microsoft.AspNetCore.Http.Features;
+using Spiffe.Net;
+
+namespace Identity.Agent.Broker;
+
+/// <summary>Who is at the other end of a broker connection, as its X509-SVID proved.</summary>
+internal sealed record BrokerCaller(SpiffeId Id, DateTimeOffset NotAfter);
+
+/// <summary>Lets a client of the broker socket in, at the handshake and again at each call.</summary>
+internal sealed partial class BrokerCallers(AgentOptions options, ViewHolder views, TimeProvider time, ILogger<BrokerCallers> log)
+{
+    public bool TryAdmit(IFeatureCollection connection, X509Certificate? certificate, X509Chain? chain)
+    {
+        var bundles = views.Current?.Bundles ?? TrustBundleSet.Empty;
+        switch (SvidTls.Verify(certificate, chain, bundles, time.GetUtcNow()))
+        {
+            case X509SvidVerification.Verified verified when verified.Id.IsMemberOf(options.TrustDomain):
+                connection.Set(new BrokerCaller(verified.Id, verified.NotAfter));
+                return true;
+            case X509SvidVerification.Verified verified:
+                Refused($"{verified.Id} is not of the trust domain {options.TrustDomain}");
+                return false;
+            case X509SvidVerification.Refused refused:
+                Refused(refused.Reason);
+                return false;
+            default:
+                return false;
+        }
+    }
+
+    /// <summary>The caller of this call. An SVID that expired since the handshake no longer speaks for anyone.</summary>
+    public BrokerCaller Of(ServerCallContext context)
+    {
+        var caller = context.GetHttpContext().Features.Get<BrokerCaller>()
+            ?? throw new RpcException(new Status(StatusCode.Unauthenticated, "this socket asks for an X509-SVID"));
+        if (time.GetUtcNow() > caller.NotAfter)
+            throw new RpcException(new Status(StatusCode.Unauthenticated, $"the X509-SVID of {caller.Id} expired at {caller.NotAfter:O}; connect again with a new one"));
+        return caller;
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "a client of the broker socket is refused: {Reason}")]
+    private partial void Refused(string reason);
+}

@@ -1,0 +1,99 @@
+using System.Threading.Channels;
+
+namespace Identity.Agent.ControlPlane;
+
+/// <summary>What the server is to hear from this agent: every admission first on each connection, then what changes, and decisions.</summary>
+internal sealed class AgentReports
+{
+    // While the server is away the newest decisions are kept; admissions need no queue, they are told whole on return.
+    private const int MaxDecisions = 1000;
+    private const int MaxChanges = 4096;
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, V1.LiveAdmission> _live = new(StringComparer.Ordinal);
+    private readonly Queue<V1.AgentReport> _changes = new();
+    private readonly Queue<V1.Decision> _decisions = new();
+    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest });
+    private bool _tellAll = true;
+
+    public int LiveAdmissions
+    {
+        get
+        {
+            lock (_lock) return _live.Count;
+        }
+    }
+
+    public void Admitted(V1.LiveAdmission admission)
+    {
+        lock (_lock)
+        {
+            _live[admission.AdmissionId] = admission;
+            Enqueue(new V1.AgentReport { Admitted = admission });
+        }
+
+        _wake.Writer.TryWrite(true);
+    }
+
+    public void Ended(string admissionId, string reason)
+    {
+        lock (_lock)
+        {
+            if (!_live.Remove(admissionId)) return;
+            Enqueue(new V1.AgentReport { Ended = new V1.AdmissionEnded { AdmissionId = admissionId, Reason = reason } });
+        }
+
+        _wake.Writer.TryWrite(true);
+    }
+
+    public void Decided(V1.Decision decision)
+    {
+        lock (_lock)
+        {
+            if (_decisions.Count == MaxDecisions) _decisions.Dequeue();
+            _decisions.Enqueue(decision);
+        }
+
+        _wake.Writer.TryWrite(true);
+    }
+
+    /// <summary>A new connection: the next report is the list of all admissions.</summary>
+    public void StartOver()
+    {
+        lock (_lock) _tellAll = true;
+        _wake.Writer.TryWrite(true);
+    }
+
+    /// <summary>Waits for the next report. One reader at a time.</summary>
+    public async ValueTask<V1.AgentReport> NextAsync(CancellationToken cancellation)
+    {
+        while (true)
+        {
+            if (TryTake() is { } report) return report;
+            await _wake.Reader.ReadAsync(cancellation);
+        }
+    }
+
+    private void Enqueue(V1.AgentReport change)
+    {
+        if (_tellAll) return;
+        if (_changes.Count == MaxChanges) _tellAll = true;
+        else _changes.Enqueue(change);
+    }
+
+    private V1.AgentReport? TryTake()
+    {
+        lock (_lock)
+        {
+            if (_tellAll)
+            {
+                _tellAll = false;
+                _changes.Clear();
+                return new V1.AgentReport { Admissions = new V1.LiveAdmissions { Admissions = { _live.Values } } };
+            }
+
+            if (_changes.TryDequeue(out var change)) return change;
+            return _decisions.TryDequeue(out var decision) ? new V1.AgentReport { Decision = decision } : null;
+        }
+    }
+}

@@ -1,0 +1,71 @@
+using System.Collections.Frozen;
+using System.Collections.Immutable;
+using Spiffe.Net;
+
+namespace Identity.Agent.ControlPlane;
+
+/// <summary>The entries of one snapshot, found by what was attested. An entry fits when all of its selectors were.</summary>
+internal sealed class EntryIndex
+{
+    // Each entry is filed under its first selector: it can only fit a caller that has that one.
+    private readonly FrozenDictionary<string, AuthorizedEntry[]> _bySelector;
+    private readonly FrozenDictionary<SpiffeId, AuthorizedEntry[]> _byParent;
+    private readonly FrozenDictionary<string, AuthorizedEntry> _byId;
+    private readonly FrozenSet<SpiffeId> _spiffeIds;
+
+    public EntryIndex(IEnumerable<AuthorizedEntry> entries)
+    {
+        // Workload API §8: the first is the default identity, so the order must not change when an entry is added.
+        All = [.. entries.OrderBy(e => e.CreatedAt).ThenBy(e => e.Id, StringComparer.Ordinal)];
+        _bySelector = All.GroupBy(e => e.Selectors[0], StringComparer.Ordinal).ToFrozenDictionary(g => g.Key, g => g.ToArray(), StringComparer.Ordinal);
+        _byParent = All.GroupBy(e => e.Parent).ToFrozenDictionary(g => g.Key, g => g.ToArray());
+        _byId = All.DistinctBy(e => e.Id).ToFrozenDictionary(e => e.Id, StringComparer.Ordinal);
+        _spiffeIds = All.Select(e => e.SpiffeId).ToFrozenSet();
+        WantsExecutableHash = All.Any(e => e.Selectors.Any(s => s.StartsWith("unix:sha256:", StringComparison.Ordinal)));
+    }
+
+    public static EntryIndex Empty { get; } = new([]);
+
+    public ImmutableArray<AuthorizedEntry> All { get; }
+
+    /// <summary>True when someone must be known by the hash of its executable, which costs reading all of it.</summary>
+    public bool WantsExecutableHash { get; }
+
+    public bool Knows(SpiffeId id) => _spiffeIds.Contains(id);
+
+    public AuthorizedEntry? Find(string entryId) => _byId.GetValueOrDefault(entryId);
+
+    public IReadOnlyList<AuthorizedEntry> ChildrenOf(SpiffeId parent) => _byParent.GetValueOrDefault(parent, []);
+
+    public List<AuthorizedEntry> Matching(IReadOnlySet<string> selectors, DateTimeOffset now)
+    {
+        var found = new List<AuthorizedEntry>();
+        foreach (var selector in selectors)
+        {
+            foreach (var entry in _bySelector.GetValueOrDefault(selector, []))
+            {
+                if (!entry.IsExpired(now) && selectors.IsSupersetOf(entry.Selectors)) found.Add(entry);
+            }
+        }
+
+        found.Sort(static (a, b) => a.CreatedAt != b.CreatedAt ? a.CreatedAt.CompareTo(b.CreatedAt) : string.CompareOrdinal(a.Id, b.Id));
+        return found;
+    }
+
+    /// <summary>The entry that came closest: the most selectors in common, then the fewest missing; null when none shares any.</summary>
+    public static NearestEntry? FindNearest(IEnumerable<AuthorizedEntry> candidates, IReadOnlySet<string> selectors)
+    {
+        NearestEntry? best = null;
+        foreach (var entry in candidates)
+        {
+            var missing = entry.Selectors.RemoveAll(selectors.Contains);
+            var shared = entry.Selectors.Length - missing.Length;
+            if (best is null || shared > best.Shared || (shared == best.Shared && missing.Length < best.Missing.Length)) best = new(entry, missing, shared);
+        }
+
+        return best;
+    }
+}
+
+/// <param name="Missing">Selectors the entry asks for that were not attested.</param>
+internal sealed record NearestEntry(AuthorizedEntry Entry, ImmutableArray<string> Missing, int Shared);

@@ -1,0 +1,86 @@
+using System.Net.Security;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
+using Grpc.Net.Client;
+using Identity.Agent.NodeEnrollment;
+using Spiffe.Net;
+
+namespace Identity.Agent.ControlPlane;
+
+/// <summary>Calls to identityd: TLS 1.3, the server known by its X509-SVID, ourselves by ours once we have one.</summary>
+internal sealed partial class ServerConnection(
+    AgentOptions options, ServerTrust trust, TimeProvider time, ILogger<ServerConnection> log) : IDisposable
+{
+    private GrpcChannel? _channel;
+    private SocketsHttpHandler? _handler;
+
+    /// <summary>The channel that presents this node's SVID. Throws before there is one.</summary>
+    public GrpcChannel Channel => _channel ?? throw new InvalidOperationException("the agent has no SVID yet");
+
+    /// <summary>Every call from now on presents this SVID. Calls in flight end, so that none goes on under the old one.</summary>
+    public void Present(X509Svid identity)
+    {
+        var (oldChannel, oldHandler) = (_channel, _handler);
+        (_channel, _handler) = Open(identity);
+        oldChannel?.Dispose();
+        oldHandler?.Dispose();
+    }
+
+    /// <summary>A channel without a client certificate, for attestation.</summary>
+    public (GrpcChannel Channel, SocketsHttpHandler Handler) OpenAnonymous() => Open(null);
+
+    public void Dispose()
+    {
+        _channel?.Dispose();
+        _handler?.Dispose();
+    }
+
+    private (GrpcChannel Channel, SocketsHttpHandler Handler) Open(X509Svid? identity)
+    {
+        var tls = new SslClientAuthenticationOptions
+        {
+            EnabledSslProtocols = SslProtocols.Tls13,
+            AllowTlsResume = false,
+            CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+            RemoteCertificateValidationCallback = (_, certificate, chain, _) => IsServer(certificate, chain),
+        };
+        if (identity is not null) tls.ClientCertificateContext = SvidTls.ContextOf(identity);
+        var handler = new SocketsHttpHandler
+        {
+            SslOptions = tls,
+            UseProxy = false,
+            EnableMultipleHttp2Connections = true,
+            ConnectTimeout = TimeSpan.FromSeconds(5),
+            KeepAlivePingDelay = TimeSpan.FromSeconds(15),
+            KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
+            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+            PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
+        };
+        var channel = GrpcChannel.ForAddress($"https://{options.Server}", new GrpcChannelOptions
+        {
+            HttpHandler = handler, MaxReceiveMessageSize = 256 << 20, DisposeHttpClient = false,
+        });
+        return (channel, handler);
+    }
+
+    private bool IsServer(X509Certificate? certificate, X509Chain? chain)
+    {
+        var verification = SvidTls.Verify(certificate, chain, trust.Bundles, time.GetUtcNow());
+        switch (verification)
+        {
+            case X509SvidVerification.Verified verified when verified.Id == options.ServerId:
+                return true;
+            case X509SvidVerification.Verified verified:
+                WrongServer(options.Server, $"it is {verified.Id}, not {options.ServerId}");
+                return false;
+            case X509SvidVerification.Refused refused:
+                WrongServer(options.Server, refused.Reason);
+                return false;
+            default:
+                return false;
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "what answers at {Server} is not our server: {Reason}")]
+    private partial void WrongServer(string server, string reason);
+}

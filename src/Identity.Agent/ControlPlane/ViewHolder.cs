@@ -1,0 +1,74 @@
+using Google.Protobuf;
+using Identity.Agent.NodeEnrollment;
+
+namespace Identity.Agent.ControlPlane;
+
+/// <summary>The newest view, and its copy on disk so that a restart while the server is away goes on where the agent was.</summary>
+internal sealed partial class ViewHolder(AgentOptions options, ServerTrust trust, ChangeFeed changes, ILogger<ViewHolder> log)
+{
+    private const int MaxSnapshotBytes = 256 << 20;
+
+    private readonly string _file = Path.Combine(options.DataDirectory, "snapshot.pb");
+    private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile ControlPlaneView? _current;
+
+    /// <summary>Null until the server, or the disk, has told anything.</summary>
+    public ControlPlaneView? Current => _current;
+
+    /// <summary>Completes when there is a view.</summary>
+    public Task First => _first.Task;
+
+    /// <returns>False when the snapshot cannot be used; the view before it stays.</returns>
+    public bool Accept(V1.Snapshot snapshot, bool store)
+    {
+        if (!ControlPlaneView.TryRead(snapshot, options.TrustDomain, out var view, out var skipped, out var problem))
+        {
+            SnapshotRefused(snapshot.Revision, problem);
+            return false;
+        }
+
+        foreach (var flaw in skipped) EntrySkipped(flaw);
+        trust.Learn(view.Bundle);
+        // The disk first: what this agent has acted on, it still knows after a crash.
+        if (store) PrivateFiles.Replace(_file, snapshot.ToByteArray());
+        Publish(view);
+        return true;
+    }
+
+    public void LoadStored()
+    {
+        try
+        {
+            if (PrivateFiles.ReadIfExists(_file, MaxSnapshotBytes) is { } stored) Accept(V1.Snapshot.Parser.ParseFrom(stored), store: false);
+        }
+        catch (Exception e) when (e is InvalidProtocolBufferException or IOException)
+        {
+            StoredSnapshotUnreadable(_file);
+        }
+    }
+
+    /// <summary>A new attestation is a new agent: what the old one was told does not hold for it.</summary>
+    public void ForgetStored() => File.Delete(_file);
+
+    public void Revoke()
+    {
+        ForgetStored();
+        if (_current is { } view) Publish(view.Revoked());
+    }
+
+    private void Publish(ControlPlaneView view)
+    {
+        _current = view;
+        _first.TrySetResult();
+        changes.Signal();
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "snapshot {Revision} refused, the one before stays in force: {Problem}")]
+    private partial void SnapshotRefused(ulong revision, string problem);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "an entry of the snapshot is left out: {Problem}")]
+    private partial void EntrySkipped(string problem);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "the stored snapshot '{File}' cannot be read; waiting for the server")]
+    private partial void StoredSnapshotUnreadable(string file);
+}

@@ -1,0 +1,103 @@
+using Grpc.Core;
+using Identity.Agent.ControlPlane;
+using Spiffe.Net;
+using SvidApi = Spire.Api.Server.Svid.V1;
+
+namespace Identity.Agent.SvidCache;
+
+/// <summary>JWT-SVIDs by entry and audience. Those who ask for the same token at the same time share one request; a token is replaced at half-life.</summary>
+internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, TimeProvider time)
+{
+    private const int MaxTokens = 2000;
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, Slot> _slots = new(StringComparer.Ordinal);
+
+    /// <summary>Throws <see cref="RpcException"/> with Unavailable when the server is away and no valid token is held.</summary>
+    public async ValueTask<string> GetAsync(AuthorizedEntry entry, IReadOnlyList<string> audience, CancellationToken cancellation)
+    {
+        var now = time.GetUtcNow();
+        var slot = SlotOf(entry, audience, now);
+        if (slot.Held is { } held && now < held.RefreshAt) return held.Token;
+        try
+        {
+            return (await Joined(slot, entry, audience).WaitAsync(cancellation)).Token;
+        }
+        catch (RpcException) when (slot.Held is { } old && time.GetUtcNow() < old.ExpiresAt)
+        {
+            // Past half of its life but still good: better than nothing while the server is away.
+            return old.Token;
+        }
+    }
+
+    private Slot SlotOf(AuthorizedEntry entry, IReadOnlyList<string> audience, DateTimeOffset now)
+    {
+        // NUL cannot occur in what it separates: audiences with it are refused at the border.
+        var key = string.Join('\0', audience.Order(StringComparer.Ordinal).Prepend($"{entry.Id}\0{entry.Revision}\0{entry.SpiffeId}"));
+        lock (_lock)
+        {
+            if (_slots.TryGetValue(key, out var slot)) return slot;
+            if (_slots.Count >= MaxTokens) MakeRoom(now);
+            return _slots[key] = new Slot();
+        }
+    }
+
+    private void MakeRoom(DateTimeOffset now)
+    {
+        foreach (var (key, _) in _slots.Where(s => s.Value.Held is null || now >= s.Value.Held.ExpiresAt).ToList()) _slots.Remove(key);
+        foreach (var (key, _) in _slots.OrderBy(s => s.Value.Held?.ExpiresAt).Take(Math.Max(0, _slots.Count - (MaxTokens * 9 / 10))).ToList()) _slots.Remove(key);
+    }
+
+    private Task<HeldToken> Joined(Slot slot, AuthorizedEntry entry, IReadOnlyList<string> audience)
+    {
+        lock (_lock)
+        {
+            // Not bound to the caller's cancellation: others may be waiting for the same token.
+            if (slot.Pending is null or { IsCompleted: true }) slot.Pending = FetchAsync(slot, entry, audience);
+            return slot.Pending;
+        }
+    }
+
+    private async Task<HeldToken> FetchAsync(Slot slot, AuthorizedEntry entry, IReadOnlyList<string> audience)
+    {
+        await Task.Yield();
+        using var deadline = new CancellationTokenSource(Deadline);
+        try
+        {
+            var response = await new SvidApi.SVID.SVIDClient(server.Channel).NewJWTSVIDAsync(
+                new SvidApi.NewJWTSVIDRequest { EntryId = entry.Id, Audience = { audience } }, cancellationToken: deadline.Token);
+            return slot.Held = Check(response.Svid?.Token, entry, audience);
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException
+                                      or RpcException { StatusCode: StatusCode.Cancelled or StatusCode.DeadlineExceeded })
+        {
+            throw new RpcException(new Status(StatusCode.Unavailable, "the server did not answer in time"));
+        }
+    }
+
+    private HeldToken Check(string? token, AuthorizedEntry entry, IReadOnlyList<string> audience)
+    {
+        var now = time.GetUtcNow();
+        var verification = JwtSvidVerifier.Verify(token ?? "", audience[0], views.Current?.Bundles ?? TrustBundleSet.Empty, now);
+        if (verification is not JwtSvidVerification.Verified verified || verified.Id != entry.SpiffeId)
+            throw new RpcException(new Status(StatusCode.Unavailable, "the server issued what is no valid JWT-SVID of this entry"));
+        return new HeldToken(verified.Svid.Token, verified.Svid.ExpiresAt, BackOff.HalfLife(now, verified.Svid.ExpiresAt));
+    }
+
+    private sealed class Slot
+    {
+        public volatile HeldToken? Held;
+
+        public Task<HeldToken>? Pending { get; set; }
+    }
+
+    private sealed class HeldToken(string token, DateTimeOffset expiresAt, DateTimeOffset refreshAt)
+    {
+        public string Token => token;
+
+        public DateTimeOffset ExpiresAt => expiresAt;
+
+        public DateTimeOffset RefreshAt => refreshAt;
+    }
+}

@@ -1,0 +1,75 @@
+using Google.Protobuf;
+using Identity.Agent.ControlPlane;
+using Spiffe.Net;
+
+namespace Identity.Agent.SvidCache;
+
+/// <summary>One entry's place in the cache: what is held, who waits, and when to ask again.</summary>
+internal sealed class SvidSlot(AuthorizedEntry entry)
+{
+    private readonly Lock _lock = new();
+    private readonly BackOff _backOff = new(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(5));
+    private TaskCompletionSource _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile CachedX509Svid? _current;
+    private long _nextAttempt = DateTimeOffset.MinValue.UtcTicks;
+
+    public AuthorizedEntry Entry => entry;
+
+    public CachedX509Svid? Current => _current;
+
+    public DateTimeOffset NextAttempt => new(Volatile.Read(ref _nextAttempt), TimeSpan.Zero);
+
+    /// <summary>Completes with the next answer, good or bad.</summary>
+    public Task Answer
+    {
+        get
+        {
+            lock (_lock) return _answer.Task;
+        }
+    }
+
+    public CachedX509Svid? ValidAt(DateTimeOffset now) => _current is { } svid && now < svid.NotAfter ? svid : null;
+
+    public void Succeed(CachedX509Svid svid, DateTimeOffset notBefore)
+    {
+        _current = svid;
+        _backOff.Reset();
+        Answered(BackOff.HalfLife(notBefore, svid.NotAfter));
+    }
+
+    public void Fail(DateTimeOffset now) => Answered(now + _backOff.Next());
+
+    public void RetryNowIfEmpty()
+    {
+        if (_current is null) Volatile.Write(ref _nextAttempt, DateTimeOffset.MinValue.UtcTicks);
+    }
+
+    /// <summary>Nobody will ask for this slot again; those who wait go on without.</summary>
+    public void GiveUp() => Answered(DateTimeOffset.MaxValue);
+
+    private void Answered(DateTimeOffset nextAttempt)
+    {
+        TaskCompletionSource answered;
+        lock (_lock)
+        {
+            Volatile.Write(ref _nextAttempt, nextAttempt.UtcTicks);
+            (answered, _answer) = (_answer, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        }
+
+        answered.TrySetResult();
+    }
+}
+
+/// <summary>An SVID as the Workload API and the Broker API carry it. A class, not a record: printing one must not print the key.</summary>
+internal sealed class CachedX509Svid(SpiffeId id, DateTimeOffset notAfter, ByteString chain, ByteString privateKey)
+{
+    public SpiffeId Id => id;
+
+    public DateTimeOffset NotAfter => notAfter;
+
+    /// <summary>DER laid end to end, leaf first.</summary>
+    public ByteString Chain => chain;
+
+    /// <summary>Unencrypted PKCS#8.</summary>
+    public ByteString PrivateKey => privateKey;
+}

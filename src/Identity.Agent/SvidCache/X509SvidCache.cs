@@ -1,0 +1,177 @@
+using System.Collections.Concurrent;
+using System.Threading.Channels;
+using Google.Protobuf;
+using Grpc.Core;
+using Identity.Agent.ControlPlane;
+using Identity.Agent.NodeEnrollment;
+using SvidApi = Spire.Api.Server.Svid.V1;
+
+namespace Identity.Agent.SvidCache;
+
+/// <summary>
+/// X509-SVIDs by entry, each with a key of its own. One loop asks for what is wanted, many at a time, and renews at half-life; what it holds
+/// stays good until it expires, server or no server.
+/// </summary>
+internal sealed partial class X509SvidCache(
+    ServerConnection server, ViewHolder views, ChangeFeed changes, TimeProvider time, ILogger<X509SvidCache> log) : BackgroundService
+{
+    // SPIRE's server takes up to 500 in one call.
+    private const int MaxBatch = 100;
+    private const int MaxSlots = 10_000;
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LongestWait = TimeSpan.FromDays(1);
+
+    private readonly ConcurrentDictionary<string, SvidSlot> _slots = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, int> _users = new(StringComparer.Ordinal);
+    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest });
+
+    /// <summary>When the first SVID held here expires; null when none is held.</summary>
+    public DateTimeOffset? EarliestExpiry => _slots.Values.Select(s => s.Current?.NotAfter).Where(e => e is not null).Min();
+
+    /// <summary>The SVID of an entry: at once when it is held, else after asking the server. Null when it cannot be had now.</summary>
+    public async ValueTask<CachedX509Svid?> GetAsync(AuthorizedEntry entry, CancellationToken cancellation)
+    {
+        var slot = _slots.AddOrUpdate(
+            entry.Id,
+            static (_, entry) => new SvidSlot(entry),
+            static (_, old, entry) => old.Entry.IssuesTheSameAs(entry) ? old : new SvidSlot(entry),
+            entry);
+        if (slot.ValidAt(time.GetUtcNow()) is { } held) return held;
+        if (_slots.Count > MaxSlots)
+        {
+            _slots.TryRemove(entry.Id, out _);
+            throw new RpcException(new Status(StatusCode.ResourceExhausted, $"this agent already holds {MaxSlots} SVIDs"));
+        }
+
+        if (slot.NextAttempt > time.GetUtcNow()) return null;
+        var answer = slot.Answer;
+        _wake.Writer.TryWrite(true);
+        await answer.WaitAsync(cancellation);
+        return slot.ValidAt(time.GetUtcNow());
+    }
+
+    /// <summary>Keeps an SVID renewed while someone uses it. A component's SVID is forgotten with its last user; a workload's stays for the next outage.</summary>
+    public IDisposable Use(AuthorizedEntry entry)
+    {
+        _users.AddOrUpdate(entry.Id, 1, static (_, users) => users + 1);
+        return new SvidUse(this, entry);
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var pruning = PruneOnChangeAsync(stoppingToken);
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            var now = time.GetUtcNow();
+            var due = _slots.Values.Where(slot => slot.NextAttempt <= now).Take(MaxBatch).ToList();
+            if (due.Count > 0) await RenewAsync(due, stoppingToken);
+            else await WaitAsync(stoppingToken);
+        }
+
+        await pruning;
+    }
+
+    private async Task WaitAsync(CancellationToken cancellation)
+    {
+        var wait = _slots.Values.Select(slot => slot.NextAttempt).DefaultIfEmpty(DateTimeOffset.MaxValue).Min() - time.GetUtcNow();
+        if (wait <= TimeSpan.Zero) return;
+        using var waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var due = Task.Delay(wait < LongestWait ? wait : LongestWait, time, waiting.Token);
+        await Task.WhenAny(due, _wake.Reader.WaitToReadAsync(waiting.Token).AsTask());
+        _wake.Reader.TryRead(out _);
+        await waiting.CancelAsync();
+    }
+
+    private async Task PruneOnChangeAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            ControlPlaneView? seen = null;
+            await foreach (var _ in changes.WatchAsync(cancellation))
+            {
+                if (views.Current is not { } view || ReferenceEquals(view, seen)) continue;
+                seen = view;
+                foreach (var (id, slot) in _slots)
+                {
+                    // A slot whose entry changed is replaced by the next who asks; until then it must not be renewed as it was.
+                    if (view.Entries.Find(id) is { } entry && entry.IssuesTheSameAs(slot.Entry)) slot.RetryNowIfEmpty();
+                    else if (_slots.TryRemove(KeyValuePair.Create(id, slot))) slot.GiveUp();
+                }
+
+                _wake.Writer.TryWrite(true);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopping.
+        }
+    }
+
+    private async Task RenewAsync(List<SvidSlot> slots, CancellationToken cancellation)
+    {
+        var requests = slots.ConvertAll(static _ => new SvidRequest());
+        var renewed = 0;
+        try
+        {
+            using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+            deadline.CancelAfter(Deadline);
+            var batch = new SvidApi.BatchNewX509SVIDRequest();
+            batch.Params.AddRange(slots.Zip(requests, (slot, request) => new SvidApi.NewX509SVIDParams { EntryId = slot.Entry.Id, Csr = request.Csr }));
+            var response = await new SvidApi.SVID.SVIDClient(server.Channel).BatchNewX509SVIDAsync(batch, cancellationToken: deadline.Token);
+            for (var i = 0; i < slots.Count; i++)
+            {
+                if (Take(slots[i], requests[i], response.Results.ElementAtOrDefault(i))) renewed++;
+            }
+        }
+        catch (Exception e) when (e is RpcException or OperationCanceledException or InvalidOperationException)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            foreach (var slot in slots) slot.Fail(time.GetUtcNow());
+            BatchFailed(slots.Count, e is RpcException rpc ? rpc.StatusCode.ToString() : "no answer in time");
+        }
+        finally
+        {
+            foreach (var request in requests) request.Dispose();
+        }
+
+        if (renewed > 0) changes.Signal();
+    }
+
+    private bool Take(SvidSlot slot, SvidRequest request, SvidApi.BatchNewX509SVIDResponse.Types.Result? result)
+    {
+        var now = time.GetUtcNow();
+        var problem = result is null ? "the server left it out" : result.Status is { Code: not 0 } status ? $"the server refused it with code {status.Code}" : null;
+        var svid = problem is null && views.Current is { } view
+            ? request.Complete(result!.Svid, slot.Entry.SpiffeId, view.Bundles, now, slot.Entry.Hint, out problem)
+            : null;
+        if (svid is null)
+        {
+            slot.Fail(now);
+            SvidRefused(slot.Entry.SpiffeId, problem ?? "no bundle");
+            return false;
+        }
+
+        slot.Succeed(new CachedX509Svid(svid.Id, svid.NotAfter, UnsafeByteOperations.UnsafeWrap(svid.ToChainDer()), UnsafeByteOperations.UnsafeWrap(svid.ExportPkcs8PrivateKey())), svid.NotBefore);
+        svid.Dispose();
+        return true;
+    }
+
+    private sealed class SvidUse(X509SvidCache cache, AuthorizedEntry entry) : IDisposable
+    {
+        private int _isReleased;
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref _isReleased, 1) != 0) return;
+            if (cache._users.AddOrUpdate(entry.Id, 0, static (_, users) => users - 1) > 0) return;
+            cache._users.TryRemove(KeyValuePair.Create(entry.Id, 0));
+            if (entry.IsForComponent && cache._slots.TryRemove(entry.Id, out var slot)) slot.GiveUp();
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} X509-SVIDs are not issued ({Reason}); trying again")]
+    private partial void BatchFailed(int count, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "no X509-SVID for {SpiffeId}: {Reason}; trying again")]
+    private partial void SvidRefused(Spiffe.Net.SpiffeId spiffeId, string reason);
+}

@@ -1,0 +1,36 @@
+using Identity.Agent.ControlPlane;
+using Identity.Agent.SvidCache;
+using Spiffe.WorkloadApi.V1;
+
+namespace Identity.Agent.WorkloadApi;
+
+/// <summary>Writes what is held as the messages of the Workload API.</summary>
+internal static class SvidMessages
+{
+    // Workload API §8: longer ones need not be understood.
+    private const int MaxHintBytes = 1024;
+
+    public static X509SVIDResponse X509(ControlPlaneView view, IReadOnlyList<AuthorizedEntry> entries, IReadOnlyList<CachedX509Svid?> svids)
+    {
+        var response = new X509SVIDResponse();
+        var hints = new HashSet<string>(StringComparer.Ordinal);
+        for (var i = 0; i < entries.Count; i++)
+        {
+            if (svids[i] is not { } svid) continue;
+            response.Svids.Add(new X509SVID
+            {
+                SpiffeId = svid.Id.ToString(), X509Svid = svid.Chain, X509SvidKey = svid.PrivateKey, Bundle = view.BundleDer, Hint = HintOf(entries[i], hints),
+            });
+        }
+
+        return response;
+    }
+
+    public static X509BundlesResponse X509Bundles(ControlPlaneView view) => new() { Bundles = { [view.Bundle.TrustDomain.Id.ToString()] = view.BundleDer } };
+
+    public static JWTBundlesResponse JwtBundles(ControlPlaneView view) => new() { Bundles = { [view.Bundle.TrustDomain.Id.ToString()] = view.JwtBundleJson } };
+
+    /// <summary>§5.2.1: unique within a response. The oldest entry keeps the hint, a later one with the same goes without.</summary>
+    public static string HintOf(AuthorizedEntry entry, HashSet<string> taken) =>
+        entry.Hint.Length > 0 && System.Text.Encoding.UTF8.GetByteCount(entry.Hint) <= MaxHintBytes && taken.Add(entry.Hint) ? entry.Hint : "";
+}

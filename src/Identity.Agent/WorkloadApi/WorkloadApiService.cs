@@ -1,0 +1,100 @@
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Identity.Agent.Endpoints;
+using Identity.Agent.SvidCache;
+using Identity.Agent.WorkloadAttestation;
+using Spiffe.Net;
+using Spiffe.WorkloadApi.V1;
+using Status = Grpc.Core.Status;
+
+namespace Identity.Agent.WorkloadApi;
+
+/// <summary>The SPIFFE Workload API, X.509 and JWT profiles. The WIT profile is left to the generated base, which answers Unimplemented (§7).</summary>
+internal sealed class WorkloadApiService(
+    WorkloadEntitlements entitlements,
+    X509SvidCache x509Svids,
+    JwtSvidCache jwtSvids,
+    ChangeFeed changes,
+    WorkloadApiStreams streams,
+    TimeProvider time) : SpiffeWorkloadAPI.SpiffeWorkloadAPIBase
+{
+    public override Task FetchX509SVID(X509SVIDRequest request, IServerStreamWriter<X509SVIDResponse> responseStream, ServerCallContext context) =>
+        StreamAsync(responseStream, context, async entitlement =>
+        {
+            var svids = await Task.WhenAll(entitlement.Entries.Select(e => x509Svids.GetAsync(e, context.CancellationToken).AsTask()));
+            // §5.2.1: at least one. Entitled but not issued is the server's absence, not a refusal.
+            return svids.Any(s => s is not null)
+                ? SvidMessages.X509(entitlement.View, entitlement.Entries, svids)
+                : throw new RpcException(new Status(StatusCode.Unavailable, "the X509-SVID cannot be had from the server now; retry"));
+        });
+
+    public override Task FetchX509Bundles(X509BundlesRequest request, IServerStreamWriter<X509BundlesResponse> responseStream, ServerCallContext context) =>
+        StreamAsync(responseStream, context, entitlement => Task.FromResult(SvidMessages.X509Bundles(entitlement.View)));
+
+    public override Task FetchJWTBundles(JWTBundlesRequest request, IServerStreamWriter<JWTBundlesResponse> responseStream, ServerCallContext context) =>
+        StreamAsync(responseStream, context, entitlement => Task.FromResult(SvidMessages.JwtBundles(entitlement.View)));
+
+    public override async Task<JWTSVIDResponse> FetchJWTSVID(JWTSVIDRequest request, ServerCallContext context)
+    {
+        if (Audiences.FindProblem(request.Audience) is { } problem) throw InvalidArgument(problem);
+        SpiffeId? named = null;
+        if (request.SpiffeId.Length > 0 && !SpiffeId.TryParse(request.SpiffeId, out named, out problem)) throw InvalidArgument($"spiffe_id: {problem}");
+
+        var peer = PeerOf(context);
+        using var bound = streams.Enter(peer);
+        var entitlement = await entitlements.DemandAsync(peer, context.CancellationToken);
+        var entries = entitlement.Entries.Where(e => named is null || e.SpiffeId == named).ToList();
+        if (entries.Count == 0) throw entitlements.DenyNamed(entitlement.View, named!.ToString());
+
+        var tokens = await Task.WhenAll(entries.Select(e => jwtSvids.GetAsync(e, request.Audience, context.CancellationToken).AsTask()));
+        var hints = new HashSet<string>(StringComparer.Ordinal);
+        return new JWTSVIDResponse
+        {
+            Svids = { entries.Zip(tokens, (e, token) => new JWTSVID { SpiffeId = e.SpiffeId.ToString(), Svid = token, Hint = SvidMessages.HintOf(e, hints) }) },
+        };
+    }
+
+    // Needs no identity of the caller: it gives nothing away but what the bundle says (as SPIRE).
+    public override Task<ValidateJWTSVIDResponse> ValidateJWTSVID(ValidateJWTSVIDRequest request, ServerCallContext context)
+    {
+        if (request.Audience.Length == 0) throw InvalidArgument("audience is empty");
+        if (request.Svid.Length == 0) throw InvalidArgument("svid is empty");
+        using var bound = streams.Enter(PeerOf(context));
+        var verification = JwtSvidVerifier.Verify(request.Svid, request.Audience, entitlements.CurrentView().Bundles, time.GetUtcNow());
+        if (verification is not JwtSvidVerification.Verified verified)
+            throw InvalidArgument(verification is JwtSvidVerification.Refused refused ? refused.Reason : "the token is not valid");
+        try
+        {
+            var claims = Struct.Parser.ParseJson(System.Text.Encoding.UTF8.GetString(verified.Svid.ClaimsJson.Span));
+            return Task.FromResult(new ValidateJWTSVIDResponse { SpiffeId = verified.Id.ToString(), Claims = claims });
+        }
+        catch (InvalidProtocolBufferException)
+        {
+            throw InvalidArgument("the token's claims are nested too deeply");
+        }
+    }
+
+    /// <summary>Attest, look, send when it differs from what was sent; again at each change, until the caller leaves or is no longer entitled.</summary>
+    private async Task StreamAsync<T>(IServerStreamWriter<T> responses, ServerCallContext context, Func<Entitlement, Task<T>> compose)
+        where T : class, IMessage<T>
+    {
+        var peer = PeerOf(context);
+        using var bound = streams.Enter(peer);
+        using var ending = streams.UntilStopping(context.CancellationToken);
+        T? sent = null;
+        await foreach (var _ in changes.WatchAsync(ending.Token))
+        {
+            // Attested anew each time: the process may have become another program, or left its socket to a child.
+            var response = await compose(await entitlements.DemandAsync(peer, ending.Token));
+            if (response.Equals(sent)) continue;
+            await responses.WriteAsync(response, ending.Token);
+            sent = response;
+        }
+    }
+
+    private static PeerConnection PeerOf(ServerCallContext context) =>
+        context.GetHttpContext().Features.Get<PeerConnection>() ?? throw new RpcException(new Status(StatusCode.PermissionDenied, "no identity issued: the caller is unknown"));
+
+    private static RpcException InvalidArgument(string problem) => new(new Status(StatusCode.InvalidArgument, problem));
+}

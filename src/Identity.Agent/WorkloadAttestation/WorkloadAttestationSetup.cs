@@ -1,0 +1,10 @@
+namespace Identity.Agent.WorkloadAttestation;
+
+internal static class WorkloadAttestationSetup
+{
+    public static void AddWorkloadAttestation(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddSingleton(new AccountNames());
+        builder.Services.AddSingleton<WorkloadAttestor>();
+    }
+}
