@@ -1,0 +1,51 @@
+using Google.Protobuf.WellKnownTypes;
+using Identity.V1;
+using Spiffe.Net;
+
+namespace Identity.Server.NatsAuthCallout;
+
+/// <summary>A judgement in the words of `identity why`.</summary>
+internal static class LoginDecision
+{
+    private const int MaxReasons = 64;
+
+    public static Decision Of(CalloutJudgement.Admitted login, long policyRevision, SpiffeId decidedBy)
+    {
+        var decision = Start(policyRevision, decidedBy, login.IssuedAt);
+        decision.Allowed = true;
+        decision.Subject = login.Id.ToString();
+        decision.Summary = $"{login.Id} may log in to the NATS account {login.Account} until {login.ExpiresAt:O}";
+        foreach (var rule in login.DeterminingRules.Take(MaxReasons))
+            decision.Reasons.Add(new Reason { Capability = "nats", Rule = rule.ToString(), Explanation = "permits its subjects" });
+        return decision;
+    }
+
+    public static Decision Of(CalloutJudgement.Refused refused, long policyRevision, SpiffeId decidedBy, DateTimeOffset now)
+    {
+        var decision = Start(policyRevision, decidedBy, now);
+        decision.Subject = refused.Id?.ToString() ?? "";
+        decision.Summary = $"a NATS login was refused: {refused.Reason}";
+        if (refused.Explanation is not { } explanation) return decision;
+
+        foreach (var refusal in explanation.Refusals.Take(MaxReasons))
+        {
+            decision.Reasons.Add(new Reason
+            {
+                Capability = refusal.Capability,
+                Rule = (refusal.ForbiddenBy ?? refusal.NearestMiss?.Rule)?.ToString() ?? "",
+                Explanation = refusal.ToString(),
+                SmallestGrant = explanation.SmallestGrant ?? "",
+            });
+        }
+
+        return decision;
+    }
+
+    private static Decision Start(long policyRevision, SpiffeId decidedBy, DateTimeOffset now) => new()
+    {
+        Kind = DecisionKind.NatsLogin,
+        PolicyRevision = (ulong)policyRevision,
+        DecidedAt = now.ToTimestamp(),
+        DecidedBy = decidedBy.ToString(),
+    };
+}

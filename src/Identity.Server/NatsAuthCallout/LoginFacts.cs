@@ -1,0 +1,26 @@
+using Identity.Policy;
+using Spiffe.Net;
+
+namespace Identity.Server.NatsAuthCallout;
+
+/// <summary>What the control plane knows at the moment of a login: one consistent view.</summary>
+/// <param name="Policy">The policy in force.</param>
+/// <param name="Bundles">Whose JWT-SVIDs are believed.</param>
+/// <param name="StandingOf">What the registration says about an identity that has proven itself.</param>
+internal sealed record LoginFacts(CapabilityPolicy Policy, TrustBundleSet Bundles, Func<SpiffeId, LoginStanding> StandingOf);
+
+/// <summary>How the control plane regards an identity, before policy is asked.</summary>
+internal abstract record LoginStanding
+{
+    private LoginStanding() { }
+
+    /// <summary>A process, known by an ordinary entry: policy alone decides.</summary>
+    public sealed record Workload : LoginStanding;
+
+    /// <summary>A component that an agent reports as admitted right now.</summary>
+    public sealed record AdmittedComponent(ComponentDigest Digest, SpiffeId Host) : LoginStanding;
+
+    /// <summary>No registration, banned, or a component without a live admission.</summary>
+    /// <param name="Reason">The end of the sentence "… is refused: ".</param>
+    public sealed record Refused(string Reason) : LoginStanding;
+}
