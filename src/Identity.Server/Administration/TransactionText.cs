@@ -1,0 +1,41 @@
+using Identity.Ledger.V1;
+using Identity.Server.Registration;
+using Identity.V1;
+
+namespace Identity.Server.Administration;
+
+/// <summary>Transactions for people: one line a change, and nothing secret in it (a token's hash is not shown either).</summary>
+internal static class TransactionText
+{
+    private const int MaxChanges = 100;
+
+    public static TransactionSummary Summarize(ulong revision, Transaction transaction)
+    {
+        var summary = new TransactionSummary
+        {
+            Revision = revision,
+            At = transaction.At,
+            Author = transaction.Author,
+            Reason = transaction.Reason,
+        };
+        summary.Changes.AddRange(transaction.Changes.Take(MaxChanges).Select(Line));
+        if (transaction.Changes.Count > MaxChanges) summary.Changes.Add($"and {transaction.Changes.Count - MaxChanges} more");
+        return summary;
+    }
+
+    private static string Line(Change change) => change.ChangeCase switch
+    {
+        Change.ChangeOneofCase.EntrySet => $"entry {change.EntrySet.Id} set: {change.EntrySet.SpiffeId.ToText()} below {change.EntrySet.ParentId.ToText()}",
+        Change.ChangeOneofCase.EntryDeleted => $"entry {change.EntryDeleted} deleted",
+        Change.ChangeOneofCase.JoinTokenCreated => $"join token created, good until {change.JoinTokenCreated.ExpiresAt.ToDateTimeOffset():u}",
+        Change.ChangeOneofCase.JoinTokenConsumed => "join token consumed",
+        Change.ChangeOneofCase.AgentSet when change.AgentSet.Banned => $"agent {change.AgentSet.SpiffeId} banned",
+        Change.ChangeOneofCase.AgentSet => $"agent {change.AgentSet.SpiffeId} set, serial {change.AgentSet.Serial}",
+        Change.ChangeOneofCase.AgentDeleted => $"agent {change.AgentDeleted} deleted",
+        Change.ChangeOneofCase.PolicySet => $"policy {change.PolicySet.Name} set",
+        Change.ChangeOneofCase.PolicyDeleted => $"policy {change.PolicyDeleted} deleted",
+        Change.ChangeOneofCase.AuthoritySet => $"authority {change.AuthoritySet.Id} {change.AuthoritySet.Kind} {change.AuthoritySet.State}",
+        Change.ChangeOneofCase.AuthorityDeleted => $"authority {change.AuthorityDeleted} deleted",
+        _ => "a change this version does not know",
+    };
+}

@@ -1,0 +1,100 @@
+using Grpc.Core;
+using Identity.Server.Ledger;
+using Identity.Server.Registration;
+using Identity.V1;
+using Spiffe.Net;
+using Status = Grpc.Core.Status;
+
+namespace Identity.Server.ComponentPolicy;
+
+/// <summary>
+/// Hears what an agent says about itself. What is malformed ends the call; what is well formed but not the agent's to say is left out,
+/// for an entry may be deleted while the report is on its way.
+/// </summary>
+internal sealed partial class AgentReports(
+    ControlPlaneLedger ledger, DecisionLog decisions, TrustDomain trustDomain, TimeProvider time, ILogger<AgentReports> logger)
+{
+    // More than an honest agent decides; a flood would push the decisions of others out of the log.
+    private const int MaxDecisionsPerMinute = 6000;
+
+    public async Task ReadAsync(IAsyncStreamReader<AgentReport> reports, AgentSession session, CancellationToken cancellation)
+    {
+        var minute = time.GetTimestamp();
+        var decided = 0;
+        while (await reports.MoveNext(cancellation))
+        {
+            var report = reports.Current;
+            switch (report.ReportCase)
+            {
+                case AgentReport.ReportOneofCase.Admissions:
+                    session.Replace(Entitled(ParseAll(report.Admissions), session.Agent));
+                    break;
+                case AgentReport.ReportOneofCase.Admitted:
+                    Admit(Parse(report.Admitted), session);
+                    break;
+                case AgentReport.ReportOneofCase.Ended:
+                    session.End(report.Ended.AdmissionId);
+                    break;
+                case AgentReport.ReportOneofCase.Decision:
+                    if (time.GetElapsedTime(minute) > TimeSpan.FromMinutes(1)) (minute, decided) = (time.GetTimestamp(), 0);
+                    if (++decided > MaxDecisionsPerMinute || !decisions.TryRecordReported(report.Decision, session.Agent)) LogDecisionRefused(session.Agent);
+                    break;
+                default:
+                    throw Invalid("the report is empty; expected admissions, admitted, ended or decision");
+            }
+        }
+    }
+
+    /// <summary>Ends the admissions that the agent's entries no longer cover.</summary>
+    public static void Recheck(AgentSession session, AgentView view)
+    {
+        var entries = view.Entries.ToLookup(entry => entry.SpiffeId.ToText());
+        session.EndUnless(admission => entries[admission.SpiffeId.ToString()].Any(admission.IsEntitledBy));
+    }
+
+    private void Admit(ReportedAdmission admission, AgentSession session)
+    {
+        if (Entitled([admission], session.Agent).Count == 0) return;
+        if (!session.TryAdd(admission))
+        {
+            throw new RpcException(new Status(StatusCode.ResourceExhausted, $"the agent reports more than {LiveAdmissions.MaxPerAgent} admissions"));
+        }
+    }
+
+    private List<ReportedAdmission> Entitled(List<ReportedAdmission> admissions, SpiffeId agent)
+    {
+        if (admissions.Count == 0) return [];
+        var entries = AuthorizedEntries.For(ledger.State, agent, time.GetUtcNow()).ToLookup(entry => entry.SpiffeId.ToText());
+        var entitled = new List<ReportedAdmission>(admissions.Count);
+        foreach (var admission in admissions)
+        {
+            if (entries[admission.SpiffeId.ToString()].Any(admission.IsEntitledBy)) entitled.Add(admission);
+            else LogNotEntitled(agent, admission.SpiffeId, admission.Id);
+        }
+
+        return entitled;
+    }
+
+    private List<ReportedAdmission> ParseAll(Identity.V1.LiveAdmissions wire)
+    {
+        if (wire.Admissions.Count > LiveAdmissions.MaxPerAgent)
+        {
+            throw Invalid($"the report has {wire.Admissions.Count} admissions; at most {LiveAdmissions.MaxPerAgent} are allowed");
+        }
+
+        var parsed = wire.Admissions.Select(Parse).ToList();
+        if (parsed.DistinctBy(admission => admission.Id).Count() != parsed.Count) throw Invalid("the report names an admission twice");
+        return parsed;
+    }
+
+    private ReportedAdmission Parse(LiveAdmission wire) =>
+        ReportedAdmission.TryParse(wire, trustDomain, out var admission, out var problem) ? admission : throw Invalid(problem);
+
+    private static RpcException Invalid(string problem) => new(new Status(StatusCode.InvalidArgument, problem));
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Agent {Agent} reported admission {Admission} of {Component}, for which it has no entry; not accepted.")]
+    private partial void LogNotEntitled(SpiffeId agent, SpiffeId component, string admission);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Agent {Agent} reported a decision that is malformed, too large, known already or one too many; not kept.")]
+    private partial void LogDecisionRefused(SpiffeId agent);
+}

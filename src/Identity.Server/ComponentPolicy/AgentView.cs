@@ -1,0 +1,37 @@
+using Identity.Server.Ledger;
+using Identity.Server.Registration;
+using Spiffe.Net;
+using Entry = Spire.Api.Types.Entry;
+
+namespace Identity.Server.ComponentPolicy;
+
+/// <summary>What one agent must know of one state, and whether that differs from what it was told.</summary>
+internal sealed class AgentView
+{
+    private readonly ControlPlaneState _state;
+
+    private AgentView(ControlPlaneState state, IReadOnlyList<Entry> entries, DateTimeOffset? changesAt)
+    {
+        _state = state;
+        Entries = entries;
+        ChangesAt = changesAt;
+    }
+
+    public IReadOnlyList<Entry> Entries { get; }
+
+    /// <summary>When the view changes without any transaction: the first of its entries expires. Null: never.</summary>
+    public DateTimeOffset? ChangesAt { get; }
+
+    public static AgentView Of(ControlPlaneState state, SpiffeId agent, DateTimeOffset now)
+    {
+        var entries = AuthorizedEntries.For(state, agent, now);
+        var expiries = entries.Where(entry => entry.ExpiresAt > 0).Select(entry => entry.ExpiresAt).ToList();
+        return new(state, entries, expiries.Count == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(expiries.Min()));
+    }
+
+    /// <summary>The state's maps are immutable and shared between states, so an untouched part is the same object.</summary>
+    public bool SaysTheSameAs(AgentView other) =>
+        _state.PolicyRevision == other._state.PolicyRevision
+        && ReferenceEquals(_state.Authorities, other._state.Authorities)
+        && Entries.SequenceEqual(other.Entries, ReferenceEqualityComparer.Instance);
+}

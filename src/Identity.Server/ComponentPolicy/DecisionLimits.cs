@@ -1,0 +1,29 @@
+using Identity.V1;
+
+namespace Identity.Server.ComponentPolicy;
+
+/// <summary>A decision about many imports can be long; what is kept of it is its beginning.</summary>
+internal static class DecisionLimits
+{
+    private const int MaxText = 1024;
+
+    public static Decision Shorten(Decision decision, int maxBytes)
+    {
+        if (decision.CalculateSize() <= maxBytes) return decision;
+        var shorter = decision.Clone();
+        shorter.Subject = Cut(shorter.Subject, 2 * MaxText);
+        shorter.Summary = Cut(shorter.Summary, MaxText);
+        foreach (var reason in shorter.Reasons)
+        {
+            reason.Capability = Cut(reason.Capability, MaxText);
+            reason.Rule = Cut(reason.Rule, MaxText);
+            reason.Explanation = Cut(reason.Explanation, MaxText);
+            reason.SmallestGrant = Cut(reason.SmallestGrant, MaxText);
+        }
+
+        while (shorter.Reasons.Count > 0 && shorter.CalculateSize() > maxBytes) shorter.Reasons.RemoveAt(shorter.Reasons.Count - 1);
+        return shorter;
+    }
+
+    private static string Cut(string text, int max) => text.Length <= max ? text : text[..max] + "…";
+}

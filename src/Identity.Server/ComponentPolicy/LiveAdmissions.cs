@@ -1,0 +1,182 @@
+using System.Runtime.CompilerServices;
+using Spiffe.Net;
+
+namespace Identity.Server.ComponentPolicy;
+
+/// <summary>
+/// Which components run now, as far as their agents say. Empty after a start: until agents are back, no component may log in to NATS.
+/// </summary>
+internal sealed class LiveAdmissions(TimeProvider time)
+{
+    public const int MaxPerAgent = 10_000;
+
+    /// <summary>How long an agent's admissions outlive its stream.</summary>
+    public static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<SpiffeId, Held> _agents = [];
+    private readonly Dictionary<SpiffeId, int> _live = [];
+    private readonly HashSet<EndedAdmissions> _watchers = [];
+
+    /// <summary>Whether any agent holds an admission for this component.</summary>
+    public bool IsLive(SpiffeId component)
+    {
+        lock (_gate) return _live.ContainsKey(component);
+    }
+
+    public int Count
+    {
+        get { lock (_gate) return _live.Values.Sum(); }
+    }
+
+    /// <summary>Agents with an open stream.</summary>
+    public int ConnectedAgents
+    {
+        get { lock (_gate) return _agents.Values.Count(held => held.Session is not null); }
+    }
+
+    /// <summary>
+    /// The SPIFFE ID of every admission that ends from now on, also when the same component still runs elsewhere: its connections cannot
+    /// be told apart, and those that may will log in again. A slow reader misses none; repeats become one.
+    /// </summary>
+    public async IAsyncEnumerable<SpiffeId> WatchEndedAsync([EnumeratorCancellation] CancellationToken cancellation)
+    {
+        var watcher = new EndedAdmissions();
+        lock (_gate) _watchers.Add(watcher);
+        try
+        {
+            await foreach (var id in watcher.ReadAsync(cancellation)) yield return id;
+        }
+        finally
+        {
+            lock (_gate) _watchers.Remove(watcher);
+        }
+    }
+
+    /// <summary>Begins an agent's stream. A stream that agent has already is superseded.</summary>
+    public AgentSession Open(SpiffeId agent)
+    {
+        lock (_gate)
+        {
+            if (!_agents.TryGetValue(agent, out var held)) _agents[agent] = held = new Held();
+            held.Session?.Supersede();
+            return held.Session = new AgentSession(this, agent);
+        }
+    }
+
+    /// <summary>Ends all of an agent's admissions at once, without grace: it is banned or gone.</summary>
+    public void EndAll(SpiffeId agent)
+    {
+        lock (_gate)
+        {
+            if (!_agents.TryGetValue(agent, out var held)) return;
+            End(held, [.. held.Admissions.Values]);
+            Forget(agent, held);
+        }
+    }
+
+    internal void Replace(AgentSession session, IReadOnlyCollection<ReportedAdmission> admissions)
+    {
+        lock (_gate)
+        {
+            if (HeldBy(session) is not { } held) return;
+            held.Grace?.Dispose();
+            held.Grace = null;
+            var kept = admissions.Select(a => a.Id).ToHashSet(StringComparer.Ordinal);
+            End(held, [.. held.Admissions.Values.Where(a => !kept.Contains(a.Id))]);
+            foreach (var admission in admissions) Begin(held, admission);
+        }
+    }
+
+    internal bool TryAdd(AgentSession session, ReportedAdmission admission)
+    {
+        lock (_gate)
+        {
+            if (HeldBy(session) is not { } held) return false;
+            if (held.Admissions.Count >= MaxPerAgent && !held.Admissions.ContainsKey(admission.Id)) return false;
+            Begin(held, admission);
+            return true;
+        }
+    }
+
+    internal void End(AgentSession session, Func<ReportedAdmission, bool> which)
+    {
+        lock (_gate)
+        {
+            if (HeldBy(session) is { } held) End(held, [.. held.Admissions.Values.Where(which)]);
+        }
+    }
+
+    internal void Close(AgentSession session)
+    {
+        lock (_gate)
+        {
+            if (HeldBy(session) is not { } held) return;
+            held.Session = null;
+            if (held.Admissions.Count == 0) Forget(session.Agent, held);
+            else held.Grace ??= time.CreateTimer(_ => EndAfterGrace(session.Agent, held), null, Grace, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    // The timer is stopped only by a full report: an agent that comes back and says nothing keeps nothing.
+    private void EndAfterGrace(SpiffeId agent, Held held)
+    {
+        lock (_gate)
+        {
+            if (held.Grace is null) return;
+            held.Grace.Dispose();
+            held.Grace = null;
+            End(held, [.. held.Admissions.Values]);
+            if (held.Session is null) Forget(agent, held);
+        }
+    }
+
+    private Held? HeldBy(AgentSession session) =>
+        _agents.TryGetValue(session.Agent, out var held) && held.Session == session ? held : null;
+
+    private void Begin(Held held, ReportedAdmission admission)
+    {
+        // Reported anew with the same content: nothing happened. With other content: the old one is over.
+        if (held.Admissions.TryGetValue(admission.Id, out var known))
+        {
+            if (known.SpiffeId == admission.SpiffeId)
+            {
+                held.Admissions[admission.Id] = admission;
+                return;
+            }
+
+            End(held, [known]);
+        }
+
+        held.Admissions[admission.Id] = admission;
+        _live[admission.SpiffeId] = _live.GetValueOrDefault(admission.SpiffeId) + 1;
+    }
+
+    private void End(Held held, IReadOnlyList<ReportedAdmission> admissions)
+    {
+        foreach (var admission in admissions)
+        {
+            held.Admissions.Remove(admission.Id);
+            var left = _live[admission.SpiffeId] - 1;
+            if (left == 0) _live.Remove(admission.SpiffeId);
+            else _live[admission.SpiffeId] = left;
+            foreach (var watcher in _watchers) watcher.Add(admission.SpiffeId);
+        }
+    }
+
+    private void Forget(SpiffeId agent, Held held)
+    {
+        held.Grace?.Dispose();
+        held.Grace = null;
+        if (held.Session is null) _agents.Remove(agent);
+    }
+
+    private sealed class Held
+    {
+        public Dictionary<string, ReportedAdmission> Admissions { get; } = new(StringComparer.Ordinal);
+
+        public AgentSession? Session { get; set; }
+
+        public ITimer? Grace { get; set; }
+    }
+}

@@ -1,0 +1,16 @@
+using Grpc.Core;
+using Types = Spire.Api.Types;
+
+namespace Identity.Server.Registration;
+
+/// <summary>What became of one item of a batch. <paramref name="Entry"/> is the entry as it is now, or the one that stood in the way.</summary>
+internal sealed record EntryAnswer(StatusCode Code, string Message, Types.Entry? Entry)
+{
+    public Types.Status Status => new() { Code = (int)Code, Message = Message };
+
+    public static EntryAnswer Done(Types.Entry entry) => new(StatusCode.OK, "OK", entry);
+
+    public static EntryAnswer Refused(StatusCode code, string message, Types.Entry? inTheWay = null) => new(code, message, inTheWay);
+
+    public static EntryAnswer NotFound(string id) => new(StatusCode.NotFound, $"there is no entry with the id {Quote.From(id)}", null);
+}
