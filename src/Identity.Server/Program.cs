@@ -1,1 +1,109 @@
-return 0;
+using Identity.Server.Authority;
+using Identity.Server.Endpoints;
+using Identity.Server.Ledger;
+using Identity.Server.Telemetry;
+using Microsoft.AspNetCore.Connections;
+
+namespace Identity.Server;
+
+/// <summary>The table of contents: what the control plane is made of, in the order it is put together.</summary>
+internal static class Program
+{
+    private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(8);
+
+    private static async Task<int> Main(string[] arguments)
+    {
+        if (arguments is ["--help"] or ["-h"])
+        {
+            Console.WriteLine("usage: identityd [--setting value]…\n");
+            foreach (var (key, meaning) in ServerSettings.Known)
+            {
+                Console.WriteLine($"  --{key,-16} {meaning}");
+            }
+            Console.WriteLine($"\nEach may also be set as {ServerSettings.EnvironmentPrefix}<NAME> or in the JSON file named by --config.");
+            return 0;
+        }
+        try
+        {
+            var environment = Environment.GetEnvironmentVariables();
+            var settings = ServerSettings.Gather(arguments, environment);
+            var dataDir = settings["data-dir"] ?? ServerSettings.DefaultDataDir(environment);
+            if (!ServerOptions.TryRead(settings, dataDir, out var options, out var problems))
+            {
+                throw new CannotStartException($"identityd: {string.Join("; ", problems)}.", 2);
+            }
+            await using var server = await StartAsync(options, TimeProvider.System);
+            Console.WriteLine(server.ReadyLine);
+            await server.WaitAsync();
+            return 0;
+        }
+        catch (CannotStartException e)
+        {
+            await Console.Error.WriteLineAsync(e.Message);
+            return e.ExitCode;
+        }
+    }
+
+    /// <summary>Puts the whole process together and starts it.</summary>
+    /// <exception cref="CannotStartException">Something is not as it must be; the message says what to do.</exception>
+    public static async Task<RunningServer> StartAsync(ServerOptions options, TimeProvider time, Action<WebApplicationBuilder>? configure = null)
+    {
+        var loggers = TelemetrySetup.CreateLoggers();
+        var ledger = await ControlPlaneLedger.OpenAsync(options.DataDir, time, loggers.CreateLogger<ControlPlaneLedger>());
+        try
+        {
+            var keys = new AuthorityKeyFolder(Path.Combine(options.DataDir, "keys"));
+            var authority = await SigningAuthority.OpenAsync(ledger, keys, options.TrustDomain, time);
+            var certificate = new ServerCertificate(authority, options);
+            await certificate.RenewAsync(CancellationToken.None);
+            var listeners = new Listeners(options, certificate, authority, time, loggers.CreateLogger<Listeners>());
+
+            var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "identityd" });
+            builder.Services.AddSystemd();
+            builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainTime);
+            builder.Services.AddSingleton(time);
+            builder.Services.AddSingleton(options);
+            builder.Services.AddSingleton(ledger);
+            builder.Services.AddSingleton(certificate);
+            builder.AddTelemetry();
+            builder.AddAuthority(authority);
+            builder.AddEndpoints(listeners);
+            configure?.Invoke(builder);
+
+            var app = builder.Build();
+            app.MapEndpoints();
+
+            app.Lifetime.ApplicationStopping.Register(ledger.EndWatches);
+            AdminSocket.Clear(options.AdminSocket);
+            await ListenAsync(app, options);
+            AdminSocket.Restrict(options.AdminSocket);
+            return new RunningServer(app, ledger, listeners, options, loggers);
+        }
+        catch
+        {
+            await ledger.DisposeAsync();
+            loggers.Dispose();
+            throw;
+        }
+    }
+
+    private static async Task ListenAsync(WebApplication app, ServerOptions options)
+    {
+        try
+        {
+            await app.StartAsync();
+        }
+        catch (IOException e) when (e.InnerException is AddressInUseException)
+        {
+            var (address, flag) = e.Message.Contains($"{options.IstioListen}", StringComparison.Ordinal)
+                ? (options.IstioListen, "--istio-listen")
+                : (options.Listen, "--listen");
+            throw new CannotStartException($"{address} is in use by another process. Stop it, or choose another address with {flag}.", e);
+        }
+        catch (Exception e) when (e is System.Net.Sockets.SocketException or UnauthorizedAccessException)
+        {
+            throw new CannotStartException(
+                $"Cannot listen on {options.Listen}, {options.IstioListen} and {options.AdminSocket}: {e.Message}.", e);
+        }
+    }
+}

@@ -18,6 +18,16 @@ internal static class ServerTelemetry
     public static readonly Histogram<int> LedgerCommitWrites =
         Meter.CreateHistogram<int>("identity.ledger.commit.writes", "{write}", "Writes that shared one commit.");
 
-    public static readonly Counter<long> Issued =
+    private static readonly Counter<long> Issued =
         Meter.CreateCounter<long>("identity.issued", "{credential}", "Credentials signed, by kind.");
+
+    public static void CountIssued(IssuanceRecord.Types.Kind kind) => Issued.Add(1, new KeyValuePair<string, object?>("kind", kind switch
+    {
+        IssuanceRecord.Types.Kind.X509Svid => "x509-svid",
+        IssuanceRecord.Types.Kind.JwtSvid => "jwt-svid",
+        IssuanceRecord.Types.Kind.MeshCertificate => "mesh-certificate",
+        IssuanceRecord.Types.Kind.ServerCertificate => "server-certificate",
+        IssuanceRecord.Types.Kind.NatsUserJwt => "nats-user-jwt",
+        _ => "other",
+    }));
 }

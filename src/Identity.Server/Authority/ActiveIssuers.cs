@@ -1,0 +1,120 @@
+using Identity.Issuance;
+using Identity.Server.Ledger;
+using Spiffe.Net;
+using Kind = Identity.Ledger.V1.Authority.Types.Kind;
+using State = Identity.Ledger.V1.Authority.Types.State;
+
+namespace Identity.Server.Authority;
+
+/// <summary>Who signs at one revision of the ledger. Immutable; swapped whole when an authority takes over.</summary>
+internal sealed class ActiveIssuers
+{
+    // No revocation: seven days is the most the profile allows anyone.
+    private static readonly IssuanceProfile LongLived = IssuanceProfile.TryCreate(
+        TimeSpan.FromHours(24), TimeSpan.FromDays(7), TimeSpan.FromMinutes(5), TimeSpan.FromHours(1), out var profile, out var problem)
+        ? profile
+        : throw new InvalidOperationException(problem);
+
+    private ActiveIssuers(X509Authority root, string rootId, X509Authority issuing, JwtSigningAuthority jwt)
+    {
+        Root = root;
+        RootId = rootId;
+        Svids = new X509SvidIssuer(issuing, IssuanceProfile.Default);
+        LongLivedSvids = new X509SvidIssuer(issuing, LongLived);
+        Tokens = new JwtSvidIssuer(jwt, IssuanceProfile.Default);
+    }
+
+    /// <summary>Signs issuing certificates, nothing else.</summary>
+    public X509Authority Root { get; }
+
+    public string RootId { get; }
+
+    public X509SvidIssuer Svids { get; }
+
+    public X509SvidIssuer LongLivedSvids { get; }
+
+    public JwtSvidIssuer Tokens { get; }
+
+    /// <summary>Loads the active authorities and checks that prepared ones could take over.</summary>
+    /// <exception cref="CannotStartException">A key is missing or does not belong to what the ledger names.</exception>
+    public static ActiveIssuers Load(ControlPlaneState state, IAuthorityKeys keys, TrustDomain trustDomain)
+    {
+        var records = state.Authorities.Values.Where(a => a.State is State.Active or State.Prepared).ToList();
+        var roots = state.Authorities.Values.Where(a => a.Kind == Kind.X509Root).ToList();
+        X509Authority? root = null;
+        X509Authority? issuing = null;
+        JwtSigningAuthority? jwt = null;
+        foreach (var record in records)
+        {
+            switch (record.Kind)
+            {
+                case Kind.X509Root:
+                    var aRoot = LoadX509(record, [], keys, trustDomain);
+                    root = record.State == State.Active ? aRoot : root;
+                    break;
+                case Kind.X509Issuing:
+                    var anIssuing = LoadX509(record, roots, keys, trustDomain);
+                    issuing = record.State == State.Active ? anIssuing : issuing;
+                    break;
+                case Kind.Jwt:
+                    var aJwt = LoadJwt(record, keys, trustDomain);
+                    jwt = record.State == State.Active ? aJwt : jwt;
+                    break;
+                default:
+                    throw new CannotStartException($"The ledger names the authority {record.Id} of a kind this version does not know.");
+            }
+        }
+        return root is not null && issuing is not null && jwt is not null
+            ? new ActiveIssuers(root, root.Id, issuing, jwt)
+            : throw new CannotStartException("The ledger has no active authority of some kind; it was not written by identityd. Restore it from a backup.");
+    }
+
+    private static X509Authority LoadX509(
+        AuthorityRecord record, IReadOnlyList<AuthorityRecord> roots, IAuthorityKeys keys, TrustDomain trustDomain)
+    {
+        var key = LoadKey(record, keys);
+        var certificate = record.PublicPart.Memory;
+        var flaw = "no root in the ledger signed it";
+        if (record.Kind == Kind.X509Root)
+        {
+            return X509Authority.TryCreate(trustDomain, key, [certificate], out var root, out var problem) ? root : throw Unfit(record, problem);
+        }
+        foreach (var root in roots)
+        {
+            if (X509Authority.TryCreate(trustDomain, key, [certificate, root.PublicPart.Memory], out var issuing, out var problem))
+            {
+                return issuing;
+            }
+            flaw = problem;
+        }
+        throw Unfit(record, flaw);
+    }
+
+    private static JwtSigningAuthority LoadJwt(AuthorityRecord record, IAuthorityKeys keys, TrustDomain trustDomain)
+    {
+        var key = LoadKey(record, keys);
+        var belongs = key.PublicKey.SubjectPublicKeyInfo.Span.SequenceEqual(record.PublicPart.Span);
+        var problem = "its key is another one";
+        return belongs && JwtSigningAuthority.TryCreate(
+            trustDomain, key, record.NotBefore.ToDateTimeOffset(), record.NotAfter.ToDateTimeOffset(), out var authority, out problem)
+            ? authority
+            : throw Unfit(record, problem!);
+    }
+
+    private static IAuthorityKey LoadKey(AuthorityRecord record, IAuthorityKeys keys) =>
+        keys.Load(record.Id, out var problem)
+        ?? throw new CannotStartException(
+            $"The signing key of the {Word(record.Kind)} authority {record.Id} cannot be used: {problem}. Restore the keys folder from a backup.");
+
+    private static CannotStartException Unfit(AuthorityRecord record, string problem) => new(
+        $"The {Word(record.Kind)} authority {record.Id} cannot be used: {problem}. "
+        + "Start with the trust domain this data folder was made for, or restore ledger and keys from the same backup.");
+
+    private static string Word(Kind kind) => kind switch
+    {
+        Kind.X509Root => "root",
+        Kind.X509Issuing => "issuing",
+        Kind.Jwt => "JWT",
+        _ => "unknown",
+    };
+}

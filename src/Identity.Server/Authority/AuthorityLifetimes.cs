@@ -1,0 +1,20 @@
+namespace Identity.Server.Authority;
+
+/// <summary>How long authorities last. <see cref="Identity.Issuance.AuthorityLifecycle"/> says when their successors are made and take over.</summary>
+internal static class AuthorityLifetimes
+{
+    /// <summary>What everyone pins; its successor is published 30 days before it ends.</summary>
+    public static readonly TimeSpan Root = TimeSpan.FromDays(3652);
+
+    /// <summary>
+    /// A sixth of it is more than the longest certificate signed here (7 days, for servers without the Workload API such as nats-server),
+    /// so none is ever cut short.
+    /// </summary>
+    public static readonly TimeSpan Issuing = TimeSpan.FromDays(90);
+
+    /// <summary>A sixth of it is more than the longest token, one hour; short, because nothing but the bundle ends trust in it.</summary>
+    public static readonly TimeSpan Jwt = TimeSpan.FromDays(7);
+
+    /// <summary>Peers whose clock is behind accept a new authority at once.</summary>
+    public static readonly TimeSpan Backdating = TimeSpan.FromMinutes(5);
+}

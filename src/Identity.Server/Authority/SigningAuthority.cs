@@ -1,0 +1,170 @@
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Identity.Issuance;
+using Identity.Server.Ledger;
+using Identity.Server.Telemetry;
+using Spiffe.Net;
+using AuthorityKind = Identity.Ledger.V1.Authority.Types.Kind;
+using State = Identity.Ledger.V1.Authority.Types.State;
+
+namespace Identity.Server.Authority;
+
+/// <summary>
+/// The only two ways to a signature in this process. Each prepares a draft, makes the intent durable in the ledger, and only then signs:
+/// a crash at any step leaves at worst a recorded credential that does not exist.
+/// </summary>
+internal sealed class SigningAuthority
+{
+    // What the SPIFFE specification suggests to readers that are not pushed to.
+    private static readonly TimeSpan RefreshHint = TimeSpan.FromMinutes(5);
+
+    private readonly ControlPlaneLedger _ledger;
+    private readonly IAuthorityKeys _keys;
+    private readonly AuthorityJournal _journal;
+    private readonly TimeProvider _time;
+    private volatile ActiveIssuers _issuers;
+    private volatile PublishedBundle? _published;
+
+    private SigningAuthority(ControlPlaneLedger ledger, IAuthorityKeys keys, AuthorityJournal journal, TrustDomain trustDomain, TimeProvider time)
+    {
+        _ledger = ledger;
+        _keys = keys;
+        _journal = journal;
+        _time = time;
+        TrustDomain = trustDomain;
+        _issuers = ActiveIssuers.Load(ledger.State, keys, trustDomain);
+    }
+
+    public TrustDomain TrustDomain { get; }
+
+    public DateTimeOffset X509AuthorityExpiresAt => _issuers.Svids.Authority.NotAfter;
+
+    public DateTimeOffset JwtAuthorityExpiresAt => _issuers.Tokens.Authority.NotAfter;
+
+    /// <summary>Makes the authorities on the first start, loads them on every other, and takes the steps that became due meanwhile.</summary>
+    /// <exception cref="CannotStartException">A key is missing or does not belong to what the ledger names.</exception>
+    public static async Task<SigningAuthority> OpenAsync(
+        ControlPlaneLedger ledger, IAuthorityKeys keys, TrustDomain trustDomain, TimeProvider time, CancellationToken cancellation = default)
+    {
+        var journal = new AuthorityJournal(ledger, keys, trustDomain, time);
+        await journal.EstablishAsync(cancellation);
+        var authority = new SigningAuthority(ledger, keys, journal, trustDomain, time);
+        await authority.RotateAsync(cancellation);
+        return authority;
+    }
+
+    /// <summary>What to trust, as of a state.</summary>
+    public TrustBundle Bundle(ControlPlaneState state)
+    {
+        var published = _published;
+        if (published?.Revision != state.AuthorityRevision)
+        {
+            published = new PublishedBundle(state.AuthorityRevision, Publish(state));
+            _published = published;
+        }
+        return published.Bundle;
+    }
+
+    /// <summary>What to trust now.</summary>
+    public TrustBundleSet Bundles() => new(Bundle(_ledger.State));
+
+    /// <exception cref="IOException">The intent could not be recorded; nothing was signed.</exception>
+    public async Task<X509Signing> SignX509Async(X509SigningRequest request, CancellationToken cancellation)
+    {
+        var issuers = _issuers;
+        var issuer = request.IsLongLived ? issuers.LongLivedSvids : issuers.Svids;
+        var revision = _ledger.State.Revision;
+        var now = _time.GetUtcNow();
+        var preparation = issuer.Prepare(
+            new X509SvidRequest(request.Id, request.PublicKey)
+            {
+                DnsNames = request.DnsNames,
+                IpAddresses = request.IpAddresses,
+                Lifetime = request.Lifetime,
+            },
+            now);
+        if (preparation is not X509SvidPreparation.Prepared(var draft))
+        {
+            return new X509Signing.Refused(preparation is X509SvidPreparation.Refused(var reason) ? reason : "no draft");
+        }
+        await _ledger.RecordIssuanceAsync(
+            new IssuanceRecord
+            {
+                At = Timestamp.FromDateTimeOffset(now),
+                Kind = request.Kind,
+                SpiffeId = draft.Id.ToString(),
+                SerialOrJti = draft.SerialNumber.ToLowerInvariant(),
+                KeyHash = ByteString.CopyFrom(draft.KeyHash.Span),
+                NotBefore = Timestamp.FromDateTimeOffset(draft.NotBefore),
+                NotAfter = Timestamp.FromDateTimeOffset(draft.NotAfter),
+                Requester = request.Requester,
+                EntryId = request.EntryId,
+                AuthorityId = issuer.Authority.Id,
+                Revision = revision,
+            },
+            cancellation);
+        var svid = issuer.Issue(draft);
+        ServerTelemetry.CountIssued(request.Kind);
+        return new X509Signing.Issued(svid);
+    }
+
+    /// <exception cref="IOException">The intent could not be recorded; nothing was signed.</exception>
+    public async Task<JwtSigning> SignJwtAsync(JwtSigningRequest request, CancellationToken cancellation)
+    {
+        var issuer = _issuers.Tokens;
+        var revision = _ledger.State.Revision;
+        var now = _time.GetUtcNow();
+        var preparation = issuer.Prepare(new JwtSvidRequest(request.Id, request.Audience, request.Lifetime), now);
+        if (preparation is not JwtSvidPreparation.Prepared(var draft))
+        {
+            return new JwtSigning.Refused(preparation is JwtSvidPreparation.Refused(var reason) ? reason : "no draft");
+        }
+        var intent = new IssuanceRecord
+        {
+            At = Timestamp.FromDateTimeOffset(now),
+            Kind = IssuanceRecord.Types.Kind.JwtSvid,
+            SpiffeId = draft.Id.ToString(),
+            SerialOrJti = draft.TokenId,
+            NotBefore = Timestamp.FromDateTimeOffset(draft.IssuedAt),
+            NotAfter = Timestamp.FromDateTimeOffset(draft.ExpiresAt),
+            Requester = request.Requester,
+            EntryId = request.EntryId,
+            AuthorityId = issuer.Authority.KeyId,
+            Revision = revision,
+        };
+        intent.Audience.AddRange(draft.Audience);
+        await _ledger.RecordIssuanceAsync(intent, cancellation);
+        var svid = issuer.Issue(draft);
+        ServerTelemetry.CountIssued(IssuanceRecord.Types.Kind.JwtSvid);
+        return new JwtSigning.Issued(svid);
+    }
+
+    /// <summary>Takes every step that is due. Called by one caller at a time. Returns when the next is.</summary>
+    public async Task<DateTimeOffset> RotateAsync(CancellationToken cancellation)
+    {
+        foreach (var kind in AuthorityJournal.Kinds)
+        {
+            while (await _journal.StepAsync(kind, _issuers, cancellation))
+            {
+                _issuers = ActiveIssuers.Load(_ledger.State, _keys, TrustDomain);
+            }
+        }
+        return _journal.NextChange();
+    }
+
+    private TrustBundle Publish(ControlPlaneState state)
+    {
+        var trusted = state.Authorities.Values
+            .Where(a => a.State is State.Prepared or State.Active or State.Old)
+            .OrderBy(a => a.NotBefore.Seconds).ThenBy(a => a.Id, StringComparer.Ordinal)
+            .ToList();
+        var roots = trusted.Where(a => a.Kind == AuthorityKind.X509Root).Select(a => a.PublicPart.Memory).ToList();
+        var tokens = trusted.Where(a => a.Kind == AuthorityKind.Jwt).Select(a =>
+            JwtAuthority.TryCreate(a.Id, a.PublicPart.Memory, out var key, out var flaw) ? key : throw new InvalidDataException(flaw)).ToList();
+        return TrustBundle.TryCreate(TrustDomain, roots, tokens, state.AuthorityRevision, RefreshHint, out var bundle, out var problem)
+            ? bundle
+            : throw new InvalidDataException(problem);
+    }
+
+    private sealed record PublishedBundle(ulong Revision, TrustBundle Bundle);
+}

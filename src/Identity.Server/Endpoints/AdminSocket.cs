@@ -1,0 +1,46 @@
+using System.Net.Sockets;
+
+namespace Identity.Server.Endpoints;
+
+/// <summary>The path of the admin socket: cleared of what a killed process left, and closed to other users.</summary>
+internal static class AdminSocket
+{
+    // sockaddr_un.sun_path, its terminating zero included.
+    private const int MaxPathBytes = 107;
+
+    /// <exception cref="CannotStartException">The path is too long, in use, or something else is there.</exception>
+    public static void Clear(string path)
+    {
+        if (System.Text.Encoding.UTF8.GetByteCount(path) > MaxPathBytes)
+        {
+            throw new CannotStartException(
+                $"The admin socket's path {path} is longer than the {MaxPathBytes} bytes a Unix socket may have. Choose a shorter one with --admin-socket.");
+        }
+        if (!File.Exists(path))
+        {
+            return;
+        }
+        if (new FileInfo(path).Length != 0)
+        {
+            throw new CannotStartException($"{path} is a file, not a socket. Choose another path with --admin-socket.");
+        }
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            probe.Connect(new UnixDomainSocketEndPoint(path));
+        }
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.ConnectionRefused)
+        {
+            // Nobody listens: a process that was killed left it.
+            File.Delete(path);
+            return;
+        }
+        catch (SocketException e)
+        {
+            throw new CannotStartException($"Cannot use the admin socket {path}: {e.Message}.", e);
+        }
+        throw new CannotStartException($"Another process is serving the admin socket {path}. Stop it, or choose another path with --admin-socket.");
+    }
+
+    public static void Restrict(string path) => File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+}

@@ -1,0 +1,46 @@
+using Identity.Server.Ledger;
+using Spiffe.Net;
+using static Spire.Api.Types.PermissionDeniedDetails.Types;
+
+namespace Identity.Server.Endpoints;
+
+/// <summary>Tells who is calling, from the connection and the current state.</summary>
+internal sealed class CallerIdentification(ControlPlaneLedger ledger, TimeProvider time)
+{
+    public Caller Identify(HttpContext call) => call.Features.Get<ListenerFeature>()?.Kind switch
+    {
+        ListenerKind.Admin when call.Features.Get<PeerCredentials>() is { } peer => new Caller.Admin(peer.Uid),
+        ListenerKind.Mesh => new Caller.MeshClient(),
+        ListenerKind.Grpc => IdentifyClient(call.Features.Get<ClientCertificate>()),
+        _ => new Caller.Anonymous("the connection came on no listener of ours"),
+    };
+
+    private Caller IdentifyClient(ClientCertificate? certificate) => certificate?.Verification switch
+    {
+        null => new Caller.Anonymous(),
+        X509SvidVerification.Verified verified => IdentifyAgent(verified),
+        X509SvidVerification.Refused refused => new Caller.Anonymous(refused.Reason),
+        _ => new Caller.Anonymous("the client certificate was not verified"),
+    };
+
+    private Caller IdentifyAgent(X509SvidVerification.Verified verified)
+    {
+        var id = verified.Id.ToString();
+        if (verified.NotAfter <= time.GetUtcNow())
+        {
+            return new Caller.Anonymous($"the SVID of {id} expired at {verified.NotAfter:O} while the connection was open", Reason.AgentExpired);
+        }
+        if (!ledger.State.Agents.TryGetValue(id, out var agent))
+        {
+            return new Caller.Anonymous($"{id} is not an attested agent", Reason.AgentNotAttested);
+        }
+        if (agent.Banned)
+        {
+            return new Caller.Anonymous($"the agent {id} is banned", Reason.AgentBanned);
+        }
+        var serial = verified.SerialNumber.ToLowerInvariant();
+        return serial == agent.Serial || (serial == agent.PreviousSerial && serial.Length > 0)
+            ? new Caller.Agent(verified.Id, serial)
+            : new Caller.Anonymous($"the agent {id} called with an SVID that was renewed long ago", Reason.AgentNotActive);
+    }
+}

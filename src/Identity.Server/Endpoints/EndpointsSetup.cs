@@ -1,0 +1,45 @@
+using Identity.Server.Ledger;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace Identity.Server.Endpoints;
+
+internal static class EndpointsSetup
+{
+    private const int MaxRequestBytes = 4 << 20;
+
+    extension(WebApplicationBuilder builder)
+    {
+        public WebApplicationBuilder AddEndpoints(Listeners listeners)
+        {
+            builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(listeners.Configure);
+            builder.Services.AddGrpc(grpc =>
+            {
+                grpc.MaxReceiveMessageSize = MaxRequestBytes;
+                grpc.EnableDetailedErrors = false;
+                grpc.Interceptors.Add<CallGate>();
+            });
+            builder.Services.AddSingleton<CallGate>();
+            builder.Services.AddSingleton<CallerIdentification>();
+            builder.Services.AddGrpcReflection();
+            builder.Services.AddGrpcHealthChecks().AddCheck<LedgerHealth>("ledger");
+            builder.Services.AddHostedService<ServerCertificateRenewer>();
+            return builder;
+        }
+    }
+
+    extension(WebApplication app)
+    {
+        public WebApplication MapEndpoints()
+        {
+            app.MapGrpcHealthChecksService();
+            app.MapGrpcReflectionService();
+            return app;
+        }
+    }
+
+    private sealed class LedgerHealth(ControlPlaneLedger ledger) : IHealthCheck
+    {
+        public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+            Task.FromResult(ledger.Fault is { } fault ? HealthCheckResult.Unhealthy(fault) : HealthCheckResult.Healthy());
+    }
+}

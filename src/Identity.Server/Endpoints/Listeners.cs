@@ -1,0 +1,107 @@
+using System.Net;
+using System.Net.Security;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
+using Identity.Server.Authority;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+
+namespace Identity.Server.Endpoints;
+
+internal enum ListenerKind
+{
+    None,
+    Grpc,
+    Admin,
+    Mesh,
+}
+
+/// <summary>Which listener a connection came on.</summary>
+internal sealed record ListenerFeature(ListenerKind Kind);
+
+/// <summary>The three doors: gRPC for agents, the admin socket, the mesh's certificate authority.</summary>
+internal sealed class Listeners(ServerOptions options, ServerCertificate certificate, SigningAuthority authority, TimeProvider time, ILogger<Listeners> logger)
+{
+    private const int MaxConnections = 20_000;
+    private const int MaxStreamsPerConnection = 1_000;
+
+    private ListenOptions? _grpc;
+    private ListenOptions? _mesh;
+
+    /// <summary>Where gRPC is served; with the real port once the server has started.</summary>
+    public IPEndPoint Grpc => _grpc?.IPEndPoint ?? options.Listen;
+
+    public IPEndPoint Mesh => _mesh?.IPEndPoint ?? options.IstioListen;
+
+    public void Configure(KestrelServerOptions kestrel)
+    {
+        kestrel.AddServerHeader = false;
+        kestrel.Limits.MaxConcurrentConnections = MaxConnections;
+        kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
+        kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
+        kestrel.Limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(20);
+        // An agent's report stream may say nothing for hours.
+        kestrel.Limits.MinRequestBodyDataRate = null;
+
+        kestrel.ListenUnixSocket(options.AdminSocket, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http2;
+            var ownUid = PeerCredentials.OwnUid();
+            listen.Use(next => PeerCredentials.Require(next, ownUid, logger));
+            listen.Use(Mark(ListenerKind.Admin));
+        });
+        kestrel.Listen(options.Listen, listen =>
+        {
+            _grpc = listen;
+            listen.Protocols = HttpProtocols.Http2;
+            listen.Use(Mark(ListenerKind.Grpc));
+            listen.UseHttps(Tls(askForClient: true));
+        });
+        kestrel.Listen(options.IstioListen, listen =>
+        {
+            _mesh = listen;
+            listen.Protocols = HttpProtocols.Http2;
+            listen.Use(Mark(ListenerKind.Mesh));
+            listen.UseHttps(Tls(askForClient: false));
+        });
+    }
+
+    private static Func<ConnectionDelegate, ConnectionDelegate> Mark(ListenerKind kind)
+    {
+        var feature = new ListenerFeature(kind);
+        return next => connection =>
+        {
+            connection.Features.Set(feature);
+            return next(connection);
+        };
+    }
+
+    private TlsHandshakeCallbackOptions Tls(bool askForClient) => new()
+    {
+        HandshakeTimeout = TimeSpan.FromSeconds(10),
+        // Asked on each connection, so that a renewed certificate is used by the next one.
+        OnConnection = context => ValueTask.FromResult(new SslServerAuthenticationOptions
+        {
+            ServerCertificateContext = certificate.Current,
+            EnabledSslProtocols = SslProtocols.Tls13,
+            ApplicationProtocols = [SslApplicationProtocol.Http2],
+            AllowRenegotiation = false,
+            // A resumed session would skip the client's certificate.
+            AllowTlsResume = false,
+            CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+            ClientCertificateRequired = askForClient,
+            RemoteCertificateValidationCallback = (_, shown, chain, _) => Accept(context.Connection, shown, chain),
+        }),
+    };
+
+    // Always true: a client with a bad certificate is let in as nobody, so that its refusal can say what was wrong with it.
+    private bool Accept(ConnectionContext connection, X509Certificate? shown, X509Chain? chain)
+    {
+        if (shown is X509Certificate2 leaf)
+        {
+            connection.Features.Set(ClientCertificate.Verify(leaf, chain, authority.Bundles(), time.GetUtcNow()));
+        }
+        return true;
+    }
+}
