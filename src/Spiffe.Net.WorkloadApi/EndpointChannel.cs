@@ -26,7 +26,9 @@ internal static class EndpointChannel
         {
             HttpHandler = handler,
             DisposeHttpClient = true,
-            ThrowOperationCanceledOnCancellation = true,
+
+            // True would turn some lost connections into cancellations too; the client tells them apart itself.
+            ThrowOperationCanceledOnCancellation = false,
         });
     }
 

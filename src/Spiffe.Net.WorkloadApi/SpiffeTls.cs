@@ -35,7 +35,7 @@ public static class SpiffeTls
     public static SslClientAuthenticationOptions ClientOptions(X509Source source, AuthorizedPeers peers, Action<SpiffeId>? onPeer = null) =>
         ClientOptions(source, new PeerCheck(source, peers), onPeer);
 
-    /// <summary>Does the server's side of the handshake on a connected stream.</summary>
+    /// <summary>Does the server's side of the handshake on a connected stream. A client that refuses us shows it only with the first read.</summary>
     /// <exception cref="AuthenticationException">The handshake failed; the message names the reason if the client was refused.</exception>
     public static async Task<SpiffeTlsConnection> AcceptAsync(
         Stream transport, X509Source source, AuthorizedPeers peers, CancellationToken cancellation = default)

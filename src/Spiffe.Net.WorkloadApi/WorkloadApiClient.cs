@@ -101,7 +101,7 @@ public sealed partial class WorkloadApiClient : IDisposable
     public IAsyncEnumerable<TrustBundleSet> WatchJwtBundlesAsync(CancellationToken cancellation = default) =>
         WatchAsync(options => _api.FetchJWTBundles(new JWTBundlesRequest(), options), ResponseReader.ReadJwtBundles, TrustBundleSet.Empty, null, cancellation);
 
-    /// <summary>Closes the connection; calls under way end with <see cref="OperationCanceledException"/>.</summary>
+    /// <summary>Closes the connection; calls under way fail.</summary>
     public void Dispose() => _channel.Dispose();
 
     /// <param name="onProblem">Told of each failed attempt, so that a first value that never comes can be explained.</param>
@@ -162,6 +162,10 @@ public sealed partial class WorkloadApiClient : IDisposable
                 ? (read(stream.Current), null)
                 : (default, new WorkloadApiException(WorkloadApiFailure.Unavailable, $"the Workload API at {Endpoint} ended the stream"));
         }
+        catch (RpcException e) when (cancellation.IsCancellationRequested)
+        {
+            throw new OperationCanceledException("the call to the Workload API was cancelled", e, cancellation);
+        }
         catch (RpcException e)
         {
             return (default, WorkloadApiException.From(e, Endpoint));
@@ -191,11 +195,15 @@ public sealed partial class WorkloadApiClient : IDisposable
         {
             return await call(new CallOptions(SecurityHeader, cancellationToken: either.Token)).ConfigureAwait(false);
         }
-        catch (RpcException e)
+        catch (RpcException e) when (!either.IsCancellationRequested)
         {
             throw WorkloadApiException.From(e, Endpoint);
         }
-        catch (OperationCanceledException e) when (timeout.IsCancellationRequested && !cancellation.IsCancellationRequested)
+        catch (Exception e) when (cancellation.IsCancellationRequested)
+        {
+            throw new OperationCanceledException("the call to the Workload API was cancelled", e, cancellation);
+        }
+        catch (Exception e) when (timeout.IsCancellationRequested && e is RpcException or OperationCanceledException)
         {
             throw new WorkloadApiException(
                 WorkloadApiFailure.Unavailable, $"the Workload API at {Endpoint} did not answer within {Options.CallTimeout.TotalSeconds:0.#} s", e);

@@ -1,0 +1,92 @@
+using Grpc.Core;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Spiffe.Net.WorkloadApi;
+using Spiffe.WorkloadApi.V1;
+
+namespace Identity.Testing.WorkloadApi;
+
+/// <summary>
+/// A Workload API on a real Unix socket that serves what a test gives it, pushes each change to open streams, and can withdraw all.
+/// Holds callers to the security header, as the specification wants.
+/// </summary>
+public sealed class FakeWorkloadApi : IAsyncDisposable
+{
+    private readonly string _folder;
+    private readonly FakeWorkloadApiService _service = new();
+    private WebApplication? _app;
+
+    private FakeWorkloadApi(string folder) => _folder = folder;
+
+    public WorkloadEndpoint Endpoint => WorkloadEndpoint.Parse($"unix://{Socket}");
+
+    /// <summary>Client options for tests: this endpoint, and waits too short to be noticed.</summary>
+    public WorkloadApiClientOptions ClientOptions(TimeProvider? timeProvider = null) => new()
+    {
+        Endpoint = Endpoint,
+        RetryDelay = TimeSpan.FromMilliseconds(10),
+        MaxRetryDelay = TimeSpan.FromMilliseconds(50),
+        TimeProvider = timeProvider ?? TimeProvider.System,
+    };
+
+    /// <summary>Calls of FetchJWTSVID so far.</summary>
+    public int JwtCalls => _service.JwtCalls;
+
+    private string Socket => Path.Combine(_folder, "workload.sock");
+
+    public static async Task<FakeWorkloadApi> StartAsync()
+    {
+        var fake = new FakeWorkloadApi(Directory.CreateTempSubdirectory("fake-workload-api-").FullName);
+        await fake.OpenAsync();
+        return fake;
+    }
+
+    /// <summary>Sent to streams that are open and to those that come.</summary>
+    public void Serve(X509SVIDResponse response) => _service.Set(_service.Now with { X509 = response, Refusal = null });
+
+    public void Serve(X509BundlesResponse response) => _service.Set(_service.Now with { X509Bundles = response, Refusal = null });
+
+    public void Serve(JWTBundlesResponse response) => _service.Set(_service.Now with { JwtBundles = response, Refusal = null });
+
+    /// <summary>Answers each request for tokens; it may wait, or throw.</summary>
+    public void ServeJwt(Func<JWTSVIDRequest, Task<JWTSVIDResponse>> answer) => _service.Set(_service.Now with { Jwt = answer, Refusal = null });
+
+    public void ServeValidation(Func<ValidateJWTSVIDRequest, ValidateJWTSVIDResponse> answer) =>
+        _service.Set(_service.Now with { Validation = answer, Refusal = null });
+
+    /// <summary>Ends open streams, and all calls until something is served again, with this status.</summary>
+    public void Refuse(StatusCode status, string detail = "") => _service.Set(_service.Now with { Refusal = new Status(status, detail) });
+
+    /// <summary>The socket goes away, as when an agent is killed. What is served is kept.</summary>
+    public async Task CloseAsync()
+    {
+        if (_app is null) return;
+        _service.Hurry();
+        await _app.StopAsync();
+        await _app.DisposeAsync();
+        _app = null;
+        File.Delete(Socket);
+    }
+
+    public async Task OpenAsync()
+    {
+        _service.Reset();
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.Services.AddGrpc();
+        builder.Services.AddSingleton(_service);
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(Socket, listen => listen.Protocols = HttpProtocols.Http2));
+        _app = builder.Build();
+        _app.MapGrpcService<FakeWorkloadApiService>();
+        await _app.StartAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await CloseAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+}

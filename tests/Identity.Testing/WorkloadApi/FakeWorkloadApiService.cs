@@ -1,0 +1,105 @@
+using Grpc.Core;
+using Spiffe.WorkloadApi.V1;
+
+namespace Identity.Testing.WorkloadApi;
+
+/// <summary>The service behind <see cref="FakeWorkloadApi"/>.</summary>
+internal sealed class FakeWorkloadApiService : SpiffeWorkloadAPI.SpiffeWorkloadAPIBase
+{
+    private readonly Lock _lock = new();
+    private Answers _now = new();
+    private TaskCompletionSource _changed = NewSignal();
+    private int _jwtCalls;
+
+    public Answers Now
+    {
+        get
+        {
+            lock (_lock) return _now;
+        }
+    }
+
+    public int JwtCalls => Volatile.Read(ref _jwtCalls);
+
+    public void Set(Answers answers)
+    {
+        TaskCompletionSource changed;
+        lock (_lock)
+        {
+            _now = answers;
+            changed = _changed;
+            _changed = NewSignal();
+        }
+
+        changed.SetResult();
+    }
+
+    /// <summary>Breaks streams off so that the server can stop.</summary>
+    public void Hurry() => Set(Now with { IsClosing = true });
+
+    public void Reset() => Set(Now with { IsClosing = false });
+
+    public override Task FetchX509SVID(X509SVIDRequest request, IServerStreamWriter<X509SVIDResponse> stream, ServerCallContext context) =>
+        StreamAsync(answers => answers.X509, stream, context);
+
+    public override Task FetchX509Bundles(X509BundlesRequest request, IServerStreamWriter<X509BundlesResponse> stream, ServerCallContext context) =>
+        StreamAsync(answers => answers.X509Bundles, stream, context);
+
+    public override Task FetchJWTBundles(JWTBundlesRequest request, IServerStreamWriter<JWTBundlesResponse> stream, ServerCallContext context) =>
+        StreamAsync(answers => answers.JwtBundles, stream, context);
+
+    public override Task<JWTSVIDResponse> FetchJWTSVID(JWTSVIDRequest request, ServerCallContext context)
+    {
+        Interlocked.Increment(ref _jwtCalls);
+        var answers = Check(context);
+        return (answers.Jwt ?? throw NoIdentity())(request);
+    }
+
+    public override Task<ValidateJWTSVIDResponse> ValidateJWTSVID(ValidateJWTSVIDRequest request, ServerCallContext context) =>
+        Task.FromResult((Check(context).Validation ?? throw NoIdentity())(request));
+
+    private async Task StreamAsync<T>(Func<Answers, T?> select, IServerStreamWriter<T> stream, ServerCallContext context)
+        where T : class
+    {
+        T? sent = null;
+        while (true)
+        {
+            Task changed;
+            lock (_lock) changed = _changed.Task;
+            var next = select(Check(context)) ?? throw NoIdentity();
+            if (!ReferenceEquals(next, sent)) await stream.WriteAsync(next, context.CancellationToken);
+            sent = next;
+            await changed.WaitAsync(context.CancellationToken);
+        }
+    }
+
+    // SPIFFE Workload Endpoint §3: absent or different means InvalidArgument.
+    private Answers Check(ServerCallContext context)
+    {
+        if (context.RequestHeaders.GetValue("workload.spiffe.io") != "true") throw new RpcException(new Status(StatusCode.InvalidArgument, "security header missing"));
+        var answers = Now;
+        if (answers.IsClosing) throw new RpcException(new Status(StatusCode.Unavailable, "closing"));
+        return answers.Refusal is { } refusal ? throw new RpcException(refusal) : answers;
+    }
+
+    private static RpcException NoIdentity() => new(new Status(StatusCode.PermissionDenied, "no identity issued"));
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    internal sealed record Answers
+    {
+        public X509SVIDResponse? X509 { get; init; }
+
+        public X509BundlesResponse? X509Bundles { get; init; }
+
+        public JWTBundlesResponse? JwtBundles { get; init; }
+
+        public Func<JWTSVIDRequest, Task<JWTSVIDResponse>>? Jwt { get; init; }
+
+        public Func<ValidateJWTSVIDRequest, ValidateJWTSVIDResponse>? Validation { get; init; }
+
+        public Status? Refusal { get; init; }
+
+        public bool IsClosing { get; init; }
+    }
+}

@@ -1,0 +1,129 @@
+using Grpc.Core;
+using Identity.Testing.WorkloadApi;
+using Microsoft.Extensions.Time.Testing;
+using Spiffe.Net.WorkloadApi;
+using Spiffe.WorkloadApi.V1;
+using Xunit;
+
+namespace Identity.Tests.WorkloadApi;
+
+public sealed class JwtSourceTests : IAsyncLifetime
+{
+    private readonly TestAuthority _authority = new();
+    private readonly FakeTimeProvider _clock = new(TimeProvider.System.GetUtcNow());
+    private FakeWorkloadApi _api = null!;
+    private JwtSource _source = null!;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _api = await FakeWorkloadApi.StartAsync();
+        _api.ServeJwt(request => Task.FromResult(Issue(request)));
+        _source = new JwtSource(_api.ClientOptions(_clock));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _source.Dispose();
+        await _api.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Asks_once_per_audience_and_subject()
+    {
+        var first = await _source.GetAsync("nats", Cancellation);
+        Assert.Same(first, await _source.GetAsync("nats", Cancellation));
+        Assert.NotSame(first, await _source.GetAsync("other", Cancellation));
+        Assert.NotSame(first, await _source.GetAsync(["nats"], _authority.Id("/a"), Cancellation));
+        Assert.Equal(3, _api.JwtCalls);
+    }
+
+    [Fact]
+    public async Task Many_who_ask_at_once_share_one_call()
+    {
+        var open = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _api.ServeJwt(async request =>
+        {
+            await open.Task;
+            return Issue(request);
+        });
+        var asking = Enumerable.Range(0, 50).Select(_ => _source.GetAsync("nats", Cancellation)).ToArray();
+        open.SetResult();
+        await Task.WhenAll(asking);
+        Assert.Equal(1, _api.JwtCalls);
+    }
+
+    [Fact]
+    public async Task One_who_stops_waiting_does_not_stop_the_others()
+    {
+        var open = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _api.ServeJwt(async request =>
+        {
+            await open.Task;
+            return Issue(request);
+        });
+        using var impatient = new CancellationTokenSource();
+        var leaving = _source.GetAsync("nats", impatient.Token);
+        var staying = _source.GetAsync("nats", Cancellation);
+        await impatient.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => leaving);
+        open.SetResult();
+        Assert.Equal(_authority.Id("/a"), (await staying).Id);
+    }
+
+    [Fact]
+    public async Task Renews_at_half_its_life()
+    {
+        var first = await _source.GetAsync("nats", Cancellation);
+        _clock.Advance(TimeSpan.FromSeconds(149));
+        Assert.Same(first, await _source.GetAsync("nats", Cancellation));
+        _clock.Advance(TimeSpan.FromSeconds(3));
+        Assert.True((await _source.GetAsync("nats", Cancellation)).ExpiresAt > first.ExpiresAt);
+    }
+
+    [Fact]
+    public async Task Serves_the_old_token_while_the_endpoint_is_away_but_not_past_its_end()
+    {
+        var first = await _source.GetAsync("nats", Cancellation);
+        await _api.CloseAsync();
+        _clock.Advance(TimeSpan.FromSeconds(200));
+        Assert.Same(first, await _source.GetAsync("nats", Cancellation));
+        _clock.Advance(TimeSpan.FromSeconds(92));
+        var e = await Assert.ThrowsAsync<WorkloadApiException>(() => _source.GetAsync("nats", Cancellation));
+        Assert.Equal(WorkloadApiFailure.Unavailable, e.Failure);
+    }
+
+    [Fact]
+    public async Task Forgets_the_token_of_an_identity_that_was_withdrawn()
+    {
+        await _source.GetAsync("nats", Cancellation);
+        _clock.Advance(TimeSpan.FromSeconds(200));
+        _api.Refuse(StatusCode.PermissionDenied);
+        for (var i = 0; i < 2; i++)
+        {
+            var e = await Assert.ThrowsAsync<WorkloadApiException>(() => _source.GetAsync("nats", Cancellation));
+            Assert.Equal(WorkloadApiFailure.NoIdentity, e.Failure);
+        }
+    }
+
+    [Fact]
+    public async Task Refuses_a_token_that_is_already_old()
+    {
+        _api.ServeJwt(request => Task.FromResult(new JWTSVIDResponse { Svids = { _authority.IssueJwt(_authority.Id("/a"), request.Audience, _clock.GetUtcNow().AddSeconds(5)) } }));
+        var e = await Assert.ThrowsAsync<WorkloadApiException>(() => _source.GetAsync("nats", Cancellation));
+        Assert.Equal(WorkloadApiFailure.MalformedResponse, e.Failure);
+    }
+
+    [Fact]
+    public async Task Holds_a_bounded_number_of_tokens()
+    {
+        for (var i = 0; i < 300; i++) await _source.GetAsync($"audience-{i}", Cancellation);
+        Assert.Equal(300, _api.JwtCalls);
+        await _source.GetAsync("audience-0", Cancellation);
+        Assert.Equal(301, _api.JwtCalls);
+    }
+
+    private JWTSVIDResponse Issue(JWTSVIDRequest request) =>
+        new() { Svids = { _authority.IssueJwt(_authority.Id("/a"), request.Audience, _clock.GetUtcNow().AddMinutes(5)) } };
+}

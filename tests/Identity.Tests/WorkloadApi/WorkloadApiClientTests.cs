@@ -1,0 +1,221 @@
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Grpc.Net.Client;
+using Identity.Testing.WorkloadApi;
+using Spiffe.Net;
+using Spiffe.Net.WorkloadApi;
+using Spiffe.WorkloadApi.V1;
+using Xunit;
+
+namespace Identity.Tests.WorkloadApi;
+
+public sealed class WorkloadApiClientTests : IAsyncLifetime
+{
+    private readonly TestAuthority _authority = new();
+    private FakeWorkloadApi _api = null!;
+    private WorkloadApiClient _client = null!;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _api = await FakeWorkloadApi.StartAsync();
+        _client = new WorkloadApiClient(_api.ClientOptions());
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _client.Dispose();
+        await _api.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Fetches_identities_in_order_with_every_bundle()
+    {
+        var other = new TestAuthority("other.test");
+        var response = _authority.Respond(_authority.Id("/a"), other);
+        response.Svids.Add(_authority.IssueX509(_authority.Id("/b"), hint: "second"));
+        _api.Serve(response);
+
+        var context = await _client.FetchX509SvidAsync(Cancellation);
+
+        Assert.Equal(["spiffe://example.org/a", "spiffe://example.org/b"], context.Svids.Select(svid => svid.Id.ToString()));
+        Assert.Equal(_authority.Id("/a"), context.Default?.Id);
+        Assert.Equal(_authority.Id("/b"), context.FindByHint("second")?.Id);
+        Assert.Null(context.FindByHint("third"));
+        Assert.True(context.Bundles.TryGet(_authority.TrustDomain, out _));
+        Assert.True(context.Bundles.TryGet(other.TrustDomain, out _));
+    }
+
+    [Fact]
+    public async Task Of_two_identities_with_one_hint_the_first_counts()
+    {
+        _api.Serve(new X509SVIDResponse
+        {
+            Svids = { _authority.IssueX509(_authority.Id("/a"), hint: "x"), _authority.IssueX509(_authority.Id("/b"), hint: "x") },
+        });
+        Assert.Equal(_authority.Id("/a"), Assert.Single((await _client.FetchX509SvidAsync(Cancellation)).Svids).Id);
+    }
+
+    [Theory]
+    [InlineData(StatusCode.PermissionDenied, WorkloadApiFailure.NoIdentity, true)]
+    [InlineData(StatusCode.Unavailable, WorkloadApiFailure.Unavailable, true)]
+    [InlineData(StatusCode.InvalidArgument, WorkloadApiFailure.InvalidRequest, false)]
+    [InlineData(StatusCode.Unimplemented, WorkloadApiFailure.Unimplemented, false)]
+    [InlineData(StatusCode.Internal, WorkloadApiFailure.Unknown, true)]
+    public async Task Names_the_failure(StatusCode status, WorkloadApiFailure failure, bool isWorthRetrying)
+    {
+        _api.Refuse(status);
+        var e = await Assert.ThrowsAsync<WorkloadApiException>(() => _client.FetchX509SvidAsync(Cancellation));
+        Assert.Equal((failure, isWorthRetrying), (e.Failure, e.IsWorthRetrying));
+        Assert.Contains(_api.Endpoint.ToString(), e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Says_so_when_nobody_listens()
+    {
+        await _api.CloseAsync();
+        var e = await Assert.ThrowsAsync<WorkloadApiException>(() => _client.FetchX509SvidAsync(Cancellation));
+        Assert.Equal(WorkloadApiFailure.Unavailable, e.Failure);
+    }
+
+    [Theory]
+    [InlineData(StatusCode.InvalidArgument)]
+    [InlineData(StatusCode.Unimplemented)]
+    public async Task A_watch_ends_where_another_try_is_pointless(StatusCode status)
+    {
+        _api.Refuse(status);
+        await Assert.ThrowsAsync<WorkloadApiException>(async () => await _client.WatchX509SvidAsync(Cancellation).GetAsyncEnumerator(Cancellation).MoveNextAsync());
+    }
+
+    [Fact]
+    public async Task A_watch_sees_changes_withdrawal_and_return()
+    {
+        _api.Serve(_authority.Respond(_authority.Id("/a")));
+        await using var watch = _client.WatchX509SvidAsync(Cancellation).GetAsyncEnumerator(Cancellation);
+        Assert.True(await watch.MoveNextAsync());
+        Assert.Equal(_authority.Id("/a"), watch.Current.Default?.Id);
+
+        _api.Serve(_authority.Respond(_authority.Id("/b")));
+        Assert.True(await watch.MoveNextAsync());
+        Assert.Equal(_authority.Id("/b"), watch.Current.Default?.Id);
+
+        _api.Refuse(StatusCode.PermissionDenied);
+        Assert.True(await watch.MoveNextAsync());
+        Assert.Same(X509Context.None, watch.Current);
+
+        _api.Serve(_authority.Respond(_authority.Id("/c")));
+        Assert.True(await watch.MoveNextAsync());
+        Assert.Equal(_authority.Id("/c"), watch.Current.Default?.Id);
+    }
+
+    public static TheoryData<string> Damages => ["no svid", "no key", "no bundle", "damaged key", "another's name", "another's key", "bare trust domain", "workload as trust domain"];
+
+    [Theory]
+    [MemberData(nameof(Damages))]
+    public async Task Discards_an_unusable_response_whole_and_keeps_the_stream(string damage)
+    {
+        _api.Serve(Damaged(damage));
+        var e = await Assert.ThrowsAsync<WorkloadApiException>(() => _client.FetchX509SvidAsync(Cancellation));
+        Assert.Equal(WorkloadApiFailure.MalformedResponse, e.Failure);
+
+        await using var watch = _client.WatchX509SvidAsync(Cancellation).GetAsyncEnumerator(Cancellation);
+        var next = watch.MoveNextAsync();
+        _api.Serve(_authority.Respond(_authority.Id("/good")));
+        Assert.True(await next);
+        Assert.Equal(_authority.Id("/good"), watch.Current.Default?.Id);
+    }
+
+    [Fact]
+    public async Task Fetches_tokens_for_the_audience_and_the_subject_asked_for()
+    {
+        JWTSVIDRequest? seen = null;
+        _api.ServeJwt(request =>
+        {
+            seen = request;
+            return Task.FromResult(new JWTSVIDResponse { Svids = { _authority.IssueJwt(_authority.Id("/a"), request.Audience, Later) } });
+        });
+
+        var svid = Assert.Single(await _client.FetchJwtSvidsAsync(["nats"], _authority.Id("/a"), Cancellation));
+
+        Assert.Equal((_authority.Id("/a"), Later), (svid.Id, svid.ExpiresAt));
+        Assert.Equal(("nats", "spiffe://example.org/a"), (Assert.Single(seen!.Audience), seen.SpiffeId));
+        await Assert.ThrowsAsync<ArgumentException>(() => _client.FetchJwtSvidsAsync([], null, Cancellation));
+        await Assert.ThrowsAsync<ArgumentException>(() => _client.FetchJwtSvidsAsync([""], null, Cancellation));
+    }
+
+    [Theory]
+    [InlineData("/a", "payroll")]
+    [InlineData("/b", "nats")]
+    public async Task Refuses_a_token_for_another_audience_or_subject(string path, string audience)
+    {
+        _api.ServeJwt(_ => Task.FromResult(new JWTSVIDResponse { Svids = { _authority.IssueJwt(_authority.Id(path), [audience], Later) } }));
+        var e = await Assert.ThrowsAsync<WorkloadApiException>(() => _client.FetchJwtSvidsAsync(["nats"], _authority.Id("/a"), Cancellation));
+        Assert.Equal(WorkloadApiFailure.MalformedResponse, e.Failure);
+        Assert.DoesNotContain("eyJ", e.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Fetches_bundles_that_verify_tokens_and_nothing_else()
+    {
+        _api.Serve(new JWTBundlesResponse { Bundles = { ["spiffe://example.org"] = ByteString.CopyFrom(_authority.JwtBundle) } });
+        _api.Serve(new X509BundlesResponse { Bundles = { ["spiffe://example.org"] = ByteString.CopyFrom(_authority.X509Bundle) } });
+        var jwt = await _client.FetchJwtBundlesAsync(Cancellation);
+        var x509 = await _client.FetchX509BundlesAsync(Cancellation);
+
+        var token = _authority.IssueJwt(_authority.Id("/a"), ["nats"], Later).Svid;
+        Assert.IsType<JwtSvidVerification.Verified>(JwtSvidVerifier.Verify(token, "nats", jwt, TimeProvider.System.GetUtcNow()));
+        Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(token, "nats", x509, TimeProvider.System.GetUtcNow()));
+        Assert.Empty(jwt.Bundles.Single().X509Authorities);
+    }
+
+    [Fact]
+    public async Task A_refused_token_is_an_answer_not_a_fault()
+    {
+        _api.ServeValidation(request => request.Svid == "good"
+            ? new ValidateJWTSVIDResponse { SpiffeId = "spiffe://example.org/a", Claims = new Struct { Fields = { ["sub"] = Value.ForString("spiffe://example.org/a") } } }
+            : throw new RpcException(new Status(StatusCode.InvalidArgument, "token expired")));
+
+        var valid = Assert.IsType<JwtSvidValidation.Valid>(await _client.ValidateJwtSvidAsync("good", "nats", Cancellation));
+        Assert.Equal(_authority.Id("/a"), valid.Id);
+        Assert.Contains("\"sub\"", System.Text.Encoding.UTF8.GetString(valid.ClaimsJson.Span), StringComparison.Ordinal);
+        var refused = Assert.IsType<JwtSvidValidation.Refused>(await _client.ValidateJwtSvidAsync("bad", "nats", Cancellation));
+        Assert.Contains("token expired", refused.Reason, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("TRUE")]
+    public async Task The_fake_refuses_a_caller_without_the_security_header(string? value)
+    {
+        _api.Serve(_authority.Respond(_authority.Id("/a")));
+        using GrpcChannel channel = EndpointChannel.Create(_api.Endpoint);
+        var headers = new Metadata();
+        if (value is not null) headers.Add("workload.spiffe.io", value);
+        using var call = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(channel).FetchX509SVID(new X509SVIDRequest(), headers, cancellationToken: Cancellation);
+        var e = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(Cancellation));
+        Assert.Equal(StatusCode.InvalidArgument, e.StatusCode);
+    }
+
+    private static DateTimeOffset Later { get; } = DateTimeOffset.FromUnixTimeSeconds(TimeProvider.System.GetUtcNow().AddMinutes(5).ToUnixTimeSeconds());
+
+    private X509SVIDResponse Damaged(string damage)
+    {
+        var response = _authority.Respond(_authority.Id("/a"));
+        var svid = response.Svids[0];
+        switch (damage)
+        {
+            case "no svid": response.Svids.Clear(); break;
+            case "no key": svid.X509SvidKey = ByteString.Empty; break;
+            case "no bundle": svid.Bundle = ByteString.Empty; break;
+            case "damaged key": svid.X509SvidKey = ByteString.CopyFrom(svid.X509SvidKey.Span[..^9]); break;
+            case "another's name": svid.SpiffeId = "spiffe://example.org/b"; break;
+            case "another's key": svid.X509SvidKey = _authority.IssueX509(_authority.Id("/a")).X509SvidKey; break;
+            case "bare trust domain": response.FederatedBundles["other.test"] = ByteString.CopyFrom(_authority.X509Bundle); break;
+            default: response.FederatedBundles["spiffe://other.test/x"] = ByteString.CopyFrom(_authority.X509Bundle); break;
+        }
+
+        return response;
+    }
+}

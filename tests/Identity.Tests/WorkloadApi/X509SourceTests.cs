@@ -1,0 +1,143 @@
+using Grpc.Core;
+using Identity.Testing.WorkloadApi;
+using Microsoft.Extensions.Time.Testing;
+using Spiffe.Net.WorkloadApi;
+using Spiffe.WorkloadApi.V1;
+using Xunit;
+
+namespace Identity.Tests.WorkloadApi;
+
+public sealed class X509SourceTests : IAsyncLifetime
+{
+    private readonly TestAuthority _authority = new();
+    private FakeWorkloadApi _api = null!;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync() => _api = await FakeWorkloadApi.StartAsync();
+
+    public ValueTask DisposeAsync() => _api.DisposeAsync();
+
+    [Fact]
+    public async Task Waits_for_its_first_identity()
+    {
+        var creating = X509Source.CreateAsync(_api.ClientOptions(), cancellation: Cancellation);
+        Assert.False(creating.IsCompleted);
+        _api.Serve(_authority.Respond(_authority.Id("/a")));
+        await using var source = await creating;
+        Assert.Equal(_authority.Id("/a"), source.Svid.Id);
+    }
+
+    [Fact]
+    public async Task Explains_what_it_waited_for_in_vain()
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(2));
+        var e = await Assert.ThrowsAsync<WorkloadApiException>(() => X509Source.CreateAsync(_api.ClientOptions(), cancellation: patience.Token));
+        Assert.Equal(WorkloadApiFailure.NoIdentity, e.Failure);
+        Assert.Contains("no identity", e.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(StatusCode.InvalidArgument)]
+    [InlineData(StatusCode.Unimplemented)]
+    public async Task Gives_up_at_once_where_waiting_is_pointless(StatusCode status)
+    {
+        _api.Refuse(status);
+        await Assert.ThrowsAsync<WorkloadApiException>(() => X509Source.CreateAsync(_api.ClientOptions(), cancellation: Cancellation));
+    }
+
+    [Fact]
+    public async Task Rotates_as_pushed_without_being_asked()
+    {
+        _api.Serve(_authority.Respond(_authority.Id("/a")));
+        await using var source = await X509Source.CreateAsync(_api.ClientOptions(), cancellation: Cancellation);
+        var before = source.Svid;
+        _api.Serve(_authority.Respond(_authority.Id("/a")));
+        await Until(source, context => context.Default is { } svid && svid.Leaf.SerialNumber != before.Leaf.SerialNumber);
+        Assert.NotSame(before, source.Svid);
+    }
+
+    [Fact]
+    public async Task Drops_all_material_when_it_is_withdrawn_and_takes_it_up_again()
+    {
+        _api.Serve(_authority.Respond(_authority.Id("/a")));
+        await using var source = await X509Source.CreateAsync(_api.ClientOptions(), cancellation: Cancellation);
+
+        _api.Refuse(StatusCode.PermissionDenied);
+        await Until(source, context => context.Svids.Count == 0);
+        var e = Assert.Throws<WorkloadApiException>(() => source.Svid);
+        Assert.Equal(WorkloadApiFailure.NoIdentity, e.Failure);
+        Assert.Empty(source.Bundles.Bundles);
+
+        _api.Serve(_authority.Respond(_authority.Id("/a")));
+        await Until(source, context => context.Svids.Count == 1);
+        Assert.Equal(_authority.Id("/a"), source.Svid.Id);
+    }
+
+    [Fact]
+    public async Task A_federated_bundle_that_is_no_longer_sent_is_no_longer_trusted()
+    {
+        var other = new TestAuthority("other.test");
+        _api.Serve(_authority.Respond(_authority.Id("/a"), other));
+        await using var source = await X509Source.CreateAsync(_api.ClientOptions(), cancellation: Cancellation);
+        Assert.True(source.Bundles.TryGet(other.TrustDomain, out _));
+        _api.Serve(_authority.Respond(_authority.Id("/a")));
+        await Until(source, context => !context.Bundles.TryGet(other.TrustDomain, out _));
+        Assert.False(source.Bundles.TryGet(other.TrustDomain, out _));
+    }
+
+    [Fact]
+    public async Task Keeps_its_identity_while_the_endpoint_is_away_and_finds_it_again()
+    {
+        _api.Serve(_authority.Respond(_authority.Id("/a")));
+        await using var source = await X509Source.CreateAsync(_api.ClientOptions(), cancellation: Cancellation);
+        await _api.CloseAsync();
+        Assert.Equal(_authority.Id("/a"), source.Svid.Id);
+
+        _api.Serve(_authority.Respond(_authority.Id("/b")));
+        await _api.OpenAsync();
+        await Until(source, context => context.Default?.Id == _authority.Id("/b"));
+    }
+
+    [Fact]
+    public async Task Does_not_offer_an_expired_identity()
+    {
+        var clock = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
+        _api.Serve(new X509SVIDResponse { Svids = { _authority.IssueX509(_authority.Id("/a"), TimeSpan.FromMinutes(5)) } });
+        await using var source = await X509Source.CreateAsync(_api.ClientOptions(clock), cancellation: Cancellation);
+        Assert.NotNull(source.Svid);
+        clock.Advance(TimeSpan.FromMinutes(6));
+        Assert.Contains("expired", Assert.Throws<WorkloadApiException>(() => source.Svid).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Picks_the_identity_it_is_told_to()
+    {
+        var response = _authority.Respond(_authority.Id("/a"));
+        response.Svids.Add(_authority.IssueX509(_authority.Id("/b"), hint: "internal"));
+        _api.Serve(response);
+        await using var source = await X509Source.CreateAsync(_api.ClientOptions(), all => all.FindByHint("internal"), Cancellation);
+        Assert.Equal(_authority.Id("/b"), source.Svid.Id);
+    }
+
+    [Fact]
+    public async Task Has_nothing_once_it_is_disposed()
+    {
+        _api.Serve(_authority.Respond(_authority.Id("/a")));
+        var source = await X509Source.CreateAsync(_api.ClientOptions(), cancellation: Cancellation);
+        await source.DisposeAsync();
+        await source.DisposeAsync();
+        Assert.Throws<WorkloadApiException>(() => source.Svid);
+        await foreach (var context in source.WatchAsync(Cancellation)) Assert.Same(X509Context.None, context);
+    }
+
+    internal static async Task Until(X509Source source, Func<X509Context, bool> reached)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        deadline.CancelAfter(TimeSpan.FromSeconds(30));
+        await foreach (var context in source.WatchAsync(deadline.Token))
+        {
+            if (reached(context)) return;
+        }
+    }
+}
