@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Identity.Policy.Evaluation;
 
 namespace Identity.Policy;
 
@@ -10,6 +11,7 @@ public sealed class CapabilityPolicy
         Revision = revision;
         Documents = documents;
         Unreadable = unreadable;
+        Index = new RuleIndex(documents);
     }
 
     /// <summary>No documents: denies everything.</summary>
@@ -23,12 +25,36 @@ public sealed class CapabilityPolicy
     /// <summary>Why this policy denies everything, when a document of it could not be read: it may hold a forbid.</summary>
     public string? Unreadable { get; }
 
+    internal RuleIndex Index { get; }
+
     /// <summary>Throws <see cref="ArgumentException"/> when two documents share a name.</summary>
-    public static CapabilityPolicy Create(IEnumerable<PolicyDocument> documents, long revision) => new(revision, [.. documents], null);
+    public static CapabilityPolicy Create(IEnumerable<PolicyDocument> documents, long revision)
+    {
+        ImmutableArray<PolicyDocument> all = [.. documents];
+        return SharedName(all) is { } name
+            ? throw new ArgumentException($"two policy documents are named '{name}'", nameof(documents))
+            : new CapabilityPolicy(revision, all, unreadable: null);
+    }
 
     /// <summary>
-    /// Reads stored documents. A document that cannot be read makes a policy that denies everything and says why: leaving the document
-    /// out could drop a forbid.
+    /// Reads stored documents. One that cannot be read makes a policy that denies everything and says why: going on without it could
+    /// drop a forbid.
     /// </summary>
-    public static CapabilityPolicy FromSources(IEnumerable<string> sources, long revision) => new(revision, [], "not yet");
+    public static CapabilityPolicy FromSources(IEnumerable<string> sources, long revision)
+    {
+        var documents = ImmutableArray.CreateBuilder<PolicyDocument>();
+        foreach (var source in sources)
+        {
+            if (!PolicyParser.TryParse(source, out var document, out var problems))
+                return new CapabilityPolicy(revision, [], $"a policy document of revision {revision} cannot be read: {problems[0]}");
+            documents.Add(document);
+        }
+
+        return SharedName(documents.ToImmutable()) is { } name
+            ? new CapabilityPolicy(revision, [], $"two policy documents of revision {revision} are named '{name}'")
+            : new CapabilityPolicy(revision, documents.ToImmutable(), unreadable: null);
+    }
+
+    private static string? SharedName(ImmutableArray<PolicyDocument> documents) =>
+        documents.GroupBy(document => document.Name, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1)?.Key;
 }

@@ -8,7 +8,7 @@ public abstract record Decision
     private Decision() { }
 
     /// <param name="Grants">One for each import, in the order of the imports.</param>
-    /// <param name="Nats">What it may do on NATS; denied when no rule gives it a subject.</param>
+    /// <param name="Nats">What it may do on NATS; denied when no rule gives it a subject (in short; ask <see cref="NatsPermissions"/> for the nearest rule).</param>
     /// <param name="DeterminingRules">The permits that granted an import, or the start; sorted.</param>
     /// <param name="ValidUntil">When the first of these grants expires; null when none does.</param>
     public sealed record Admitted(
@@ -21,12 +21,12 @@ public abstract record Decision
         public bool Equals(Admitted? other) =>
             other is not null
             && Grants.AsSpan().SequenceEqual(other.Grants.AsSpan())
-            && Nats == other.Nats
+            && (Nats == other.Nats || (Nats, other.Nats) is (NatsPermissions.Denied, NatsPermissions.Denied))
             && Ceilings == other.Ceilings
             && DeterminingRules.AsSpan().SequenceEqual(other.DeterminingRules.AsSpan())
             && ValidUntil == other.ValidUntil;
 
-        public override int GetHashCode() => HashCode.Combine(Grants.Length, Nats, Ceilings, ValidUntil);
+        public override int GetHashCode() => HashCode.Combine(Grants.Length, Ceilings, ValidUntil);
     }
 
     public sealed record Denied(Explanation Explanation) : Decision

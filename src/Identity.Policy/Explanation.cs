@@ -14,8 +14,7 @@ public sealed record Explanation(string Subject, ImmutableArray<Refusal> Refusal
     {
         var text = new StringBuilder();
         foreach (var refusal in Refusals) text.Append(refusal).Append('\n');
-        if (SmallestGrant is null) text.Append("no grant can turn this: see the lines above\n");
-        else text.Append("the smallest grant that would turn this:\n").Append(SmallestGrant);
+        if (SmallestGrant is not null) text.Append("the smallest grant that would turn this:\n").Append(SmallestGrant);
         return text.ToString();
     }
 

@@ -10,7 +10,6 @@ public sealed record ImportPattern
 {
     private const string AnyVersionSuffix = "@*";
 
-    // What the pattern is compared with, by the same dictionary key as the import that is looked up.
     private ImportPattern(string text, string package, string? interfaceName, string? track, bool anyVersion)
     {
         Text = text;

@@ -14,7 +14,7 @@ public sealed record InterfaceName
         Package = text[..slash];
         Interface = text[(slash + 1)..end];
         Version = at < 0 ? null : text[(at + 1)..];
-        Track = Version is null ? "" : SemanticVersion.TrackOf(Version);
+        Track = Version is null ? "" : SemanticVersion.TrackOf(Version).ToString();
         TrackedName = Version is null ? text : $"{text[..end]}@{Track}";
     }
 
@@ -66,7 +66,7 @@ public sealed record InterfaceName
         return true;
     }
 
-    private static string? FindProblem(ReadOnlySpan<char> text, out int slash, out int at)
+    internal static string? FindProblem(ReadOnlySpan<char> text, out int slash, out int at)
     {
         slash = text.IndexOf('/');
         at = text.IndexOf('@');

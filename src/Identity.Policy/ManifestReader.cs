@@ -1,15 +1,63 @@
+using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
+using Identity.Policy.Documents;
 
 namespace Identity.Policy;
 
-/// <summary>Reads a file of several documents: policies and registration entries in any order.</summary>
+/// <summary>Reads a file of several documents, in YAML or JSON: policies and registration entries in any order.</summary>
 public static class ManifestReader
 {
-    /// <param name="problems">Every problem found, in the order of the text; empty exactly when the file was read.</param>
+    private static readonly string[] Kinds = [PolicyBinder.Kind, EntryBinder.Kind];
+
+    /// <param name="problems">The problems found, in the order of the text; empty exactly when the file was read.</param>
     public static bool TryRead(string source, [NotNullWhen(true)] out Manifest? manifest, out IReadOnlyList<PolicyProblem> problems)
     {
-        manifest = null;
-        problems = [new PolicyProblem(1, 1, "not yet")];
-        return false;
+        var found = new ProblemList();
+        manifest = Read(DocumentTreeReader.Read(source, found), found);
+        if (!found.IsEmpty) manifest = null;
+        problems = found.InOrder();
+        return manifest is not null;
+    }
+
+    private static Manifest Read(IReadOnlyList<DocumentTree> trees, ProblemList problems)
+    {
+        var policies = ImmutableArray.CreateBuilder<PolicyDocument>();
+        var entries = ImmutableArray.CreateBuilder<RegistrationEntryDocument>();
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        if (trees.Count == 0 && problems.IsEmpty) problems.Add(1, 1, $"the file holds no document; expected kind: {string.Join(" or ", Kinds)}");
+        foreach (var tree in trees)
+        {
+            switch (KindOf(tree.Root, problems))
+            {
+                case PolicyBinder.Kind when new PolicyBinder(problems).Bind(tree) is { } policy:
+                    if (!seen.Add($"policy {policy.Name}")) problems.Add(tree.Root, $"a second policy is named {Quoted.From(policy.Name)}");
+                    policies.Add(policy);
+                    break;
+                case EntryBinder.Kind when new EntryBinder(problems).Bind(tree.Root) is { } entry:
+                    // The same ID for the same parent and selectors is one entry, whatever else differs (SPIRE's rule too).
+                    var key = $"{entry.SpiffeId} {entry.ParentId} {string.Join(' ', entry.Selectors.Order(StringComparer.Ordinal))}";
+                    if (!seen.Add(key)) problems.Add(tree.Root, $"a second entry gives '{entry.SpiffeId}' to the same parent and selectors");
+                    entries.Add(entry);
+                    break;
+            }
+        }
+
+        return new Manifest(policies.ToImmutable(), entries.ToImmutable());
+    }
+
+    private static string? KindOf(DocumentNode root, ProblemList problems)
+    {
+        var expected = string.Join(" or ", Kinds);
+        if (root is not DocumentNode.Mapping mapping)
+        {
+            problems.Add(root, $"expected a document that says kind: {expected}, found {root.Describe()}");
+            return null;
+        }
+
+        var kind = mapping.Fields.FirstOrDefault(field => field.Key.Text == "kind").Value;
+        if (kind is DocumentNode.Scalar scalar && Kinds.Contains(scalar.Text)) return scalar.Text;
+        if (kind is null) problems.Add(root, $"the document lacks the field 'kind'; expected {expected}");
+        else problems.Add(kind, $"unknown kind {kind.Describe()}; expected {expected}", kind is DocumentNode.Scalar { Text: var text } ? NearestWord.Of(text, Kinds) : null);
+        return null;
     }
 }

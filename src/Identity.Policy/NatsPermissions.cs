@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;
+using Identity.Policy.Evaluation;
 using Spiffe.Net;
 
 namespace Identity.Policy;
@@ -8,6 +9,11 @@ namespace Identity.Policy;
 /// <summary>What an identity may do on NATS. Both sides are always explicit, because nats-server reads an empty side as "everything".</summary>
 public abstract record NatsPermissions
 {
+    private const string Login = "nats login";
+
+    // Keeps the answer to nats-server, which holds every subject, in the order of tens of kilobytes.
+    private const int MaxSubjects = 512;
+
     private NatsPermissions() { }
 
     /// <param name="Subscribe">Includes the identity's own inbox.</param>
@@ -34,11 +40,11 @@ public abstract record NatsPermissions
 
     /// <summary>For a workload that is a process. Rules that name a digest or a host do not speak of it.</summary>
     public static NatsPermissions For(CapabilityPolicy policy, SpiffeId id, DateTimeOffset now) =>
-        new Denied(new Explanation(id.ToString(), [new Refusal("nats", RefusalReason.NotGranted, "no rule permits it")], null));
+        For(policy, new Caller(id, Digest: null, Host: null), now);
 
     /// <summary>For an admitted component, by the digest and host of its admission.</summary>
     public static NatsPermissions For(CapabilityPolicy policy, SpiffeId id, ComponentDigest digest, SpiffeId host, DateTimeOffset now) =>
-        For(policy, id, now);
+        For(policy, new Caller(id, digest, host), now);
 
     /// <summary>
     /// Where replies to this identity arrive: <c>_INBOX.</c> and 128 bits of the SHA-256 of its SPIFFE ID, so that nobody else's
@@ -46,6 +52,35 @@ public abstract record NatsPermissions
     /// </summary>
     public static string InboxPrefixOf(SpiffeId id) =>
         "_INBOX." + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(id.ToString())).AsSpan(0, 16));
+
+    /// <param name="determination">Of an admission, to which the rules are added; null when the login itself is asked about.</param>
+    internal static NatsPermissions Of(in Evaluator evaluator, Determination? determination)
+    {
+        var subjects = NatsSubjects.Collect(evaluator);
+        if (subjects.Count > MaxSubjects)
+            return Deny(evaluator, $"its rules name {subjects.Count} subjects; at most {MaxSubjects} fit into one login", nearestMiss: null);
+        var publish = subjects.PublishSide();
+        var granted = publish != NatsSide.Nothing || subjects.SubscribeSide(inbox: null) != NatsSide.Nothing;
+        if (!granted)
+        {
+            // An admission that needs no NATS is not kept waiting for the reason.
+            var miss = determination is null ? NearestMissFinder.ForNats(evaluator, subject: null, publish: true) : null;
+            return Deny(evaluator, "no rule grants it a subject to publish or to subscribe to", miss);
+        }
+
+        foreach (var rule in subjects.Rules) determination?.Add(rule);
+        var own = new Determination();
+        foreach (var rule in subjects.Rules) own.Add(rule);
+        var prefix = InboxPrefixOf(evaluator.Caller.Id);
+        return new Allowed(publish, subjects.SubscribeSide(NatsSubject.Parse(prefix + ".>")), prefix, own.References(), own.ValidUntil());
+    }
+
+    private static NatsPermissions For(CapabilityPolicy policy, in Caller caller, DateTimeOffset now) => policy.Unreadable is { } why
+        ? new Denied(new Explanation(caller.Id.ToString(), [new Refusal(Login, RefusalReason.PolicyUnreadable, why)], SmallestGrant: null))
+        : Of(new Evaluator(policy, caller, now), determination: null);
+
+    private static Denied Deny(in Evaluator evaluator, string detail, NearestMiss? nearestMiss) => new(new Explanation(
+        evaluator.Caller.Id.ToString(), [new Refusal(Login, RefusalReason.NotGranted, detail, NearestMiss: nearestMiss)], SmallestGrant: null));
 }
 
 /// <summary>One side, publish or subscribe, as nats-server takes it: deny beats allow. Never both empty; nothing allowed is written as deny <c>&gt;</c>.</summary>

@@ -1,15 +1,21 @@
 using System.Diagnostics.CodeAnalysis;
+using Identity.Policy.Documents;
 
 namespace Identity.Policy;
 
 /// <summary>Reads one policy document, in YAML or JSON. What it accepts is valid whole; anything it does not know refuses the document.</summary>
 public static class PolicyParser
 {
-    /// <param name="problems">Every problem found, in the order of the text; empty exactly when the document was read.</param>
+    /// <param name="problems">The problems found, in the order of the text; empty exactly when the document was read.</param>
     public static bool TryParse(string source, [NotNullWhen(true)] out PolicyDocument? document, out IReadOnlyList<PolicyProblem> problems)
     {
         document = null;
-        problems = [new PolicyProblem(1, 1, "not yet")];
-        return false;
+        if (ManifestReader.TryRead(source, out var manifest, out problems))
+        {
+            if (manifest.Policies is [var only] && manifest.Entries.IsEmpty) document = only;
+            else problems = [new PolicyProblem(1, 1, $"expected one document of kind {PolicyBinder.Kind}, found {manifest.Policies.Length} and {manifest.Entries.Length} of kind {EntryBinder.Kind}")];
+        }
+
+        return document is not null;
     }
 }

@@ -26,16 +26,15 @@ internal static class SemanticVersion
     /// 1.4.2 is on track 1, 0.2.7 on track 0.2; 0.0.z and pre-releases stand for themselves alone, build metadata included,
     /// because the linker then compares the whole name.
     /// </summary>
-    public static string TrackOf(string validVersion)
+    public static ReadOnlySpan<char> TrackOf(ReadOnlySpan<char> validVersion)
     {
-        var core = validVersion.AsSpan();
-        var plus = core.IndexOf('+');
-        if (plus >= 0) core = core[..plus];
+        var plus = validVersion.IndexOf('+');
+        var core = plus < 0 ? validVersion : validVersion[..plus];
         if (core.Contains('-')) return validVersion;
         var first = core.IndexOf('.');
-        if (!core[..first].SequenceEqual("0")) return core[..first].ToString();
+        if (core[..first] is not "0") return core[..first];
         var second = first + 1 + core[(first + 1)..].IndexOf('.');
-        return core[(first + 1)..second].SequenceEqual("0") ? validVersion : core[..second].ToString();
+        return core[(first + 1)..second] is "0" ? validVersion : core[..second];
     }
 
     // The linker reads each number into 64 bits and falls back to whole names beyond that; such versions are refused instead.

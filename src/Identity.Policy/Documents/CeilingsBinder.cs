@@ -1,0 +1,40 @@
+namespace Identity.Policy.Documents;
+
+/// <summary>Reads the <c>ceilings</c> of a rule. The bounds are what the runtime can be asked for at all.</summary>
+internal sealed class CeilingsBinder(ProblemList problems)
+{
+    private const long MaxFuel = 1_000_000_000_000;
+    private const int MaxCount = 10_000;
+    private const int MaxTableElements = 10_000_000;
+
+    private delegate bool Parse<T>(string text, T least, T most, out T value, out string? problem);
+
+    public StatedCeilings? Bind(DocumentNode node)
+    {
+        var fields = Fields.Of(node, problems, "ceilings", ["memory", "memories", "fuel", "time", "instances", "tables", "tableElements"]);
+        if (fields is null) return null;
+        if (fields.IsEmpty) problems.Add(node, "empty ceilings say nothing; leave the field out or state one");
+        return new StatedCeilings
+        {
+            // 64 KiB is one page of WebAssembly, 4 GiB all that 32 bits address.
+            MemoryBytes = Value<long>(fields.Optional("memory"), 64L << 10, 4L << 30, Quantities.TryParseSize),
+            Memories = Count(fields.Optional("memories"), MaxCount),
+            Fuel = Value<long>(fields.Optional("fuel"), 1, MaxFuel, Quantities.TryParseCount),
+            Time = Value(fields.Optional("time"), TimeSpan.FromMilliseconds(1), TimeSpan.FromHours(24), (Parse<TimeSpan>)Quantities.TryParseTime),
+            Instances = Count(fields.Optional("instances"), MaxCount),
+            Tables = Count(fields.Optional("tables"), MaxCount),
+            TableElements = Count(fields.Optional("tableElements"), MaxTableElements),
+        };
+    }
+
+    private int? Count(DocumentNode? node, int most) => (int?)Value<long>(node, 1, most, Quantities.TryParseCount);
+
+    private T? Value<T>(DocumentNode? node, T least, T most, Parse<T> parse) where T : struct
+    {
+        if (node is null) return null;
+        var problem = $"expected one value, found {node.Describe()}";
+        if (node is DocumentNode.Scalar { IsNull: false } scalar && parse(scalar.Text, least, most, out var value, out problem)) return value;
+        problems.Add(node, problem!);
+        return null;
+    }
+}

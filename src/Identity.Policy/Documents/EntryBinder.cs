@@ -1,0 +1,111 @@
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using Spiffe.Net;
+
+namespace Identity.Policy.Documents;
+
+/// <summary>Turns the tree of a <c>kind: RegistrationEntry</c> document into an entry.</summary>
+internal sealed class EntryBinder(ProblemList problems)
+{
+    public const string Kind = "RegistrationEntry";
+
+    private const int MaxListed = 64;
+    private const int MaxSelectorLength = 1_024;
+    private const int MaxHintLength = 128;
+    private const string DigestSelector = "wasm:digest:";
+    private const string NameSelector = "wasm:name:";
+
+    // Shorter than seconds would be spent on renewing; longer than a day is no short-lived credential.
+    private static readonly TimeSpan LeastTtl = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MostTtl = TimeSpan.FromHours(24);
+
+    public RegistrationEntryDocument? Bind(DocumentNode root)
+    {
+        var before = problems.Count;
+        var fields = Fields.Of(
+            root, problems, "a registration entry",
+            ["kind", "spiffeId", "parentId", "selectors", "x509SvidTtl", "jwtSvidTtl", "hint", "dnsNames"]);
+        if (fields is null) return null;
+        var id = fields.RequiredValue<SpiffeId>("spiffeId", "the SPIFFE ID it gives", SpiffeId.TryParse);
+        var parent = fields.RequiredValue<SpiffeId>("parentId", "the SPIFFE ID of the agent, node or host that asks for it", SpiffeId.TryParse);
+        var selectors = BindAll(fields.RequiredList("selectors", "a list such as [unix:uid:1000]", MaxListed), "a selector", TryParseSelector);
+        var dnsNames = fields.Optional("dnsNames") is null
+            ? [] : BindAll(fields.RequiredList("dnsNames", "a list of DNS names", MaxListed), "a DNS name", TryParseDnsName);
+        var entry = new RegistrationEntryDocument
+        {
+            SpiffeId = id!,
+            ParentId = parent!,
+            Selectors = selectors,
+            X509SvidTtl = BindTtl(fields.Optional("x509SvidTtl")),
+            JwtSvidTtl = BindTtl(fields.Optional("jwtSvidTtl")),
+            Hint = fields.OptionalValue<string>("hint", "text", TryParseHint),
+            DnsNames = dnsNames,
+        };
+        if (problems.Count > before) return null;
+        if (!id!.HasPath) problems.Add(root, $"'{id}' names the trust domain itself; an entry needs a path, such as {id}/hosts/local");
+        else if (id.TrustDomain != parent!.TrustDomain) problems.Add(root, $"'{id}' and its parent '{parent}' are of different trust domains");
+        return problems.Count > before ? null : entry;
+    }
+
+    private ImmutableArray<string> BindAll(IReadOnlyList<DocumentNode>? items, string what, Fields.Parse<string> parse)
+    {
+        var values = ImmutableArray.CreateBuilder<string>();
+        foreach (var item in items ?? [])
+        {
+            if (Fields.Value(item, what, "text", parse, problems) is not { } value) continue;
+            if (values.Contains(value)) problems.Add(item, $"{Quoted.From(value)} is listed twice");
+            values.Add(value);
+        }
+
+        return values.ToImmutable();
+    }
+
+    private TimeSpan? BindTtl(DocumentNode? node)
+    {
+        if (node is null) return null;
+        string? problem = null;
+        if (node is DocumentNode.Scalar scalar && Quantities.TryParseTime(scalar.Text, LeastTtl, MostTtl, out var ttl, out problem)) return ttl;
+        problems.Add(node, problem ?? $"expected a time such as 1h, found {node.Describe()}");
+        return null;
+    }
+
+    private static bool TryParseSelector(string text, [NotNullWhen(true)] out string? selector, [NotNullWhen(false)] out string? problem)
+    {
+        selector = null;
+        var colon = text.IndexOf(':', StringComparison.Ordinal);
+        if (colon <= 0 || colon == text.Length - 1 || text.Length > MaxSelectorLength || text.AsSpan().ContainsAnyExceptInRange('!', '~'))
+            problem = $"{Quoted.From(text)} is not a selector; expected type:value such as unix:uid:1000, printable and without spaces";
+        else if (text.StartsWith(DigestSelector, StringComparison.Ordinal))
+            _ = ComponentDigest.TryParse(text[DigestSelector.Length..], out _, out problem);
+        else if (text.StartsWith("wasm:", StringComparison.Ordinal) && (!text.StartsWith(NameSelector, StringComparison.Ordinal) || text.Length == NameSelector.Length))
+            problem = $"{Quoted.From(text)} is not a selector of components; expected {DigestSelector}sha256:<hex> or {NameSelector}<name>";
+        else
+            problem = null;
+        if (problem is null) selector = text;
+        return problem is null;
+    }
+
+    // RFC 1123 §2.1, lower case so that one name has one spelling; wildcards would speak for names nobody registered.
+    private static bool TryParseDnsName(string text, [NotNullWhen(true)] out string? name, [NotNullWhen(false)] out string? problem)
+    {
+        name = null;
+        problem = text.Length is 0 or > 253 || text.Split('.').Any(label => !IsDnsLabel(label))
+            ? $"{Quoted.From(text)} is not a DNS name; expected labels of a-z, 0-9 and '-' joined by '.'"
+            : null;
+        if (problem is null) name = text;
+        return problem is null;
+    }
+
+    private static bool IsDnsLabel(string label) =>
+        label.Length is > 0 and <= 63 && label[0] != '-' && label[^1] != '-'
+        && label.All(character => char.IsAsciiLetterLower(character) || char.IsAsciiDigit(character) || character == '-');
+
+    private static bool TryParseHint(string text, [NotNullWhen(true)] out string? hint, [NotNullWhen(false)] out string? problem)
+    {
+        problem = text.Length is 0 or > MaxHintLength || text.AsSpan().ContainsAnyExceptInRange(' ', '~')
+            ? $"the hint {Quoted.From(text)} must be 1 to {MaxHintLength} printable ASCII characters"
+            : null;
+        hint = problem is null ? text : null;
+        return problem is null;
+    }
+}
