@@ -1,7 +1,7 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
-using System.Text.Json;
 
 namespace Spiffe.Net;
 
@@ -10,6 +10,9 @@ public sealed class JwtSvid
 {
     /// <summary>Characters of the compact form; a real token has about 500.</summary>
     public const int MaxTokenLength = 8 * 1024;
+
+    private static readonly SearchValues<char> Base64UrlAlphabet =
+        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
 
     private readonly byte[] _signingInput;
     private readonly byte[] _signature;
@@ -96,11 +99,10 @@ public sealed class JwtSvid
         bytes = [];
         if (text.IndexOfAnyExcept(Base64UrlAlphabet) >= 0 || text.Length % 4 == 1) return false;
         bytes = new byte[Base64Url.GetMaxDecodedLength(text.Length)];
-        if (!Base64Url.TryDecodeFromChars(text, bytes, out var written)) return false;
+
+        // Not TryDecodeFromChars: that throws when the last character has stray low bits.
+        if (Base64Url.DecodeFromChars(text, bytes, out _, out var written) is not OperationStatus.Done) return false;
         bytes = bytes[..written];
         return text.SequenceEqual(Base64Url.EncodeToString(bytes));
     }
-
-    private static readonly System.Buffers.SearchValues<char> Base64UrlAlphabet =
-        System.Buffers.SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
 }

@@ -1,0 +1,116 @@
+using Identity.Issuance;
+using Xunit;
+
+namespace Identity.Tests.Issuance;
+
+public class AuthorityLifecycleTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 3, 1, 0, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void A_new_trust_domain_prepares_an_authority_and_activates_it_at_once()
+    {
+        Assert.IsType<AuthorityStep.Prepare>(AuthorityLifecycle.Next([], Start));
+        Assert.Equal(new AuthorityStep.Activate("a"), AuthorityLifecycle.Next([Slot("a", AuthorityState.Prepared)], Start));
+        Assert.Null(AuthorityLifecycle.Next([Slot("a", AuthorityState.Active)], Start));
+    }
+
+    [Theory]
+    [InlineData(11, 59, false)]
+    [InlineData(12, 0, true)]
+    public void Prepares_a_successor_at_half_time(int hours, int minutes, bool isDue) =>
+        Assert.Equal(isDue, AuthorityLifecycle.Next([Slot("a", AuthorityState.Active)], At(hours, minutes)) is AuthorityStep.Prepare);
+
+    [Theory]
+    [InlineData(19, 59, false)]
+    [InlineData(20, 0, true)]
+    public void Activates_the_successor_at_five_sixths(int hours, int minutes, bool isDue) =>
+        Assert.Equal(isDue, AuthorityLifecycle.Next([Slot("a", AuthorityState.Active), Slot("b", AuthorityState.Prepared, 12)], At(hours, minutes)) is AuthorityStep.Activate("b"));
+
+    [Theory]
+    [InlineData(AuthorityState.Tainted)]
+    [InlineData(AuthorityState.Revoked)]
+    [InlineData(AuthorityState.Old)]
+    public void Replaces_an_authority_that_may_no_longer_sign_at_once(AuthorityState state)
+    {
+        Assert.IsType<AuthorityStep.Prepare>(AuthorityLifecycle.Next([Slot("a", state)], At(1)));
+        Assert.Equal(new AuthorityStep.Activate("b"), AuthorityLifecycle.Next([Slot("a", state), Slot("b", AuthorityState.Prepared)], At(1)));
+    }
+
+    [Fact]
+    public void Does_not_activate_what_expired_while_it_was_prepared() =>
+        Assert.IsType<AuthorityStep.Prepare>(AuthorityLifecycle.Next([Slot("a", AuthorityState.Active), Slot("b", AuthorityState.Prepared)], At(30)));
+
+    [Fact]
+    public void Forgets_an_authority_a_day_after_its_end()
+    {
+        AuthoritySlot[] slots = [Slot("a", AuthorityState.Old), Slot("b", AuthorityState.Active, 40)];
+        Assert.Null(AuthorityLifecycle.Next(slots, At(47, 59)));
+        Assert.Equal(new AuthorityStep.Forget("a"), AuthorityLifecycle.Next(slots, At(48)));
+    }
+
+    [Fact]
+    public void Replaces_an_expired_signer_before_it_forgets_it()
+    {
+        Assert.IsType<AuthorityStep.Prepare>(AuthorityLifecycle.Next([Slot("a", AuthorityState.Active)], At(100)));
+        Assert.IsType<AuthorityStep.Activate>(AuthorityLifecycle.Next([Slot("a", AuthorityState.Active), Slot("b", AuthorityState.Prepared, 100)], At(100)));
+    }
+
+    [Fact]
+    public void Caps_its_head_starts_for_long_lived_authorities()
+    {
+        var year = new AuthoritySlot("a", AuthorityState.Active, Start, Start.AddDays(365));
+        Assert.Null(AuthorityLifecycle.Next([year], Start.AddDays(334)));
+        Assert.IsType<AuthorityStep.Prepare>(AuthorityLifecycle.Next([year], Start.AddDays(335)));
+        var successor = new AuthoritySlot("b", AuthorityState.Prepared, Start.AddDays(335), Start.AddDays(700));
+        Assert.Null(AuthorityLifecycle.Next([year, successor], Start.AddDays(357)));
+        Assert.IsType<AuthorityStep.Activate>(AuthorityLifecycle.Next([year, successor], Start.AddDays(358)));
+    }
+
+    [Fact]
+    public void Says_when_it_has_to_be_asked_again()
+    {
+        Assert.Equal(At(12), AuthorityLifecycle.NextChange([Slot("a", AuthorityState.Active)], At(1)));
+        Assert.Equal(At(20), AuthorityLifecycle.NextChange([Slot("a", AuthorityState.Active), Slot("b", AuthorityState.Prepared, 12)], At(13)));
+        Assert.Equal(At(13), AuthorityLifecycle.NextChange([Slot("a", AuthorityState.Active)], At(13)));
+    }
+
+    [Fact]
+    public void A_year_of_following_its_advice_never_leaves_the_trust_domain_without_a_signer()
+    {
+        List<AuthoritySlot> slots = [];
+        var made = 0;
+        for (var (now, end) = (Start, Start.AddDays(365)); now < end; now = Later(AuthorityLifecycle.NextChange(slots, now), now))
+        {
+            while (AuthorityLifecycle.Next(slots, now) is { } step)
+            {
+                switch (step)
+                {
+                    case AuthorityStep.Prepare:
+                        slots.Add(new AuthoritySlot($"a{made++}", AuthorityState.Prepared, now, now.AddDays(1)));
+                        break;
+                    case AuthorityStep.Activate activate:
+                        slots = [.. slots.Select(slot => slot.Id == activate.Id ? slot with { State = AuthorityState.Active }
+                            : slot.State is AuthorityState.Active ? slot with { State = AuthorityState.Old } : slot)];
+                        break;
+                    case AuthorityStep.Forget forget:
+                        slots.RemoveAll(slot => slot.Id == forget.Id);
+                        break;
+                }
+            }
+
+            var active = Assert.Single(slots, slot => slot.State is AuthorityState.Active);
+            Assert.True(active.NotAfter - now > AuthorityLifecycle.LongestUncutSvid(TimeSpan.FromDays(1)));
+            Assert.True(slots.Count <= 6);
+        }
+
+        // Each lasts from its activation, a third of a day after it was made, to five sixths of a day.
+        Assert.InRange(made, 365, 1100);
+    }
+
+    private static DateTimeOffset Later(DateTimeOffset next, DateTimeOffset now) => next > now ? next : throw new InvalidOperationException("it stands still");
+
+    private static DateTimeOffset At(int hours, int minutes = 0) => Start.AddHours(hours).AddMinutes(minutes);
+
+    private static AuthoritySlot Slot(string id, AuthorityState state, int fromHour = 0) => new(id, state, At(fromHour), At(fromHour + 24));
+}
