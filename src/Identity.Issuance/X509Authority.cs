@@ -64,8 +64,9 @@ public sealed class X509Authority
             return false;
         }
 
+        ReadOnlyMemory<byte>[] own = [.. path.Select(der => (ReadOnlyMemory<byte>)der.ToArray())];
         var certificates = new List<CertificateFields>();
-        foreach (var der in path)
+        foreach (var der in own)
         {
             if (!CertificateFields.TryRead(der, out var certificate, out problem)) return false;
             problem = SvidProfile.FindAuthorityProblem(certificate);
@@ -73,10 +74,10 @@ public sealed class X509Authority
             certificates.Add(certificate);
         }
 
-        problem = FindIssuingProblem(trustDomain, key, certificates[0]) ?? FindPathProblem(path, certificates);
+        problem = FindIssuingProblem(trustDomain, key, certificates[0]) ?? FindPathProblem(own, certificates);
         if (problem is not null) return false;
         authority = new X509Authority(
-            trustDomain, key, [.. path], certificates[0], certificates.Max(c => c.NotBefore), certificates.Min(c => c.NotAfter));
+            trustDomain, key, own, certificates[0], certificates.Max(c => c.NotBefore), certificates.Min(c => c.NotAfter));
         return true;
     }
 
@@ -98,7 +99,7 @@ public sealed class X509Authority
             : "the authority key makes signatures that its public key does not verify";
     }
 
-    private static string? FindPathProblem(IReadOnlyList<ReadOnlyMemory<byte>> path, List<CertificateFields> certificates)
+    private static string? FindPathProblem(ReadOnlyMemory<byte>[] path, List<CertificateFields> certificates)
     {
         if (!certificates[^1].Issuer.Span.SequenceEqual(certificates[^1].Subject.Span)) return "the last certificate of the authority is not self-signed";
         var loaded = path.Select(der => X509CertificateLoader.LoadCertificate(der.Span)).ToArray();
@@ -111,7 +112,7 @@ public sealed class X509Authority
             chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
             chain.ChainPolicy.DisableCertificateDownloads = true;
             chain.ChainPolicy.VerificationTime = certificates.Max(c => c.NotBefore).UtcDateTime;
-            return chain.Build(loaded[0]) && chain.ChainElements.Count == path.Count
+            return chain.Build(loaded[0]) && chain.ChainElements.Count == path.Length
                 ? null
                 : "the authority's certificates do not form a path from the issuing one to the root";
         }

@@ -38,7 +38,8 @@ public sealed class SubjectPublicKey
         [NotNullWhen(true)] out SubjectPublicKey? key,
         [NotNullWhen(false)] out string? problem)
     {
-        if (!TryReadWithoutImport(subjectPublicKeyInfo, out key, out problem)) return false;
+        // A copy, so that nobody can change the key after it was checked by writing to the buffer it came in.
+        if (!TryReadWithoutImport(subjectPublicKeyInfo.ToArray(), out key, out problem)) return false;
         try
         {
             // The import checks that an EC point lies on its curve.

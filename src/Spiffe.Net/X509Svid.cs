@@ -9,9 +9,11 @@ public sealed class X509Svid : IDisposable
 {
     private readonly X509Certificate2[] _intermediates;
 
-    private X509Svid(SpiffeId id, X509Certificate2 leafWithKey, X509Certificate2[] intermediates, string hint)
+    private X509Svid(SpiffeId id, CertificateFields fields, X509Certificate2 leafWithKey, X509Certificate2[] intermediates, string hint)
     {
         Id = id;
+        NotBefore = fields.NotBefore;
+        NotAfter = fields.NotAfter;
         Leaf = leafWithKey;
         _intermediates = intermediates;
         Hint = hint;
@@ -28,9 +30,9 @@ public sealed class X509Svid : IDisposable
     /// <summary>What the operator calls this identity; empty when there is only one.</summary>
     public string Hint { get; }
 
-    public DateTimeOffset NotBefore => Leaf.NotBefore;
+    public DateTimeOffset NotBefore { get; }
 
-    public DateTimeOffset NotAfter => Leaf.NotAfter;
+    public DateTimeOffset NotAfter { get; }
 
     /// <param name="chain">DER certificates, leaf first, without the root.</param>
     /// <param name="privateKey">Unencrypted PKCS#8.</param>
@@ -54,7 +56,7 @@ public sealed class X509Svid : IDisposable
         {
             using var certificate = X509CertificateLoader.LoadCertificate(chain[0].Span);
             var intermediates = chain.Skip(1).Select(der => X509CertificateLoader.LoadCertificate(der.Span)).ToArray();
-            svid = new X509Svid(id, JoinKey(certificate, publicKey.Kind, privateKey.Span), intermediates, hint);
+            svid = new X509Svid(id, fields, JoinKey(certificate, publicKey.Kind, privateKey.Span), intermediates, hint);
             return true;
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
