@@ -18,4 +18,9 @@ internal static class Client
         Console.WriteLine(await http.GetStringAsync(address, patience.Token));
         // </client>
     }
+
+    /// <summary>With TLS 1.3 a server's refusal looks like a connection that closes; this is what it most likely means.</summary>
+    public static string? Hint(Exception e) => e is HttpRequestException { HttpRequestError: HttpRequestError.ResponseEnded }
+        ? "the server closed the connection after the handshake: it does not authorize this process's SPIFFE ID (its log names it)"
+        : null;
 }

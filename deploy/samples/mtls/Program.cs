@@ -27,7 +27,7 @@ try
 }
 catch (Exception e) when (e is not OutOfMemoryException)
 {
-    return Fail(1, Reason(e));
+    return Fail(1, Client.Hint(e) ?? Reason(e));
 }
 
 // The outermost message says what failed, the innermost of the SDK why; "…: the SSL connection could not be established" helps nobody.
