@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Formats.Asn1;
+using System.Net;
 using System.Security.Cryptography;
 using Spiffe.Net;
 
@@ -29,6 +30,8 @@ public sealed class CertificateSigningRequest
     public IReadOnlyList<string> UriNames => _names.Uris;
 
     public IReadOnlyList<string> DnsNames => _names.DnsNames;
+
+    public IReadOnlyList<IPAddress> IpAddresses => _names.IpAddresses;
 
     public static bool TryParse(
         ReadOnlyMemory<byte> der, [NotNullWhen(true)] out CertificateSigningRequest? request, [NotNullWhen(false)] out string? problem)

@@ -1,6 +1,8 @@
 using Identity.Server.Authority;
+using Identity.Server.Bundles;
 using Identity.Server.Endpoints;
 using Identity.Server.Ledger;
+using Identity.Server.SvidSigning;
 using Identity.Server.Telemetry;
 using Microsoft.AspNetCore.Connections;
 
@@ -72,6 +74,8 @@ internal static class Program
 
             var app = builder.Build();
             app.MapEndpoints();
+            app.MapSvidSigning();
+            app.MapBundles();
 
             app.Lifetime.ApplicationStopping.Register(ledger.EndWatches);
             AdminSocket.Clear(options.AdminSocket);
