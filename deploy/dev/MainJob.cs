@@ -71,8 +71,8 @@ internal sealed class MainJob(LocalPlatform platform, Teller teller)
         {
             ("hosts/local", Repository.Program("Identity.WasmHost", "identity-host")),
             ("listener", Repository.Program("Listener", "listener")),
-            ("demo/server", Repository.Program("Mtls", "mtls-server")),
-            ("demo/client", Repository.Program("Mtls", "mtls-client")),
+            ("demo/server", Repository.Program("mtls", "mtls-server")),
+            ("demo/client", Repository.Program("mtls", "mtls-client")),
         };
         return string.Join("---\n", workloads.Select(workload => $"""
             kind: RegistrationEntry
@@ -143,14 +143,14 @@ internal sealed class MainJob(LocalPlatform platform, Teller teller)
         teller.Chapter("Without a mesh");
         teller.Doing("two processes, mutual TLS");
         var (serverId, clientId) = ($"spiffe://{platform.TrustDomain}/demo/server", $"spiffe://{platform.TrustDomain}/demo/client");
-        var server = await platform.StartAsync("mtls-server", Repository.Program("Mtls", "mtls-server"), ["server", clientId],
+        var server = await platform.StartAsync("mtls-server", Repository.Program("mtls", "mtls-server"), ["server", clientId],
             line => line.StartsWith("ready mtls-server", StringComparison.Ordinal), cancellation);
         var port = Value(server.Lines()[0], "port");
-        var (code, output, error) = await LocalPlatform.RunAsync(Repository.Program("Mtls", "mtls-client"),
+        var (code, output, error) = await LocalPlatform.RunAsync(Repository.Program("mtls", "mtls-client"),
             ["client", serverId, port], platform.WorkloadEnvironment(), cancellation);
         Expect(code == 0, $"the mTLS client exited with {code}: {error}");
         teller.Fact("mTLS", $"{clientId} and {serverId} talked; each authorized the other's SPIFFE ID");
-        var (refused, _, reason) = await LocalPlatform.RunAsync(Repository.Program("Mtls", "mtls-client"),
+        var (refused, _, reason) = await LocalPlatform.RunAsync(Repository.Program("mtls", "mtls-client"),
             ["client", $"spiffe://{platform.TrustDomain}/demo/somebody-else", port], platform.WorkloadEnvironment(), cancellation);
         Expect(refused != 0, "the mTLS client accepted a server with another SPIFFE ID");
         teller.Refusal("mTLS", $"a client that expects another server hangs up: {reason.Trim().Split('\n')[0]}");
