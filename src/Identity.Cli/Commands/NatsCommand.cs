@@ -8,7 +8,8 @@ namespace Identity.Cli.Commands;
 /// <summary><c>identity nats config</c>: the configuration with which nats-server asks this control plane about every login.</summary>
 internal static class NatsCommand
 {
-    private const int CertificateSeconds = 30 * 24 * 3600;
+    // The longest the server mints for. nats-server reloads nothing by itself: write it again and restart or reload before it ends.
+    private const int CertificateSeconds = 7 * 24 * 3600;
 
     public static Command Create() => new("nats", "Join a nats-server to the control plane") { Config() };
 
