@@ -23,8 +23,11 @@ internal sealed class WorkerCommand
     {
         var assembly = Path.Combine(AppContext.BaseDirectory, "identity-host.dll");
         var self = Environment.ProcessPath ?? throw new InvalidOperationException("the path of this executable is unknown");
-        return Path.GetFileNameWithoutExtension(self) == "identity-host" ? new(self, "worker") : new("dotnet", "exec", assembly, "worker");
+        return Path.GetFileNameWithoutExtension(self) == "identity-host" ? Of(self) : new("dotnet", "exec", assembly, "worker");
     }
+
+    /// <summary>The identity-host of this path.</summary>
+    public static WorkerCommand Of(string identityHost) => new(identityHost, "worker");
 
     public Process Start()
     {

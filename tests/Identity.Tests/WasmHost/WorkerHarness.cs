@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using Identity.Testing.Platform;
 using Identity.WasmHost.Supervision;
 using Identity.WasmHost.WorkerProtocol;
 
@@ -15,7 +16,7 @@ internal sealed class WorkerHarness : IAsyncDisposable
 
     private WorkerHarness(AdmittedComponent component, Func<string, CancellationToken, Task<TokenResult>> tokens)
     {
-        run = new WorkerRun(WorkerCommand.OfThisProcess(), component, tokens, message => messages.Writer.TryWrite(message), TimeProvider.System);
+        run = new WorkerRun(WorkerCommand.Of(Repository.Program("Identity.WasmHost", "identity-host")), component, tokens, message => messages.Writer.TryWrite(message), TimeProvider.System);
         End = run.RunAsync(stop.Token);
         _ = End.ContinueWith(_ => messages.Writer.TryComplete(), TaskScheduler.Default);
     }
@@ -27,11 +28,16 @@ internal sealed class WorkerHarness : IAsyncDisposable
     public List<string> Audiences { get; } = [];
 
     public static WorkerHarness Start(
-        byte[] component, IReadOnlyList<string>? imports = null, WorkerLimits? limits = null, NatsAccess? nats = null, string token = "the-token")
+        byte[] component,
+        IReadOnlyList<string>? imports = null,
+        WorkerLimits? limits = null,
+        NatsAccess? nats = null,
+        string token = "the-token",
+        string? traceparent = null)
     {
         WorkerHarness? harness = null;
         return harness = new WorkerHarness(
-            new AdmittedComponent("guest", component, imports ?? [], nats, limits ?? new WorkerLimits(), null),
+            new AdmittedComponent("guest", component, imports ?? [], nats, limits ?? new WorkerLimits(), traceparent),
             (audience, _) =>
             {
                 harness!.Audiences.Add(audience);

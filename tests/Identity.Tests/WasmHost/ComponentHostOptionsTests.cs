@@ -1,0 +1,57 @@
+using Identity.WasmHost;
+
+namespace Identity.Tests.WasmHost;
+
+public sealed class ComponentHostOptionsTests
+{
+    private static readonly string[] Enough = ["--broker-socket", "unix:///run/agent/broker.sock"];
+
+    public static TheoryData<string, string[]> Mistakes => new()
+    {
+        { "unknown option --broker-sockte; the nearest known is --broker-socket", ["--broker-sockte", "unix:///a"] },
+        { "--nats-url needs a value", [.. Enough, "--nats-url"] },
+        { "unexpected argument 'greeter'", ["greeter"] },
+        { "broker-socket is not set", [] },
+        { "broker-socket: 'tcp://127.0.0.1:1' is not unix:///absolute/path", ["--broker-socket", "tcp://127.0.0.1:1"] },
+        { "nats-url: 'nats://127.0.0.1:4222' is not tls://host:port", [.. Enough, "--nats-url", "nats://127.0.0.1:4222"] },
+        { "nats-ca: there is no file '/nowhere/ca.pem'", [.. Enough, "--nats-ca", "/nowhere/ca.pem"] },
+        { "component: 'Greeter=/bin/true' is not NAME=FILE", [.. Enough, "--component", "Greeter=/bin/true"] },
+        { "component: 'greeter' is not NAME=FILE", [.. Enough, "--component", "greeter"] },
+        { "component greeter: there is no file '/nowhere'", [.. Enough, "--component", "greeter=/nowhere"] },
+        { "component a is named twice", [.. Enough, "--component", "a=/etc/hostname", "--component", "a=/etc/hostname"] },
+        { "the configuration file '/nowhere.json' cannot be read", [.. Enough, "--config", "/nowhere.json"] },
+    };
+
+    [Theory]
+    [MemberData(nameof(Mistakes))]
+    public void Names_what_is_wrong_and_what_was_expected(string expected, string[] arguments)
+    {
+        Assert.False(Read(arguments, out _, out var problem));
+        Assert.Contains(expected, problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Refuses_an_unknown_variable_with_its_prefix()
+    {
+        var environment = new Dictionary<string, string> { ["IDENTITY_HOST_NATS_URI"] = "tls://127.0.0.1:4222" };
+        Assert.False(ComponentHostOptions.TryRead(Enough, environment, out _, out var problem));
+        Assert.Equal("the environment variable IDENTITY_HOST_NATS_URI: unknown option nats-uri; the nearest known is nats-url", problem);
+    }
+
+    [Fact]
+    public void Prefers_flags_over_variables()
+    {
+        var environment = new Dictionary<string, string>
+        {
+            ["SPIFFE_ENDPOINT_SOCKET"] = "unix:///run/agent/workload.sock",
+            ["IDENTITY_HOST_TRUST_DOMAIN"] = "variable.example",
+        };
+        Assert.True(ComponentHostOptions.TryRead([.. Enough, "--trust-domain=flag.example"], environment, out var options, out _));
+        Assert.Equal("flag.example", options.TrustDomain.Name);
+        Assert.Null(options.Nats);
+        Assert.Empty(options.Components);
+    }
+
+    private static bool Read(string[] arguments, out ComponentHostOptions? options, out string? problem) => ComponentHostOptions.TryRead(
+        arguments, new Dictionary<string, string> { ["SPIFFE_ENDPOINT_SOCKET"] = "unix:///run/agent/workload.sock" }, out options, out problem);
+}

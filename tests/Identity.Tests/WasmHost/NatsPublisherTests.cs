@@ -1,0 +1,138 @@
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using System.Text.Json;
+using Identity.Testing.Nats;
+using Identity.Testing.Platform;
+using Identity.WasmHost.WorkerProtocol;
+using NATS.Client.Core;
+using NATS.NKeys;
+
+namespace Identity.Tests.WasmHost;
+
+/// <summary>The greeter of deploy/samples in a worker, on a real nats-server that asks a callout who may do what.</summary>
+public sealed class NatsPublisherTests
+{
+    public static TheoryData<NatsRelease> Releases => [NatsRelease.Floor, NatsRelease.Newest];
+
+    [Theory]
+    [MemberData(nameof(Releases))]
+    public async Task Lets_a_guest_publish_as_itself_and_hands_it_the_refusal_of_nats_server(NatsRelease release)
+    {
+        await using var nats = await CalloutNats.StartAsync(NatsServerBinary.Get(release));
+        await using var listener = nats.Connect(NatsAuthOpts.Default with { Token = "listener" });
+        await using var greetings = await listener.SubscribeCoreAsync<string>(">", cancellationToken: TestContext.Current.CancellationToken);
+        await listener.PingAsync(TestContext.Current.CancellationToken);
+
+        await using var worker = WorkerHarness.Start(
+            Guest.Binary(await File.ReadAllTextAsync(Repository.Sample("greeter.wat"), TestContext.Current.CancellationToken)),
+            ["wasmcloud:identity/store@0.0.1", "wasmcloud:messaging/consumer@0.2.0"],
+            nats: new NatsAccess(nats.Url, nats.CaFile, "spiffe://example.org/nats"),
+            traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        var returned = await worker.MessageAsync<GuestReturned>();
+        Assert.StartsWith("greeted as myself; payroll.salaries was refused: permission denied by nats-server: Permissions Violation for Publish to \"payroll.salaries\"", returned.Text, StringComparison.OrdinalIgnoreCase);
+        Assert.True(returned.IsOk);
+        Assert.Equal(["spiffe://example.org/nats", "spiffe://example.org/listener"], worker.Audiences);
+
+        var greeting = await greetings.Msgs.ReadAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(("greetings.hello", "the-token"), (greeting.Subject, greeting.Data));
+        Assert.Equal("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", greeting.Headers?["traceparent"].ToString());
+    }
+
+    [Fact]
+    public async Task Tells_the_guest_that_it_is_not_connected_when_nats_server_does_not_let_it_in()
+    {
+        await using var nats = await CalloutNats.StartAsync(NatsServerBinary.Newest);
+        await using var worker = WorkerHarness.Start(
+            Guest.Publishing(1), ["wasmcloud:messaging/consumer@0.2.0"], nats: new NatsAccess(nats.Url, nats.CaFile, "spiffe://example.org/nats"), token: "unknown");
+        Assert.Contains("Authorization Violation", (await worker.MessageAsync<NatsChanged>()).Problem, StringComparison.OrdinalIgnoreCase);
+        Assert.False((await worker.MessageAsync<GuestReturned>()).IsOk);
+    }
+
+    /// <summary>nats-server with TLS and a responder that knows two tokens.</summary>
+    private sealed class CalloutNats : IAsyncDisposable
+    {
+        private readonly string folder = Directory.CreateTempSubdirectory("nats-tls-").FullName;
+        private readonly KeyPair issuer = KeyPair.CreatePair(NKeyPrefix.Account);
+        private readonly CancellationTokenSource stop = new();
+        private NatsServerProcess server = null!;
+        private NatsConnection responder = null!;
+        private Task responding = Task.CompletedTask;
+
+        public string CaFile => Path.Combine(folder, "ca.pem");
+
+        public string Url => $"tls://127.0.0.1:{server.Port}";
+
+        public static async Task<CalloutNats> StartAsync(NatsServerBinary binary)
+        {
+            var nats = new CalloutNats();
+            nats.WriteCertificates();
+            nats.server = await NatsServerProcess.StartAsync(binary, $$"""
+                listen: "127.0.0.1:-1"
+                tls { cert_file: "{{nats.folder}}/server.pem", key_file: "{{nats.folder}}/server.key" }
+                accounts { AUTH { users: [ { user: "callout", password: "test" } ] }, APP {} }
+                authorization { timeout: 3, auth_callout { issuer: "{{nats.issuer.GetPublicKey()}}", auth_users: [ "callout" ], account: AUTH } }
+                """);
+            nats.responder = nats.Connect(NatsAuthOpts.Default with { Username = "callout", Password = "test" });
+            var requests = await nats.responder.SubscribeCoreAsync<string>("$SYS.REQ.USER.AUTH");
+            await nats.responder.PingAsync();
+            nats.responding = nats.RespondAsync(requests);
+            return nats;
+        }
+
+        public NatsConnection Connect(NatsAuthOpts auth) => new(NatsOpts.Default with
+        {
+            Url = Url,
+            AuthOpts = auth,
+            TlsOpts = new NatsTlsOpts { Mode = TlsMode.Require, CaFile = CaFile },
+        });
+
+        public async ValueTask DisposeAsync()
+        {
+            await stop.CancelAsync();
+            await responding.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await responder.DisposeAsync();
+            await server.DisposeAsync();
+            issuer.Dispose();
+            stop.Dispose();
+            Directory.Delete(folder, recursive: true);
+        }
+
+        private async Task RespondAsync(INatsSub<string> requests)
+        {
+            await foreach (var request in requests.Msgs.ReadAllAsync(stop.Token))
+            {
+                using var claims = JsonDocument.Parse(Base64Url.DecodeFromChars(request.Data!.Split('.')[1]));
+                var nats = claims.RootElement.GetProperty("nats");
+                var (user, id) = (nats.GetProperty("user_nkey").GetString()!, nats.GetProperty("server_id").GetProperty("id").GetString()!);
+                var allowed = nats.GetProperty("connect_opts").GetProperty("auth_token").GetString() switch
+                {
+                    "the-token" => """ "pub": { "allow": ["greetings.>"] }, "sub": { "deny": [">"] } """,
+                    "listener" => """ "pub": { "deny": [">"] }, "sub": { "allow": [">"] } """,
+                    _ => null,
+                };
+                var answer = allowed is null
+                    ? """ "error": "unknown" """
+                    : $$""" "jwt": "{{Sign($$"""{"iss":"{{issuer.GetPublicKey()}}","sub":"{{user}}","aud":"APP","name":"test","iat":1,"nats":{"type":"user","version":2,{{allowed}} } }""")}}" """;
+                await request.ReplyAsync(Sign($$"""{"iss":"{{issuer.GetPublicKey()}}","sub":"{{user}}","aud":"{{id}}","iat":1,"nats":{"type":"authorization_response","version":2,{{answer}} } }"""));
+            }
+        }
+
+        private string Sign(string claims) => Encoding.ASCII.GetString(NatsJwt.Sign(issuer, Encoding.UTF8.GetBytes(claims)));
+
+        private void WriteCertificates()
+        {
+            using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            var request = new CertificateRequest("CN=nats", key, HashAlgorithmName.SHA256);
+            var names = new SubjectAlternativeNameBuilder();
+            names.AddIpAddress(System.Net.IPAddress.Loopback);
+            request.CertificateExtensions.Add(names.Build());
+            request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
+            using var certificate = request.CreateSelfSigned(TimeProvider.System.GetUtcNow().AddHours(-1), TimeProvider.System.GetUtcNow().AddHours(1));
+            File.WriteAllText(CaFile, certificate.ExportCertificatePem());
+            File.WriteAllText(Path.Combine(folder, "server.pem"), certificate.ExportCertificatePem());
+            File.WriteAllText(Path.Combine(folder, "server.key"), key.ExportPkcs8PrivateKeyPem());
+        }
+    }
+}
