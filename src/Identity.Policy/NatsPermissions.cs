@@ -11,9 +11,6 @@ public abstract record NatsPermissions
 {
     private const string Login = "nats login";
 
-    // Keeps the answer to nats-server, which holds every subject, in the order of tens of kilobytes.
-    private const int MaxSubjects = 512;
-
     private NatsPermissions() { }
 
     /// <param name="Subscribe">Includes the identity's own inbox.</param>
@@ -57,8 +54,8 @@ public abstract record NatsPermissions
     internal static NatsPermissions Of(in Evaluator evaluator, Determination? determination)
     {
         var subjects = NatsSubjects.Collect(evaluator);
-        if (subjects.Count > MaxSubjects)
-            return Deny(evaluator, $"its rules name {subjects.Count} subjects; at most {MaxSubjects} fit into one login", nearestMiss: null);
+        if (subjects.IsTooMany)
+            return Deny(evaluator, $"its rules name more than {NatsSubjects.MaxSubjects} subjects, which do not fit into one login", nearestMiss: null);
         var publish = subjects.PublishSide();
         var granted = publish != NatsSide.Nothing || subjects.SubscribeSide(inbox: null) != NatsSide.Nothing;
         if (!granted)

@@ -21,7 +21,8 @@ internal readonly struct Evaluator(CapabilityPolicy policy, Caller caller, DateT
         {
             foreach (var key in keys)
             {
-                foreach (var clause in bucket.Forbids(key) ?? [])
+                if (bucket.Forbids(key) is not { } clauses) continue;
+                foreach (var clause in clauses)
                 {
                     if ((first is null || clause.Ranked.Rank < first.Rank) && clause.Means(caller)) first = clause.Ranked;
                 }
@@ -39,7 +40,8 @@ internal readonly struct Evaluator(CapabilityPolicy policy, Caller caller, DateT
         {
             foreach (var key in keys)
             {
-                foreach (var clause in bucket.Permits(key) ?? [])
+                if (bucket.Permits(key) is not { } clauses) continue;
+                foreach (var clause in clauses)
                 {
                     if (clause.Rule.IsExpired(now) || !clause.Means(caller)) continue;
                     determination.Add(clause.Ranked);

@@ -1,21 +1,26 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 
 namespace Identity.Policy.Evaluation;
 
 /// <summary>The NATS subjects that the rules about one caller permit and forbid.</summary>
 internal sealed class NatsSubjects
 {
-    private readonly HashSet<NatsSubject> _publish = [];
-    private readonly HashSet<NatsSubject> _publishForbidden = [];
-    private readonly HashSet<NatsSubject> _subscribe = [];
-    private readonly HashSet<NatsSubject> _subscribeForbidden = [];
+    // Keeps the answer to nats-server, which holds every subject, in the order of tens of kilobytes.
+    public const int MaxSubjects = 512;
+
+    private readonly List<NatsSubject> _publish = [];
+    private readonly List<NatsSubject> _publishForbidden = [];
+    private readonly List<NatsSubject> _subscribe = [];
+    private readonly List<NatsSubject> _subscribeForbidden = [];
 
     private NatsSubjects() { }
 
     /// <summary>The permits that grant something.</summary>
     public List<RankedRule> Rules { get; } = [];
 
-    public int Count => _publish.Count + _publishForbidden.Count + _subscribe.Count + _subscribeForbidden.Count;
+    /// <summary>Then the subjects are incomplete, and no answer may be made of them.</summary>
+    public bool IsTooMany => _publish.Count + _publishForbidden.Count + _subscribe.Count + _subscribeForbidden.Count > MaxSubjects;
 
     public static NatsSubjects Collect(in Evaluator evaluator)
     {
@@ -55,7 +60,7 @@ internal sealed class NatsSubjects
             };
             // The parser refuses subjects that may not be granted; a rule built in code is not trusted to.
             if (subject is null || subject.WhyNotGrantable() is not null) continue;
-            side.Add(subject);
+            AddOnce(side, subject);
             any = true;
         }
 
@@ -66,22 +71,32 @@ internal sealed class NatsSubjects
     {
         foreach (var capability in rule.Capabilities)
         {
-            if (capability is Capability.NatsPublish publish) _publishForbidden.Add(publish.Subject);
-            if (capability is Capability.NatsSubscribe subscribe) _subscribeForbidden.Add(subscribe.Subject);
+            if (capability is Capability.NatsPublish publish) AddOnce(_publishForbidden, publish.Subject);
+            if (capability is Capability.NatsSubscribe subscribe) AddOnce(_subscribeForbidden, subscribe.Subject);
         }
     }
 
-    private static NatsSide SideOf(HashSet<NatsSubject> permitted, HashSet<NatsSubject> forbidden)
+    private void AddOnce(List<NatsSubject> side, NatsSubject subject)
     {
-        var allow = permitted
-            .Where(subject => !forbidden.Any(forbid => forbid.Covers(subject)))
-            .Where(subject => !permitted.Any(wider => wider != subject && wider.Covers(subject)))
-            .ToArray();
+        if (!IsTooMany && !side.Contains(subject)) side.Add(subject);
+    }
+
+    private static NatsSide SideOf(List<NatsSubject> permitted, List<NatsSubject> forbidden)
+    {
+        if (permitted.Count == 0) return NatsSide.Nothing;
+        var allow = permitted.FindAll(subject =>
+            !forbidden.Exists(forbid => forbid.Covers(subject)) && !permitted.Exists(wider => wider != subject && wider.Covers(subject)));
         // A forbid of something that is not allowed anyway would only lengthen the answer.
-        var deny = forbidden.Where(forbid => allow.Any(forbid.Overlaps));
+        var deny = forbidden.FindAll(forbid => allow.Exists(forbid.Overlaps));
         return NatsSide.Of(Sorted(allow), Sorted(deny));
     }
 
-    private static ImmutableArray<string> Sorted(IEnumerable<NatsSubject> subjects) =>
-        [.. subjects.Select(subject => subject.Text).Order(StringComparer.Ordinal)];
+    private static ImmutableArray<string> Sorted(List<NatsSubject> subjects)
+    {
+        if (subjects.Count == 0) return [];
+        var texts = new string[subjects.Count];
+        for (var i = 0; i < texts.Length; i++) texts[i] = subjects[i].Text;
+        Array.Sort(texts, StringComparer.Ordinal);
+        return ImmutableCollectionsMarshal.AsImmutableArray(texts);
+    }
 }
