@@ -1,0 +1,230 @@
+using System.Security.Cryptography;
+using Identity.Issuance;
+using Identity.Server;
+using Identity.Server.Authority;
+using Identity.Server.Ledger;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+using Spiffe.Net;
+using Xunit;
+
+namespace Identity.Tests.Server.Authority;
+
+public sealed class SigningAuthorityTests : IDisposable
+{
+    private static readonly TrustDomain TrustDomain = TrustDomain.Parse("example.org");
+    private static readonly SpiffeId Workload = SpiffeId.Parse("spiffe://example.org/workload");
+
+    private readonly TemporaryFolder _folder = new();
+    private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    private string Data => _folder.At("data");
+
+    private string Keys => _folder.At("data/keys");
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task Keeps_its_authorities_over_a_restart()
+    {
+        byte[] first;
+        await using (var ledger = await OpenLedgerAsync())
+        {
+            first = (await OpenAsync(ledger)).Bundle(ledger.State).ToJson();
+        }
+        await using var again = await OpenLedgerAsync();
+        var authority = await OpenAsync(again);
+        Assert.Equal(first, authority.Bundle(again.State).ToJson());
+        Assert.Single(authority.Bundle(again.State).X509Authorities);
+        Assert.Equal(1ul, again.State.Revision);
+    }
+
+    [Fact]
+    public async Task Signs_what_its_bundle_verifies()
+    {
+        await using var ledger = await OpenLedgerAsync();
+        var authority = await OpenAsync(ledger);
+        var svid = Assert.IsType<X509Signing.Issued>(await authority.SignX509Async(X509Request(), Cancellation)).Svid;
+        Assert.Equal(Workload, Assert.IsType<X509SvidVerification.Verified>(
+            X509SvidVerifier.Verify(svid.Chain, authority.Bundles(), _time.GetUtcNow())).Id);
+        var intent = Assert.Single(ledger.ListIssuances(10));
+        Assert.Equal(svid.SerialNumber, intent.SerialOrJti, ignoreCase: true);
+    }
+
+    [Fact]
+    public async Task Refuses_an_identity_of_another_trust_domain_and_records_nothing()
+    {
+        await using var ledger = await OpenLedgerAsync();
+        var authority = await OpenAsync(ledger);
+        var foreign = new JwtSigningRequest(SpiffeId.Parse("spiffe://elsewhere.org/x"), ["someone"], "server");
+        Assert.IsType<JwtSigning.Refused>(await authority.SignJwtAsync(foreign, Cancellation));
+        Assert.Empty(ledger.ListIssuances(10));
+    }
+
+    [Fact]
+    public async Task A_crash_before_the_signature_leaves_a_recorded_intent_and_no_credential()
+    {
+        await using var ledger = await OpenLedgerAsync();
+        var keys = new FailingKeys(new AuthorityKeyFolder(Keys));
+        var authority = await SigningAuthority.OpenAsync(ledger, keys, TrustDomain, _time, Cancellation);
+        keys.AreBroken = true;
+        await Assert.ThrowsAsync<CryptographicException>(() => authority.SignX509Async(X509Request(), Cancellation));
+        await Assert.ThrowsAsync<CryptographicException>(() =>
+            authority.SignJwtAsync(new JwtSigningRequest(Workload, ["someone"], "server"), Cancellation));
+        Assert.Equal(2, ledger.ListIssuances(10).Count);
+    }
+
+    [Fact]
+    public async Task Makes_no_signature_when_the_intent_cannot_be_recorded()
+    {
+        var ledger = await OpenLedgerAsync();
+        var keys = new FailingKeys(new AuthorityKeyFolder(Keys));
+        var authority = await SigningAuthority.OpenAsync(ledger, keys, TrustDomain, _time, Cancellation);
+        await ledger.DisposeAsync();
+        var before = keys.Signatures;
+        await Assert.ThrowsAnyAsync<Exception>(() => authority.SignX509Async(X509Request(), Cancellation));
+        Assert.Equal(before, keys.Signatures);
+    }
+
+    [Fact]
+    public async Task Refuses_to_start_when_a_key_is_missing()
+    {
+        await MakeAsync();
+        File.Delete(Directory.GetFiles(Keys)[0]);
+        Assert.Contains("is missing", await RefusalAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Refuses_to_start_when_keys_were_swapped()
+    {
+        await MakeAsync();
+        var files = Directory.GetFiles(Keys);
+        File.Copy(files[0], files[1], overwrite: true);
+        File.Copy(files[0], files[2], overwrite: true);
+        Assert.Contains("cannot be used", await RefusalAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Refuses_to_start_when_a_key_is_garbage()
+    {
+        await MakeAsync();
+        await File.WriteAllTextAsync(Directory.GetFiles(Keys)[0], "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", Cancellation);
+        Assert.Contains("is not an unencrypted PKCS#8 key", await RefusalAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Refuses_to_start_when_others_may_read_a_key()
+    {
+        await MakeAsync();
+        File.SetUnixFileMode(Directory.GetFiles(Keys)[0], (UnixFileMode)0b110_100_000);
+        Assert.Contains("chmod 600", await RefusalAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Refuses_to_start_for_another_trust_domain()
+    {
+        await MakeAsync();
+        await using var ledger = await OpenLedgerAsync();
+        var refusal = await Assert.ThrowsAsync<CannotStartException>(() =>
+            SigningAuthority.OpenAsync(ledger, new AuthorityKeyFolder(Keys), TrustDomain.Parse("other.org"), _time, Cancellation));
+        Assert.Contains("trust domain", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Publishes_the_next_token_key_before_it_signs_and_the_last_one_after()
+    {
+        await using var ledger = await OpenLedgerAsync();
+        var authority = await OpenAsync(ledger);
+        var first = await KeyIdAsync(authority);
+
+        _time.Advance(TimeSpan.FromDays(3.6));
+        await authority.RotateAsync(Cancellation);
+        Assert.Equal(2, authority.Bundle(ledger.State).JwtAuthorities.Count);
+        Assert.Equal(first, await KeyIdAsync(authority));
+
+        _time.Advance(TimeSpan.FromDays(2.4));
+        await authority.RotateAsync(Cancellation);
+        var second = await KeyIdAsync(authority);
+        Assert.NotEqual(first, second);
+        Assert.Equal(2, authority.Bundle(ledger.State).JwtAuthorities.Count);
+
+        _time.Advance(TimeSpan.FromDays(2.1));
+        await authority.RotateAsync(Cancellation);
+        Assert.DoesNotContain(authority.Bundle(ledger.State).JwtAuthorities, a => a.KeyId == first);
+    }
+
+    [Fact]
+    public async Task Goes_on_after_sleeping_through_every_lifetime_but_the_roots()
+    {
+        await MakeAsync();
+        _time.Advance(TimeSpan.FromDays(400));
+        await using var ledger = await OpenLedgerAsync();
+        var authority = await OpenAsync(ledger);
+        var svid = Assert.IsType<X509Signing.Issued>(await authority.SignX509Async(X509Request(), Cancellation)).Svid;
+        Assert.IsType<X509SvidVerification.Verified>(X509SvidVerifier.Verify(svid.Chain, authority.Bundles(), _time.GetUtcNow()));
+        Assert.IsType<JwtSigning.Issued>(await authority.SignJwtAsync(new JwtSigningRequest(Workload, ["someone"], "server"), Cancellation));
+    }
+
+    private static X509SigningRequest X509Request()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        return SubjectPublicKey.TryParse(key.ExportSubjectPublicKeyInfo(), out var publicKey, out var problem)
+            ? new X509SigningRequest(Workload, publicKey, "server")
+            : throw new InvalidOperationException(problem);
+    }
+
+    private static async Task<string> KeyIdAsync(SigningAuthority authority)
+    {
+        var svid = Assert.IsType<JwtSigning.Issued>(await authority.SignJwtAsync(new JwtSigningRequest(Workload, ["someone"], "server"), Cancellation)).Svid;
+        return System.Text.Encoding.UTF8.GetString(System.Buffers.Text.Base64Url.DecodeFromChars(svid.Token.Split('.')[0])).Split("\"kid\":\"")[1].Split('"')[0];
+    }
+
+    private async Task MakeAsync()
+    {
+        await using var ledger = await OpenLedgerAsync();
+        await OpenAsync(ledger);
+    }
+
+    private async Task<string> RefusalAsync()
+    {
+        await using var ledger = await OpenLedgerAsync();
+        return (await Assert.ThrowsAsync<CannotStartException>(() => OpenAsync(ledger))).Message;
+    }
+
+    private Task<ControlPlaneLedger> OpenLedgerAsync() =>
+        ControlPlaneLedger.OpenAsync(Data, TimeProvider.System, NullLogger<ControlPlaneLedger>.Instance, Cancellation);
+
+    private Task<SigningAuthority> OpenAsync(ControlPlaneLedger ledger) =>
+        SigningAuthority.OpenAsync(ledger, new AuthorityKeyFolder(Keys), TrustDomain, _time, Cancellation);
+
+    /// <summary>Real keys that stop signing, as a process does that dies.</summary>
+    private sealed class FailingKeys(IAuthorityKeys keys) : IAuthorityKeys
+    {
+        public bool AreBroken { get; set; }
+
+        public int Signatures { get; set; }
+
+        public IAuthorityKey Create(Func<IAuthorityKey, string> name) => keys.Create(name);
+
+        public IAuthorityKey? Load(string id, out string? problem) => keys.Load(id, out problem) is { } key ? new FailingKey(key, this) : null;
+
+        public void Forget(string id) => keys.Forget(id);
+    }
+
+    private sealed class FailingKey(IAuthorityKey key, FailingKeys owner) : IAuthorityKey
+    {
+        public SigningAlgorithm Algorithm => key.Algorithm;
+
+        public SubjectPublicKey PublicKey => key.PublicKey;
+
+        public int Sign(ReadOnlySpan<byte> data, Span<byte> destination, SignatureEncoding encoding)
+        {
+            owner.Signatures++;
+            return owner.AreBroken ? throw new CryptographicException("gone") : key.Sign(data, destination, encoding);
+        }
+
+        public void Dispose() => key.Dispose();
+    }
+}
