@@ -1,7 +1,11 @@
+using Identity.Server.Administration;
 using Identity.Server.Authority;
 using Identity.Server.Bundles;
+using Identity.Server.ComponentPolicy;
 using Identity.Server.Endpoints;
 using Identity.Server.Ledger;
+using Identity.Server.NodeAttestation;
+using Identity.Server.Registration;
 using Identity.Server.SvidSigning;
 using Identity.Server.Telemetry;
 using Microsoft.AspNetCore.Connections;
@@ -70,12 +74,20 @@ internal static class Program
             builder.AddTelemetry();
             builder.AddAuthority(authority);
             builder.AddEndpoints(listeners);
+            builder.AddRegistration();
+            builder.AddNodeAttestation();
+            builder.AddComponentPolicy();
+            builder.AddAdministration();
             configure?.Invoke(builder);
 
             var app = builder.Build();
             app.MapEndpoints();
+            app.MapRegistration();
+            app.MapNodeAttestation();
             app.MapSvidSigning();
             app.MapBundles();
+            app.MapComponentPolicy();
+            app.MapAdministration();
 
             app.Lifetime.ApplicationStopping.Register(ledger.EndWatches);
             AdminSocket.Clear(options.AdminSocket);

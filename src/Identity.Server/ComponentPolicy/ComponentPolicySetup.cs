@@ -1,0 +1,28 @@
+namespace Identity.Server.ComponentPolicy;
+
+internal static class ComponentPolicySetup
+{
+    extension(WebApplicationBuilder builder)
+    {
+        public WebApplicationBuilder AddComponentPolicy()
+        {
+            builder.Services.AddSingleton<PolicyRegistry>();
+            builder.Services.AddSingleton<DecisionLog>();
+            builder.Services.AddSingleton<LiveAdmissions>();
+            builder.Services.AddSingleton<AgentReports>();
+            builder.Services.AddSingleton<SnapshotComposer>();
+            return builder;
+        }
+    }
+
+    extension(WebApplication app)
+    {
+        public WebApplication MapComponentPolicy()
+        {
+            app.MapGrpcService<PolicyAdminService>();
+            app.MapGrpcService<SyncService>();
+            app.MapGrpcService<ExplainService>();
+            return app;
+        }
+    }
+}

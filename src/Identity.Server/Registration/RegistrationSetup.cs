@@ -1,0 +1,22 @@
+namespace Identity.Server.Registration;
+
+internal static class RegistrationSetup
+{
+    extension(WebApplicationBuilder builder)
+    {
+        public WebApplicationBuilder AddRegistration()
+        {
+            builder.Services.AddSingleton<EntryRegistry>();
+            return builder;
+        }
+    }
+
+    extension(WebApplication app)
+    {
+        public WebApplication MapRegistration()
+        {
+            app.MapGrpcService<EntryService>();
+            return app;
+        }
+    }
+}
