@@ -58,7 +58,7 @@ public sealed class ArchitectureTests
     [InlineData("Microsoft.Extensions")]
     public void Pure_projects_do_no_io_and_know_no_logger(string forbidden)
     {
-        Type[] pure = [typeof(Spiffe.Net.SpiffeId), typeof(Issuance.X509SvidIssuer), typeof(Policy.CapabilityPolicy)];
+        Type[] pure = [typeof(Spiffe.Net.SpiffeId), typeof(global::Identity.Issuance.X509SvidIssuer), typeof(global::Identity.Policy.CapabilityPolicy)];
         foreach (var assembly in pure.Select(type => type.Assembly))
         {
             using var stream = File.OpenRead(assembly.Location);
