@@ -27,7 +27,8 @@ internal static class EndpointsSetup
             grpc.Interceptors.Add<EndpointGate>();
         });
         builder.Services.AddSingleton<EndpointGate>();
-        builder.Services.AddGrpcHealthChecks();
+        builder.Services.AddSingleton<AgentHealth>();
+        builder.Services.AddGrpcHealthChecks().AddCheck<AgentHealth>("agent");
         builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = endpoint => Bind(endpoint, options));
 
         builder.WebHost.UseKestrelHttpsConfiguration();

@@ -79,6 +79,10 @@ internal sealed partial class NodeEnroller(
                 Attested(identity.Current.Id, identity.Current.NotAfter);
                 return;
             }
+            catch (RpcException) when (cancellation.IsCancellationRequested)
+            {
+                throw new OperationCanceledException(cancellation);
+            }
             catch (RpcException e) when (IsFinal(e.StatusCode))
             {
                 var before = storedProblem is null ? "" : $" ({storedProblem})";

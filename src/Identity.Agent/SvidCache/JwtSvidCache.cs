@@ -63,11 +63,17 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
     {
         await Task.Yield();
         using var deadline = new CancellationTokenSource(Deadline);
+        var channel = server.Channel;
         try
         {
-            var response = await new SvidApi.SVID.SVIDClient(server.Channel).NewJWTSVIDAsync(
+            var response = await new SvidApi.SVID.SVIDClient(channel).NewJWTSVIDAsync(
                 new SvidApi.NewJWTSVIDRequest { EntryId = entry.Id, Audience = { audience } }, cancellationToken: deadline.Token);
             return slot.Held = Check(response.Svid?.Token, entry, audience);
+        }
+        catch (Exception e) when (e is RpcException or ObjectDisposedException && !ReferenceEquals(channel, server.Channel))
+        {
+            // This node's own SVID was renewed meanwhile, which ended the call.
+            return await FetchAsync(slot, entry, audience);
         }
         catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException
                                       or RpcException { StatusCode: StatusCode.Cancelled or StatusCode.DeadlineExceeded })

@@ -111,13 +111,14 @@ internal sealed partial class X509SvidCache(
     {
         var requests = slots.ConvertAll(static _ => new SvidRequest());
         var renewed = 0;
+        var channel = server.Channel;
         try
         {
             using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
             deadline.CancelAfter(Deadline);
             var batch = new SvidApi.BatchNewX509SVIDRequest();
             batch.Params.AddRange(slots.Zip(requests, (slot, request) => new SvidApi.NewX509SVIDParams { EntryId = slot.Entry.Id, Csr = request.Csr }));
-            var response = await new SvidApi.SVID.SVIDClient(server.Channel).BatchNewX509SVIDAsync(batch, cancellationToken: deadline.Token);
+            var response = await new SvidApi.SVID.SVIDClient(channel).BatchNewX509SVIDAsync(batch, cancellationToken: deadline.Token);
             for (var i = 0; i < slots.Count; i++)
             {
                 if (Take(slots[i], requests[i], response.Results.ElementAtOrDefault(i))) renewed++;
@@ -126,6 +127,8 @@ internal sealed partial class X509SvidCache(
         catch (Exception e) when (e is RpcException or OperationCanceledException or InvalidOperationException)
         {
             cancellation.ThrowIfCancellationRequested();
+            // This node's own SVID was renewed meanwhile, which ended the call: all of them are still due.
+            if (!ReferenceEquals(channel, server.Channel)) return;
             foreach (var slot in slots) slot.Fail(time.GetUtcNow());
             BatchFailed(slots.Count, e is RpcException rpc ? rpc.StatusCode.ToString() : "no answer in time");
         }

@@ -1,0 +1,328 @@
+// Waits have a deadline of their own (NextAsync), and the agent's end cancels every call.
+#pragma warning disable xUnit1051
+
+using System.Text;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Identity.Policy;
+using Microsoft.Extensions.Time.Testing;
+using Spiffe.Broker;
+using Spiffe.Net;
+using static Identity.Tests.Agent.AgentTestExtensions;
+using static Identity.Tests.Agent.RunningAgent;
+using static Identity.V1.AdmitResponse;
+
+
+namespace Identity.Tests.Agent;
+
+public sealed class AdmissionServiceTests
+{
+    private const string Sockets = "wasi:sockets/tcp@0.2.0";
+    private const string Messaging = "wasmcloud:messaging/consumer@0.2.0";
+    private const string Greeter = "spiffe://example.org/components/greeter";
+
+    private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
+
+    [Fact]
+    public async Task Admits_on_a_grant_ends_when_it_goes_and_admits_again_when_it_returns()
+    {
+        await using var plane = PlaneWithHost();
+        plane.Traceparent = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging, Sockets));
+
+        var denied = await call.ResponseStream.NextAsync();
+        Assert.Equal(EventOneofCase.Denied, denied.EventCase);
+        Assert.Contains(denied.Denied.Reasons, r => r.Capability == Sockets && r.SmallestGrant.Length > 0);
+
+        plane.Policies.Add(Grant(Messaging, Sockets));
+        plane.Push();
+        var admitted = await call.ResponseStream.NextAsync();
+        Assert.Equal(EventOneofCase.Admitted, admitted.EventCase);
+        Assert.Equal(Greeter, admitted.Admitted.SpiffeId);
+        Assert.Equal([Messaging, Sockets], admitted.Admitted.Imports);
+        Assert.StartsWith("00-0123456789abcdef0123456789abcdef-", admitted.Traceparent, StringComparison.Ordinal);
+        Assert.Equal(_time.GetUtcNow().AddHours(1), admitted.Admitted.ExpiresAt.ToDateTimeOffset());
+        var told = await plane.NextReportAsync(V1.AgentReport.ReportOneofCase.Admitted);
+        Assert.Equal(admitted.Admitted.AdmissionId, told.Admitted.AdmissionId);
+        Assert.Equal(Host.ToString(), told.Admitted.HostSpiffeId);
+
+        plane.Policies.Clear();
+        plane.Push();
+        var ended = await call.ResponseStream.NextAsync();
+        Assert.Equal(EventOneofCase.Ended, ended.EventCase);
+        Assert.False(ended.Ended.Decision.Allowed);
+        Assert.Equal(admitted.Admitted.AdmissionId, (await plane.NextReportAsync(V1.AgentReport.ReportOneofCase.Ended)).Ended.AdmissionId);
+
+        plane.Policies.Add(Grant(Messaging, Sockets));
+        plane.Push();
+        var anew = await call.ResponseStream.NextAsync();
+        Assert.NotEqual(admitted.Admitted.AdmissionId, anew.Admitted.AdmissionId);
+    }
+
+    [Fact]
+    public async Task Ends_and_admits_anew_when_grants_change_and_ends_when_the_entry_goes()
+    {
+        await using var plane = PlaneWithHost();
+        plane.Policies.Add(Grant(Messaging));
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
+        var first = (await call.ResponseStream.NextAsync()).Admitted;
+        Assert.Empty(first.Nats.Publish);
+
+        plane.Policies[0] = Grant(Messaging) + "      - natsPublish: greetings.hello\n";
+        plane.Push();
+        Assert.Equal(EventOneofCase.Ended, (await call.ResponseStream.NextAsync()).EventCase);
+        var second = (await call.ResponseStream.NextAsync()).Admitted;
+        Assert.Equal(["greetings.hello"], second.Nats.Publish);
+        Assert.NotEqual(first.AdmissionId, second.AdmissionId);
+
+        plane.Entries.RemoveAll(e => e.Id == "component");
+        plane.Push();
+        var ended = (await call.ResponseStream.NextAsync()).Ended;
+        Assert.Contains("no registration entry", ended.Reason, StringComparison.Ordinal);
+        Assert.Contains("wasm:digest:sha256:", ended.Decision.Reasons[0].SmallestGrant, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_lease_outlives_the_server_until_it_is_no_longer_fresh_and_comes_back_with_it()
+    {
+        await using var plane = PlaneWithHost();
+        plane.Freshness = TimeSpan.FromMinutes(30);
+        plane.Policies.Add(Grant(Messaging));
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
+        var admitted = (await call.ResponseStream.NextAsync()).Admitted;
+        Assert.Equal(_time.GetUtcNow().AddMinutes(30), admitted.ExpiresAt.ToDateTimeOffset());
+
+        var port = plane.Port;
+        await plane.StopAsync();
+        var next = call.ResponseStream.NextAsync();
+        _time.Advance(TimeSpan.FromMinutes(29));
+        Assert.False(next.IsCompleted);
+        while (!next.IsCompleted && _time.GetUtcNow() < _time.Start.AddMinutes(35))
+        {
+            _time.Advance(TimeSpan.FromSeconds(10)); // In steps: the call must come round to wait on this clock.
+            await Task.WhenAny(next, Task.Delay(50, TestContext.Current.CancellationToken));
+        }
+
+        Assert.Contains("the server is away", (await next).Ended.Reason, StringComparison.Ordinal);
+
+        await plane.StartAsync(port);
+        var again = call.ResponseStream.NextAsync();
+        while (!again.IsCompleted)
+        {
+            _time.Advance(TimeSpan.FromSeconds(1)); // The back-off waits on this clock.
+            await Task.WhenAny(again, Task.Delay(20, TestContext.Current.CancellationToken));
+        }
+
+        Assert.Equal(EventOneofCase.Admitted, (await again).EventCase);
+    }
+
+    [Fact]
+    public async Task A_restart_while_the_server_is_away_still_decides()
+    {
+        await using var plane = PlaneWithHost();
+        plane.Policies.Add(Grant(Messaging));
+        await plane.StartAsync();
+        var options = OptionsFor(plane, NewFolder());
+        await using (await StartAsync(plane, options)) { }
+
+        await plane.StopAsync();
+        await using var agent = await StartAsync(plane, options);
+        using var admitted = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
+        Assert.Equal(EventOneofCase.Admitted, (await admitted.ResponseStream.NextAsync()).EventCase);
+        using var denied = await AdmitAsync(agent, plane, "greeter", Component(Messaging, Sockets));
+        Assert.Equal(EventOneofCase.Denied, (await denied.ResponseStream.NextAsync()).EventCase);
+    }
+
+    [Fact]
+    public async Task Extends_the_lease_under_the_same_admission()
+    {
+        await using var plane = PlaneWithHost();
+        plane.Policies.Add(Grant(Messaging));
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
+        var first = (await call.ResponseStream.NextAsync()).Admitted;
+
+        var next = call.ResponseStream.NextAsync();
+        while (!next.IsCompleted && _time.GetUtcNow() < _time.Start.AddMinutes(59))
+        {
+            _time.Advance(TimeSpan.FromMinutes(1)); // In steps: the call must come round to wait on this clock.
+            await Task.WhenAny(next, Task.Delay(50, TestContext.Current.CancellationToken));
+        }
+
+        var second = (await next).Admitted;
+        Assert.Equal(first.AdmissionId, second.AdmissionId);
+        Assert.True(second.ExpiresAt.ToDateTimeOffset() > first.ExpiresAt.ToDateTimeOffset());
+    }
+
+    [Fact]
+    public async Task Gives_an_admitted_component_its_identity_and_nobody_else()
+    {
+        await using var plane = PlaneWithHost();
+        plane.Entry("host2", "spiffe://example.org/hosts/other", "spiffe://example.org/nodes/local", OwnUid);
+        plane.Policies.Add(Grant(Messaging));
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
+        var id = (await call.ResponseStream.NextAsync()).Admitted.AdmissionId;
+        var broker = new API.APIClient(agent.BrokerChannel(plane.SvidOf(Host)));
+        var reference = new WorkloadReference { Reference = Any.Pack(new V1.AdmissionReference { AdmissionId = id }) };
+
+        var token = Assert.Single((await broker.FetchJWTSVIDAsync(new() { Reference = reference, Audience = { "x" } }, BrokerHeader)).Svids);
+        Assert.Equal(Greeter, token.SpiffeId);
+        using var svids = broker.SubscribeToX509SVID(new() { Reference = reference }, BrokerHeader);
+        Assert.Equal(Greeter, Assert.Single((await svids.ResponseStream.NextAsync()).Svids).SpiffeId);
+
+        await RefusedAsync(StatusCode.InvalidArgument, () => broker.FetchJWTSVIDAsync(new() { Reference = reference, Audience = { "x" } }).ResponseAsync);
+        await RefusedAsync(StatusCode.InvalidArgument, () => broker.FetchJWTSVIDAsync(new() { Reference = reference }, BrokerHeader).ResponseAsync);
+        await RefusedWithReasonAsync(StatusCode.InvalidArgument, "WORKLOAD_REFERENCE_INVALID", () => broker.FetchJWTSVIDAsync(new() { Audience = { "x" } }, BrokerHeader).ResponseAsync);
+        var pid = new WorkloadReference { Reference = Any.Pack(new WorkloadPIDReference { Pid = 1 }) };
+        await RefusedWithReasonAsync(
+            StatusCode.InvalidArgument, "WORKLOAD_REFERENCE_INVALID", () => broker.FetchJWTSVIDAsync(new() { Reference = pid, Audience = { "x" } }, BrokerHeader).ResponseAsync);
+        await RefusedWithReasonAsync(StatusCode.PermissionDenied, "WORKLOAD_NOT_ENTITLED", () => broker.FetchJWTSVIDAsync(
+            new() { Reference = reference, Audience = { "x" }, SpiffeId = Host.ToString() }, BrokerHeader).ResponseAsync);
+        var other = new API.APIClient(agent.BrokerChannel(plane.SvidOf(SpiffeId.Parse("spiffe://example.org/hosts/other"))));
+        await RefusedWithReasonAsync(
+            StatusCode.NotFound, "WORKLOAD_NOT_FOUND", () => other.FetchJWTSVIDAsync(new() { Reference = reference, Audience = { "x" } }, BrokerHeader).ResponseAsync);
+
+        plane.Policies.Clear();
+        plane.Push();
+        await RefusedWithReasonAsync(StatusCode.NotFound, "WORKLOAD_NOT_FOUND", () => svids.ResponseStream.NextAsync());
+    }
+
+    [Fact]
+    public async Task Refuses_clients_that_are_not_hosts_of_this_node()
+    {
+        await using var plane = PlaneWithHost();
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        await using var foreign = new FakeControlPlane(_time);
+
+        var stranger = new V1.Admission.AdmissionClient(agent.BrokerChannel(plane.SvidOf(SpiffeId.Parse("spiffe://example.org/hosts/unknown"))));
+        await RefusedAsync(StatusCode.PermissionDenied, () => stranger.Admit(BrokerHeader).ResponseStream.NextAsync());
+
+        // No certificate, or one of an authority that is not ours: no connection.
+        await RefusedByTlsAsync(agent, null);
+        await RefusedByTlsAsync(agent, foreign.SvidOf(Host));
+    }
+
+    [Fact]
+    public async Task Refuses_what_is_not_a_component_or_not_what_was_announced()
+    {
+        await using var plane = PlaneWithHost();
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        var client = new V1.Admission.AdmissionClient(agent.BrokerChannel(plane.SvidOf(Host)));
+        var component = Component(Messaging);
+
+        await AssertInvalidAsync(client, Header("greeter", 4), Chunk([1, 2, 3, 4]));
+        await AssertInvalidAsync(client, Header("greeter", (ulong)ComponentReader.MaxComponentSize + 1));
+        await AssertInvalidAsync(client, Header("greeter", 0));
+        await AssertInvalidAsync(client, Header("Greeter!", component.Length), Chunk(component));
+        await AssertInvalidAsync(client, Header("greeter", component.Length + 1), Chunk(component));
+        await AssertInvalidAsync(client, Header("greeter", component.Length - 1), Chunk(component));
+        await AssertInvalidAsync(client, Header("greeter", component.Length), Header("greeter", component.Length));
+        await AssertInvalidAsync(client, Header("greeter", 300_000), Chunk(new byte[300_000]));
+        await AssertInvalidAsync(client, Chunk(component));
+    }
+
+    [Fact]
+    public async Task Tells_a_host_why_about_its_own_decisions_only()
+    {
+        await using var plane = PlaneWithHost();
+        plane.Entry("host2", "spiffe://example.org/hosts/other", "spiffe://example.org/nodes/local", OwnUid);
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
+        var denied = (await call.ResponseStream.NextAsync()).Denied;
+
+        var own = new V1.Explain.ExplainClient(agent.BrokerChannel(plane.SvidOf(Host)));
+        Assert.Equal(denied, await own.GetDecisionAsync(new() { Id = denied.Id }, BrokerHeader));
+        Assert.Single((await own.ListDecisionsAsync(new() { DeniedOnly = true }, BrokerHeader)).Decisions);
+        await RefusedAsync(StatusCode.InvalidArgument, () => own.GetDecisionAsync(new() { Id = "x" }, BrokerHeader).ResponseAsync);
+        await RefusedAsync(StatusCode.InvalidArgument, () => own.ListDecisionsAsync(new() { Limit = -1 }, BrokerHeader).ResponseAsync);
+        var other = new V1.Explain.ExplainClient(agent.BrokerChannel(plane.SvidOf(SpiffeId.Parse("spiffe://example.org/hosts/other"))));
+        await RefusedAsync(StatusCode.NotFound, () => other.GetDecisionAsync(new() { Id = denied.Id }, BrokerHeader).ResponseAsync);
+    }
+
+    private FakeControlPlane PlaneWithHost()
+    {
+        var plane = new FakeControlPlane(_time);
+        plane.Entry("host", Host.ToString(), "spiffe://example.org/nodes/local", OwnUid);
+        plane.Entry("component", Greeter, Host.ToString(), "wasm:name:greeter");
+        return plane;
+    }
+
+    private static string Grant(params string[] imports) =>
+        "kind: CapabilityPolicy\nname: sample\nrules:\n  - name: one\n    effect: permit\n    subjects:\n      - spiffeId: " + Greeter
+        + "\n    capabilities:\n" + string.Concat(imports.Select(i => $"      - import: {i}\n"));
+
+    // A component that is nothing but imports: one empty instance type (section 7), imported under each name (section 10).
+    private static byte[] Component(params string[] imports)
+    {
+        var section = new MemoryStream();
+        section.WriteByte((byte)imports.Length);
+        foreach (var name in imports.Select(Encoding.UTF8.GetBytes))
+        {
+            section.Write([0, (byte)name.Length, .. name, 5, 0]);
+        }
+
+        return [0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0, 7, 3, 1, 0x42, 0, 10, (byte)section.Length, .. section.ToArray()];
+    }
+
+    private static V1.AdmitRequest Header(string name, long size) => Header(name, (ulong)size);
+
+    private static V1.AdmitRequest Header(string name, ulong size) => new() { Header = new V1.AdmitHeader { Name = name, Size = size } };
+
+    private static V1.AdmitRequest Chunk(byte[] bytes) => new() { Chunk = ByteString.CopyFrom(bytes) };
+
+    private static async Task<AsyncDuplexStreamingCall<V1.AdmitRequest, V1.AdmitResponse>> AdmitAsync(
+        RunningAgent agent, FakeControlPlane plane, string name, byte[] component)
+    {
+        var call = new V1.Admission.AdmissionClient(agent.BrokerChannel(plane.SvidOf(Host))).Admit(BrokerHeader);
+        await call.RequestStream.WriteAsync(Header(name, component.Length));
+        await call.RequestStream.WriteAsync(Chunk(component));
+        await call.RequestStream.CompleteAsync();
+        return call;
+    }
+
+    private static async Task AssertInvalidAsync(V1.Admission.AdmissionClient client, params V1.AdmitRequest[] messages)
+    {
+        using var call = client.Admit(BrokerHeader);
+        try
+        {
+            foreach (var message in messages) await call.RequestStream.WriteAsync(message);
+            await call.RequestStream.CompleteAsync();
+        }
+        catch (Exception e) when (e is RpcException or InvalidOperationException)
+        {
+            // Refused before all was sent.
+        }
+
+        await RefusedAsync(StatusCode.InvalidArgument, () => call.ResponseStream.NextAsync());
+    }
+
+    private static async Task RefusedByTlsAsync(RunningAgent agent, X509Svid? identity)
+    {
+        var refused = await Assert.ThrowsAsync<RpcException>(
+            () => new V1.Explain.ExplainClient(agent.BrokerChannel(identity)).ListDecisionsAsync(new(), BrokerHeader).ResponseAsync);
+        Assert.True(refused.StatusCode is StatusCode.Unavailable or StatusCode.Internal, refused.Status.ToString());
+    }
+
+    private static async Task RefusedWithReasonAsync(StatusCode status, string reason, Func<Task> call)
+    {
+        var refused = await RefusedAsync(status, call);
+        var details = refused.Trailers.GetValueBytes("grpc-status-details-bin");
+        Assert.NotNull(details);
+        var text = Encoding.UTF8.GetString(details);
+        Assert.Contains(reason, text, StringComparison.Ordinal);
+        Assert.Contains("spiffe.io", text, StringComparison.Ordinal);
+    }
+}

@@ -1,0 +1,292 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Security;
+using System.Security.Authentication;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Threading.Channels;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Identity.Issuance;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Spiffe.Net;
+using AgentApi = Spire.Api.Server.Agent.V1;
+using SvidApi = Spire.Api.Server.Svid.V1;
+using Types = Spire.Api.Types;
+
+namespace Identity.Tests.Agent;
+
+/// <summary>A control plane on a real socket that really issues; what it tells its agents is set by the test.</summary>
+internal sealed class FakeControlPlane : IAsyncDisposable
+{
+    public static readonly TrustDomain Domain = TrustDomain.Parse("example.org");
+    public static readonly SpiffeId AgentId = SpiffeId.Parse("spiffe://example.org/spire/agent/join_token/0123");
+
+    private readonly X509Authority _root;
+    private readonly X509SvidIssuer _x509;
+    private readonly JwtSvidIssuer _jwt;
+    private readonly ConcurrentDictionary<int, Channel<V1.Snapshot>> _subscribers = new();
+    private readonly ConcurrentDictionary<string, byte> _usedTokens = new();
+    private WebApplication? _app;
+    private int _nextSubscriber;
+
+    public FakeControlPlane(TimeProvider time)
+    {
+        Time = time;
+        var now = time.GetUtcNow();
+        _root = X509AuthorityFactory.CreateRoot(Domain, LocalAuthorityKey.Generate(SigningAlgorithm.Es256), now.AddHours(-1), now.AddDays(30));
+        _x509 = new X509SvidIssuer(_root, IssuanceProfile.Default);
+        if (!JwtSigningAuthority.TryCreate(Domain, LocalAuthorityKey.Generate(SigningAlgorithm.Es256), now.AddHours(-1), now.AddDays(30), out var jwt, out var problem))
+            throw new InvalidOperationException(problem);
+        _jwt = new JwtSvidIssuer(jwt, IssuanceProfile.Default);
+        if (!TrustBundle.TryCreate(Domain, [_root.Root], [jwt.Public], 1, null, out var bundle, out problem)) throw new InvalidOperationException(problem);
+        Bundle = bundle;
+    }
+
+    public TimeProvider Time { get; }
+
+    public TrustBundle Bundle { get; }
+
+    public int Port { get; private set; }
+
+    public ulong Revision { get; private set; } = 1;
+
+    public List<Types.Entry> Entries { get; } = [];
+
+    public List<string> Policies { get; } = [];
+
+    public TimeSpan Freshness { get; set; } = TimeSpan.FromHours(2);
+
+    public StatusCode? SyncRefusal { get; set; }
+
+    public SpiffeId ServerId { get; set; } = SpiffeId.Parse("spiffe://example.org/spire/server");
+
+    public int X509Batches { get; private set; }
+
+    public int JwtRequests { get; private set; }
+
+    public int Attestations { get; private set; }
+
+    public int Renewals { get; private set; }
+
+    public string Traceparent { get; set; } = "";
+
+    /// <summary>Everything the agent reported, in order.</summary>
+    public Channel<V1.AgentReport> Reports { get; } = Channel.CreateUnbounded<V1.AgentReport>();
+
+    public async Task StartAsync(int port = 0)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.Services.AddGrpc();
+        builder.Services.AddSingleton(this);
+        builder.WebHost.UseKestrelHttpsConfiguration();
+        var server = SvidOf(ServerId);
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http2;
+            listen.UseHttps(new TlsHandshakeCallbackOptions
+            {
+                OnConnection = _ => ValueTask.FromResult(new SslServerAuthenticationOptions
+                {
+                    EnabledSslProtocols = SslProtocols.Tls13,
+                    ServerCertificateContext = SslStreamCertificateContext.Create(server.Leaf, [.. server.Intermediates], offline: true),
+                    ClientCertificateRequired = true,
+#pragma warning disable CA5359 // A fake believes everyone; that the agent shows its certificate is checked by Sync.
+                    RemoteCertificateValidationCallback = (_, _, _, _) => true,
+#pragma warning restore CA5359
+                }),
+            });
+        }));
+        _app = builder.Build();
+        _app.MapGrpcService<AgentService>();
+        _app.MapGrpcService<SvidService>();
+        _app.MapGrpcService<SyncService>();
+        await _app.StartAsync(TestContext.Current.CancellationToken);
+        Port = new Uri(_app.Urls.Single()).Port;
+    }
+
+    /// <summary>Gone, as by a crash: every connection ends.</summary>
+    public async Task StopAsync()
+    {
+        if (_app is not { } app) return;
+        _app = null;
+        using var now = new CancellationTokenSource(TimeSpan.Zero);
+        foreach (var (_, subscriber) in _subscribers) subscriber.Writer.TryComplete();
+        try
+        {
+            await app.StopAsync(now.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // Connections were cut, as wanted.
+        }
+
+        await app.DisposeAsync();
+    }
+
+    public void Push()
+    {
+        Revision++;
+        foreach (var (_, subscriber) in _subscribers) subscriber.Writer.TryWrite(Compose());
+    }
+
+    public Types.Entry Entry(string id, string spiffeId, string parent, params string[] selectors)
+    {
+        var entry = new Types.Entry { Id = id, SpiffeId = Wire(spiffeId), ParentId = Wire(parent), CreatedAt = Entries.Count + 1 };
+        entry.Selectors.AddRange(selectors.Select(s => new Types.Selector { Type = s[..s.IndexOf(':')], Value = s[(s.IndexOf(':') + 1)..] }));
+        Entries.Add(entry);
+        return entry;
+    }
+
+    public X509Svid SvidOf(SpiffeId id)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var csr = new CertificateRequest(new X500DistinguishedName(""), key, HashAlgorithmName.SHA256).CreateSigningRequest();
+        var chain = Sign(id, csr).Chain;
+        return X509Svid.TryCreate(chain, key.ExportPkcs8PrivateKey(), "", out var svid, out var problem) ? svid : throw new InvalidOperationException(problem);
+    }
+
+    public string TokenOf(SpiffeId id, params string[] audience) => SignJwt(id, audience).Token;
+
+    public ValueTask DisposeAsync() => new(StopAsync());
+
+    private IssuedX509Svid Sign(SpiffeId id, ReadOnlyMemory<byte> csr)
+    {
+        if (!CertificateSigningRequest.TryParse(csr, out var request, out var problem)) throw new RpcException(new Status(StatusCode.InvalidArgument, problem));
+        return _x509.Prepare(new X509SvidRequest(id, request.PublicKey), Time.GetUtcNow()) switch
+        {
+            X509SvidPreparation.Prepared prepared => _x509.Issue(prepared.Draft),
+            X509SvidPreparation.Refused refused => throw new InvalidOperationException(refused.Reason),
+            _ => throw new InvalidOperationException(),
+        };
+    }
+
+    private IssuedJwtSvid SignJwt(SpiffeId id, IReadOnlyList<string> audience) => _jwt.Prepare(new JwtSvidRequest(id, audience), Time.GetUtcNow()) switch
+    {
+        JwtSvidPreparation.Prepared prepared => _jwt.Issue(prepared.Draft),
+        JwtSvidPreparation.Refused refused => throw new InvalidOperationException(refused.Reason),
+        _ => throw new InvalidOperationException(),
+    };
+
+    private static Types.X509SVID Wire(IssuedX509Svid svid)
+    {
+        var wire = new Types.X509SVID { Id = Wire(svid.Id.ToString()), ExpiresAt = svid.NotAfter.ToUnixTimeSeconds() };
+        wire.CertChain.AddRange(svid.Chain.Select(c => ByteString.CopyFrom(c.Span)));
+        return wire;
+    }
+
+    private static Types.SPIFFEID Wire(string id)
+    {
+        var parsed = SpiffeId.Parse(id);
+        return new Types.SPIFFEID { TrustDomain = parsed.TrustDomain.Name, Path = parsed.Path };
+    }
+
+    private V1.Snapshot Compose()
+    {
+        var snapshot = new V1.Snapshot
+        {
+            Revision = Revision,
+            Traceparent = Traceparent,
+            FreshUntil = Timestamp.FromDateTimeOffset(Time.GetUtcNow() + Freshness),
+            Policy = new V1.PolicySnapshot { Revision = Revision, Documents = { Policies } },
+            Bundle = new Types.Bundle { TrustDomain = Domain.Name, SequenceNumber = 1 },
+        };
+        snapshot.Entries.AddRange(Entries);
+        snapshot.Bundle.X509Authorities.AddRange(Bundle.X509Authorities.Select(a => new Types.X509Certificate { Asn1 = ByteString.CopyFrom(a.RawData) }));
+        snapshot.Bundle.JwtAuthorities.AddRange(
+            Bundle.JwtAuthorities.Select(a => new Types.JWTKey { KeyId = a.KeyId, PublicKey = ByteString.CopyFrom(a.SubjectPublicKeyInfo.Span) }));
+        return snapshot;
+    }
+
+    private sealed class AgentService(FakeControlPlane plane) : AgentApi.Agent.AgentBase
+    {
+        public override async Task AttestAgent(
+            IAsyncStreamReader<AgentApi.AttestAgentRequest> requestStream, IServerStreamWriter<AgentApi.AttestAgentResponse> responseStream, ServerCallContext context)
+        {
+            await requestStream.MoveNext(context.CancellationToken);
+            var sent = requestStream.Current.Params;
+            if (sent.Data.Type != "join_token" || !plane._usedTokens.TryAdd(sent.Data.Payload.ToStringUtf8(), 0))
+                throw new RpcException(new Status(StatusCode.PermissionDenied, "the join token is unknown or used"));
+            plane.Attestations++;
+            await responseStream.WriteAsync(new() { Result = new() { Svid = Wire(plane.Sign(AgentId, sent.Params_.Csr.Memory)) } });
+        }
+
+        public override Task<AgentApi.RenewAgentResponse> RenewAgent(AgentApi.RenewAgentRequest request, ServerCallContext context)
+        {
+            plane.Renewals++;
+            return Task.FromResult(new AgentApi.RenewAgentResponse { Svid = Wire(plane.Sign(AgentId, request.Params.Csr.Memory)) });
+        }
+    }
+
+    private sealed class SvidService(FakeControlPlane plane) : SvidApi.SVID.SVIDBase
+    {
+        public override Task<SvidApi.BatchNewX509SVIDResponse> BatchNewX509SVID(SvidApi.BatchNewX509SVIDRequest request, ServerCallContext context)
+        {
+            plane.X509Batches++;
+            var response = new SvidApi.BatchNewX509SVIDResponse();
+            foreach (var wanted in request.Params)
+            {
+                var entry = plane.Entries.Find(e => e.Id == wanted.EntryId);
+                response.Results.Add(entry is null
+                    ? new SvidApi.BatchNewX509SVIDResponse.Types.Result { Status = new Types.Status { Code = 5, Message = "no such entry" } }
+                    : new SvidApi.BatchNewX509SVIDResponse.Types.Result
+                    {
+                        Status = new Types.Status(), Svid = Wire(plane.Sign(SpiffeId.Parse($"spiffe://{entry.SpiffeId.TrustDomain}{entry.SpiffeId.Path}"), wanted.Csr.Memory)),
+                    });
+            }
+
+            return Task.FromResult(response);
+        }
+
+        public override Task<SvidApi.NewJWTSVIDResponse> NewJWTSVID(SvidApi.NewJWTSVIDRequest request, ServerCallContext context)
+        {
+            plane.JwtRequests++;
+            var entry = plane.Entries.Find(e => e.Id == request.EntryId) ?? throw new RpcException(new Status(StatusCode.NotFound, "no such entry"));
+            var issued = plane.SignJwt(SpiffeId.Parse($"spiffe://{entry.SpiffeId.TrustDomain}{entry.SpiffeId.Path}"), request.Audience);
+            return Task.FromResult(new SvidApi.NewJWTSVIDResponse { Svid = new Types.JWTSVID { Token = issued.Token, Id = entry.SpiffeId } });
+        }
+    }
+
+    private sealed class SyncService(FakeControlPlane plane) : V1.Sync.SyncBase
+    {
+        public override async Task Subscribe(
+            IAsyncStreamReader<V1.AgentReport> requestStream, IServerStreamWriter<V1.Snapshot> responseStream, ServerCallContext context)
+        {
+            if (plane.SyncRefusal is { } refusal) throw new RpcException(new Status(refusal, "refused"));
+            if (context.GetHttpContext().Connection.ClientCertificate is null) throw new RpcException(new Status(StatusCode.Unauthenticated, "no certificate"));
+            var snapshots = Channel.CreateUnbounded<V1.Snapshot>();
+            var number = Interlocked.Increment(ref plane._nextSubscriber);
+            snapshots.Writer.TryWrite(plane.Compose());
+            plane._subscribers[number] = snapshots;
+            var reading = ReadAsync(requestStream);
+            try
+            {
+                await foreach (var snapshot in snapshots.Reader.ReadAllAsync(context.CancellationToken)) await responseStream.WriteAsync(snapshot);
+            }
+            finally
+            {
+                plane._subscribers.TryRemove(number, out _);
+            }
+        }
+
+        private async Task ReadAsync(IAsyncStreamReader<V1.AgentReport> reports)
+        {
+            try
+            {
+                while (await reports.MoveNext()) plane.Reports.Writer.TryWrite(reports.Current);
+            }
+            catch (Exception e) when (e is RpcException or IOException or OperationCanceledException or InvalidOperationException)
+            {
+                // The agent left.
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+// Waits have a deadline of their own (NextAsync), and the agent's end cancels every call.
+#pragma warning disable xUnit1051
+
+using Grpc.Core;
+using Identity.Agent;
+using Microsoft.Extensions.Time.Testing;
+using Spiffe.Net;
+using Spiffe.WorkloadApi.V1;
+using static Identity.Tests.Agent.AgentTestExtensions;
+using static Identity.Tests.Agent.RunningAgent;
+
+namespace Identity.Tests.Agent;
+
+public sealed class NodeEnrollerTests
+{
+    [Fact]
+    public async Task Attests_once_and_keeps_its_identity_over_a_restart_although_the_token_is_used_up()
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        await plane.StartAsync();
+        var options = OptionsFor(plane, NewFolder());
+        var output = new ReadyLineReader();
+        await using (await StartAsync(plane, options, output))
+        {
+            Assert.Equal(
+                $"ready identity-agent id={FakeControlPlane.AgentId} workload=unix://{options.WorkloadSocket} broker=unix://{options.BrokerSocket}",
+                await output.Line.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+            Assert.Equal(1, plane.Attestations);
+        }
+
+        Assert.Equal("600", ModeOf(Path.Combine(options.DataDirectory, "node-svid.pem")));
+        await using var again = await StartAsync(plane, options);
+        Assert.Equal(1, plane.Attestations);
+    }
+
+    [Fact]
+    public async Task Says_in_one_line_that_a_used_up_token_is_of_no_use()
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        await plane.StartAsync();
+        await using (await StartAsync(plane, OptionsFor(plane, NewFolder()))) { }
+
+        var refused = await Assert.ThrowsAsync<StartRefusedException>(() => StartAsync(plane, OptionsFor(plane, NewFolder())));
+        Assert.Contains("a token works once", refused.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("token-1", refused.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', refused.Message);
+    }
+
+    [Fact]
+    public async Task Refuses_to_start_without_token_or_bundle()
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        await plane.StartAsync();
+        var noToken = await Assert.ThrowsAsync<StartRefusedException>(() => StartAsync(plane, OptionsFor(plane, NewFolder(), token: null)));
+        Assert.Contains("--join-token-file", noToken.Message, StringComparison.Ordinal);
+
+        var with = OptionsFor(plane, NewFolder());
+        var noBundle = new AgentOptions
+        {
+            Server = with.Server, TrustDomain = with.TrustDomain, JoinTokenFile = with.JoinTokenFile, DataDirectory = with.DataDirectory,
+            WorkloadSocket = with.WorkloadSocket, BrokerSocket = with.BrokerSocket,
+        };
+        var refused = await Assert.ThrowsAsync<StartRefusedException>(() => StartAsync(plane, noBundle));
+        Assert.Contains("--trust-bundle", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("spiffe://example.org/spire/agent/join_token/evil")]
+    [InlineData("spiffe://example.org/components/greeter")]
+    public async Task Gives_its_token_to_nobody_but_the_server(string impostor)
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System) { ServerId = SpiffeId.Parse(impostor) };
+        await plane.StartAsync();
+        using var soon = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        await using var app = AgentApplication.Build(OptionsFor(plane, NewFolder()), plane.Time, TextWriter.Null);
+        var starting = app.StartAsync(soon.Token);
+        await Task.WhenAny(starting, Task.Delay(TimeSpan.FromSeconds(2), TestContext.Current.CancellationToken));
+        await soon.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => starting);
+        Assert.Equal(0, plane.Attestations);
+    }
+
+    [Fact]
+    public async Task Renews_itself_and_its_workloads_at_half_life_and_pushes_the_new_svid()
+    {
+        var time = new FakeTimeProvider(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
+        await using var plane = new FakeControlPlane(time);
+        plane.Entry("e1", "spiffe://example.org/a", "spiffe://example.org/nodes/local", OwnUid);
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        using var call = agent.Workload.FetchX509SVID(new X509SVIDRequest(), WorkloadHeader);
+        var first = Assert.Single((await call.ResponseStream.NextAsync()).Svids);
+
+        var pushed = call.ResponseStream.NextAsync();
+        while (!pushed.IsCompleted && time.GetUtcNow() < time.Start.AddMinutes(59))
+        {
+            time.Advance(TimeSpan.FromMinutes(1)); // In steps: each loop must come round to wait on this clock.
+            await Task.WhenAny(pushed, Task.Delay(100, TestContext.Current.CancellationToken));
+        }
+
+        var second = Assert.Single((await pushed).Svids);
+        Assert.InRange(time.GetUtcNow() - time.Start, TimeSpan.FromMinutes(20), TimeSpan.FromMinutes(50));
+        Assert.Equal(first.SpiffeId, second.SpiffeId);
+        Assert.NotEqual(first.X509Svid, second.X509Svid);
+        Assert.NotEqual(first.X509SvidKey, second.X509SvidKey);
+    }
+
+    [Fact]
+    public async Task Serves_what_it_holds_while_the_server_is_away_and_ends_it_when_the_server_no_longer_wants_the_node()
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        plane.Entry("e1", "spiffe://example.org/a", "spiffe://example.org/nodes/local", OwnUid);
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        using var call = agent.Workload.FetchX509SVID(new X509SVIDRequest(), WorkloadHeader);
+        var held = await call.ResponseStream.NextAsync();
+
+        var port = plane.Port;
+        await plane.StopAsync();
+        using var during = agent.Workload.FetchX509SVID(new X509SVIDRequest(), WorkloadHeader);
+        Assert.Equal(held, await during.ResponseStream.NextAsync());
+
+        plane.SyncRefusal = StatusCode.PermissionDenied;
+        await plane.StartAsync(port);
+        await RefusedAsync(StatusCode.PermissionDenied, () => call.ResponseStream.NextAsync());
+    }
+
+    private sealed class ReadyLineReader : StringWriter
+    {
+        private readonly TaskCompletionSource<string> _line = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task<string> Line => _line.Task;
+
+        public override Task WriteLineAsync(ReadOnlyMemory<char> buffer, CancellationToken cancellationToken = default)
+        {
+            Assert.True(_line.TrySetResult(buffer.ToString()), "there is one ready line only");
+            return Task.CompletedTask;
+        }
+    }
+}
