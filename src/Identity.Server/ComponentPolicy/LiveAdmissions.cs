@@ -24,6 +24,17 @@ internal sealed class LiveAdmissions(TimeProvider time)
         lock (_gate) return _live.ContainsKey(component);
     }
 
+    /// <summary>One of the component's live admissions, for its digest and host; null when there is none.</summary>
+    public ReportedAdmission? Find(SpiffeId component)
+    {
+        lock (_gate)
+        {
+            return _live.ContainsKey(component)
+                ? _agents.Values.SelectMany(held => held.Admissions.Values).FirstOrDefault(admission => admission.SpiffeId == component)
+                : null;
+        }
+    }
+
     public int Count
     {
         get { lock (_gate) return _live.Values.Sum(); }

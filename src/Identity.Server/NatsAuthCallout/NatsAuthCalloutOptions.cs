@@ -1,3 +1,4 @@
+using Identity.Server.Endpoints;
 using Spiffe.Net;
 
 namespace Identity.Server.NatsAuthCallout;
@@ -20,4 +21,11 @@ internal sealed class NatsAuthCalloutOptions
 
     /// <summary>Logins that may wait; beyond it the oldest is forgotten, whose server has most likely given up. Default 1024.</summary>
     public int MaxWaiting { get; set; } = 1024;
+
+    public static NatsAuthCalloutOptions From(ServerOptions server) => new()
+    {
+        Url = server.NatsUrl,
+        TrustDomain = server.TrustDomain,
+        Folder = Path.Combine(server.DataDir, "nats"),
+    };
 }

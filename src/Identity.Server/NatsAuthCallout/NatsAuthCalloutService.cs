@@ -44,8 +44,10 @@ internal sealed partial class NatsAuthCalloutService(
             }
             catch (Exception e) when (e is NatsException or IOException or TimeoutException or OperationCanceledException or ChannelClosedException)
             {
-                _problem = $"nats-server at {options.Url.Authority} cannot be reached or refuses the callout's key";
-                CannotServe(options.Url.Authority, e.GetType().Name);
+                // Told once, not once a second: without a nats-server this goes on for as long as the process.
+                var problem = $"nats-server at {options.Url.Authority} cannot be reached, is not the one expected, or refuses the callout's key";
+                if (_problem != problem) CannotServe(options.Url.Authority, e.GetType().Name);
+                _problem = problem;
             }
 
             await Task.Delay(RetryAfter, time, stoppingToken);

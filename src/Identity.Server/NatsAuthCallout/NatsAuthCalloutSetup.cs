@@ -1,18 +1,25 @@
+using Identity.Server.Administration;
+
 namespace Identity.Server.NatsAuthCallout;
 
 internal static class NatsAuthCalloutSetup
 {
-    extension(IServiceCollection services)
+    extension(WebApplicationBuilder builder)
     {
-        /// <summary>Answers nats-server's logins and ends sessions whose ground is gone. Needs an <see cref="INatsLoginBackend"/>.</summary>
-        public void AddNatsAuthCallout(NatsAuthCalloutOptions options)
+        /// <summary>Answers nats-server's logins and ends sessions whose ground is gone.</summary>
+        /// <exception cref="CannotStartException">The callout's keys cannot be read.</exception>
+        public WebApplicationBuilder AddNatsAuthCallout(NatsAuthCalloutOptions options)
         {
-            services.AddSingleton(options);
-            services.AddSingleton(_ => NatsCalloutKeys.LoadOrCreate(options.Folder));
-            services.AddSingleton(p => new NatsAuthCalloutResponder(p.GetRequiredService<NatsCalloutKeys>(), options.TrustDomain, options.MaxSession));
-            services.AddSingleton<NatsAuthCalloutService>();
-            services.AddHostedService(p => p.GetRequiredService<NatsAuthCalloutService>());
-            services.AddHostedService<NatsConnectionKicker>();
+            var keys = NatsCalloutKeys.LoadOrCreate(options.Folder);
+            builder.Services.AddSingleton(options);
+            builder.Services.AddSingleton(_ => keys);
+            builder.Services.AddSingleton(new NatsAuthCalloutResponder(keys, options.TrustDomain, options.MaxSession));
+            builder.Services.AddSingleton<INatsLoginBackend, NatsLoginBackend>();
+            builder.Services.AddSingleton<NatsAuthCalloutService>();
+            builder.Services.AddSingleton<INatsReport, NatsReport>();
+            builder.Services.AddHostedService(provider => provider.GetRequiredService<NatsAuthCalloutService>());
+            builder.Services.AddHostedService<NatsConnectionKicker>();
+            return builder;
         }
     }
 }

@@ -26,6 +26,9 @@ internal sealed partial class NatsConnectionKicker(
     private static readonly TimeSpan LastAnswerAfter = TimeSpan.FromMilliseconds(500);
 
     private const int MaxRounds = 16;
+    private const int PageSize = 1024;
+
+    private static readonly NatsSubOpts KickAnswer = new() { Timeout = TimeSpan.FromSeconds(2) };
 
     private readonly ConcurrentDictionary<SpiffeId, DateTimeOffset> _due = [];
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -116,7 +119,7 @@ internal sealed partial class NatsConnectionKicker(
     private static async Task<(int Kicked, bool More)> KickPageAsync(NatsConnection connection, SpiffeId id, CancellationToken cancellation)
     {
         // A SPIFFE ID has no character that JSON would escape.
-        var question = Encoding.UTF8.GetBytes($$"""{"auth":true,"user":"{{id}}","acc":"{{NatsAuthCalloutResponder.ApplicationAccount}}"}""");
+        var question = Encoding.UTF8.GetBytes($$"""{"auth":true,"user":"{{id}}","acc":"{{NatsAuthCalloutResponder.ApplicationAccount}}","limit":{{PageSize}}}""");
         var wait = new NatsSubOpts { StartUpTimeout = TimeSpan.FromSeconds(2), IdleTimeout = LastAnswerAfter, ThrowIfNoResponders = true };
         int answers = 0, kicked = 0;
         var more = false;
@@ -127,19 +130,20 @@ internal sealed partial class NatsConnectionKicker(
             using var answer = JsonDocument.Parse(reply.Data);
             var server = answer.RootElement.GetProperty("server").GetProperty("id").GetString()!;
             if (!answer.RootElement.TryGetProperty("data", out var data) || !data.TryGetProperty("connections", out var connections)) continue;
-            more |= data.TryGetProperty("total", out var total) && total.GetInt32() > connections.GetArrayLength();
+            more |= connections.GetArrayLength() >= PageSize;
             foreach (var connected in connections.EnumerateArray())
             {
                 // The filter is nats-server's; what is ended is checked by us.
                 if (connected.TryGetProperty("authorized_user", out var user) && user.ValueEquals(id.ToString()))
                 {
                     var kick = Encoding.UTF8.GetBytes($$"""{"cid":{{connected.GetProperty("cid").GetUInt64()}}}""");
-                    await connection.PublishAsync($"$SYS.REQ.SERVER.{server}.KICK", kick, cancellationToken: cancellation);
+
+                    // A request, not a publish: nats-server does nothing for somebody who does not ask for an answer. Its answer is an
+                    // error when the connection is gone already, which is as good.
+                    await connection.RequestAsync<byte[], byte[]>($"$SYS.REQ.SERVER.{server}.KICK", kick, replyOpts: KickAnswer, cancellationToken: cancellation);
                     kicked++;
                 }
             }
-
-            if (kicked > 0) await connection.PingAsync(cancellation); // flushed: the server has read the kicks
         }
 
         return answers > 0 ? (kicked, more) : throw new TimeoutException("no nats-server told its connections");
