@@ -3,7 +3,9 @@ using Identity.Server.Authority;
 using Identity.Server.Bundles;
 using Identity.Server.ComponentPolicy;
 using Identity.Server.Endpoints;
+using Identity.Server.IstioAmbientCa;
 using Identity.Server.Ledger;
+using Identity.Server.NatsAuthCallout;
 using Identity.Server.NodeAttestation;
 using Identity.Server.Registration;
 using Identity.Server.SvidSigning;
@@ -78,6 +80,8 @@ internal static class Program
             builder.AddNodeAttestation();
             builder.AddComponentPolicy();
             builder.AddAdministration();
+            builder.AddNatsAuthCallout(NatsAuthCalloutOptions.From(options));
+            builder.AddIstioAmbientCa(IstioAmbientCaOptions.From(options));
             configure?.Invoke(builder);
 
             var app = builder.Build();
@@ -88,6 +92,7 @@ internal static class Program
             app.MapBundles();
             app.MapComponentPolicy();
             app.MapAdministration();
+            app.MapIstioAmbientCa();
 
             app.Lifetime.ApplicationStopping.Register(ledger.EndWatches);
             AdminSocket.Clear(options.AdminSocket);
