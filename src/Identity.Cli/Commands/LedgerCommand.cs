@@ -18,14 +18,22 @@ internal static class LedgerCommand
             var request = new ListTransactionsRequest { Limit = parsed.GetValue(limit) };
             var answer = await new Control.ControlClient(channel).ListTransactionsAsync(request, cancellationToken: cancellation);
             return Answer.Print(parsed, answer, output => Answer.Table(output, "The ledger is empty.",
-                ["REVISION", "WHEN", "BY", "CHANGES", "REASON"],
+                ["REVISION", "WHEN", "BY", "REASON", "CHANGES"],
                 [.. answer.Transactions.Select(transaction => new[]
                 {
-                    $"{transaction.Revision}", Answer.Time(transaction.At), transaction.Author, string.Join(", ", transaction.Changes), transaction.Reason,
+                    $"{transaction.Revision}", Answer.Time(transaction.At), transaction.Author, transaction.Reason, Changes(transaction),
                 })]));
         });
         return command;
     }
+
+    /// <summary>The first change, and how many more; all of them are in the JSON.</summary>
+    private static string Changes(TransactionSummary transaction) => transaction.Changes.Count switch
+    {
+        0 => "-",
+        1 => transaction.Changes[0],
+        var count => $"{transaction.Changes[0]} (and {count - 1} more)",
+    };
 
     private static Command Verify()
     {

@@ -30,6 +30,7 @@ internal static class WhyCommand
         output.WriteLine($"  when      {Answer.Time(decision.DecidedAt)}, policy revision {decision.PolicyRevision}");
         if (decision.DecidedBy.Length > 0)
             output.WriteLine($"  by        {decision.DecidedBy}");
+        var shown = "";
         foreach (var reason in decision.Reasons)
         {
             output.WriteLine();
@@ -38,12 +39,17 @@ internal static class WhyCommand
                 output.WriteLine($"    {(decision.Allowed ? "rule" : "nearest rule")}: {reason.Rule}");
             if (reason.Explanation.Length > 0)
                 output.WriteLine($"    {reason.Explanation}");
-            if (reason.SmallestGrant.Length > 0)
+            if (reason.SmallestGrant.Length == 0)
+                continue;
+            if (reason.SmallestGrant == shown)
             {
-                output.WriteLine("    smallest grant that would turn it:");
-                foreach (var line in reason.SmallestGrant.TrimEnd().Split('\n'))
-                    output.WriteLine($"      {line}");
+                output.WriteLine("    the same grant would turn it");
+                continue;
             }
+            shown = reason.SmallestGrant;
+            output.WriteLine("    smallest grant that would turn it:");
+            foreach (var line in shown.TrimEnd().Split('\n'))
+                output.WriteLine($"      {line}");
         }
     }
 }
