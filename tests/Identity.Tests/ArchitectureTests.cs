@@ -52,7 +52,7 @@ public sealed class ArchitectureTests
 
     [Theory]
     [InlineData("System.IO.File")]
-    [InlineData("System.Net.Sockets")]
+    [InlineData("System.Net.Sockets.Socket")]
     [InlineData("System.Net.Http")]
     [InlineData("System.Diagnostics.Process")]
     [InlineData("Microsoft.Extensions")]
