@@ -40,7 +40,8 @@ internal sealed class SyncService(
             if (await Task.WhenAny(reading, pushing) == reading) await reading;
             await pushing;
         }
-        catch (Exception e) when (ending.IsCancellationRequested && e is OperationCanceledException or IOException or RpcException { StatusCode: StatusCode.Cancelled })
+        catch (Exception e) when (
+            ending.IsCancellationRequested && e is OperationCanceledException or IOException or RpcException { StatusCode: StatusCode.Cancelled })
         {
             if (session.Superseded.IsCancellationRequested)
             {
@@ -55,40 +56,50 @@ internal sealed class SyncService(
         finally
         {
             await ending.CancelAsync();
-            await Task.WhenAll(reading, pushing).ContinueWith(_ => { }, TaskScheduler.Default);
+            await Task.WhenAll(reading, pushing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
     private async Task PushAsync(SpiffeId agent, AgentSession session, IServerStreamWriter<SnapshotFrame> snapshots, CancellationToken cancellation)
     {
-        await using var states = ledger.WatchAsync(cancellation).GetAsyncEnumerator(cancellation);
+        using var watching = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        await using var states = ledger.WatchAsync(watching.Token).GetAsyncEnumerator(watching.Token);
         var next = states.MoveNextAsync().AsTask();
         AgentView? told = null;
         var renewAt = DateTimeOffset.MinValue;
         var state = ledger.State;
-        while (true)
+        try
         {
-            var changed = next.IsCompleted;
-            if (changed)
+            while (true)
             {
-                if (!await next) return;
-                state = states.Current;
-                next = states.MoveNextAsync().AsTask();
-            }
+                var changed = next.IsCompleted;
+                if (changed)
+                {
+                    if (!await next) return;
+                    state = states.Current;
+                    next = states.MoveNextAsync().AsTask();
+                }
 
-            var now = time.GetUtcNow();
-            var svidExpiresAt = RefuseUnlessActive(state, agent, now);
-            var view = AgentView.Of(state, agent, now);
-            if (told is null || now >= renewAt || !view.SaysTheSameAs(told))
-            {
-                // Ended here before the agent hears of it: the server's word does not wait for the agent's.
-                if (told is not null) AgentReports.Recheck(session, view);
-                await snapshots.WriteAsync(composer.Compose(state, view, changed && told is not null ? state.Traceparent : "", now), cancellation);
-                told = view;
-                renewAt = now + Renewal;
-            }
+                var now = time.GetUtcNow();
+                var svidExpiresAt = RefuseUnlessActive(state, agent, now);
+                var view = AgentView.Of(state, agent, now);
+                if (told is null || now >= renewAt || !view.SaysTheSameAs(told))
+                {
+                    // Ended here before the agent hears of it: the server's word does not wait for the agent's.
+                    if (told is not null) AgentReports.Recheck(session, view);
+                    await snapshots.WriteAsync(composer.Compose(state, view, changed && told is not null ? state.Traceparent : "", now), cancellation);
+                    told = view;
+                    renewAt = now + Renewal;
+                }
 
-            await WaitAsync(next, Earliest(renewAt, svidExpiresAt, view.ChangesAt) - now, cancellation);
+                await WaitAsync(next, Earliest(renewAt, svidExpiresAt, view.ChangesAt) - now, cancellation);
+            }
+        }
+        finally
+        {
+            // The watch may be disposed of only when nothing waits on it.
+            await watching.CancelAsync();
+            await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

@@ -1,0 +1,139 @@
+using Identity.Server.ComponentPolicy;
+using Identity.Server.Ledger;
+using Identity.Tests.Server.Registration;
+using Identity.V1;
+using Microsoft.Extensions.Logging.Abstractions;
+using Spiffe.Net;
+
+namespace Identity.Tests.Server.ComponentPolicy;
+
+public sealed class DecisionLogTests : IAsyncLifetime
+{
+    private static readonly SpiffeId Agent = SpiffeId.Parse("spiffe://example.org/spire/agent/join_token/a");
+
+    private readonly TemporaryFolder _folder = new();
+    private ControlPlaneLedger _ledger = null!;
+    private DecisionLog _log = null!;
+
+    public async ValueTask InitializeAsync() => await OpenAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        await _ledger.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public void Gives_a_decision_an_id_of_its_own_and_says_who_decided()
+    {
+        var decision = new Decision { Id = "d-mine", Summary = "no" };
+
+        var id = _log.Record(decision);
+
+        Assert.True(DecisionId.IsWellFormed(id));
+        Assert.Equal("spiffe://example.org/spire/server", _log.TryGet(id)!.DecidedBy);
+        Assert.Equal("d-mine", decision.Id);
+    }
+
+    [Fact]
+    public async Task Remembers_over_a_restart()
+    {
+        var id = _log.Record(new Decision { Summary = "no" });
+        await _ledger.DisposeAsync();
+        await OpenAsync();
+
+        Assert.Equal("no", _log.TryGet(id)?.Summary);
+    }
+
+    [Fact]
+    public void Knows_no_decision_that_was_not_made() => Assert.Null(_log.TryGet(DecisionId.Create()));
+
+    [Fact]
+    public void Keeps_what_an_agent_decided_under_the_agents_own_name()
+    {
+        var reported = Reported();
+        reported.DecidedBy = "spiffe://example.org/spire/server";
+
+        Assert.True(_log.TryRecordReported(reported, Agent));
+        Assert.Equal(Agent.ToString(), _log.TryGet(reported.Id)!.DecidedBy);
+    }
+
+    [Fact]
+    public void Lets_nobody_rewrite_an_answer_that_was_given()
+    {
+        var id = _log.Record(new Decision { Summary = "no" });
+        var forged = Reported();
+        forged.Id = id;
+        forged.Summary = "yes";
+
+        Assert.False(_log.TryRecordReported(forged, Agent));
+        Assert.Equal("no", _log.TryGet(id)!.Summary);
+    }
+
+    [Theory]
+    [InlineData(DecisionKind.NatsLogin)]
+    [InlineData(DecisionKind.MeshCertificate)]
+    [InlineData(DecisionKind.NodeAttestation)]
+    [InlineData(DecisionKind.Unspecified)]
+    public void Takes_no_decision_from_an_agent_that_is_not_the_agents_to_make(DecisionKind kind)
+    {
+        var reported = Reported();
+        reported.Kind = kind;
+
+        Assert.False(_log.TryRecordReported(reported, Agent));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("d-")]
+    [InlineData("d-ABCDEFGHIJKLMNOPQRSTUVWXYZ")]
+    [InlineData("d-aaaaaaaaaaaaaaaaaaaaaaaaa1")]
+    [InlineData("d-aaaaaaaaaaaaaaaaaaaaaaaaaaa")]
+    public void Takes_no_malformed_id(string id)
+    {
+        var reported = Reported();
+        reported.Id = id;
+
+        Assert.False(_log.TryRecordReported(reported, Agent));
+    }
+
+    [Fact]
+    public void Takes_no_decision_from_an_agent_that_is_too_large()
+    {
+        var reported = Reported();
+        reported.Summary = new string('x', DecisionLog.MaxDecisionBytes);
+
+        Assert.False(_log.TryRecordReported(reported, Agent));
+    }
+
+    [Fact]
+    public void Cuts_a_long_decision_of_its_own_and_keeps_its_beginning()
+    {
+        var decision = new Decision { Summary = "no" };
+        decision.Reasons.AddRange(Enumerable.Range(0, 500).Select(n => new Reason { Capability = $"c{n}", Explanation = new string('x', 200) }));
+
+        var kept = _log.TryGet(_log.Record(decision))!;
+
+        Assert.InRange(kept.CalculateSize(), 1, DecisionLog.MaxDecisionBytes);
+        Assert.Equal("c0", kept.Reasons[0].Capability);
+    }
+
+    [Fact]
+    public void Lists_the_newest_first_and_only_the_denied_when_asked()
+    {
+        _log.Record(new Decision { Summary = "1" });
+        _log.Record(new Decision { Summary = "2", Allowed = true });
+        _log.Record(new Decision { Summary = "3" });
+
+        Assert.Equal(["3", "2"], _log.List(2, deniedOnly: false).Select(d => d.Summary));
+        Assert.Equal(["3", "1"], _log.List(2, deniedOnly: true).Select(d => d.Summary));
+    }
+
+    private static Decision Reported() => new() { Id = DecisionId.Create(), Kind = DecisionKind.ComponentStart, Summary = "no" };
+
+    private async Task OpenAsync()
+    {
+        _ledger = await ControlPlaneLedger.OpenAsync(_folder.Path, TimeProvider.System, NullLogger<ControlPlaneLedger>.Instance);
+        _log = new DecisionLog(_ledger, TestEntries.TrustDomain);
+    }
+}

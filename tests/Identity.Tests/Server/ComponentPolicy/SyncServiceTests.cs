@@ -1,0 +1,206 @@
+// Every call here ends with the server, which the test disposes of.
+#pragma warning disable xUnit1051
+using Grpc.Core;
+using Identity.Tests.Server.Registration;
+using Identity.V1;
+using Spiffe.Net;
+using Spire.Api.Server.Agent.V1;
+using Spire.Api.Server.Entry.V1;
+using Spire.Api.Types;
+using AgentClient = Spire.Api.Server.Agent.V1.Agent.AgentClient;
+using EntryClient = Spire.Api.Server.Entry.V1.Entry.EntryClient;
+
+namespace Identity.Tests.Server.ComponentPolicy;
+
+public sealed class SyncServiceTests : IAsyncLifetime
+{
+    private static readonly SpiffeId Greeter = SpiffeId.Parse("spiffe://example.org/components/greeter");
+
+    private RegistryServer _server = null!;
+
+    private static CancellationToken Patience => CancellationTokenSource.CreateLinkedTokenSource(
+        TestContext.Current.CancellationToken, new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token).Token;
+
+    public async ValueTask InitializeAsync() => _server = await RegistryServer.StartAsync();
+
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    [Fact]
+    public async Task Sends_all_an_agent_must_know_at_once()
+    {
+        var agent = await _server.AttestAsync();
+        await CreateAsync(TestEntries.Host(), TestEntries.Greeter());
+        using var call = Subscribe(agent);
+
+        var snapshot = await NextAsync(call);
+
+        Assert.Equal(["/components/greeter", "/hosts/local", "/nodes/local"], Paths(snapshot));
+        Assert.Equal(_server.Ledger.State.Revision, snapshot.Revision);
+        Assert.Equal("example.org", snapshot.Bundle.TrustDomain);
+        Assert.NotEmpty(snapshot.Bundle.X509Authorities);
+        Assert.NotEmpty(snapshot.Bundle.JwtAuthorities);
+        Assert.NotNull(snapshot.Policy);
+        Assert.True(snapshot.FreshUntil.ToDateTimeOffset() > _server.Time.GetUtcNow());
+    }
+
+    [Fact]
+    public async Task Pushes_a_change_that_concerns_the_agent_and_none_that_does_not()
+    {
+        var agent = await _server.AttestAsync();
+        using var call = Subscribe(agent);
+        await NextAsync(call);
+
+        await CreateAsync(TestEntries.Entry("/elsewhere", "/nodes/other", "unix:uid:1"));
+        await CreateAsync(TestEntries.Host());
+        var snapshot = await NextAsync(call);
+
+        Assert.Equal(["/hosts/local", "/nodes/local"], Paths(snapshot));
+        Assert.Equal(_server.Ledger.State.Revision, snapshot.Revision);
+    }
+
+    [Fact]
+    public async Task Tells_one_agent_nothing_of_anothers_entries()
+    {
+        await _server.AttestAsync();
+        var other = await _server.AttestAsync("/nodes/other");
+        await CreateAsync(TestEntries.Host());
+        using var call = Subscribe(other);
+
+        Assert.Equal(["/nodes/other"], Paths(await NextAsync(call)));
+    }
+
+    [Fact]
+    public async Task Ends_a_banned_agents_stream_and_its_admissions_at_once()
+    {
+        var agent = await _server.AttestAsync();
+        await CreateAsync(TestEntries.Host(), TestEntries.Greeter());
+        using var call = Subscribe(agent);
+        await NextAsync(call);
+        await ReportAsync(call, Admission());
+        Assert.True(_server.Live.IsLive(Greeter));
+
+        await new AgentClient(_server.Admin).BanAgentAsync(new BanAgentRequest { Id = TestEntries.Id(agent.Id.Path) });
+        var ended = await Assert.ThrowsAsync<RpcException>(async () => await NextAsync(call));
+
+        Assert.Equal(StatusCode.PermissionDenied, ended.StatusCode);
+        Assert.Contains(ended.Trailers, t => t.Key == "grpc-status-details-bin");
+        Assert.False(_server.Live.IsLive(Greeter));
+    }
+
+    [Fact]
+    public async Task Believes_no_admission_of_a_component_that_is_not_the_agents()
+    {
+        await _server.AttestAsync();
+        var other = await _server.AttestAsync("/nodes/other");
+        await CreateAsync(TestEntries.Host(), TestEntries.Greeter());
+        using var call = Subscribe(other);
+        await NextAsync(call);
+
+        await ReportAsync(call, Admission());
+
+        Assert.False(_server.Live.IsLive(Greeter));
+    }
+
+    [Fact]
+    public async Task Ends_an_admission_whose_entry_is_deleted_without_waiting_for_the_agent()
+    {
+        var agent = await _server.AttestAsync();
+        var created = await CreateAsync(TestEntries.Host(), TestEntries.Greeter());
+        using var call = Subscribe(agent);
+        await NextAsync(call);
+        await ReportAsync(call, Admission());
+        Assert.True(_server.Live.IsLive(Greeter));
+
+        var request = new BatchDeleteEntryRequest();
+        request.Ids.Add(created[1].Entry.Id);
+        await new EntryClient(_server.Admin).BatchDeleteEntryAsync(request);
+        await NextAsync(call);
+
+        Assert.False(_server.Live.IsLive(Greeter));
+    }
+
+    [Theory]
+    [InlineData("../a", "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")]
+    [InlineData("a1", "md5:0")]
+    public async Task Cuts_off_an_agent_that_reports_nonsense(string id, string digest)
+    {
+        var agent = await _server.AttestAsync();
+        using var call = Subscribe(agent);
+        await NextAsync(call);
+        var nonsense = Admission();
+        (nonsense.AdmissionId, nonsense.Digest) = (id, digest);
+
+        await call.RequestStream.WriteAsync(new AgentReport { Admitted = nonsense });
+        var ended = await Assert.ThrowsAsync<RpcException>(async () => await NextAsync(call));
+
+        Assert.Equal(StatusCode.InvalidArgument, ended.StatusCode);
+    }
+
+    [Fact]
+    public async Task Lets_a_newer_stream_of_the_same_agent_take_over()
+    {
+        var agent = await _server.AttestAsync();
+        using var old = Subscribe(agent);
+        await NextAsync(old);
+        using var current = Subscribe(agent);
+        await NextAsync(current);
+
+        var ended = await Assert.ThrowsAsync<RpcException>(async () => await NextAsync(old));
+
+        Assert.Equal(StatusCode.Aborted, ended.StatusCode);
+        Assert.Equal(1, _server.Live.ConnectedAgents);
+    }
+
+    [Fact]
+    public async Task Is_open_to_attested_agents_only()
+    {
+        foreach (var caller in new[] { _server.Admin, _server.Anonymous })
+        {
+            using var call = new Sync.SyncClient(caller).Subscribe(cancellationToken: Patience);
+            var refused = await Assert.ThrowsAsync<RpcException>(async () => await NextAsync(call));
+            Assert.True(refused.StatusCode is StatusCode.PermissionDenied or StatusCode.Unauthenticated);
+        }
+    }
+
+    private static AsyncDuplexStreamingCall<AgentReport, Snapshot> Subscribe(TestAgent agent) =>
+        new Sync.SyncClient(agent.Invoker).Subscribe(cancellationToken: Patience);
+
+    private static async Task<Snapshot> NextAsync(AsyncDuplexStreamingCall<AgentReport, Snapshot> call)
+    {
+        Assert.True(await call.ResponseStream.MoveNext(Patience));
+        return call.ResponseStream.Current;
+    }
+
+    /// <summary>Reports, and waits until the server has read it: reports are read in order, and a decision shows when it was.</summary>
+    private async Task ReportAsync(AsyncDuplexStreamingCall<AgentReport, Snapshot> call, LiveAdmission admission)
+    {
+        var marker = new Decision { Id = Identity.Server.ComponentPolicy.DecisionId.Create(), Kind = DecisionKind.ComponentStart };
+        await call.RequestStream.WriteAsync(new AgentReport { Admitted = admission });
+        await call.RequestStream.WriteAsync(new AgentReport { Decision = marker });
+        var patience = Patience;
+        while (_server.Decisions.TryGet(marker.Id) is null)
+        {
+            patience.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
+    }
+
+    private async Task<IReadOnlyList<BatchCreateEntryResponse.Types.Result>> CreateAsync(params Spire.Api.Types.Entry[] entries)
+    {
+        var request = new BatchCreateEntryRequest();
+        request.Entries.AddRange(entries);
+        var response = await new EntryClient(_server.Admin).BatchCreateEntryAsync(request);
+        Assert.All(response.Results, r => Assert.Equal(0, r.Status.Code));
+        return response.Results;
+    }
+
+    private static IEnumerable<string> Paths(Snapshot snapshot) => snapshot.Entries.Select(e => e.SpiffeId.Path).Order(StringComparer.Ordinal);
+
+    private static LiveAdmission Admission() => new()
+    {
+        AdmissionId = "a1",
+        SpiffeId = Greeter.ToString(),
+        HostSpiffeId = "spiffe://example.org/hosts/local",
+        Digest = TestEntries.Digest,
+    };
+}

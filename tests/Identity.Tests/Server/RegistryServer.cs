@@ -1,0 +1,147 @@
+// Every call here ends with the server, which the test disposes of.
+#pragma warning disable xUnit1051
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Google.Protobuf;
+using Grpc.Core;
+using Grpc.Net.Client;
+using Identity.Server;
+using Identity.Server.Authority;
+using Identity.Server.ComponentPolicy;
+using Identity.Server.Endpoints;
+using Identity.Server.Ledger;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Spiffe.Net;
+using Spire.Api.Server.Agent.V1;
+using Spire.Api.Types;
+using AgentClient = Spire.Api.Server.Agent.V1.Agent.AgentClient;
+
+namespace Identity.Tests.Server;
+
+/// <summary>A whole identityd on ports and sockets of its own, and clients that reach it as the real ones do.</summary>
+internal sealed class RegistryServer : IAsyncDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+    private readonly List<IDisposable> _channels = [];
+    private RunningServer _server = null!;
+
+    private RegistryServer()
+    {
+    }
+
+    /// <summary>The server's clock: the machine's, moved on as far as a test asks.</summary>
+    public ShiftedTime Time { get; } = new();
+
+    public ControlPlaneLedger Ledger => _server.Ledger;
+
+    public LiveAdmissions Live => _server.Services.GetRequiredService<LiveAdmissions>();
+
+    public DecisionLog Decisions => _server.Services.GetRequiredService<DecisionLog>();
+
+    public CallInvoker Admin { get; private set; } = null!;
+
+    public CallInvoker Anonymous { get; private set; } = null!;
+
+    public static async Task<RegistryServer> StartAsync()
+    {
+        var server = new RegistryServer();
+        var settings = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
+        {
+            ["listen"] = "127.0.0.1:0",
+            ["istio-listen"] = "127.0.0.1:0",
+        }).Build();
+        Assert.True(ServerOptions.TryRead(settings, Path.Combine(server._folder.Path, "data"), out var options, out _));
+        server._server = await Identity.Server.Program.StartAsync(options, server.Time);
+        server.Admin = server.OverSocket(options.AdminSocket);
+        server.Anonymous = server.OverTls(null);
+        return server;
+    }
+
+    public async Task<string> CreateTokenAsync(string? alias = "/nodes/local", int ttl = 600) =>
+        (await new AgentClient(Admin).CreateJoinTokenAsync(new CreateJoinTokenRequest
+        {
+            Ttl = ttl,
+            AgentId = alias is null ? null : new SPIFFEID { TrustDomain = "example.org", Path = alias },
+        })).Value;
+
+    /// <summary>An attested agent, by the ordinary way.</summary>
+    public async Task<TestAgent> AttestAsync(string? alias = "/nodes/local")
+    {
+        var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var svid = await AttestAsync(await CreateTokenAsync(alias), key);
+        var leaf = X509CertificateLoader.LoadCertificate(svid.CertChain[0].Span).CopyWithPrivateKey(key);
+        var above = new X509Certificate2Collection(svid.CertChain.Skip(1).Select(c => X509CertificateLoader.LoadCertificate(c.Span)).ToArray());
+        var id = SpiffeId.Parse($"spiffe://{svid.Id.TrustDomain}{svid.Id.Path}");
+        return new TestAgent(id, OverTls(SslStreamCertificateContext.Create(leaf, above, offline: true)));
+    }
+
+    public async Task<X509SVID> AttestAsync(string token, ECDsa key, string type = "join_token", byte[]? csr = null)
+    {
+        using var call = new AgentClient(Anonymous).AttestAgent();
+        await call.RequestStream.WriteAsync(new AttestAgentRequest
+        {
+            Params = new()
+            {
+                Data = new AttestationData { Type = type, Payload = ByteString.CopyFromUtf8(token) },
+                Params_ = new AgentX509SVIDParams { Csr = ByteString.CopyFrom(csr ?? Csr(key)) },
+            },
+        });
+        Assert.True(await call.ResponseStream.MoveNext(CancellationToken.None));
+        Assert.False(call.ResponseStream.Current.Result.Reattestable);
+        return call.ResponseStream.Current.Result.Svid;
+    }
+
+    public static byte[] Csr(ECDsa key) => new CertificateRequest("CN=ignored", key, HashAlgorithmName.SHA256).CreateSigningRequest();
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var channel in _channels) channel.Dispose();
+        await _server.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    private CallInvoker OverSocket(string path) => Open("http://localhost", new SocketsHttpHandler
+    {
+        ConnectCallback = async (_, cancellation) =>
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation);
+            return new NetworkStream(socket, ownsSocket: true);
+        },
+    });
+
+    private CallInvoker OverTls(SslStreamCertificateContext? client)
+    {
+        var bundles = _server.Services.GetRequiredService<SigningAuthority>().Bundles();
+        return Open($"https://localhost:{_server.Listeners.Grpc.Port}", new SocketsHttpHandler
+        {
+            SslOptions = new SslClientAuthenticationOptions
+            {
+                ClientCertificateContext = client,
+                RemoteCertificateValidationCallback = (_, leaf, chain, _) => X509SvidVerifier.Verify(
+                    [leaf!.GetRawCertData(), .. chain!.ChainPolicy.ExtraStore.Select(c => (ReadOnlyMemory<byte>)c.RawData)],
+                    bundles,
+                    Time.GetUtcNow()) is X509SvidVerification.Verified { Id.Path: "/spire/server" },
+            },
+        });
+    }
+
+    private CallInvoker Open(string address, SocketsHttpHandler handler)
+    {
+        var channel = GrpcChannel.ForAddress(address, new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true });
+        _channels.Add(channel);
+        return channel.CreateCallInvoker();
+    }
+}
+
+internal sealed record TestAgent(SpiffeId Id, CallInvoker Invoker);
+
+internal sealed class ShiftedTime : TimeProvider
+{
+    public TimeSpan Shift { get; set; }
+
+    public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + Shift;
+}
