@@ -109,12 +109,13 @@ internal sealed class MainJob(LocalPlatform platform, Teller teller)
         teller.Fact("listener", $"received greetings.hello from {Value(received, "from")}; it verified the SVID the greeting carries");
         var said = await host.LineAsync(line => line.StartsWith("guest name=greeter", StringComparison.Ordinal) && line.Contains("payroll.salaries", StringComparison.Ordinal), Patience, cancellation);
         Expect(said.Contains("refused", StringComparison.Ordinal), $"the greeter's payroll.salaries was not refused: {said}");
-        teller.Refusal("nats-server", $"refused its publish to payroll.salaries: {Value(said, "said")}");
+        teller.Refusal("nats-server", "refused its publish to payroll.salaries; the greeter tells:");
+        teller.Detail(Value(said, "said"));
 
         var denied = await host.LineAsync(line => IsState(line, "snooper", "denied"), Patience, cancellation);
         var decision = Value(denied, "decision");
         teller.Refusal("snooper", $"denied before it was compiled: imports {Value(denied, "import")} ({decision})");
-        teller.Detail($"nearest rule: {Value(denied, "nearest")}\nsmallest grant: {Value(denied, "grant")}");
+        teller.Detail($"{Value(denied, "why")}\nnearest rule: {Value(denied, "nearest")} · smallest grant:\n{Value(denied, "grant")}");
 
         teller.Doing("applying the grant");
         var grant = Repository.Sample("snooper-grant.yaml");
@@ -153,7 +154,8 @@ internal sealed class MainJob(LocalPlatform platform, Teller teller)
         var (refused, _, reason) = await LocalPlatform.RunAsync(Repository.Program("mtls", "mtls-client"),
             ["client", $"spiffe://{platform.TrustDomain}/demo/somebody-else", port], platform.WorkloadEnvironment(), cancellation);
         Expect(refused != 0, "the mTLS client accepted a server with another SPIFFE ID");
-        teller.Refusal("mTLS", $"a client that expects another server hangs up: {reason.Trim().Split('\n')[0]}");
+        teller.Refusal("mTLS", "a client that expects another server hangs up");
+        teller.Detail(reason.Trim().Split('\n')[0].Split(" (localhost")[0]);
     }
 
     private void WhereToLook(string decision)

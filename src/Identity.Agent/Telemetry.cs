@@ -36,6 +36,8 @@ internal static class Telemetry
         builder.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(o => o.LogToStandardErrorThreshold = LogLevel.Trace);
 
         if (string.IsNullOrEmpty(Environment.GetEnvironmentVariable("OTEL_EXPORTER_OTLP_ENDPOINT"))) return;
+        // The builder reads no environment by itself; the exporters take their settings from the configuration.
+        builder.Configuration.AddInMemoryCollection(OtelVariables());
         builder.Services.AddOpenTelemetry()
             .ConfigureResource(resource => resource.AddService("identity-agent"))
             // The server's own spans are needed too: a parent that was not recorded would silence ours.
@@ -43,4 +45,9 @@ internal static class Telemetry
             .WithMetrics(metrics => metrics.AddMeter(Name).AddRuntimeInstrumentation().AddOtlpExporter())
             .WithLogging(logging => logging.AddOtlpExporter());
     }
+
+    private static IEnumerable<KeyValuePair<string, string?>> OtelVariables() =>
+        Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>()
+            .Where(variable => ((string)variable.Key).StartsWith("OTEL_", StringComparison.Ordinal))
+            .Select(variable => KeyValuePair.Create((string)variable.Key, (string?)variable.Value));
 }

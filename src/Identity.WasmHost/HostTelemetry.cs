@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -39,10 +40,17 @@ internal static class HostTelemetry
         builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
 
         if (string.IsNullOrEmpty(Environment.GetEnvironmentVariable("OTEL_EXPORTER_OTLP_ENDPOINT"))) return;
+        // The builder reads no environment by itself; the exporters take their settings from the configuration.
+        builder.Configuration.AddInMemoryCollection(OtelVariables());
         builder.Services.AddOpenTelemetry()
             .ConfigureResource(resource => resource.AddService("identity-host"))
             .WithTracing(tracing => tracing.AddSource(Name).AddHttpClientInstrumentation().AddOtlpExporter())
             .WithMetrics(metrics => metrics.AddMeter(Name).AddRuntimeInstrumentation().AddOtlpExporter())
             .WithLogging(logging => logging.AddOtlpExporter());
     }
+
+    private static IEnumerable<KeyValuePair<string, string?>> OtelVariables() =>
+        Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>()
+            .Where(variable => ((string)variable.Key).StartsWith("OTEL_", StringComparison.Ordinal))
+            .Select(variable => KeyValuePair.Create((string)variable.Key, (string?)variable.Value));
 }

@@ -48,6 +48,8 @@ internal static class TelemetrySetup
         logging.SetMinimumLevel(LogLevel.Information);
         logging.AddFilter("Microsoft", LogLevel.Warning);
         logging.AddFilter("Grpc", LogLevel.Warning);
+        // What keeps us from starting is one line of Program's, not a stack trace of the host's.
+        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
         if (Console.IsErrorRedirected)
         {
             logging.AddJsonConsole(json => json.UseUtcTimestamp = true);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Grpc.Core;
 using Identity.V1;
 using Identity.WasmHost.WorkerProtocol;
@@ -145,11 +146,12 @@ internal sealed partial class ComponentSupervisor(
         var admitted = new AdmittedComponent(
             component.Name, component.Bytes, [.. run.Admitted.Imports], run.NatsAccess(nats), run.Limits(), activity?.Id ?? (traceparent is "" ? null : traceparent));
         var printed = 0;
-        var worker = new WorkerRun(
+        WorkerRun worker = null!;
+        worker = new WorkerRun(
             command,
             admitted,
             (audience, cancellation) => broker.FetchTokenAsync(run.Admitted.AdmissionId, run.Admitted.SpiffeId, audience, cancellation),
-            message => Observe(message, activity, ref printed),
+            message => Observe(message, worker.ProcessId, activity, ref printed),
             time);
         try
         {
@@ -163,14 +165,14 @@ internal sealed partial class ComponentSupervisor(
         }
     }
 
-    private void Observe(WorkerMessage message, Activity? activity, ref int printed)
+    private void Observe(WorkerMessage message, int processId, Activity? activity, ref int printed)
     {
         const int maxPrinted = 200;
         switch (message)
         {
             case ComponentStarted:
                 HostTelemetry.Starts.Add(1);
-                Tell("running");
+                Tell("running", ("pid", processId.ToString(CultureInfo.InvariantCulture)));
                 break;
             case GuestReturned returned:
                 activity?.Stop();
