@@ -1,5 +1,6 @@
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
+using Identity.Server.Registration;
 using NATS.Client.Core;
 using Spiffe.Net;
 
@@ -10,7 +11,7 @@ internal static class NatsServerTls
 {
     public static NatsTlsOpts For(TrustDomain trustDomain, Func<TrustBundleSet> bundles, TimeProvider time)
     {
-        var expected = SpiffeId.FromSegments(trustDomain, "nats-server");
+        var expected = ReservedPaths.NatsServer(trustDomain);
         return new NatsTlsOpts
         {
             Mode = TlsMode.Require,

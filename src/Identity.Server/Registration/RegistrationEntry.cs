@@ -108,13 +108,13 @@ internal sealed partial class RegistrationEntry
         if (!WireSpiffeId.TryParse(wire.ParentId, "parent_id", trustDomain, out parentId, out problem)) return false;
         if (ReservedPaths.Contains(spiffeId))
         {
-            problem = $"spiffe_id {spiffeId} is reserved: everything below /spire/ belongs to the server and its agents";
+            problem = $"spiffe_id {spiffeId} is reserved: {ReservedPaths.Explanation}";
             return false;
         }
 
         if (ReservedPaths.Contains(parentId) && !ReservedPaths.IsAgent(parentId) && parentId != ReservedPaths.Server(trustDomain))
         {
-            problem = $"parent_id {parentId} is neither an agent, nor the server, nor an identity outside /spire/";
+            problem = $"parent_id {parentId} is neither an agent, nor the server, nor an identity that may be registered: {ReservedPaths.Explanation}";
             return false;
         }
 

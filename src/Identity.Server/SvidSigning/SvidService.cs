@@ -68,7 +68,7 @@ internal sealed class SvidService(ControlPlaneLedger ledger, SigningAuthority au
         {
             throw Invalid($"csr: {problem}");
         }
-        RequireOrdinary(id);
+        Require(!ReservedPaths.ForbidsMintingX509(id), id);
         var signing = await authority.SignX509Async(
             new X509SigningRequest(id, csr.PublicKey, Caller.Of(context).Author)
             {
@@ -93,7 +93,7 @@ internal sealed class SvidService(ControlPlaneLedger ledger, SigningAuthority au
         {
             throw Invalid(problem);
         }
-        RequireOrdinary(id);
+        Require(!ReservedPaths.Contains(id), id);
         var signing = await authority.SignJwtAsync(
             new JwtSigningRequest(id, [.. request.Audience], Caller.Of(context).Author) { Lifetime = Ttl(request.Ttl) },
             context.CancellationToken);
@@ -141,11 +141,11 @@ internal sealed class SvidService(ControlPlaneLedger ledger, SigningAuthority au
     }
 
     // An operator who needs the server's or an agent's identity attests for it; a minted one would pass for an attested one.
-    private void RequireOrdinary(SpiffeId id)
+    private void Require(bool isMintable, SpiffeId id)
     {
-        if (id.Segments is ["spire", ..])
+        if (!isMintable)
         {
-            throw Invalid($"{id} is reserved for the server and its agents and cannot be minted");
+            throw Invalid($"{id} is reserved and cannot be minted: {ReservedPaths.Explanation}");
         }
         if (!id.IsMemberOf(authority.TrustDomain))
         {
