@@ -77,7 +77,9 @@ internal sealed class MeshStory(LocalPlatform platform, Teller teller)
         File.Delete(file);
         using var stream = new FileStream(file, new FileStreamOptions
         {
-            Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.Write,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
         });
         stream.Write(System.Text.Encoding.ASCII.GetBytes(token));
     }

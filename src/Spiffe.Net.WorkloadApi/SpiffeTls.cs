@@ -169,8 +169,8 @@ public static class SpiffeTls
 
     private static List<SslApplicationProtocol> Protocols(HttpRequestMessage request) => (request.Version.Major, request.VersionPolicy) switch
     {
-        (>= 2, HttpVersionPolicy.RequestVersionExact) => [SslApplicationProtocol.Http2],
-        (>= 2, _) or (_, HttpVersionPolicy.RequestVersionOrHigher) => [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
+        ( >= 2, HttpVersionPolicy.RequestVersionExact) => [SslApplicationProtocol.Http2],
+        ( >= 2, _) or (_, HttpVersionPolicy.RequestVersionOrHigher) => [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
         _ => [SslApplicationProtocol.Http11],
     };
 }

@@ -75,7 +75,10 @@ internal sealed class AdmissionService(
         var decision = decisions.Record(
             new V1.Decision
             {
-                Kind = V1.DecisionKind.ComponentStart, Subject = host.ToString(), Summary = $"{host} is not a host of this node", PolicyRevision = view.PolicyRevision,
+                Kind = V1.DecisionKind.ComponentStart,
+                Subject = host.ToString(),
+                Summary = $"{host} is not a host of this node",
+                PolicyRevision = view.PolicyRevision,
             },
             host);
         return new RpcException(new Status(StatusCode.PermissionDenied, $"{decision.Summary} (decision {decision.Id})"));

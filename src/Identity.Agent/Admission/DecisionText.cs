@@ -16,7 +16,9 @@ internal static class DecisionText
         decision.Summary = $"'{component.Name}' ({component.Digest}) may start on {component.Host} as {answer.Entry.SpiffeId}: all of its {component.Imports.Imports.Length} imports are granted";
         decision.Reasons.AddRange(answer.Admitted.DeterminingRules.Take(MaxReasons).Select(rule => new V1.Reason
         {
-            Capability = "start", Rule = rule.ToString(), Explanation = "permits it",
+            Capability = "start",
+            Rule = rule.ToString(),
+            Explanation = "permits it",
         }));
         return decision;
     }
@@ -81,6 +83,9 @@ internal static class DecisionText
 
     private static V1.Decision Start(ControlPlaneView view, UploadedComponent component, bool isAllowed) => new()
     {
-        Kind = V1.DecisionKind.ComponentStart, Allowed = isAllowed, Subject = component.Host.ToString(), PolicyRevision = view.PolicyRevision,
+        Kind = V1.DecisionKind.ComponentStart,
+        Allowed = isAllowed,
+        Subject = component.Host.ToString(),
+        PolicyRevision = view.PolicyRevision,
     };
 }

@@ -58,7 +58,9 @@ internal sealed partial class ServerConnection(
         };
         var channel = GrpcChannel.ForAddress($"https://{options.Server}", new GrpcChannelOptions
         {
-            HttpHandler = handler, MaxReceiveMessageSize = 256 << 20, DisposeHttpClient = false,
+            HttpHandler = handler,
+            MaxReceiveMessageSize = 256 << 20,
+            DisposeHttpClient = false,
         });
         return (channel, handler);
     }

@@ -19,7 +19,11 @@ internal static class SvidMessages
             if (svids[i] is not { } svid) continue;
             response.Svids.Add(new X509SVID
             {
-                SpiffeId = svid.Id.ToString(), X509Svid = svid.Chain, X509SvidKey = svid.PrivateKey, Bundle = view.BundleDer, Hint = HintOf(entries[i], hints),
+                SpiffeId = svid.Id.ToString(),
+                X509Svid = svid.Chain,
+                X509SvidKey = svid.PrivateKey,
+                Bundle = view.BundleDer,
+                Hint = HintOf(entries[i], hints),
             });
         }
 

@@ -48,14 +48,14 @@ internal sealed class EntryFilter
 
     private static EntryFilter Build(
         SPIFFEID? spiffeId, SPIFFEID? parentId, SelectorMatch? selectors, FederatesWithMatch? federatesWith, string? hint, bool? downstream) => new()
-    {
-        Parent = parentId?.ToText(),
-        _spiffeId = spiffeId,
-        _selectors = selectors is null ? null : [.. selectors.Selectors.Select(SelectorText.From)],
-        _match = selectors?.Match ?? MatchBehavior.MatchExact,
-        _federatesWith = federatesWith is null ? null : [.. federatesWith.TrustDomains],
-        _federationMatch = federatesWith?.Match ?? default,
-        _hint = hint,
-        _downstream = downstream,
-    };
+        {
+            Parent = parentId?.ToText(),
+            _spiffeId = spiffeId,
+            _selectors = selectors is null ? null : [.. selectors.Selectors.Select(SelectorText.From)],
+            _match = selectors?.Match ?? MatchBehavior.MatchExact,
+            _federatesWith = federatesWith is null ? null : [.. federatesWith.TrustDomains],
+            _federationMatch = federatesWith?.Match ?? default,
+            _hint = hint,
+            _downstream = downstream,
+        };
 }

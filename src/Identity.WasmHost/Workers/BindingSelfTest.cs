@@ -42,8 +42,8 @@ internal static class BindingSelfTest
     {
         if (imports is not
             [
-                { Name: "identity-test:probe/store@0.0.1", Kind: NativeImportKind.Instance, IsAnnotated: false } store,
-                { Name: "identity-test:probe/answer", Kind: NativeImportKind.Function, IsAnnotated: false },
+            { Name: "identity-test:probe/store@0.0.1", Kind: NativeImportKind.Instance, IsAnnotated: false } store,
+            { Name: "identity-test:probe/answer", Kind: NativeImportKind.Function, IsAnnotated: false },
             ])
             return "the list of imports of a known component is wrong";
         return store.Members is [{ Name: "error", Kind: NativeImportKind.Type }, { Name: "ask", Signature: AskSignature }]

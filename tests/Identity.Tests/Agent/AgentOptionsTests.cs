@@ -15,7 +15,9 @@ public sealed class AgentOptionsTests
         File.WriteAllText(file, """{ "server": "file:1", "trust-domain": "file.example", "data-dir": "/file" }""");
         var environment = new Dictionary<string, string>
         {
-            ["IDENTITY_AGENT_CONFIG"] = file, ["IDENTITY_AGENT_SERVER"] = "env:1", ["IDENTITY_AGENT_TRUST_DOMAIN"] = "env.example",
+            ["IDENTITY_AGENT_CONFIG"] = file,
+            ["IDENTITY_AGENT_SERVER"] = "env:1",
+            ["IDENTITY_AGENT_TRUST_DOMAIN"] = "env.example",
         };
         Assert.True(AgentOptions.TryRead(["--server", "flag:1"], environment, out var options, out var problem), problem);
         Assert.Equal(("flag:1", "env.example", "/file"), (options.Server, options.TrustDomain.Name, options.DataDirectory));

@@ -239,7 +239,8 @@ internal sealed class FakeControlPlane : IAsyncDisposable
                     ? new SvidApi.BatchNewX509SVIDResponse.Types.Result { Status = new Types.Status { Code = 5, Message = "no such entry" } }
                     : new SvidApi.BatchNewX509SVIDResponse.Types.Result
                     {
-                        Status = new Types.Status(), Svid = Wire(plane.Sign(SpiffeId.Parse($"spiffe://{entry.SpiffeId.TrustDomain}{entry.SpiffeId.Path}"), wanted.Csr.Memory)),
+                        Status = new Types.Status(),
+                        Svid = Wire(plane.Sign(SpiffeId.Parse($"spiffe://{entry.SpiffeId.TrustDomain}{entry.SpiffeId.Path}"), wanted.Csr.Memory)),
                     });
             }
 

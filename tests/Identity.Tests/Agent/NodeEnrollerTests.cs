@@ -57,8 +57,12 @@ public sealed class NodeEnrollerTests
         var with = OptionsFor(plane, NewFolder());
         var noBundle = new AgentOptions
         {
-            Server = with.Server, TrustDomain = with.TrustDomain, JoinTokenFile = with.JoinTokenFile, DataDirectory = with.DataDirectory,
-            WorkloadSocket = with.WorkloadSocket, BrokerSocket = with.BrokerSocket,
+            Server = with.Server,
+            TrustDomain = with.TrustDomain,
+            JoinTokenFile = with.JoinTokenFile,
+            DataDirectory = with.DataDirectory,
+            WorkloadSocket = with.WorkloadSocket,
+            BrokerSocket = with.BrokerSocket,
         };
         var refused = await Assert.ThrowsAsync<StartRefusedException>(() => StartAsync(plane, noBundle));
         Assert.Contains("--trust-bundle", refused.Message, StringComparison.Ordinal);

@@ -80,7 +80,9 @@ internal sealed class RunningAgent : IAsyncDisposable
 #pragma warning disable CA5359 // What is tested is whom the agent lets in.
         var tls = new SslClientAuthenticationOptions
         {
-            EnabledSslProtocols = SslProtocols.Tls13, TargetHost = "agent", RemoteCertificateValidationCallback = (_, _, _, _) => true,
+            EnabledSslProtocols = SslProtocols.Tls13,
+            TargetHost = "agent",
+            RemoteCertificateValidationCallback = (_, _, _, _) => true,
         };
 #pragma warning restore CA5359
         if (identity is not null) tls.ClientCertificateContext = SslStreamCertificateContext.Create(identity.Leaf, [.. identity.Intermediates], offline: true);
