@@ -1,0 +1,22 @@
+using Identity.Testing.Platform;
+
+namespace Identity.Conformance.Tests;
+
+/// <summary>Foreign programs that these tests talk to, where they are to be had.</summary>
+internal static class Peers
+{
+    public const string HowToGetGoSpiffe =
+        "go-spiffe and spike are not here; run deploy/dev/go-spiffe.sh sid \"$PWD/.dev/go-spiffe\" (./dev test does) on a Debian that can reach its archive.";
+
+    private static readonly string GoSpiffe = Path.Combine(Repository.Root, ".dev", "go-spiffe");
+
+    /// <summary>GoSpiffe/svid-client.go, built with Debian's go-spiffe.</summary>
+    public static string SvidClient => Path.Combine(GoSpiffe, "peers", "svid-client");
+
+    /// <summary>SPIKE's command line, which asks the Workload API who it is before anything else.</summary>
+    public static string Spike => Path.Combine(GoSpiffe, "usr", "bin", "spike");
+
+    public static bool IsOnPath(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "")
+        .Split(':', StringSplitOptions.RemoveEmptyEntries)
+        .Any(folder => File.Exists(Path.Combine(folder, program)));
+}
