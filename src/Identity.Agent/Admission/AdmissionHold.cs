@@ -14,6 +14,9 @@ internal sealed class AdmissionHold(
     DecisionLog decisions,
     TimeProvider time) : IDisposable
 {
+    // A host that does not read its answers must not keep an admission by it: while one waits to be sent, nothing is decided anew.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
     private LiveAdmission? _live;
     private AdmissionAnswer? _said;
     private V1.Decision? _decision;
@@ -102,6 +105,13 @@ internal sealed class AdmissionHold(
         activity?.SetTag("identity.component.digest", component.Digest.Text);
         activity?.SetTag("identity.host", component.Host.ToString());
         response.Traceparent = activity?.Id ?? Traceparents.Write(cause);
-        await responses.WriteAsync(response, cancellation);
+        try
+        {
+            await responses.WriteAsync(response, cancellation).WaitAsync(Patience, time, cancellation);
+        }
+        catch (TimeoutException)
+        {
+            throw new RpcException(new Status(StatusCode.DeadlineExceeded, $"the host did not read an answer within {Patience.TotalSeconds:0} s; the admission is over"));
+        }
     }
 }
