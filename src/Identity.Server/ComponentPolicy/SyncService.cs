@@ -21,6 +21,9 @@ internal sealed class SyncService(
     // A snapshot is renewed long before it is stale, so that an agent cut off at any moment has most of its time left.
     private static readonly TimeSpan Renewal = SnapshotComposer.Freshness / 4;
 
+    // An agent that does not read its snapshots is cut off: it would hold memory, and nobody knows what it goes by.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
     public override async Task Subscribe(
         IAsyncStreamReader<AgentReport> requestStream, IServerStreamWriter<SnapshotFrame> responseStream, ServerCallContext context)
     {
@@ -66,40 +69,56 @@ internal sealed class SyncService(
         await using var states = ledger.WatchAsync(watching.Token).GetAsyncEnumerator(watching.Token);
         var next = states.MoveNextAsync().AsTask();
         AgentView? told = null;
+        AgentView? enforced = null;
         var renewAt = DateTimeOffset.MinValue;
         var state = ledger.State;
+        var cause = "";
+        var writing = Task.CompletedTask;
+        var writtenBy = DateTimeOffset.MaxValue;
         try
         {
             while (true)
             {
-                var changed = next.IsCompleted;
-                if (changed)
+                if (next.IsCompleted)
                 {
                     if (!await next) return;
                     state = states.Current;
+                    if (told is not null) cause = state.Traceparent;
                     next = states.MoveNextAsync().AsTask();
                 }
 
+                // 1. What is taken away is gone here before the agent hears of it, and also when the agent has stopped listening.
                 var now = time.GetUtcNow();
                 var svidExpiresAt = RefuseUnlessActive(state, agent, now);
                 var view = AgentView.Of(state, agent, now);
-                if (told is null || now >= renewAt || !view.SaysTheSameAs(told))
+                if (enforced is null || !view.SaysTheSameAs(enforced)) AgentReports.Recheck(session, enforced = view);
+
+                // 2. Tell it, one snapshot at a time.
+                if (writing.IsCompleted)
                 {
-                    // Ended here before the agent hears of it: the server's word does not wait for the agent's.
-                    if (told is not null) AgentReports.Recheck(session, view);
-                    await snapshots.WriteAsync(composer.Compose(state, view, changed && told is not null ? state.Traceparent : "", now), cancellation);
-                    told = view;
-                    renewAt = now + Renewal;
+                    await writing;
+                    writtenBy = DateTimeOffset.MaxValue;
+                    if (told is null || now >= renewAt || !view.SaysTheSameAs(told))
+                    {
+                        writing = snapshots.WriteAsync(composer.Compose(state, view, cause, now), watching.Token);
+                        (told, cause, renewAt, writtenBy) = (view, "", now + Renewal, now + Patience);
+                    }
+                }
+                else if (now >= writtenBy)
+                {
+                    throw new RpcException(new Status(StatusCode.DeadlineExceeded, $"the agent did not read a snapshot within {Patience.TotalSeconds} seconds"));
                 }
 
-                await WaitAsync(next, Earliest(renewAt, svidExpiresAt, view.ChangesAt) - now, cancellation);
+                Task wake = writing.IsCompleted ? next : Task.WhenAny(next, writing);
+                await WaitAsync(wake, Earliest(writing.IsCompleted ? renewAt : writtenBy, svidExpiresAt, view.ChangesAt) - now, cancellation);
             }
         }
         finally
         {
-            // The watch may be disposed of only when nothing waits on it.
+            // The watch may be disposed of only when nothing waits on it; a write that nobody reads ends with the call.
             await watching.CancelAsync();
             await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await writing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
@@ -118,11 +137,11 @@ internal sealed class SyncService(
         };
     }
 
-    private async Task WaitAsync(Task next, TimeSpan atMost, CancellationToken cancellation)
+    private async Task WaitAsync(Task wake, TimeSpan atMost, CancellationToken cancellation)
     {
         if (atMost <= TimeSpan.Zero) return;
         using var timer = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        await Task.WhenAny(next, Task.Delay(atMost, time, timer.Token));
+        await Task.WhenAny(wake, Task.Delay(atMost, time, timer.Token));
         await timer.CancelAsync();
         cancellation.ThrowIfCancellationRequested();
     }
