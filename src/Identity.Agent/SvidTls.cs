@@ -10,6 +10,14 @@ internal static class SvidTls
     public static SslStreamCertificateContext ContextOf(X509Svid svid) =>
         SslStreamCertificateContext.Create(svid.Leaf, [.. svid.Intermediates], offline: true);
 
+    /// <summary>The platform builds a chain before it asks us. With this it cannot be made to fetch what a stranger's certificate points to.</summary>
+    public static X509ChainPolicy OfflinePolicy() => new()
+    {
+        TrustMode = X509ChainTrustMode.CustomRootTrust,
+        DisableCertificateDownloads = true,
+        RevocationMode = X509RevocationMode.NoCheck,
+    };
+
     /// <summary>For a TLS callback. The platform's own verdict is not asked: it knows neither our bundles nor the SVID profile.</summary>
     public static X509SvidVerification Verify(X509Certificate? certificate, X509Chain? chain, TrustBundleSet bundles, DateTimeOffset now)
     {

@@ -41,7 +41,7 @@ internal sealed partial class ServerConnection(
         {
             EnabledSslProtocols = SslProtocols.Tls13,
             AllowTlsResume = false,
-            CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+            CertificateChainPolicy = SvidTls.OfflinePolicy(),
             RemoteCertificateValidationCallback = (_, certificate, chain, _) => IsServer(certificate, chain),
         };
         if (identity is not null) tls.ClientCertificateContext = SvidTls.ContextOf(identity);

@@ -85,7 +85,7 @@ internal static class EndpointsSetup
                 AllowTlsResume = false,
                 ServerCertificateContext = SvidTls.ContextOf(identity.Current),
                 ClientCertificateRequired = true,
-                CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+                CertificateChainPolicy = SvidTls.OfflinePolicy(),
                 RemoteCertificateValidationCallback = (_, certificate, chain, _) => callers.TryAdmit(handshake.Connection.Features, certificate, chain),
             }),
         });

@@ -46,6 +46,7 @@ internal sealed class CallGate(CallerIdentification identification, ILogger<Call
         var http = context.GetHttpContext();
         var caller = identification.Identify(http);
         http.Features.Set(caller);
+        StrangerBounds.Apply(http, caller);
         if (!MethodTable.Allows(context.Method, caller.Kind))
         {
             EndpointLog.CallRefused(logger, context.Method, caller.Kind);

@@ -31,6 +31,12 @@ internal static class EndpointsSetup
     {
         public WebApplication MapEndpoints()
         {
+            var identification = app.Services.GetRequiredService<CallerIdentification>();
+            app.Use((call, next) =>
+            {
+                StrangerBounds.Apply(call, identification.Identify(call));
+                return next(call);
+            });
             app.MapGrpcHealthChecksService();
             app.MapGrpcReflectionService();
             return app;

@@ -24,7 +24,7 @@ internal sealed record ListenerFeature(ListenerKind Kind);
 internal sealed class Listeners(ServerOptions options, ServerCertificate certificate, SigningAuthority authority, TimeProvider time, ILogger<Listeners> logger)
 {
     private const int MaxConnections = 20_000;
-    private const int MaxStreamsPerConnection = 1_000;
+    private const int MaxStreamsPerConnection = 256;
 
     private ListenOptions? _grpc;
     private ListenOptions? _mesh;
@@ -91,6 +91,13 @@ internal sealed class Listeners(ServerOptions options, ServerCertificate certifi
             AllowTlsResume = false,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             ClientCertificateRequired = askForClient,
+            // The platform builds a chain before it asks us; it must not fetch what a stranger's certificate points to.
+            CertificateChainPolicy = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
+                DisableCertificateDownloads = true,
+                RevocationMode = X509RevocationMode.NoCheck,
+            },
             RemoteCertificateValidationCallback = (_, shown, chain, _) => Accept(context.Connection, shown, chain),
         }),
     };
