@@ -15,7 +15,11 @@ internal sealed class DecisionLog
     public const long MaxBytes = 128L << 20;
     public const int MaxDecisionBytes = 16 << 10;
 
+    /// <summary>Refusals of strangers kept in one minute.</summary>
+    public const int MaxStrangersPerMinute = 600;
+
     private readonly ControlPlaneLedger _ledger;
+    private readonly TimeProvider _time;
     private readonly string _self;
     private readonly Lock _gate = new();
 
@@ -23,10 +27,14 @@ internal sealed class DecisionLog
     private readonly Dictionary<string, byte[]> _byId = new(StringComparer.Ordinal);
     private readonly Queue<string> _order = new();
     private long _bytes;
+    private long _minute;
+    private int _strangers;
 
-    public DecisionLog(ControlPlaneLedger ledger, TrustDomain trustDomain)
+    public DecisionLog(ControlPlaneLedger ledger, TrustDomain trustDomain, TimeProvider? time = null)
     {
         _ledger = ledger;
+        _time = time ?? TimeProvider.System;
+        _minute = _time.GetTimestamp();
         _self = Registration.ReservedPaths.Server(trustDomain).ToString();
         foreach (var payload in ledger.ReadDecisions(MaxCount).Reverse())
         {
@@ -41,7 +49,8 @@ internal sealed class DecisionLog
         decision = decision.Clone();
         decision.Id = DecisionId.Create();
         if (decision.DecidedBy.Length == 0) decision.DecidedBy = _self;
-        Add(DecisionLimits.Shorten(decision, MaxDecisionBytes));
+        // Who proves nothing could otherwise push out the decisions about everyone else.
+        if (decision.Allowed || decision.Subject.Length > 0 || HasRoomForStranger()) Add(DecisionLimits.Shorten(decision, MaxDecisionBytes));
         return decision.Id;
     }
 
@@ -74,6 +83,15 @@ internal sealed class DecisionLog
                 .Select(id => Decision.Parser.ParseFrom(_byId[id]))
                 .Where(decision => !deniedOnly || !decision.Allowed)
                 .Take(limit)];
+        }
+    }
+
+    private bool HasRoomForStranger()
+    {
+        lock (_gate)
+        {
+            if (_time.GetElapsedTime(_minute) > TimeSpan.FromMinutes(1)) (_minute, _strangers) = (_time.GetTimestamp(), 0);
+            return ++_strangers <= MaxStrangersPerMinute;
         }
     }
 
