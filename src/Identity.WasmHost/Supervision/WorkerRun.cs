@@ -22,8 +22,9 @@ internal sealed class WorkerRun(
     // The guest's own deadline is met in the worker; this is for the worker that is stuck outside guest code.
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(3);
 
-    // A worker speaks seldom; one that floods us is broken or hostile.
+    // A worker speaks seldom; one that floods us is broken or hostile. In any ten minutes, for it may live for months.
     private const int MaxMessages = 10_000;
+    private static readonly TimeSpan Window = TimeSpan.FromMinutes(10);
 
     public int ProcessId { get; private set; }
 
@@ -65,22 +66,26 @@ internal sealed class WorkerRun(
     private async Task<WorkerEnd?> ConverseAsync(WorkerChannel channel, CancellationTokenSource late, CancellationToken cancellation)
     {
         var messages = 0;
+        var since = time.GetTimestamp();
+        var stage = Stage.Loading;
         await foreach (var message in channel.ReadAllAsync(cancellation))
         {
+            if (time.GetElapsedTime(since) > Window) (since, messages) = (time.GetTimestamp(), 0);
             if (++messages > MaxMessages) return new WorkerEnd.Killed($"it sent more than {MaxMessages} messages");
             switch (message)
             {
-                case WorkerReady:
+                case WorkerReady when stage == Stage.Loading:
+                    stage = Stage.Starting;
                     late.CancelAfter(TimeSpan.FromMilliseconds(component.Limits.StartMilliseconds));
                     await channel.SendAsync(Start(), cancellation);
                     break;
-                case ComponentStarted:
+                case ComponentStarted when stage == Stage.Starting:
+                    stage = Stage.Running;
                     late.CancelAfter(TimeSpan.FromMilliseconds(component.Limits.CallMilliseconds) + Grace);
                     break;
-                case GuestReturned:
+                case GuestReturned when stage == Stage.Running:
+                    stage = Stage.Returned;
                     late.CancelAfter(Timeout.InfiniteTimeSpan);
-                    // From here on messages come for as long as the admission lives; only their number in one call is bounded.
-                    messages = 0;
                     break;
                 case TokenWanted wanted:
                     await channel.SendAsync(await AnswerAsync(wanted, cancellation), cancellation);
@@ -94,13 +99,22 @@ internal sealed class WorkerRun(
                 case NatsChanged or GuestPrinted:
                     break;
                 default:
-                    return new WorkerEnd.Killed($"it sent {message.GetType().Name}, which is not its to send");
+                    return new WorkerEnd.Killed($"it sent {message.GetType().Name}, which is not its to send now");
             }
 
             observe(message);
         }
 
         return null;
+    }
+
+    // Each is said once and in this order; a worker that says one again is after the time or the output that it opens.
+    private enum Stage
+    {
+        Loading,
+        Starting,
+        Running,
+        Returned,
     }
 
     private StartComponent Start() => new()

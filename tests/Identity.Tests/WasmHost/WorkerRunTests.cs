@@ -141,4 +141,37 @@ public sealed class WorkerRunTests
         await using var worker = WorkerHarness.Start(Guest.Publishing(1), [Consumer]);
         Assert.Equal("this component was granted no NATS subject", (await worker.MessageAsync<GuestReturned>()).Text);
     }
+
+    [Theory]
+    [InlineData("""{"type":"ready"}""", """{"type":"ready"}""")]
+    [InlineData("""{"type":"started"}""")]
+    [InlineData("""{"type":"ready"}""", """{"type":"returned","isOk":true,"text":""}""")]
+    [InlineData("""{"type":"ready"}""", """{"type":"started"}""", """{"type":"started"}""")]
+    [InlineData("""{"type":"ready"}""", """{"type":"started"}""", """{"type":"returned","isOk":true,"text":""}""", """{"type":"returned","isOk":true,"text":""}""")]
+    public async Task Kills_a_worker_that_says_out_of_turn_what_opens_time_or_output_to_it(params string[] said)
+    {
+        var folder = Directory.CreateTempSubdirectory("worker-");
+        try
+        {
+            // A worker that was taken over: it says what it likes, then waits to be killed.
+            var frames = string.Concat(said.Select(text => $"printf '\\{Convert.ToString(text.Length, 8)}\\0\\0\\0%s' '{text}'\n"));
+            var script = Path.Combine(folder.FullName, "worker");
+            await File.WriteAllTextAsync(script, $"#!/bin/sh\n{frames}exec sleep 600\n", TestContext.Current.CancellationToken);
+            File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+            var run = new WorkerRun(
+                WorkerCommand.Of(script),
+                new AdmittedComponent("guest", new byte[8], [], null, new WorkerLimits { StartMilliseconds = 600_000, CallMilliseconds = 600_000 }, null),
+                (_, _) => Task.FromResult<TokenResult>(new TokenResult.Refused("none")),
+                _ => { },
+                TimeProvider.System);
+
+            var end = await run.RunAsync(CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+
+            Assert.Contains("not its to send", Assert.IsType<WorkerEnd.Killed>(end).Reason, StringComparison.Ordinal);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
 }
