@@ -104,7 +104,7 @@ public sealed class ReservedPathsTests : IAsyncLifetime
             ["nats-url"] = "tls://127.0.0.1:1",
         }).Build();
         Assert.True(ServerOptions.TryRead(settings, _folder.At("data"), out var options, out _));
-        _server = await Program.StartAsync(options, TimeProvider.System);
+        _server = await Identity.Server.Program.StartAsync(options, TimeProvider.System);
         _admin = GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
         {
             DisposeHttpClient = true,
