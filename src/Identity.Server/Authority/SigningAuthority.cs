@@ -81,6 +81,7 @@ internal sealed class SigningAuthority
                 DnsNames = request.DnsNames,
                 IpAddresses = request.IpAddresses,
                 Lifetime = request.Lifetime,
+                Jitter = request.Jitter,
             },
             now);
         if (preparation is not X509SvidPreparation.Prepared(var draft))

@@ -16,6 +16,9 @@ internal sealed record X509SigningRequest(SpiffeId Id, SubjectPublicKey PublicKe
     /// <summary>Null: the default of its kind. More than the longest is cut.</summary>
     public TimeSpan? Lifetime { get; init; }
 
+    /// <summary>Taken off the end, at most a tenth of the lifetime, so that what is issued together is not renewed together.</summary>
+    public TimeSpan Jitter { get; init; }
+
     public string EntryId { get; init; } = "";
 
     public IssuanceRecord.Types.Kind Kind { get; init; } = IssuanceRecord.Types.Kind.X509Svid;
