@@ -17,6 +17,7 @@ internal abstract record CalloutJudgement
         NatsAuthorizationRequest Request, LoginRefusal Cause, string Reason, SpiffeId? Id = null, Explanation? Explanation = null) : CalloutJudgement;
 
     /// <summary>All that the user JWT will say, so that the intent can be recorded before it is signed.</summary>
+    /// <param name="Grant">What it rests on; null for our own login, which rests on nothing that changes.</param>
     public sealed record Admitted(
         NatsAuthorizationRequest Request,
         SpiffeId Id,
@@ -26,7 +27,7 @@ internal abstract record CalloutJudgement
         string TokenId,
         DateTimeOffset IssuedAt,
         DateTimeOffset ExpiresAt,
-        IReadOnlyList<RuleReference> DeterminingRules) : CalloutJudgement;
+        LoginGrant.Allowed? Grant) : CalloutJudgement;
 }
 
 /// <summary>The few causes a log line or a metric may name; the sentence goes with the decision.</summary>

@@ -20,4 +20,7 @@ internal interface INatsLoginBackend
 
     /// <summary>Identities whose sessions must end, as that becomes true; the view in <see cref="Facts"/> has changed before.</summary>
     IAsyncEnumerable<SpiffeId> WatchEndedAsync(CancellationToken cancellation);
+
+    /// <summary>The view now, then after each change that may turn a login's answer. A slow reader misses steps, never the newest.</summary>
+    IAsyncEnumerable<LoginFacts> WatchFactsAsync(CancellationToken cancellation);
 }

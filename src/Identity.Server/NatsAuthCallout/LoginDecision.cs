@@ -15,7 +15,7 @@ internal static class LoginDecision
         decision.Allowed = true;
         decision.Subject = login.Id.ToString();
         decision.Summary = $"{login.Id} may log in to the NATS account {login.Account} until {login.ExpiresAt:O}";
-        foreach (var rule in login.DeterminingRules.Take(MaxReasons))
+        foreach (var rule in (login.Grant?.DeterminingRules ?? []).Take(MaxReasons))
             decision.Reasons.Add(new Reason { Capability = "nats", Rule = rule.ToString(), Explanation = "permits its subjects" });
         return decision;
     }

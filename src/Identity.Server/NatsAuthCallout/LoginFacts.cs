@@ -15,7 +15,8 @@ internal abstract record LoginStanding
     private LoginStanding() { }
 
     /// <summary>A process, known by an ordinary entry: policy alone decides.</summary>
-    public sealed record Workload : LoginStanding;
+    /// <param name="Until">When the last of its entries expires; null for never.</param>
+    public sealed record Workload(DateTimeOffset? Until = null) : LoginStanding;
 
     /// <summary>A component that an agent reports as admitted right now.</summary>
     public sealed record AdmittedComponent(ComponentDigest Digest, SpiffeId Host) : LoginStanding;

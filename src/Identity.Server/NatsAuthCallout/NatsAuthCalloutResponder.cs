@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Identity.Policy;
+using Identity.Server.Registration;
 using NATS.NKeys;
 using Spiffe.Net;
 
@@ -23,7 +24,7 @@ internal sealed class NatsAuthCalloutResponder(NatsCalloutKeys keys, TrustDomain
     public string Audience { get; } = $"{trustDomain.Id}/nats";
 
     /// <summary>This server's own identity on NATS: the only one that is let into the system account.</summary>
-    public SpiffeId OwnId { get; } = SpiffeId.FromSegments(trustDomain, "identityd");
+    public SpiffeId OwnId { get; } = ReservedPaths.Identityd(trustDomain);
 
     /// <param name="serverXkey">The header that names the sender's curve key.</param>
     /// <param name="jitter">From 0 to 1: how much of a tenth of the session to take off its end, so that reconnects spread.</param>
@@ -68,30 +69,14 @@ internal sealed class NatsAuthCalloutResponder(NatsCalloutKeys keys, TrustDomain
 
         // 4. What may it do? Our own identity needs two requests of the system account, whatever policy says.
         if (svid.Id == OwnId)
-            return Session(request, svid, SystemAccount, SystemPublish, SubjectRights.Only($"{NatsPermissions.InboxPrefixOf(OwnId)}.>"), [], null, now, jitter);
+            return Session(request, svid, SystemAccount, SystemPublish, SubjectRights.Only($"{NatsPermissions.InboxPrefixOf(OwnId)}.>"), null, now, jitter);
 
-        NatsPermissions permissions;
-        switch (facts.StandingOf(svid.Id))
+        return LoginGrant.For(svid.Id, facts, now) switch
         {
-            case LoginStanding.Workload:
-                permissions = NatsPermissions.For(facts.Policy, svid.Id, now);
-                break;
-            case LoginStanding.AdmittedComponent component:
-                permissions = NatsPermissions.For(facts.Policy, svid.Id, component.Digest, component.Host, now);
-                break;
-            case LoginStanding.Refused standing:
-                return Refused(LoginRefusal.Standing, $"{svid.Id} is refused: {standing.Reason}", svid.Id);
-            default:
-                return Refused(LoginRefusal.Standing, $"{svid.Id} has no standing", svid.Id);
-        }
-
-        return permissions switch
-        {
-            NatsPermissions.Allowed allowed => Session(
-                request, svid, ApplicationAccount, SubjectRights.From(allowed.Publish), SubjectRights.From(allowed.Subscribe),
-                allowed.DeterminingRules, allowed.ValidUntil, now, jitter),
-            NatsPermissions.Denied denied => Refused(LoginRefusal.Policy, $"policy gives {svid.Id} no NATS subject", svid.Id, denied.Explanation),
-            _ => Refused(LoginRefusal.Policy, $"policy has no answer for {svid.Id}", svid.Id),
+            LoginGrant.Allowed grant => Session(
+                request, svid, ApplicationAccount, SubjectRights.From(grant.Publish), SubjectRights.From(grant.Subscribe), grant, now, jitter),
+            LoginGrant.Refused refused => Refused(refused.Cause, refused.Reason, svid.Id, refused.Explanation),
+            _ => Refused(LoginRefusal.Unspecified, "no answer", svid.Id),
         };
 
         CalloutJudgement.Refused Refused(LoginRefusal cause, string reason, SpiffeId? id = null, Explanation? explanation = null) =>
@@ -101,17 +86,17 @@ internal sealed class NatsAuthCalloutResponder(NatsCalloutKeys keys, TrustDomain
     // 5. Until when? Never beyond the SVID that was shown, the grant, or what we allow a session.
     private CalloutJudgement Session(
         NatsAuthorizationRequest request, JwtSvid svid, string account, SubjectRights publish, SubjectRights subscribe,
-        IReadOnlyList<RuleReference> rules, DateTimeOffset? validUntil, DateTimeOffset now, double jitter)
+        LoginGrant.Allowed? grant, DateTimeOffset now, double jitter)
     {
         var end = now + maxSession;
         if (svid.ExpiresAt < end) end = svid.ExpiresAt;
-        if (validUntil < end) end = validUntil.Value;
+        if (grant?.Until is { } until && until < end) end = until;
         end -= (end - now) * (Math.Clamp(jitter, 0, 1) / 10);
         var expiresAt = DateTimeOffset.FromUnixTimeSeconds(end.ToUnixTimeSeconds());
         return expiresAt <= now
             ? new CalloutJudgement.Refused(request, LoginRefusal.TooLate, $"the token or the grant of {svid.Id} ends within a second", svid.Id)
             : new CalloutJudgement.Admitted(
-                request, svid.Id, account, publish, subscribe, RandomNumberGenerator.GetHexString(32, lowercase: true), now, expiresAt, rules);
+                request, svid.Id, account, publish, subscribe, RandomNumberGenerator.GetHexString(32, lowercase: true), now, expiresAt, grant);
     }
 
     // Find connections by user name on every server; end one of them on one server. Nothing else.

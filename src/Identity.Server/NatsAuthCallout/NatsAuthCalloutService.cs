@@ -14,6 +14,8 @@ internal sealed partial class NatsAuthCalloutService(
     NatsAuthCalloutResponder responder,
     NatsCalloutKeys keys,
     INatsLoginBackend backend,
+    GrantedLogins granted,
+    NatsConnectionKicker kicker,
     NatsAuthCalloutOptions options,
     TimeProvider time,
     ILogger<NatsAuthCalloutService> logger) : BackgroundService
@@ -98,6 +100,7 @@ internal sealed partial class NatsAuthCalloutService(
             case CalloutJudgement.Admitted login:
                 var id = backend.Record(LoginDecision.Of(login, facts.Policy.Revision, responder.OwnId));
                 await backend.RecordIssuanceAsync(Intent(login), cancellation);
+                if (!granted.TryRemember(login, backend.Facts)) kicker.End(login.Id);
                 var answer = responder.Admit(login);
                 activity?.SetTag("spiffe.id", login.Id.ToString());
                 Admitted(login.Id, login.Account, login.ExpiresAt, id);

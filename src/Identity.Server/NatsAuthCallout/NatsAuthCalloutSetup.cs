@@ -15,10 +15,12 @@ internal static class NatsAuthCalloutSetup
             builder.Services.AddSingleton(_ => keys);
             builder.Services.AddSingleton(new NatsAuthCalloutResponder(keys, options.TrustDomain, options.MaxSession));
             builder.Services.AddSingleton<INatsLoginBackend, NatsLoginBackend>();
+            builder.Services.AddSingleton(provider => new GrantedLogins(options.MaxSession, provider.GetRequiredService<TimeProvider>()));
+            builder.Services.AddSingleton<NatsConnectionKicker>();
             builder.Services.AddSingleton<NatsAuthCalloutService>();
             builder.Services.AddSingleton<INatsReport, NatsReport>();
             builder.Services.AddHostedService(provider => provider.GetRequiredService<NatsAuthCalloutService>());
-            builder.Services.AddHostedService<NatsConnectionKicker>();
+            builder.Services.AddHostedService(provider => provider.GetRequiredService<NatsConnectionKicker>());
             return builder;
         }
     }

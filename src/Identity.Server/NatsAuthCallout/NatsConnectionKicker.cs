@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Text;
 using System.Text.Json;
 using System.Threading.Channels;
 using NATS.Client.Core;
@@ -8,37 +7,45 @@ using Spiffe.Net;
 namespace Identity.Server.NatsAuthCallout;
 
 /// <summary>
-/// Ends the connections of an identity on every nats-server. It logs in to the system account through the callout itself, with a
-/// JWT-SVID of our own. By the time it acts the callout already refuses that identity, so that nobody kicked comes back.
+/// Ends the connections of identities whose ground is gone or has changed, on every nats-server. It logs in to the system account
+/// through the callout itself, with a JWT-SVID of our own. By the time it acts the callout answers by the new facts, so that whoever
+/// comes back comes with what it may have now.
 /// </summary>
 internal sealed partial class NatsConnectionKicker(
     NatsAuthCalloutResponder responder,
     INatsLoginBackend backend,
+    GrantedLogins granted,
     NatsAuthCalloutOptions options,
     TimeProvider time,
     ILogger<NatsConnectionKicker> logger) : BackgroundService
 {
-    // A login judged before the end may reach nats-server after the first sweep; by then its server has stopped waiting for answers.
+    // A login judged before the change may reach nats-server after the first sweep; by then its server has stopped waiting for answers.
     private static readonly TimeSpan SecondSweepAfter = TimeSpan.FromSeconds(NatsServerConfiguration.AuthorizationTimeoutSeconds + 0.5);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
-    // How long to wait for one more server to answer. Each is acted upon as it answers, so this delays no kick.
-    private static readonly TimeSpan LastAnswerAfter = TimeSpan.FromMilliseconds(500);
-
-    private const int MaxRounds = 16;
-    private const int PageSize = 1024;
-
-    private static readonly NatsSubOpts KickAnswer = new() { Timeout = TimeSpan.FromSeconds(2) };
-
-    private readonly ConcurrentDictionary<SpiffeId, DateTimeOffset> _due = [];
+    private readonly ConcurrentDictionary<SpiffeId, long> _due = [];
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private long _ends;
+    private volatile bool _strangersAreDue;
+    private int _sweepsDone;
+
+    /// <summary>How often every nats-server was looked through.</summary>
+    public int SweepsDone => Volatile.Read(ref _sweepsDone);
+
+    /// <summary>Ends its sessions soon. It may log in again with what it may have then.</summary>
+    public void End(SpiffeId id)
+    {
+        // Each call has its own number: one that comes during a sweep is not taken for done with it.
+        _due[id] = Interlocked.Increment(ref _ends);
+        _wake.Writer.TryWrite(true);
+    }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         try
         {
             await using var connection = new NatsConnection(ConnectionOptions(stoppingToken));
-            await Task.WhenAll(CollectAsync(stoppingToken), SweepAsync(connection, stoppingToken));
+            await Task.WhenAll(CollectEndedAsync(stoppingToken), CollectOutdatedAsync(stoppingToken), SweepAsync(connection, stoppingToken));
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
@@ -46,107 +53,81 @@ internal sealed partial class NatsConnectionKicker(
         }
     }
 
-    private async Task CollectAsync(CancellationToken stopping)
+    private async Task CollectEndedAsync(CancellationToken stopping)
     {
-        await foreach (var id in backend.WatchEndedAsync(stopping))
+        await foreach (var id in backend.WatchEndedAsync(stopping)) End(id);
+    }
+
+    private async Task CollectOutdatedAsync(CancellationToken stopping)
+    {
+        var isFirst = true;
+        await foreach (var facts in backend.WatchFactsAsync(stopping))
         {
-            var first = time.GetUtcNow();
-            _due.AddOrUpdate(id, first, (_, _) => first);
-            _wake.Writer.TryWrite(true);
+            foreach (var id in granted.TakeOutdated(facts)) End(id);
+
+            // What a session of an earlier process was granted is not known, so a change of the facts counts as a change of it.
+            // Our own start is no such change: nobody is cut because identityd was restarted.
+            if (!isFirst && granted.MayMissSome)
+            {
+                _strangersAreDue = true;
+                _wake.Writer.TryWrite(true);
+            }
+
+            isFirst = false;
         }
     }
 
     private async Task SweepAsync(NatsConnection connection, CancellationToken stopping)
     {
-        var second = new Dictionary<SpiffeId, DateTimeOffset>();
+        var second = new Queue<Sweep>();
         while (true)
         {
+            var due = _due.ToArray();
+            var strangers = _strangersAreDue;
             var failed = false;
-            foreach (var (id, since) in _due)
+            if (due.Length > 0 || strangers)
             {
-                try
+                _strangersAreDue = false;
+                var sweep = new Sweep([.. due.Select(d => d.Key.ToString())], strangers ? granted : null);
+                failed = !await TryRunAsync(connection, sweep, stopping);
+                if (failed) _strangersAreDue |= strangers;
+                else
                 {
-                    await KickAsync(connection, id, stopping);
-                    if (_due.TryRemove(new KeyValuePair<SpiffeId, DateTimeOffset>(id, since))) second[id] = since + SecondSweepAfter;
-                }
-                catch (Exception e) when (e is NatsException or TimeoutException or IOException or JsonException or OperationCanceledException
-                    && !stopping.IsCancellationRequested)
-                {
-                    failed = true;
-                    CannotKick(id, e.GetType().Name);
+                    foreach (var done in due) _due.TryRemove(done);
+                    if (due.Length > 0) second.Enqueue(sweep.Again(time.GetUtcNow() + SecondSweepAfter));
                 }
             }
 
-            await WaitAsync(failed ? time.GetUtcNow() + RetryAfter : second.Count > 0 ? second.Values.Min() : null, stopping);
-            foreach (var (id, due) in second.Where(s => s.Value <= time.GetUtcNow()).ToArray())
+            await WaitAsync(failed ? time.GetUtcNow() + RetryAfter : second.TryPeek(out var next) ? next.DueAt : null, stopping);
+            while (second.TryPeek(out next) && next.DueAt <= time.GetUtcNow())
             {
-                second.Remove(id);
-                await KickQuietlyAsync(connection, id, stopping);
+                second.Dequeue();
+                if (await TryRunAsync(connection, next, stopping)) continue;
+                foreach (var id in next.Ids) End(SpiffeId.Parse(id));
             }
         }
     }
 
-    private async Task KickQuietlyAsync(NatsConnection connection, SpiffeId id, CancellationToken stopping)
+    private async Task<bool> TryRunAsync(NatsConnection connection, Sweep sweep, CancellationToken stopping)
     {
         try
         {
-            await KickAsync(connection, id, stopping);
+            var kicked = await sweep.RunAsync(connection, stopping);
+            Interlocked.Increment(ref _sweepsDone);
+            if (kicked > 0)
+            {
+                NatsCalloutTelemetry.Kicked.Add(kicked);
+                Kicked(kicked, sweep.Ids.Count);
+            }
+
+            return true;
         }
         catch (Exception e) when (e is NatsException or TimeoutException or IOException or JsonException or OperationCanceledException
             && !stopping.IsCancellationRequested)
         {
-            CannotKick(id, e.GetType().Name);
-            _due.TryAdd(id, time.GetUtcNow());
+            CannotKick(sweep.Ids.Count, e.GetType().Name);
+            return false;
         }
-    }
-
-    /// <summary>Ends what is there now, on every server that answers.</summary>
-    internal async Task KickAsync(NatsConnection connection, SpiffeId id, CancellationToken cancellation)
-    {
-        for (var round = 0; round < MaxRounds; round++)
-        {
-            var (kicked, more) = await KickPageAsync(connection, id, cancellation);
-            if (kicked > 0)
-            {
-                NatsCalloutTelemetry.Kicked.Add(kicked);
-                Kicked(kicked, id);
-            }
-
-            if (!more || kicked == 0) return;
-        }
-    }
-
-    private static async Task<(int Kicked, bool More)> KickPageAsync(NatsConnection connection, SpiffeId id, CancellationToken cancellation)
-    {
-        // A SPIFFE ID has no character that JSON would escape.
-        var question = Encoding.UTF8.GetBytes($$"""{"auth":true,"user":"{{id}}","acc":"{{NatsAuthCalloutResponder.ApplicationAccount}}","limit":{{PageSize}}}""");
-        var wait = new NatsSubOpts { StartUpTimeout = TimeSpan.FromSeconds(2), IdleTimeout = LastAnswerAfter, ThrowIfNoResponders = true };
-        int answers = 0, kicked = 0;
-        var more = false;
-        await foreach (var reply in connection.RequestManyAsync<byte[], byte[]>("$SYS.REQ.SERVER.PING.CONNZ", question, replyOpts: wait, cancellationToken: cancellation))
-        {
-            if (reply.Data is null) continue;
-            answers++;
-            using var answer = JsonDocument.Parse(reply.Data);
-            var server = answer.RootElement.GetProperty("server").GetProperty("id").GetString()!;
-            if (!answer.RootElement.TryGetProperty("data", out var data) || !data.TryGetProperty("connections", out var connections)) continue;
-            more |= connections.GetArrayLength() >= PageSize;
-            foreach (var connected in connections.EnumerateArray())
-            {
-                // The filter is nats-server's; what is ended is checked by us.
-                if (connected.TryGetProperty("authorized_user", out var user) && user.ValueEquals(id.ToString()))
-                {
-                    var kick = Encoding.UTF8.GetBytes($$"""{"cid":{{connected.GetProperty("cid").GetUInt64()}}}""");
-
-                    // A request, not a publish: nats-server does nothing for somebody who does not ask for an answer. Its answer is an
-                    // error when the connection is gone already, which is as good.
-                    await connection.RequestAsync<byte[], byte[]>($"$SYS.REQ.SERVER.{server}.KICK", kick, replyOpts: KickAnswer, cancellationToken: cancellation);
-                    kicked++;
-                }
-            }
-        }
-
-        return answers > 0 ? (kicked, more) : throw new TimeoutException("no nats-server told its connections");
     }
 
     private async Task WaitAsync(DateTimeOffset? until, CancellationToken stopping)
@@ -186,9 +167,9 @@ internal sealed partial class NatsConnectionKicker(
         ReconnectWaitMax = TimeSpan.FromSeconds(2),
     };
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Ended {Count} NATS connections of {SpiffeId}")]
-    private partial void Kicked(int count, SpiffeId spiffeId);
+    [LoggerMessage(Level = LogLevel.Information, Message = "Ended {Count} NATS connections; what {Identities} identities may do has changed")]
+    private partial void Kicked(int count, int identities);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Cannot end the NATS connections of {SpiffeId} yet ({Fault}); trying again")]
-    private partial void CannotKick(SpiffeId spiffeId, string fault);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Cannot end the NATS connections of {Identities} identities yet ({Fault}); trying again")]
+    private partial void CannotKick(int identities, string fault);
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Threading.Channels;
 using Identity.Issuance;
@@ -16,7 +17,7 @@ internal sealed class CalloutWorld : INatsLoginBackend, IDisposable
     public static readonly SpiffeId Greeter = SpiffeId.Parse("spiffe://example.org/components/greeter");
     public static readonly SpiffeId Subscriber = SpiffeId.Parse("spiffe://example.org/subscriber");
 
-    private const string Rules = """
+    public const string Rules = """
         kind: CapabilityPolicy
         name: nats
         rules:
@@ -32,6 +33,7 @@ internal sealed class CalloutWorld : INatsLoginBackend, IDisposable
 
     private readonly LocalAuthorityKey _jwtKey = LocalAuthorityKey.Generate(SigningAlgorithm.Es256);
     private readonly Channel<SpiffeId> _ended = Channel.CreateUnbounded<SpiffeId>();
+    private readonly Channel<bool> _changed = Channel.CreateUnbounded<bool>();
     private int _decisions;
 
     public CalloutWorld(DateTimeOffset now)
@@ -82,6 +84,19 @@ internal sealed class CalloutWorld : INatsLoginBackend, IDisposable
         Task.FromResult(Token(id, audience, TimeProvider.System.GetUtcNow()));
 
     public IAsyncEnumerable<SpiffeId> WatchEndedAsync(CancellationToken cancellation) => _ended.Reader.ReadAllAsync(cancellation);
+
+    public async IAsyncEnumerable<LoginFacts> WatchFactsAsync([EnumeratorCancellation] CancellationToken cancellation)
+    {
+        yield return Facts;
+        await foreach (var _ in _changed.Reader.ReadAllAsync(cancellation)) yield return Facts;
+    }
+
+    /// <summary>As when the ledger has a new state: first it is in force, then those who watch hear of it.</summary>
+    public void Change(CapabilityPolicy policy)
+    {
+        Policy = policy;
+        _changed.Writer.TryWrite(true);
+    }
 
     public void End(SpiffeId id, string reason)
     {

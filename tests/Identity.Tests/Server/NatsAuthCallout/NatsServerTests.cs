@@ -12,6 +12,26 @@ public sealed class NatsServerTests : IAsyncLifetime
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
 
+    // The subscriber may not publish any more; the greeter may what it might.
+    private const string Reduced = """
+        kind: CapabilityPolicy
+        name: nats
+        rules:
+          - name: greeter
+            effect: permit
+            subjects:
+              - spiffeId: spiffe://example.org/components/greeter
+            capabilities:
+              - natsPublish: greetings.>
+              - natsSubscribe: greetings.>
+          - name: subscriber
+            effect: permit
+            subjects:
+              - spiffeId: spiffe://example.org/subscriber
+            capabilities:
+              - natsSubscribe: greetings.>
+        """;
+
     private readonly CalloutWorld _world = new(TimeProvider.System.GetUtcNow());
     private readonly string _folder = Directory.CreateTempSubdirectory("callout-").FullName;
     private readonly CancellationTokenSource _stop = new();
@@ -106,6 +126,101 @@ public sealed class NatsServerTests : IAsyncLifetime
         Assert.False(bystanderGone);
     }
 
+    [Theory]
+    [InlineData(NatsRelease.Floor)]
+    [InlineData(NatsRelease.Newest)]
+    public async Task A_grant_that_is_removed_cuts_the_session_it_was_in_and_no_other(NatsRelease release)
+    {
+        await StartAsync(release);
+        await using var listener = new Watched(Client(CalloutWorld.Subscriber));
+        await using var bystander = new Watched(Client(CalloutWorld.Greeter));
+        await listener.Connection.ConnectAsync();
+        await bystander.Connection.ConnectAsync();
+        await listener.Connection.PublishAsync("greetings.hello", "hi", cancellationToken: _stop.Token);
+
+        _world.Change(TestPolicy.Of(Reduced));
+        await listener.NextEndAsync();
+
+        // It comes back by itself, and what it then may is what policy says now.
+        await listener.NextOpeningAsync();
+        await using var greetings = await listener.Connection.SubscribeCoreAsync<string>("greetings.>", cancellationToken: _stop.Token);
+        await listener.Connection.PublishAsync("greetings.hello", "?", cancellationToken: _stop.Token);
+        Assert.Contains("Permissions Violation for Publish to \"greetings.hello\"", await listener.NextErrorAsync(), StringComparison.OrdinalIgnoreCase);
+
+        // Nobody else noticed, and the look for latecomers leaves the new session alone.
+        await bystander.Connection.PublishAsync("greetings.hello", "still here", cancellationToken: _stop.Token);
+        Assert.Equal("still here", (await greetings.Msgs.ReadAsync(_stop.Token).AsTask().WaitAsync(Deadline, TestContext.Current.CancellationToken)).Data);
+        await SecondSweepAsync();
+        await listener.Connection.PingAsync(_stop.Token);
+        Assert.Equal(1, listener.Ends);
+        Assert.Equal(0, bystander.Ends);
+    }
+
+    [Fact]
+    public async Task A_component_gets_its_new_subjects_while_its_admission_stays()
+    {
+        await StartAsync(NatsRelease.Newest);
+        _world.Standings[CalloutWorld.Greeter] = new LoginStanding.AdmittedComponent(
+            Identity.Policy.ComponentDigest.Of("greeter"u8), SpiffeId.Parse("spiffe://example.org/hosts/local"));
+        await using var greeter = new Watched(Client(CalloutWorld.Greeter));
+        await greeter.Connection.ConnectAsync();
+
+        _world.Change(TestPolicy.Of(CalloutWorld.Rules.Replace("natsPublish: greetings.>", "natsPublish: farewells.>", StringComparison.Ordinal)));
+        await greeter.NextEndAsync();
+        await greeter.NextOpeningAsync();
+        await greeter.Connection.PublishAsync("greetings.hello", "?", cancellationToken: _stop.Token);
+        Assert.Contains("greetings.hello", await greeter.NextErrorAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Whoever_would_be_refused_now_is_cut_and_stays_out()
+    {
+        await StartAsync(NatsRelease.Newest);
+        await using var listener = new Watched(Client(CalloutWorld.Subscriber));
+        await listener.Connection.ConnectAsync();
+
+        _world.Change(Identity.Policy.CapabilityPolicy.Empty);
+        await listener.NextEndAsync();
+        await RefusedAsync(_world.Token(CalloutWorld.Subscriber, TimeProvider.System.GetUtcNow()));
+    }
+
+    [Fact]
+    public async Task A_change_that_gives_nobody_other_rights_cuts_nobody()
+    {
+        await StartAsync(NatsRelease.Newest);
+        await using var listener = new Watched(Client(CalloutWorld.Subscriber));
+        await listener.Connection.ConnectAsync();
+
+        // The same subjects by a rule of another name; then the end of another session tells that the change has been looked at.
+        await using var probe = new Watched(Client(CalloutWorld.Greeter));
+        await probe.Connection.ConnectAsync();
+        _world.Change(TestPolicy.Of(CalloutWorld.Rules.Replace("name: greetings", "name: renamed", StringComparison.Ordinal)));
+        _world.End(CalloutWorld.Greeter, "it ended");
+        await probe.NextEndAsync();
+        await SecondSweepAsync();
+        await listener.Connection.PingAsync(_stop.Token);
+        Assert.Equal(0, listener.Ends);
+    }
+
+    [Fact]
+    public async Task After_a_restart_sessions_stay_until_policy_changes_and_are_then_cut_whatever_they_were_granted()
+    {
+        await StartAsync(NatsRelease.Newest);
+        await using var listener = new Watched(Client(CalloutWorld.Subscriber));
+        await listener.Connection.ConnectAsync();
+        await StopServiceAsync();
+        await StartServiceAsync();
+        await using var known = new Watched(Client(CalloutWorld.Greeter));
+        await known.Connection.ConnectAsync();
+        Assert.Equal(0, listener.Ends);
+
+        _world.Change(TestPolicy.Of(CalloutWorld.Rules.Replace("name: greetings", "name: renamed", StringComparison.Ordinal)));
+        await listener.NextEndAsync();
+        await listener.NextOpeningAsync();
+        await known.Connection.PingAsync(_stop.Token);
+        Assert.Equal(0, known.Ends);
+    }
+
     [Fact]
     public async Task A_responder_with_another_curve_key_lets_nobody_in()
     {
@@ -156,16 +271,33 @@ public sealed class NatsServerTests : IAsyncLifetime
     private async Task StartAsync(NatsRelease release, NatsCalloutKeys? keys = null, bool waitForService = true, SpiffeId? serverId = null)
     {
         _server = await NatsServerProcess.StartAsync(NatsServerBinary.Get(release), Configuration(_world.Keys, -1, serverId ?? CalloutServerId), _stop.Token);
-        var options = new NatsAuthCalloutOptions { TrustDomain = CalloutWorld.TrustDomain, Folder = _folder, Url = new Uri($"tls://127.0.0.1:{_server.Port}") };
+        await StartServiceAsync(keys, waitForService);
+    }
+
+    private async Task StartServiceAsync(NatsCalloutKeys? keys = null, bool waitForService = true)
+    {
+        var options = new NatsAuthCalloutOptions { TrustDomain = CalloutWorld.TrustDomain, Folder = _folder, Url = new Uri($"tls://127.0.0.1:{_server!.Port}") };
         keys ??= _world.Keys;
         var responder = new NatsAuthCalloutResponder(keys, CalloutWorld.TrustDomain, options.MaxSession);
-        _service = new NatsAuthCalloutService(responder, keys, _world, options, TimeProvider.System, NullLogger<NatsAuthCalloutService>.Instance);
-        _kicker = new NatsConnectionKicker(responder, _world, options, TimeProvider.System, NullLogger<NatsConnectionKicker>.Instance);
+        var granted = new GrantedLogins(options.MaxSession, TimeProvider.System);
+        _kicker = new NatsConnectionKicker(responder, _world, granted, options, TimeProvider.System, NullLogger<NatsConnectionKicker>.Instance);
+        _service = new NatsAuthCalloutService(responder, keys, _world, granted, _kicker, options, TimeProvider.System, NullLogger<NatsAuthCalloutService>.Instance);
         await _service.StartAsync(_stop.Token);
         if (!waitForService) return;
         await AnsweringAsync();
-        await _kicker.StartAsync(_stop.Token);
+        await _kicker!.StartAsync(_stop.Token);
     }
+
+    private async Task StopServiceAsync()
+    {
+        await _service!.StopAsync(CancellationToken.None);
+        await _kicker!.StopAsync(CancellationToken.None);
+        _service.Dispose();
+        _kicker.Dispose();
+    }
+
+    // Each end is followed by a look for logins that were under way.
+    private Task SecondSweepAsync() => UntilAsync(() => _kicker!.SweepsDone >= 2);
 
     private Task AnsweringAsync() => UntilAsync(() => _service!.Problem is null);
 
@@ -184,6 +316,8 @@ public sealed class NatsServerTests : IAsyncLifetime
         return text;
     }
 
+    private NatsConnection Client(SpiffeId id) => Client(id, () => _world.Token(id, TimeProvider.System.GetUtcNow()));
+
     private NatsConnection Client(SpiffeId id, Func<string?> token) => new(NatsOpts.Default with
     {
         Url = $"tls://127.0.0.1:{_server!.Port}",
@@ -201,5 +335,48 @@ public sealed class NatsServerTests : IAsyncLifetime
         await using var client = Client(CalloutWorld.Subscriber, () => token);
         var error = await Assert.ThrowsAsync<NatsException>(async () => await client.ConnectAsync());
         Assert.Contains("Authorization Violation", $"{error.InnerException?.Message} {error.Message}", StringComparison.OrdinalIgnoreCase);
+    }
+
+    /// <summary>A client and what happens to its connection.</summary>
+    private sealed class Watched : IAsyncDisposable
+    {
+        private readonly Channel<bool> _ends = Channel.CreateUnbounded<bool>();
+        private readonly Channel<bool> _openings = Channel.CreateUnbounded<bool>();
+        private readonly Channel<string> _errors = Channel.CreateUnbounded<string>();
+        private int _endCount;
+        private bool _wasOpen;
+
+        public Watched(NatsConnection connection)
+        {
+            Connection = connection;
+            connection.ConnectionDisconnected += (_, _) =>
+            {
+                Interlocked.Increment(ref _endCount);
+                return _ends.Writer.WriteAsync(true);
+            };
+            connection.ConnectionOpened += (_, _) =>
+            {
+                var again = _wasOpen;
+                _wasOpen = true;
+                return again ? _openings.Writer.WriteAsync(true) : ValueTask.CompletedTask;
+            };
+            connection.ServerError += (_, e) => _errors.Writer.WriteAsync(e.Error);
+        }
+
+        public NatsConnection Connection { get; }
+
+        public int Ends => Volatile.Read(ref _endCount);
+
+        public Task<bool> NextEndAsync() => NextAsync(_ends);
+
+        /// <summary>The next after the first.</summary>
+        public Task<bool> NextOpeningAsync() => NextAsync(_openings);
+
+        public Task<string> NextErrorAsync() => NextAsync(_errors);
+
+        public ValueTask DisposeAsync() => Connection.DisposeAsync();
+
+        private static Task<T> NextAsync<T>(Channel<T> channel) =>
+            channel.Reader.ReadAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(Deadline, TestContext.Current.CancellationToken);
     }
 }

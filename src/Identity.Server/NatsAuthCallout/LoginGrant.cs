@@ -1,0 +1,40 @@
+using System.Collections.Immutable;
+using Identity.Policy;
+using Spiffe.Net;
+
+namespace Identity.Server.NatsAuthCallout;
+
+/// <summary>What an identity that has proven itself may do on NATS, as registration and policy have it at one moment.</summary>
+internal abstract record LoginGrant
+{
+    private LoginGrant() { }
+
+    /// <param name="Until">Ask again then; null when nothing it rests on has an end.</param>
+    public sealed record Allowed(NatsSide Publish, NatsSide Subscribe, DateTimeOffset? Until, ImmutableArray<RuleReference> DeterminingRules) : LoginGrant
+    {
+        /// <summary>Whether both permit the same for as long; which rules say so makes no difference.</summary>
+        public bool Equals(Allowed? other) => other is not null && Publish == other.Publish && Subscribe == other.Subscribe && Until == other.Until;
+
+        public override int GetHashCode() => HashCode.Combine(Publish, Subscribe, Until);
+    }
+
+    /// <param name="Explanation">Set when policy refused.</param>
+    public sealed record Refused(LoginRefusal Cause, string Reason, Explanation? Explanation = null) : LoginGrant;
+
+    public static LoginGrant For(SpiffeId id, LoginFacts facts, DateTimeOffset now) => facts.StandingOf(id) switch
+    {
+        LoginStanding.Workload workload => Of(id, NatsPermissions.For(facts.Policy, id, now), workload.Until),
+        LoginStanding.AdmittedComponent component => Of(id, NatsPermissions.For(facts.Policy, id, component.Digest, component.Host, now), null),
+        LoginStanding.Refused standing => new Refused(LoginRefusal.Standing, $"{id} is refused: {standing.Reason}"),
+        _ => new Refused(LoginRefusal.Standing, $"{id} has no standing"),
+    };
+
+    private static LoginGrant Of(SpiffeId id, NatsPermissions permissions, DateTimeOffset? registeredUntil) => permissions switch
+    {
+        NatsPermissions.Allowed allowed => new Allowed(
+            allowed.Publish, allowed.Subscribe, registeredUntil < (allowed.ValidUntil ?? DateTimeOffset.MaxValue) ? registeredUntil : allowed.ValidUntil,
+            allowed.DeterminingRules),
+        NatsPermissions.Denied denied => new Refused(LoginRefusal.Policy, $"policy gives {id} no NATS subject", denied.Explanation),
+        _ => new Refused(LoginRefusal.Policy, $"policy has no answer for {id}"),
+    };
+}
