@@ -30,6 +30,8 @@ public class LogInToNats
         platform = new LocalPlatform(folder, Ports.Any(), server);
         await platform.StartServerAsync();
         await platform.StartNatsAsync();
+        // An identity may log in only while an agent may issue for it.
+        await platform.StartAgentAsync();
         var manifest = Path.Combine(folder, "bench.yaml");
         await File.WriteAllTextAsync(manifest, $"""
             kind: RegistrationEntry
