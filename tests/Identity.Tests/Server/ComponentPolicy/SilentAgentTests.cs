@@ -71,7 +71,10 @@ public sealed class SilentAgentTests : IDisposable
         var svid = Assert.IsType<X509Signing.Issued>(signing).Svid;
         var agent = new AgentRecord
         {
-            SpiffeId = AgentId.ToString(), AttestationType = "join_token", Serial = svid.SerialNumber.ToLowerInvariant(), SvidExpiresAt = Timestamp.FromDateTimeOffset(svid.NotAfter),
+            SpiffeId = AgentId.ToString(),
+            AttestationType = "join_token",
+            Serial = svid.SerialNumber.ToLowerInvariant(),
+            SvidExpiresAt = Timestamp.FromDateTimeOffset(svid.NotAfter),
         };
         await AppendAsync(
             server,
@@ -102,7 +105,11 @@ public sealed class SilentAgentTests : IDisposable
 
     private static LiveAdmission Admission() => new()
     {
-        AdmissionId = "a1", SpiffeId = Greeter.ToString(), HostSpiffeId = HostId.ToString(), EntryId = "greeter", Digest = "sha256:" + new string('0', 64),
+        AdmissionId = "a1",
+        SpiffeId = Greeter.ToString(),
+        HostSpiffeId = HostId.ToString(),
+        EntryId = "greeter",
+        Digest = "sha256:" + new string('0', 64),
     };
 
     private static Task AppendAsync(RunningServer server, params Change[] changes) =>
