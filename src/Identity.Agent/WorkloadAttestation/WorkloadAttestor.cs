@@ -48,7 +48,7 @@ internal sealed class WorkloadAttestor(AccountNames names) : IDisposable
             using var executable = File.OpenHandle(
                 $"/proc/{Text(pid)}/exe", FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
             var path = File.ResolveLinkTarget($"/proc/self/fd/{executable.DangerousGetHandle()}", returnFinalTarget: false)?.FullName;
-            if (path is not null && !path.EndsWith(Deleted, StringComparison.Ordinal)) selectors.Add($"unix:path:{path}");
+            if (path is not null && !path.EndsWith(Deleted, StringComparison.Ordinal) && IsSeenAt(path, executable)) selectors.Add($"unix:path:{path}");
             if (withHash && await HashAsync(executable, cancellation) is { } hash) selectors.Add($"unix:sha256:{hash}");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -56,6 +56,11 @@ internal sealed class WorkloadAttestor(AccountNames names) : IDisposable
             // The executable of another user's process may be closed to us; then it has neither selector.
         }
     }
+
+    // The path is what the caller's mount namespace shows, and anybody may make one that shows their own file there. It counts only when
+    // it leads to the same file here.
+    private static bool IsSeenAt(string path, SafeFileHandle executable) =>
+        FileIdentity.Of(executable) is { } running && FileIdentity.Of(path) == running;
 
     private async ValueTask<string?> HashAsync(SafeFileHandle file, CancellationToken cancellation)
     {
