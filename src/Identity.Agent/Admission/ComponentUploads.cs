@@ -5,7 +5,7 @@ using Spiffe.Net;
 
 namespace Identity.Agent.Admission;
 
-/// <summary>Takes a component's bytes, hashes them and reads what they import. At most four at a time, so at most 128 MiB are held.</summary>
+/// <summary>Takes a component's bytes, hashes them and reads what they import. At most as many at a time as there are places, so at most 128 MiB are held.</summary>
 internal sealed class ComponentUploads(TimeProvider time) : IDisposable
 {
     public const int MaxChunkBytes = 256 << 10;
@@ -14,7 +14,7 @@ internal sealed class ComponentUploads(TimeProvider time) : IDisposable
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
     private static readonly SearchValues<char> NameCharacters = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789-");
 
-    private readonly SemaphoreSlim _places = new(4, 4);
+    private readonly UploadPlaces _places = new();
 
     /// <summary>Reads one header and its chunks to the end of the host's side; throws InvalidArgument for anything else.</summary>
     public async Task<UploadedComponent> ReceiveAsync(IAsyncStreamReader<V1.AdmitRequest> requests, SpiffeId host, CancellationToken cancellation)
@@ -24,15 +24,8 @@ internal sealed class ComponentUploads(TimeProvider time) : IDisposable
         try
         {
             var header = await ReadHeaderAsync(requests, either.Token);
-            await _places.WaitAsync(either.Token);
-            try
-            {
-                return Read(host, header.Name, await ReadBytesAsync(requests, (int)header.Size, either.Token));
-            }
-            finally
-            {
-                _places.Release();
-            }
+            using var place = await _places.TakeAsync(host, either.Token);
+            return Read(host, header.Name, await ReadBytesAsync(requests, (int)header.Size, either.Token));
         }
         catch (OperationCanceledException) when (tooLate.IsCancellationRequested)
         {
