@@ -12,7 +12,7 @@ namespace Identity.Benchmarks.NatsAuthCallout;
 /// One login to a real nats-server over TLS, from dialling to the first pong: with a token that stands in nats-server's own configuration, and
 /// with an SVID that identityd is asked about (auth callout, xkey, verification, policy, ledger). What is between the two is ours.
 /// </summary>
-public class LogInToNats
+public class LogInToNats : IAsyncDisposable
 {
     private const string StaticToken = "a-token-that-everybody-shares";
     private static readonly SpiffeId Workload = SpiffeId.Parse("spiffe://example.org/bench");
@@ -82,8 +82,9 @@ public class LogInToNats
     public Task SvidAsync() => LogInAsync(platform.Ports.Nats, svid);
 
     [GlobalCleanup]
-    public async Task StopAsync()
+    public async ValueTask DisposeAsync()
     {
+        GC.SuppressFinalize(this);
         await plain.DisposeAsync();
         await platform.DisposeAsync();
         Directory.Delete(folder, recursive: true);
