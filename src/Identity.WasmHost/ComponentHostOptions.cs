@@ -74,7 +74,7 @@ internal sealed class ComponentHostOptions
         if (!Uri.TryCreate(url ?? "tls://127.0.0.1:4222", UriKind.Absolute, out var uri) || uri.Scheme != "tls" || uri.UserInfo.Length > 0)
             problems.Add($"nats-url: '{url}' is not tls://host:port; tokens go over TLS only");
         if (caFile is null || !File.Exists(caFile)) problems.Add($"nats-ca: there is no file '{caFile}'; expected the roots of nats-server's certificate in PEM");
-        return new NatsAccess(url ?? "tls://127.0.0.1:4222", Path.GetFullPath(caFile ?? "ca.pem"), $"spiffe://{trustDomain}/nats");
+        return new NatsAccess(url ?? "tls://127.0.0.1:4222", Path.GetFullPath(caFile ?? "ca.pem"), $"spiffe://{trustDomain}/nats", $"spiffe://{trustDomain}/nats-server");
     }
 
     private static List<(string Name, string File)> ReadComponents(IReadOnlyList<string> texts, List<string> problems)

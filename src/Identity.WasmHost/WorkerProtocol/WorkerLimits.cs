@@ -31,5 +31,6 @@ internal sealed record WorkerLimits
 /// <param name="Url">Only <c>tls://</c>: the token is a bearer token.</param>
 /// <param name="CaFile">PEM file with the roots that the server's certificate must lead to.</param>
 /// <param name="Audience">Audience of the JWT-SVID that is presented as the token.</param>
+/// <param name="ServerId">SPIFFE ID that the server's certificate must carry.</param>
 /// <param name="InboxPrefix">Where replies to this identity may come; null takes the client's own, which a grant seldom covers.</param>
-internal sealed record NatsAccess(string Url, string CaFile, string Audience, string? InboxPrefix = null);
+internal sealed record NatsAccess(string Url, string CaFile, string Audience, string ServerId, string? InboxPrefix = null);

@@ -14,20 +14,22 @@ internal sealed class NatsPublisher : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
+    private readonly NatsServerTls server;
     private readonly NatsConnection connection;
     private readonly NatsHeaders? headers;
     private readonly SemaphoreSlim publishing = new(1, 1);
     private volatile string? refusal;
 
-    public NatsPublisher(NatsAccess access, string name, string? traceparent, TokenRequests tokens, Action<NatsChanged> report)
+    public NatsPublisher(NatsAccess access, string name, string? traceparent, TokenRequests tokens, TimeProvider time, Action<NatsChanged> report)
     {
         headers = traceparent is null ? null : new NatsHeaders { ["traceparent"] = traceparent };
+        server = new NatsServerTls(access, time);
         connection = new NatsConnection(NatsOpts.Default with
         {
             Url = access.Url,
             Name = name,
             InboxPrefix = access.InboxPrefix ?? NatsOpts.Default.InboxPrefix,
-            TlsOpts = new NatsTlsOpts { Mode = TlsMode.Require, CaFile = access.CaFile },
+            TlsOpts = server.Options,
             AuthOpts = new NatsAuthOpts { AuthCredCallback = async (_, cancellation) => await LogInAsync(tokens, access.Audience, cancellation) },
             LoggerFactory = new NatsErrorTap(error => refusal = error),
             // An authority that is away for a moment looks like a refusal; giving up for good would outlast it.
@@ -71,7 +73,7 @@ internal sealed class NatsPublisher : IAsyncDisposable
             }
             catch (NatsException e)
             {
-                return e.InnerException?.Message ?? e.Message;
+                return server.Problem ?? e.InnerException?.Message ?? e.Message;
             }
         }
     }

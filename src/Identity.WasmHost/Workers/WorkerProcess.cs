@@ -71,7 +71,7 @@ internal static class WorkerProcess
         // The guest's thread waits for every report: a guest cannot flood the supervisor faster than it reads.
         void Report(WorkerMessage message) => channel.SendAsync(message, CancellationToken.None).GetAwaiter().GetResult();
 
-        var nats = start.Nats is { } access ? new NatsPublisher(access, start.Name, start.Traceparent, tokens, Report) : null;
+        var nats = start.Nats is { } access ? new NatsPublisher(access, start.Name, start.Traceparent, tokens, TimeProvider.System, Report) : null;
         using var untilTheEnd = new ManualResetEvent(false);
         using (var component = new RunningComponent(engine, start, tokens, nats, Report))
         {

@@ -28,7 +28,7 @@ public sealed class NatsPublisherTests
         await using var worker = WorkerHarness.Start(
             Guest.Binary(await File.ReadAllTextAsync(Repository.Sample("greeter.wat"), TestContext.Current.CancellationToken)),
             ["wasmcloud:identity/store@0.0.1", "wasmcloud:messaging/consumer@0.2.0"],
-            nats: new NatsAccess(nats.Url, nats.CaFile, "spiffe://example.org/nats"),
+            nats: nats.Access,
             traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
         var returned = await worker.MessageAsync<GuestReturned>();
         Assert.StartsWith("greeted as myself; payroll.salaries was refused: permission denied by nats-server: Permissions Violation for Publish to \"payroll.salaries\"", returned.Text, StringComparison.OrdinalIgnoreCase);
@@ -45,9 +45,23 @@ public sealed class NatsPublisherTests
     {
         await using var nats = await CalloutNats.StartAsync(NatsServerBinary.Newest);
         await using var worker = WorkerHarness.Start(
-            Guest.Publishing(1), ["wasmcloud:messaging/consumer@0.2.0"], nats: new NatsAccess(nats.Url, nats.CaFile, "spiffe://example.org/nats"), token: "unknown");
+            Guest.Publishing(1), ["wasmcloud:messaging/consumer@0.2.0"], nats: nats.Access, token: "unknown");
         Assert.Contains("Authorization Violation", (await worker.MessageAsync<NatsChanged>()).Problem, StringComparison.OrdinalIgnoreCase);
         Assert.False((await worker.MessageAsync<GuestReturned>()).IsOk);
+    }
+
+    [Theory]
+    [InlineData("spiffe://example.org/nats-server-2", "127.0.0.1", "showed the certificate of spiffe://example.org/nats-server-2; expected spiffe://example.org/nats-server")]
+    [InlineData("spiffe://example.com/nats-server", "127.0.0.1", "there is no trust bundle for the trust domain example.com")]
+    [InlineData("spiffe://example.org/nats-server", "127.0.0.2", "is not for the host of tls://127.0.0.1:")]
+    [InlineData("https://example.org/nats-server", "127.0.0.1", "is not that of spiffe://example.org/nats-server")]
+    public async Task Gives_no_token_to_a_server_that_is_not_nats_server(string id, string address, string problem)
+    {
+        await using var nats = await CalloutNats.StartAsync(NatsServerBinary.Newest, id, address);
+        await using var worker = WorkerHarness.Start(Guest.Publishing(1), ["wasmcloud:messaging/consumer@0.2.0"], nats: nats.Access);
+        Assert.Contains(problem, (await worker.MessageAsync<NatsChanged>()).Problem, StringComparison.Ordinal);
+        Assert.False((await worker.MessageAsync<GuestReturned>()).IsOk);
+        Assert.Empty(worker.Audiences);
     }
 
     /// <summary>nats-server with TLS and a responder that knows two tokens.</summary>
@@ -64,10 +78,12 @@ public sealed class NatsPublisherTests
 
         public string Url => $"tls://127.0.0.1:{server.Port}";
 
-        public static async Task<CalloutNats> StartAsync(NatsServerBinary binary)
+        public NatsAccess Access => new(Url, CaFile, "spiffe://example.org/nats", "spiffe://example.org/nats-server");
+
+        public static async Task<CalloutNats> StartAsync(NatsServerBinary binary, string id = "spiffe://example.org/nats-server", string address = "127.0.0.1")
         {
             var nats = new CalloutNats();
-            nats.WriteCertificates();
+            nats.WriteCertificates(id, address);
             nats.server = await NatsServerProcess.StartAsync(binary, $$"""
                 listen: "127.0.0.1:-1"
                 tls { cert_file: "{{nats.folder}}/server.pem", key_file: "{{nats.folder}}/server.key" }
@@ -85,7 +101,7 @@ public sealed class NatsPublisherTests
         {
             Url = Url,
             AuthOpts = auth,
-            TlsOpts = new NatsTlsOpts { Mode = TlsMode.Require, CaFile = CaFile },
+            TlsOpts = new NatsTlsOpts { Mode = TlsMode.Require, InsecureSkipVerify = true }, // Which server a worker lets pass is what is tested.
         });
 
         public async ValueTask DisposeAsync()
@@ -121,16 +137,27 @@ public sealed class NatsPublisherTests
 
         private string Sign(string claims) => Encoding.ASCII.GetString(NatsJwt.Sign(issuer, Encoding.UTF8.GetBytes(claims)));
 
-        private void WriteCertificates()
+        private void WriteCertificates(string id, string address)
         {
+            var (from, to) = (TimeProvider.System.GetUtcNow().AddHours(-1), TimeProvider.System.GetUtcNow().AddHours(1));
+            using var rootKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            var rootRequest = new CertificateRequest("CN=root", rootKey, HashAlgorithmName.SHA256);
+            rootRequest.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
+            rootRequest.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign, true));
+            rootRequest.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(rootRequest.PublicKey, false));
+            using var root = rootRequest.CreateSelfSigned(from, to);
+
             using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
             var request = new CertificateRequest("CN=nats", key, HashAlgorithmName.SHA256);
             var names = new SubjectAlternativeNameBuilder();
-            names.AddIpAddress(System.Net.IPAddress.Loopback);
+            names.AddUri(new Uri(id));
+            names.AddIpAddress(System.Net.IPAddress.Parse(address));
             request.CertificateExtensions.Add(names.Build());
-            request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
-            using var certificate = request.CreateSelfSigned(TimeProvider.System.GetUtcNow().AddHours(-1), TimeProvider.System.GetUtcNow().AddHours(1));
-            File.WriteAllText(CaFile, certificate.ExportCertificatePem());
+            request.CertificateExtensions.Add(new X509BasicConstraintsExtension(false, false, 0, true));
+            request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, true));
+            request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new("1.3.6.1.5.5.7.3.1"), new("1.3.6.1.5.5.7.3.2")], false));
+            using var certificate = request.Create(root, from, to, [1]);
+            File.WriteAllText(CaFile, root.ExportCertificatePem());
             File.WriteAllText(Path.Combine(folder, "server.pem"), certificate.ExportCertificatePem());
             File.WriteAllText(Path.Combine(folder, "server.key"), key.ExportPkcs8PrivateKeyPem());
         }
