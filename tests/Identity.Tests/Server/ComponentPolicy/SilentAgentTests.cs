@@ -112,7 +112,7 @@ public sealed class SilentAgentTests : IDisposable
         Digest = "sha256:" + new string('0', 64),
     };
 
-    private static Task AppendAsync(RunningServer server, params Change[] changes) =>
+    private static Task<global::Identity.Server.Ledger.Append> AppendAsync(RunningServer server, params Change[] changes) =>
         server.Ledger.AppendAsync(new Transaction { Author = "test", Reason = "test", Changes = { changes } }, expectedRevision: null, Cancellation);
 
     private static async Task UntilAsync(Func<bool> condition)
