@@ -1,5 +1,5 @@
-using System.Runtime.CompilerServices;
 using Identity.Policy;
+using Identity.Testing.Platform;
 using Spiffe.Net;
 
 namespace Identity.Tests.Policy;
@@ -32,6 +32,5 @@ internal static class Samples
         "kind: CapabilityPolicy\nname: sample\nrules:\n" + string.Concat(rules.Select((rule, number) =>
             $"  - {{ name: rule-{number}, effect: {rule.Effect}, subjects: [{{ {rule.Subject} }}], capabilities: [{rule.Capability}] }}\n"));
 
-    public static string RepositoryFile(string path, [CallerFilePath] string thisFile = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(thisFile)!, "../../..", path));
+    public static string RepositoryFile(string path) => Path.Combine(Repository.Root, path);
 }
