@@ -49,7 +49,7 @@ internal sealed class MainJob(LocalPlatform platform, Teller teller)
         teller.Doing("starting identity-agent");
         var agent = await platform.StartAgentAsync(cancellation);
         var ready = await agent.LineAsync(line => line.StartsWith("ready identity-agent", StringComparison.Ordinal), Patience, cancellation);
-        teller.Fact("agent", $"attested with a join token as {Value(ready, "id")}");
+        teller.Fact("agent", $"attested as {Value(ready, "id")}: with a join token the first time, with its SVID from then on");
         teller.Detail($"Workload API unix://{platform.WorkloadSocket}");
     }
 

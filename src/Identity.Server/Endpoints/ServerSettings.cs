@@ -19,10 +19,6 @@ internal static class ServerSettings
         ["listen"] = "address for agents (default 127.0.0.1:8081)",
         ["admin-socket"] = "Unix socket for operators (default <data-dir>/admin.sock)",
         ["istio-listen"] = "address of the mesh's certificate authority (default 127.0.0.1:15012)",
-        ["istio-jwks"] = "file with the keys of Kubernetes service-account tokens (JWKS)",
-        ["istio-nodes"] = "file that says which service accounts run on which node",
-        ["istio-issuer"] = "issuer of Kubernetes service-account tokens",
-        ["istio-audience"] = "audience of Kubernetes service-account tokens (default istio-ca)",
         ["nats-url"] = "nats-server to answer for (default tls://127.0.0.1:4222)",
         ["dns-name"] = "further DNS name in the server's certificate; may be given more than once",
     };
