@@ -4,6 +4,7 @@ using Xunit;
 namespace Identity.Conformance.Tests;
 
 /// <summary>Workloads written with go-spiffe against the shipped agent: what it serves is what go-spiffe accepts.</summary>
+[Trait(Rule.Peer, "go-spiffe")]
 public sealed class GoSpiffeTests(AgentFixture agent)
 {
     [Fact]

@@ -9,6 +9,7 @@ using Xunit;
 namespace Identity.Conformance.Tests;
 
 /// <summary>The openssl program as a peer: it judges what we issue, and we judge what it asks for.</summary>
+[Trait(Rule.Peer, "openssl")]
 public sealed class OpenSslTests : IDisposable
 {
     private readonly string folder = Directory.CreateTempSubdirectory("identity-openssl-").FullName;

@@ -3,12 +3,15 @@ using Xunit;
 namespace Identity.Conformance.Tests;
 
 /// <summary>
-/// The trait that ties a test to the rules it shows, for example <c>--filter-trait rule=SID-03</c>. docs/conformance.md says which
-/// rule of which specification an ID stands for.
+/// The trait that ties a test to the rules it shows, for example <c>--filter-trait rule=SID-03</c>. The rules are in the
+/// folder Rules; docs/conformance.md is made from both, and the build fails when a rule lacks its test.
 /// </summary>
 internal static class Rule
 {
     public const string Trait = "rule";
+
+    /// <summary>The trait of a test that is skipped where a foreign program is not to be had. It names the program.</summary>
+    public const string Peer = "peer";
 
     public static TheoryDataRow<T> Row<T>(string rule, T value) => new TheoryDataRow<T>(value).WithTrait(Trait, rule);
 
