@@ -1,26 +1,35 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Formats.Asn1;
-using System.Numerics;
 using System.Security.Cryptography.X509Certificates;
 
 namespace Spiffe.Net;
 
-/// <summary>A certificate as its bytes say, read strictly: DER, nothing after the end, no extension twice. Decides nothing.</summary>
+/// <summary>
+/// A certificate as its bytes say, read strictly (RFC 5280 §4.1): DER throughout, nothing after the end, no extension twice. Decides nothing and
+/// verifies nothing. It refers to the bytes it was read from.
+/// </summary>
 internal sealed class CertificateFields
 {
-    // Enough for any real certificate; stops a crafted one from making us loop.
-    private const int MaxExtensions = 32;
+    private static readonly Asn1Tag VersionTag = new(TagClass.ContextSpecific, 0);
+    private static readonly Asn1Tag ExtensionsTag = new(TagClass.ContextSpecific, 3);
+
+    private SubjectPublicKey? _publicKey;
 
     private CertificateFields()
     {
     }
 
+    /// <summary>The TBSCertificate: what the signature is over.</summary>
+    public ReadOnlyMemory<byte> SignedPart { get; private set; }
+
+    /// <summary>Empty when only the signed part was read.</summary>
+    public ReadOnlyMemory<byte> Signature { get; private set; }
+
+    /// <summary>The content of the INTEGER; the first byte tells its sign.</summary>
     public ReadOnlyMemory<byte> SerialNumber { get; private set; }
 
     /// <summary>The AlgorithmIdentifier inside the signed part.</summary>
     public ReadOnlyMemory<byte> SignatureAlgorithm { get; private set; }
-
-    public string SignatureAlgorithmOid { get; private set; } = "";
 
     /// <summary>The AlgorithmIdentifier beside the signature; empty when only the signed part was read.</summary>
     public ReadOnlyMemory<byte> OuterSignatureAlgorithm { get; private set; }
@@ -35,38 +44,38 @@ internal sealed class CertificateFields
 
     public ReadOnlyMemory<byte> SubjectPublicKeyInfo { get; private set; }
 
-    public bool HasEmptySubject => Subject.Span.SequenceEqual((ReadOnlySpan<byte>)[0x30, 0x00]);
+    public CertificateExtensionFields Extensions { get; } = new();
 
-    public bool HasBasicConstraints { get; private set; }
+    public bool HasEmptySubject => DistinguishedName.IsEmpty(Subject.Span);
 
-    public bool HasCriticalBasicConstraints { get; private set; }
+    /// <summary>RFC 5280 §6.1: the same name in both places, as a renewed root may have under its former key.</summary>
+    public bool IsSelfIssued => Subject.Span.SequenceEqual(Issuer.Span);
 
-    public bool IsCertificateAuthority { get; private set; }
+    public bool HasBasicConstraints => Extensions.HasBasicConstraints;
 
-    public bool HasPathLength { get; private set; }
+    public bool HasCriticalBasicConstraints => Extensions.HasCriticalBasicConstraints;
 
-    /// <summary>Null when the extension is absent.</summary>
-    public X509KeyUsageFlags? KeyUsage { get; private set; }
+    public bool IsCertificateAuthority => Extensions.IsCertificateAuthority;
 
-    public bool HasCriticalKeyUsage { get; private set; }
+    public bool HasPathLength => Extensions.PathLength is not null;
 
-    /// <summary>Null when the extension is absent.</summary>
-    public IReadOnlyList<string>? ExtendedKeyUsage { get; private set; }
+    public X509KeyUsageFlags? KeyUsage => Extensions.KeyUsage;
 
-    public bool HasCriticalSubjectAlternativeName { get; private set; }
+    public bool HasCriticalKeyUsage => Extensions.HasCriticalKeyUsage;
 
-    public SubjectAlternativeNames AlternativeNames { get; private set; } = SubjectAlternativeNames.None;
+    public IReadOnlyList<string>? ExtendedKeyUsage => Extensions.ExtendedKeyUsage;
 
-    public ReadOnlyMemory<byte> SubjectKeyIdentifier { get; private set; }
+    public bool HasCriticalSubjectAlternativeName => Extensions.HasCriticalSubjectAlternativeName;
 
-    public ReadOnlyMemory<byte> AuthorityKeyIdentifier { get; private set; }
+    public SubjectAlternativeNames AlternativeNames => Extensions.AlternativeNames;
 
-    public bool HasNameConstraints { get; private set; }
+    public ReadOnlyMemory<byte> SubjectKeyIdentifier => Extensions.SubjectKeyIdentifier;
 
-    /// <summary>The first critical extension that nothing here understands; null when there is none.</summary>
-    public string? UnknownCriticalExtension { get; private set; }
+    public ReadOnlyMemory<byte> AuthorityKeyIdentifier => Extensions.AuthorityKeyIdentifier;
 
-    public int ExtensionCount { get; private set; }
+    public NameConstraints? NameConstraints => Extensions.NameConstraints;
+
+    public int ExtensionCount => Extensions.Count;
 
     public static bool TryRead(
         ReadOnlyMemory<byte> certificate, [NotNullWhen(true)] out CertificateFields? fields, [NotNullWhen(false)] out string? problem)
@@ -78,152 +87,106 @@ internal sealed class CertificateFields
             return false;
         }
 
-        var read = new CertificateFields();
-        problem = Describe(() =>
+        try
         {
+            StrictDer.Check(certificate.Span);
+            var read = new CertificateFields();
             var outer = new AsnReader(certificate, AsnEncodingRules.DER);
             var sequence = outer.ReadSequence();
             outer.ThrowIfNotEmpty();
-            read.ReadSignedPart(sequence.ReadSequence());
+            read.SignedPart = sequence.PeekEncodedValue();
+            read.ReadSignedPart(sequence.ReadSequence(), isStrict: true);
             read.OuterSignatureAlgorithm = sequence.ReadEncodedValue();
-            sequence.ReadBitString(out _);
+            if (!sequence.TryReadPrimitiveBitString(out var unusedBits, out var signature) || unusedBits != 0)
+                throw new CertificateProblemException("the certificate's signature is not a whole number of bytes");
+            read.Signature = signature;
             sequence.ThrowIfNotEmpty();
-        });
-        fields = problem is null ? read : null;
-        return fields is not null;
-    }
-
-    /// <summary>Reads a TBSCertificate: what an issuer is about to sign.</summary>
-    public static bool TryReadSignedPart(
-        ReadOnlyMemory<byte> signedPart, [NotNullWhen(true)] out CertificateFields? fields, [NotNullWhen(false)] out string? problem)
-    {
-        var read = new CertificateFields();
-        problem = Describe(() =>
-        {
-            var outer = new AsnReader(signedPart, AsnEncodingRules.DER);
-            read.ReadSignedPart(outer.ReadSequence());
-            outer.ThrowIfNotEmpty();
-        });
-        fields = problem is null ? read : null;
-        return fields is not null;
-    }
-
-    private static string? Describe(Action read)
-    {
-        try
-        {
-            read();
-            return null;
+            (fields, problem) = (read, null);
+            return true;
         }
         catch (AsnContentException)
         {
-            return "the certificate is not well-formed DER, or has bytes after its end";
+            problem = "the certificate is not well-formed DER, or has bytes after its end";
+            return false;
         }
         catch (CertificateProblemException flaw)
         {
-            return flaw.Message;
+            problem = flaw.Message;
+            return false;
         }
     }
 
-    private void ReadSignedPart(AsnReader tbs)
+    /// <summary>Reads a TBSCertificate: what an issuer of ours is about to sign, so that its writer is trusted to write DER.</summary>
+    public static bool TryReadSignedPart(
+        ReadOnlyMemory<byte> signedPart, [NotNullWhen(true)] out CertificateFields? fields, [NotNullWhen(false)] out string? problem)
     {
-        var versionTag = new Asn1Tag(TagClass.ContextSpecific, 0);
-        if (!tbs.HasData || !tbs.PeekTag().HasSameClassAndValue(versionTag)) throw new CertificateProblemException("the certificate is not version 3");
-        var version = tbs.ReadSequence(versionTag);
-        if (version.ReadInteger() != new BigInteger(2)) throw new CertificateProblemException("the certificate is not version 3");
+        fields = null;
+        try
+        {
+            var read = new CertificateFields { SignedPart = signedPart };
+            var outer = new AsnReader(signedPart, AsnEncodingRules.DER);
+            read.ReadSignedPart(outer.ReadSequence(), isStrict: false);
+            outer.ThrowIfNotEmpty();
+            (fields, problem) = (read, null);
+            return true;
+        }
+        catch (AsnContentException)
+        {
+            problem = "the certificate is not well-formed DER, or has bytes after its end";
+            return false;
+        }
+        catch (CertificateProblemException flaw)
+        {
+            problem = flaw.Message;
+            return false;
+        }
+    }
+
+    /// <summary>The subject's key when it is of a kind and size we accept; read once.</summary>
+    public bool TryReadPublicKey([NotNullWhen(true)] out SubjectPublicKey? key, [NotNullWhen(false)] out string? problem)
+    {
+        (key, problem) = (_publicKey, null);
+        if (key is not null) return true;
+        if (!SubjectPublicKey.TryReadWithoutImport(SubjectPublicKeyInfo, out key, out problem)) return false;
+        _publicKey = key;
+        return true;
+    }
+
+    private void ReadSignedPart(AsnReader tbs, bool isStrict)
+    {
+        if (!tbs.HasData || !tbs.PeekTag().HasSameClassAndValue(VersionTag)) throw new CertificateProblemException("the certificate is not version 3");
+        var version = tbs.ReadSequence(VersionTag);
+        if (!version.TryReadInt32(out var number) || number != 2) throw new CertificateProblemException("the certificate is not version 3");
         version.ThrowIfNotEmpty();
 
         SerialNumber = tbs.ReadIntegerBytes();
         SignatureAlgorithm = tbs.PeekEncodedValue();
-        SignatureAlgorithmOid = tbs.ReadSequence().ReadObjectIdentifier();
-        Issuer = tbs.ReadEncodedValue();
+        tbs.ReadSequence();
+        Issuer = DistinguishedName.Read(tbs);
         var validity = tbs.ReadSequence();
         NotBefore = ReadTime(validity);
         NotAfter = ReadTime(validity);
         validity.ThrowIfNotEmpty();
-        Subject = tbs.ReadEncodedValue();
-        SubjectPublicKeyInfo = tbs.ReadEncodedValue();
+        Subject = DistinguishedName.Read(tbs);
+        SubjectPublicKeyInfo = tbs.PeekEncodedValue();
+        tbs.ReadSequence();
 
         // RFC 5280 §4.1.2.8: conforming certificates carry no unique identifiers, so what is left can only be the extensions.
         if (!tbs.HasData) return;
-        var extensions = tbs.ReadSequence(new Asn1Tag(TagClass.ContextSpecific, 3));
+        var extensions = tbs.ReadSequence(ExtensionsTag);
         tbs.ThrowIfNotEmpty();
-        ReadExtensions(extensions.ReadSequence());
+        Extensions.Read(extensions.ReadSequence(), isStrict);
         extensions.ThrowIfNotEmpty();
     }
 
-    private static DateTimeOffset ReadTime(AsnReader validity) =>
-        validity.PeekTag() == Asn1Tag.UtcTime ? validity.ReadUtcTime(2049) : validity.ReadGeneralizedTime();
-
-    private void ReadExtensions(AsnReader extensions)
+    // RFC 5280 §4.1.2.5: UTCTime up to 2049, GeneralizedTime without fractions after it, so that one time has one encoding.
+    private static DateTimeOffset ReadTime(AsnReader validity)
     {
-        var seen = new HashSet<string>(StringComparer.Ordinal);
-        while (extensions.HasData)
-        {
-            var extension = extensions.ReadSequence();
-            var oid = extension.ReadObjectIdentifier();
-            if (!seen.Add(oid)) throw new CertificateProblemException($"the certificate has the extension {oid} twice");
-            if (seen.Count > MaxExtensions) throw new CertificateProblemException($"the certificate has more than {MaxExtensions} extensions");
-            var critical = extension.PeekTag() == Asn1Tag.Boolean && extension.ReadBoolean();
-            var value = new AsnReader(extension.ReadOctetString(), AsnEncodingRules.DER);
-            extension.ThrowIfNotEmpty();
-            if (ReadExtension(oid, critical, value)) value.ThrowIfNotEmpty();
-            else if (critical) UnknownCriticalExtension ??= oid;
-        }
-
-        ExtensionCount = seen.Count;
-    }
-
-    /// <summary>False for an extension that is not known here.</summary>
-    private bool ReadExtension(string oid, bool critical, AsnReader value)
-    {
-        switch (oid)
-        {
-            case CertificateOids.BasicConstraints:
-                HasBasicConstraints = true;
-                HasCriticalBasicConstraints = critical;
-                var constraints = value.ReadSequence();
-                IsCertificateAuthority = constraints.HasData && constraints.PeekTag() == Asn1Tag.Boolean && constraints.ReadBoolean();
-                HasPathLength = constraints.HasData && constraints.TryReadInt32(out _);
-                constraints.ThrowIfNotEmpty();
-                return true;
-            case CertificateOids.KeyUsage:
-                HasCriticalKeyUsage = critical;
-                KeyUsage = (X509KeyUsageFlags)ReadNamedBits(value);
-                return true;
-            case CertificateOids.ExtendedKeyUsage:
-                var purposes = new List<string>();
-                var list = value.ReadSequence();
-                while (list.HasData) purposes.Add(list.ReadObjectIdentifier());
-                ExtendedKeyUsage = purposes;
-                return true;
-            case CertificateOids.SubjectAlternativeName:
-                HasCriticalSubjectAlternativeName = critical;
-                AlternativeNames = SubjectAlternativeNames.Read(value);
-                return true;
-            case CertificateOids.SubjectKeyIdentifier:
-                SubjectKeyIdentifier = value.ReadOctetString();
-                return true;
-            case CertificateOids.AuthorityKeyIdentifier:
-                var authority = value.ReadSequence();
-                var keyIdentifierTag = new Asn1Tag(TagClass.ContextSpecific, 0);
-                if (authority.HasData && authority.PeekTag() == keyIdentifierTag) AuthorityKeyIdentifier = authority.ReadOctetString(keyIdentifierTag);
-                return true;
-            case CertificateOids.NameConstraints:
-                HasNameConstraints = true;
-                value.ReadEncodedValue();
-                return true;
-            default:
-                return false;
-        }
-    }
-
-    // KeyUsage numbers its bits from the left of the first byte; X509KeyUsageFlags holds that byte below and the second byte above.
-    private static int ReadNamedBits(AsnReader value)
-    {
-        var bits = value.ReadBitString(out _);
-        if (bits.Length > 2) throw new CertificateProblemException("the certificate has a key usage with unknown bits");
-        return bits.Length == 0 ? 0 : bits[0] | (bits.Length == 2 ? bits[1] << 8 : 0);
+        if (validity.PeekTag() == Asn1Tag.UtcTime) return validity.ReadUtcTime(2049);
+        var time = validity.ReadGeneralizedTime();
+        return time.Year >= 2050 && time.Ticks % TimeSpan.TicksPerSecond == 0
+            ? time
+            : throw new CertificateProblemException("the certificate writes a time before 2050, or a fraction of a second, as GeneralizedTime");
     }
 }
 

@@ -122,6 +122,9 @@ public sealed class SubjectPublicKey
         }
     }
 
+    /// <summary>Lets go of the imported key at once instead of at some collection; it is imported again when needed. Not for keys that others hold.</summary>
+    internal void ReleaseImported() => Interlocked.Exchange(ref _imported, null)?.Dispose();
+
     internal ECParameters ExportEcParameters() => ((ECDsa)(_imported ??= Import())).ExportParameters(false);
 
     internal RSAParameters ExportRsaParameters() => ((RSA)(_imported ??= Import())).ExportParameters(false);

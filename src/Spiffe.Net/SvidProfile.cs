@@ -3,17 +3,10 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Spiffe.Net;
 
-/// <summary>The rules of X509-SVID §§2-5 and the parts of RFC 5280 that <see cref="X509Chain"/> does not hold certificates to.</summary>
+/// <summary>The rules of X509-SVID §§2-5 and of RFC 5280 §4 that one certificate keeps or breaks by itself, without a path, a bundle or a clock.</summary>
 internal static class SvidProfile
 {
     private const X509KeyUsageFlags AuthorityUsages = X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign;
-
-    // Encoded AlgorithmIdentifiers by OID prefix would miss parameters, so the OIDs are compared whole. No SHA-1, no MD5, no DSA.
-    private static readonly string[] SignatureAlgorithms =
-    [
-        "1.2.840.10045.4.3.2", "1.2.840.10045.4.3.3", "1.2.840.10045.4.3.4",
-        "1.2.840.113549.1.1.11", "1.2.840.113549.1.1.12", "1.2.840.113549.1.1.13", "1.2.840.113549.1.1.10",
-    ];
 
     /// <summary>Checks everything of a leaf that needs no bundle and no clock, and reads its SPIFFE ID.</summary>
     public static bool TryReadLeafId(
@@ -42,6 +35,11 @@ internal static class SvidProfile
         if (!authority.HasCriticalBasicConstraints) return "the signing certificate's basicConstraints is not critical";
         if (authority.KeyUsage is not { } usage || !usage.HasFlag(X509KeyUsageFlags.KeyCertSign))
             return "the signing certificate does not have the key usage keyCertSign";
+        if (authority.HasEmptySubject) return "the signing certificate has an empty subject, so nothing can name it as issuer";
+
+        // X509-SVID §4.4 leaves the meaning open; many libraries let the purposes of an authority limit those below it, so both are needed here too.
+        if (authority.ExtendedKeyUsage is { } purposes && !AllowsBothSides(purposes) && !purposes.Contains(CertificateOids.AnyExtendedKeyUsage))
+            return "the signing certificate's extended key usage does not hold both serverAuth and clientAuth";
         return FindCommonProblem(authority);
     }
 
@@ -49,13 +47,12 @@ internal static class SvidProfile
     {
         if (leaf.IsCertificateAuthority) return "the certificate has cA=true; a signing certificate never authenticates";
         if (leaf.HasPathLength) return "the certificate has a path length although it is not an authority";
-        if (leaf.HasNameConstraints) return "the certificate has name constraints although it is not an authority";
+        if (leaf.NameConstraints is not null) return "the certificate has name constraints although it is not an authority";
         if (leaf.KeyUsage is not { } usage) return "the certificate has no key usage";
         if (!leaf.HasCriticalKeyUsage) return "the certificate's key usage is not critical";
         if ((usage & AuthorityUsages) != 0) return "the certificate has the key usage keyCertSign or cRLSign";
         if (!usage.HasFlag(X509KeyUsageFlags.DigitalSignature)) return "the certificate does not have the key usage digitalSignature";
-        if (leaf.ExtendedKeyUsage is { } purposes
-            && !(purposes.Contains(CertificateOids.ServerAuthentication) && purposes.Contains(CertificateOids.ClientAuthentication)))
+        if (leaf.ExtendedKeyUsage is { } purposes && !AllowsBothSides(purposes))
             return "the certificate's extended key usage does not hold both serverAuth and clientAuth";
         if (leaf.HasEmptySubject && !leaf.HasCriticalSubjectAlternativeName)
             return "the certificate has an empty subject, but its alternative name is not critical";
@@ -67,12 +64,17 @@ internal static class SvidProfile
         var serial = certificate.SerialNumber.Span;
         if (serial.Length > 20 || serial[0] >= 0x80 || serial.IndexOfAnyExcept((byte)0) < 0)
             return "the certificate's serial number is not a positive number of at most 20 bytes";
-        if (certificate.UnknownCriticalExtension is { } oid) return $"the certificate has the critical extension {oid}, which is not understood";
+        if (DistinguishedName.IsEmpty(certificate.Issuer.Span)) return "the certificate has an empty issuer";
+        if (certificate.Extensions.UnprocessedRestriction is { } oid)
+            return $"the certificate has the extension {oid}, which is critical or restricts policies, and is not understood";
         if (!certificate.OuterSignatureAlgorithm.IsEmpty
             && !certificate.OuterSignatureAlgorithm.Span.SequenceEqual(certificate.SignatureAlgorithm.Span))
             return "the certificate names two different signature algorithms";
-        if (!SignatureAlgorithms.Contains(certificate.SignatureAlgorithmOid))
-            return $"the certificate's signature algorithm {certificate.SignatureAlgorithmOid} is not allowed; expected ECDSA or RSA with SHA-2";
-        return SubjectPublicKey.TryReadWithoutImport(certificate.SubjectPublicKeyInfo, out _, out var problem) ? null : problem;
+        if (CertificateSignatureAlgorithm.Find(certificate.SignatureAlgorithm.Span) is null)
+            return "the certificate's signature algorithm is not allowed; expected ECDSA or RSA with SHA-256, SHA-384 or SHA-512";
+        return certificate.TryReadPublicKey(out _, out var problem) ? null : problem;
     }
+
+    private static bool AllowsBothSides(IReadOnlyList<string> purposes) =>
+        purposes.Contains(CertificateOids.ServerAuthentication) && purposes.Contains(CertificateOids.ClientAuthentication);
 }

@@ -18,6 +18,7 @@ public sealed class TrustBundle
     {
         TrustDomain = trustDomain;
         _x509Authorities = x509Authorities;
+        X509Anchors = new X509TrustAnchors(x509Authorities.Select(authority => authority.RawDataMemory));
         _jwtAuthorities = jwtAuthorities;
         SequenceNumber = sequenceNumber;
         RefreshHint = refreshHint;
@@ -123,6 +124,9 @@ public sealed class TrustBundle
         && _jwtAuthorities.Length == other._jwtAuthorities.Length
         && _x509Authorities.Zip(other._x509Authorities).All(pair => pair.First.RawDataMemory.Span.SequenceEqual(pair.Second.RawDataMemory.Span))
         && _jwtAuthorities.Zip(other._jwtAuthorities).All(pair => pair.First.HasSameContent(pair.Second));
+
+    /// <summary>The X.509 authorities as path validation uses them, their keys imported on first use.</summary>
+    internal X509TrustAnchors X509Anchors { get; }
 
     internal JwtAuthority? FindJwtAuthority(string keyId) => Array.Find(_jwtAuthorities, authority => authority.KeyId == keyId);
 
