@@ -1,7 +1,5 @@
 using System.Buffers;
-using System.Buffers.Text;
 using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using Spiffe.Net;
 
@@ -13,7 +11,7 @@ public sealed class JwtSvidIssuer(JwtSigningAuthority authority, IssuanceProfile
     private const int MaxAudiences = 16;
     private const int MaxAudienceLength = 1024;
 
-    private readonly byte[] _encodedHeader = EncodeHeader(authority);
+    private readonly byte[] _encodedHeader = CompactJwsWriter.EncodeHeader(authority.Key, authority.KeyId, "JWT");
     private readonly CheckedSigner _signer = new(authority.Key);
 
     public JwtSigningAuthority Authority => authority;
@@ -35,7 +33,7 @@ public sealed class JwtSvidIssuer(JwtSigningAuthority authority, IssuanceProfile
         var tokenId = RandomNumberGenerator.GetHexString(32, lowercase: true);
         var claims = WriteClaims(request, issuedAt, expiresAt, tokenId);
         if (Lint(claims, request, issuedAt, expiresAt, tokenId) is { } flaw) return Refuse(flaw);
-        return new JwtSvidPreparation.Prepared(new JwtSvidDraft(this, request, tokenId, issuedAt, expiresAt, Join(_encodedHeader, claims)));
+        return new JwtSvidPreparation.Prepared(new JwtSvidDraft(this, request, tokenId, issuedAt, expiresAt, CompactJwsWriter.Join(_encodedHeader, claims)));
     }
 
     /// <summary>Signs a draft of this issuer. A second time, or a draft of another issuer, is a bug and throws.</summary>
@@ -43,10 +41,7 @@ public sealed class JwtSvidIssuer(JwtSigningAuthority authority, IssuanceProfile
     {
         if (draft.Issuer != this) throw new InvalidOperationException("the draft was prepared by another issuer");
         if (!draft.TryClaim()) throw new InvalidOperationException($"the draft with token ID {draft.TokenId} was issued before");
-
-        Span<byte> signature = stackalloc byte[authority.Key.Algorithm.MaxSignatureLength];
-        var length = _signer.Sign(draft.SignedPart, signature, SignatureEncoding.Jws);
-        return new IssuedJwtSvid(draft, string.Concat(Encoding.ASCII.GetString(draft.SignedPart), ".", Base64Url.EncodeToString(signature[..length])));
+        return new IssuedJwtSvid(draft, CompactJwsWriter.Sign(_signer, draft.SignedPart));
     }
 
     private string? FindProblem(JwtSvidRequest request)
@@ -82,8 +77,8 @@ public sealed class JwtSvidIssuer(JwtSigningAuthority authority, IssuanceProfile
     // Reads back what is about to be signed with the code that verifies other people's tokens.
     private string? Lint(byte[] claims, JwtSvidRequest request, DateTimeOffset issuedAt, DateTimeOffset expiresAt, string tokenId)
     {
-        var encodedLength = _encodedHeader.Length + Base64Url.GetEncodedLength(claims.Length) + Base64Url.GetEncodedLength(authority.Key.Algorithm.MaxSignatureLength) + 2;
-        if (encodedLength > JwtSvid.MaxTokenLength) return $"the token would have {encodedLength} characters; at most {JwtSvid.MaxTokenLength} are accepted anywhere";
+        var length = CompactJwsWriter.MaxTokenLength(_encodedHeader, claims, authority.Key.Algorithm);
+        if (length > JwtSvid.MaxTokenLength) return $"the token would have {length} characters; at most {JwtSvid.MaxTokenLength} are accepted anywhere";
         if (!JwtSvidClaims.TryRead(claims, out var read, out var problem)) return problem;
         return read.Subject == request.Id
             && read.Audience.SequenceEqual(request.Audience, StringComparer.Ordinal)
@@ -92,30 +87,6 @@ public sealed class JwtSvidIssuer(JwtSigningAuthority authority, IssuanceProfile
             && read.TokenId == tokenId
             ? null
             : "the draft does not say what was decided";
-    }
-
-    private static byte[] EncodeHeader(JwtSigningAuthority authority)
-    {
-        var buffer = new ArrayBufferWriter<byte>();
-        using (var json = new Utf8JsonWriter(buffer))
-        {
-            json.WriteStartObject();
-            json.WriteString("alg", authority.Key.Algorithm.JwsName);
-            json.WriteString("kid", authority.KeyId);
-            json.WriteString("typ", "JWT");
-            json.WriteEndObject();
-        }
-
-        return Base64Url.EncodeToUtf8(buffer.WrittenSpan);
-    }
-
-    private static byte[] Join(ReadOnlySpan<byte> encodedHeader, ReadOnlySpan<byte> claims)
-    {
-        var joined = new byte[encodedHeader.Length + 1 + Base64Url.GetEncodedLength(claims.Length)];
-        encodedHeader.CopyTo(joined);
-        joined[encodedHeader.Length] = (byte)'.';
-        Base64Url.EncodeToUtf8(claims, joined.AsSpan(encodedHeader.Length + 1));
-        return joined;
     }
 
     private static JwtSvidPreparation.Refused Refuse(string reason) => new(reason);

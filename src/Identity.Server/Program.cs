@@ -61,7 +61,7 @@ internal static class Program
         try
         {
             var keys = new AuthorityKeyFolder(Path.Combine(options.DataDir, "keys"));
-            var authority = await SigningAuthority.OpenAsync(ledger, keys, options.TrustDomain, time);
+            var authority = await SigningAuthority.OpenAsync(ledger, keys, options.TrustDomain, options.Authority, time);
             var certificate = new ServerCertificate(authority, options);
             await certificate.RenewAsync(CancellationToken.None);
             var listeners = new Listeners(options, certificate, authority, time, loggers.CreateLogger<Listeners>());

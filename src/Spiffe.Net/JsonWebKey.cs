@@ -35,6 +35,12 @@ internal static class JsonWebKey
         }
     }
 
+    public static void Write(Utf8JsonWriter json, SubjectPublicKey key)
+    {
+        if (key.Kind is PublicKeyKind.Rsa) Write(json, key.ExportRsaParameters());
+        else Write(json, key.ExportEcParameters());
+    }
+
     public static void Write(Utf8JsonWriter json, ECParameters key)
     {
         json.WriteString("kty", "EC");

@@ -20,4 +20,14 @@ internal sealed record JwsAlgorithm(string Name, PublicKeyKind Kind, HashAlgorit
 
     /// <summary>Null for every other name, <c>none</c> and the HMACs among them.</summary>
     public static JwsAlgorithm? Find(string? name) => Array.Find(Allowed, algorithm => algorithm.Name == name);
+
+    /// <summary>The first that may be used with such a key; null when none may.</summary>
+    public static JwsAlgorithm? For(PublicKeyKind kind) => Array.Find(Allowed, algorithm => algorithm.Kind == kind);
+
+    /// <summary>The names <see cref="Find"/> knows, for error messages.</summary>
+    public const string Names = "ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512";
+
+    /// <summary>False for a key of another kind, whatever the signature (RFC 8725 §3.1), for a wrong signature and for one of a wrong length.</summary>
+    public bool Verify(SubjectPublicKey key, ReadOnlySpan<byte> data, ReadOnlySpan<byte> signature) =>
+        key.Kind == Kind && key.Verify(data, signature, Hash, RsaPadding, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);
 }

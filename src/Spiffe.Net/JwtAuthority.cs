@@ -1,5 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Security.Cryptography;
+using System.Text.Json;
 
 namespace Spiffe.Net;
 
@@ -46,10 +46,7 @@ public sealed class JwtAuthority
     public bool HasSameContent(JwtAuthority other) =>
         KeyId == other.KeyId && SubjectPublicKeyInfo.Span.SequenceEqual(other.SubjectPublicKeyInfo.Span);
 
-    internal ECParameters ExportEcParameters() => _key.ExportEcParameters();
+    internal void WriteJwk(Utf8JsonWriter json) => JsonWebKey.Write(json, _key);
 
-    internal RSAParameters ExportRsaParameters() => _key.ExportRsaParameters();
-
-    internal bool Verify(JwsAlgorithm algorithm, ReadOnlySpan<byte> data, ReadOnlySpan<byte> signature) =>
-        _key.Verify(data, signature, algorithm.Hash, algorithm.RsaPadding, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);
+    internal bool Verify(JwsAlgorithm algorithm, ReadOnlySpan<byte> data, ReadOnlySpan<byte> signature) => algorithm.Verify(_key, data, signature);
 }

@@ -1,7 +1,4 @@
-using System.Buffers;
-using System.Buffers.Text;
 using System.Diagnostics.CodeAnalysis;
-using System.Text;
 
 namespace Spiffe.Net;
 
@@ -11,14 +8,9 @@ public sealed class JwtSvid
     /// <summary>Characters of the compact form; a real token has about 500.</summary>
     public const int MaxTokenLength = 8 * 1024;
 
-    private static readonly SearchValues<char> Base64UrlAlphabet =
-        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
+    private readonly CompactJws _jws;
 
-    private readonly byte[] _signingInput;
-    private readonly byte[] _signature;
-    private readonly byte[] _payload;
-
-    private JwtSvid(string token, JwtSvidHeader header, JwtSvidClaims claims, byte[] payload, byte[] signature)
+    private JwtSvid(string token, JwtSvidHeader header, JwtSvidClaims claims, CompactJws jws)
     {
         Token = token;
         KeyId = header.KeyId;
@@ -29,9 +21,7 @@ public sealed class JwtSvid
         IssuedAt = claims.IssuedAt;
         NotBefore = claims.NotBefore;
         TokenId = claims.TokenId;
-        _payload = payload;
-        _signature = signature;
-        _signingInput = Encoding.ASCII.GetBytes(token, 0, token.LastIndexOf('.'));
+        _jws = jws;
     }
 
     /// <summary>The compact form: a bearer secret until it expires.</summary>
@@ -55,54 +45,25 @@ public sealed class JwtSvid
     public string Algorithm => JwsAlgorithm.Name;
 
     /// <summary>All claims as a UTF-8 JSON object without duplicate members.</summary>
-    public ReadOnlyMemory<byte> ClaimsJson => _payload;
+    public ReadOnlyMemory<byte> ClaimsJson => _jws.Payload;
 
     internal JwsAlgorithm JwsAlgorithm { get; }
 
-    internal ReadOnlySpan<byte> SigningInput => _signingInput;
+    internal ReadOnlySpan<byte> SigningInput => _jws.SigningInput;
 
-    internal ReadOnlySpan<byte> Signature => _signature;
+    internal ReadOnlySpan<byte> Signature => _jws.Signature;
 
     /// <summary>Takes a token apart without checking its signature, audience or time. For an agent's own tokens and for diagnostics.</summary>
     public static bool TryParseUnverified(
         string? token, [NotNullWhen(true)] out JwtSvid? svid, [NotNullWhen(false)] out string? problem)
     {
         svid = null;
-        if (string.IsNullOrEmpty(token) || token.Length > MaxTokenLength)
-        {
-            problem = $"the token has {token?.Length ?? 0} characters; expected 1 to {MaxTokenLength}";
-            return false;
-        }
-
-        Span<Range> parts = stackalloc Range[4];
-        if (token.AsSpan().Split(parts, '.') != 3
-            || !TryDecode(token.AsSpan(parts[0]), out var header)
-            || !TryDecode(token.AsSpan(parts[1]), out var payload)
-            || !TryDecode(token.AsSpan(parts[2]), out var signature)
-            || signature.Length == 0)
-        {
-            problem = "the token is not three base64url parts joined by dots";
-            return false;
-        }
-
-        if (!JwtSvidHeader.TryRead(header, out var readHeader, out problem)) return false;
-        if (!JwtSvidClaims.TryRead(payload, out var claims, out problem)) return false;
-        svid = new JwtSvid(token, readHeader, claims, payload, signature);
+        if (!CompactJws.TryRead(token, MaxTokenLength, out var jws, out problem)) return false;
+        if (!JwtSvidHeader.TryRead(jws.Header, out var header, out problem)) return false;
+        if (!JwtSvidClaims.TryRead(jws.Payload, out var claims, out problem)) return false;
+        svid = new JwtSvid(token!, header, claims, jws);
         return true;
     }
 
     public override string ToString() => $"JWT-SVID of {Id}";
-
-    // The base library forgives padding, white space and stray low bits; a token has exactly one spelling, so we do not.
-    private static bool TryDecode(ReadOnlySpan<char> text, out byte[] bytes)
-    {
-        bytes = [];
-        if (text.IndexOfAnyExcept(Base64UrlAlphabet) >= 0 || text.Length % 4 == 1) return false;
-        bytes = new byte[Base64Url.GetMaxDecodedLength(text.Length)];
-
-        // Not TryDecodeFromChars: that throws when the last character has stray low bits.
-        if (Base64Url.DecodeFromChars(text, bytes, out _, out var written) is not OperationStatus.Done) return false;
-        bytes = bytes[..written];
-        return text.SequenceEqual(Base64Url.EncodeToString(bytes));
-    }
 }

@@ -43,13 +43,13 @@ internal sealed record JwtSvidClaims(
                 return false;
             }
 
-            if (!TryReadTime(root, "exp", out var expiresAt) || expiresAt is null)
+            if (!StrictJson.TryGetNumericDate(root, "exp", out var expiresAt) || expiresAt is null)
             {
                 problem = "the token's exp is missing or not a number of seconds";
                 return false;
             }
 
-            if (!TryReadTime(root, "iat", out var issuedAt) || !TryReadTime(root, "nbf", out var notBefore))
+            if (!StrictJson.TryGetNumericDate(root, "iat", out var issuedAt) || !StrictJson.TryGetNumericDate(root, "nbf", out var notBefore))
             {
                 problem = "the token's iat or nbf is not a number of seconds";
                 return false;
@@ -69,18 +69,6 @@ internal sealed record JwtSvidClaims(
         JsonElement[] values = aud.ValueKind is JsonValueKind.Array ? [.. aud.EnumerateArray()] : [aud];
         if (values.Length == 0 || values.Any(value => value.ValueKind is not JsonValueKind.String || value.GetString() is "")) return false;
         audience = [.. values.Select(value => value.GetString()!)];
-        return true;
-    }
-
-    /// <summary>Absent is fine and gives null; present and unusable is not.</summary>
-    private static bool TryReadTime(JsonElement claims, string name, out DateTimeOffset? time)
-    {
-        time = null;
-        if (!claims.TryGetProperty(name, out var value)) return true;
-
-        // RFC 7519 §2: NumericDate may have a fraction. Years beyond 9999 are nonsense and would overflow.
-        if (value.ValueKind is not JsonValueKind.Number || !value.TryGetDouble(out var seconds) || seconds is not (>= 0 and < 253402300800)) return false;
-        time = DateTimeOffset.FromUnixTimeMilliseconds((long)(seconds * 1000));
         return true;
     }
 }

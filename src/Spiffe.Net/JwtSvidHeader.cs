@@ -22,7 +22,7 @@ internal sealed record JwtSvidHeader(JwsAlgorithm Algorithm, string KeyId)
             var name = StrictJson.GetString(document.RootElement, "alg");
             if (JwsAlgorithm.Find(name) is not { } algorithm)
             {
-                problem = $"the token's algorithm {Quoted.From(name)} is not allowed; expected one of ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512";
+                problem = $"the token's algorithm {Quoted.From(name)} is not allowed; expected one of {JwsAlgorithm.Names}";
                 return false;
             }
 

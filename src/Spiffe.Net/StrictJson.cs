@@ -39,4 +39,23 @@ internal static class StrictJson
             return null;
         }
     }
+
+    /// <summary>Absent is fine and gives null; present and unusable is not.</summary>
+    public static bool TryGetNumericDate(JsonElement element, string member, out DateTimeOffset? time)
+    {
+        time = null;
+        if (!element.TryGetProperty(member, out var value)) return true;
+
+        // RFC 7519 §2: NumericDate may have a fraction. Years beyond 9999 are nonsense and would overflow; so would 1e999, which reads as infinity.
+        if (value.ValueKind is not JsonValueKind.Number || !value.TryGetDouble(out var seconds) || seconds is not (>= 0 and < 253402300800)) return false;
+        time = DateTimeOffset.FromUnixTimeMilliseconds((long)(seconds * 1000));
+        return true;
+    }
+
+    /// <summary>Absent is fine and gives null; present and not a string is not.</summary>
+    public static bool TryGetOptionalString(JsonElement element, string member, out string? text)
+    {
+        text = GetString(element, member);
+        return text is not null || !element.TryGetProperty(member, out _);
+    }
 }

@@ -13,6 +13,7 @@ internal static class TrustBundleJson
     private const int MaxLength = 1024 * 1024;
     private const string X509Use = "x509-svid";
     private const string JwtUse = "jwt-svid";
+    private const string WitUse = "wit-svid";
 
     public enum Use
     {
@@ -20,6 +21,9 @@ internal static class TrustBundleJson
 
         /// <summary>Only JWT keys are wanted, and a key without <c>use</c> is one.</summary>
         JwtOnly,
+
+        /// <summary>The same for WIT keys.</summary>
+        WitOnly,
     }
 
     public static bool TryRead(
@@ -44,22 +48,31 @@ internal static class TrustBundleJson
         }
     }
 
-    public static byte[] Write(TrustBundle bundle, bool withX509)
+    public static byte[] Write(TrustBundle bundle, Use use)
     {
         var buffer = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(buffer))
         {
             json.WriteStartObject();
             json.WriteStartArray("keys");
-            if (withX509)
+            if (use is Use.Required)
             {
                 foreach (var authority in bundle.X509Authorities) WriteX509(json, authority);
             }
 
-            foreach (var authority in bundle.JwtAuthorities) WriteJwt(json, authority);
+            if (use is Use.Required or Use.JwtOnly)
+            {
+                foreach (var authority in bundle.JwtAuthorities) WriteNamed(json, JwtUse, authority.KeyId, authority.WriteJwk);
+            }
+
+            if (use is Use.Required or Use.WitOnly)
+            {
+                foreach (var authority in bundle.WitAuthorities) WriteNamed(json, WitUse, authority.KeyId, authority.WriteJwk);
+            }
+
             json.WriteEndArray();
-            if (withX509 && bundle.SequenceNumber is { } sequence) json.WriteNumber("spiffe_sequence", sequence);
-            if (withX509 && bundle.RefreshHint is { } hint) json.WriteNumber("spiffe_refresh_hint", (long)hint.TotalSeconds);
+            if (use is Use.Required && bundle.SequenceNumber is { } sequence) json.WriteNumber("spiffe_sequence", sequence);
+            if (use is Use.Required && bundle.RefreshHint is { } hint) json.WriteNumber("spiffe_refresh_hint", (long)hint.TotalSeconds);
             json.WriteEndObject();
         }
 
@@ -88,14 +101,15 @@ internal static class TrustBundleJson
         if (!root.TryGetProperty("keys", out var keys) || keys.ValueKind is not JsonValueKind.Array) return Refuse(out problem, "the array \"keys\" is missing");
         List<ReadOnlyMemory<byte>> x509 = [];
         List<JwtAuthority> jwt = [];
+        List<WitAuthority> wit = [];
         var position = 0;
         foreach (var key in keys.EnumerateArray())
         {
             position++;
-            if (FindKeyProblem(key, use, x509, jwt) is { } flaw) return Refuse(out problem, $"key {position}: {flaw}");
+            if (FindKeyProblem(key, use, x509, jwt, wit) is { } flaw) return Refuse(out problem, $"key {position}: {flaw}");
         }
 
-        return TrustBundle.TryCreate(trustDomain, x509, jwt, sequence, refreshHint, out bundle, out problem);
+        return TrustBundle.TryCreate(trustDomain, x509, jwt, wit, sequence, refreshHint, out bundle, out problem);
 
         bool Refuse(out string because, string flaw)
         {
@@ -105,11 +119,11 @@ internal static class TrustBundleJson
     }
 
     /// <summary>Adds the key to its list, or leaves it out when its type or use is unknown (§4.2.1, §4.2.2).</summary>
-    private static string? FindKeyProblem(JsonElement key, Use use, List<ReadOnlyMemory<byte>> x509, List<JwtAuthority> jwt)
+    private static string? FindKeyProblem(JsonElement key, Use use, List<ReadOnlyMemory<byte>> x509, List<JwtAuthority> jwt, List<WitAuthority> wit)
     {
         if (key.ValueKind is not JsonValueKind.Object) return "it is not an object";
         if (StrictJson.GetString(key, "kty") is not ("EC" or "RSA")) return null;
-        var named = key.TryGetProperty("use", out _) ? StrictJson.GetString(key, "use") : use is Use.JwtOnly ? JwtUse : null;
+        var named = key.TryGetProperty("use", out _) ? StrictJson.GetString(key, "use") : use switch { Use.JwtOnly => JwtUse, Use.WitOnly => WitUse, _ => null };
         switch (named)
         {
             case X509Use when use is Use.Required:
@@ -118,11 +132,16 @@ internal static class TrustBundleJson
                 if (x5c[0].ValueKind is not JsonValueKind.String || !x5c[0].TryGetBytesFromBase64(out var der)) return "its x5c is not base64";
                 x509.Add(der);
                 return null;
-            case JwtUse:
+            case JwtUse when use is not Use.WitOnly:
                 if (!JsonWebKey.TryReadPublicKey(key, out var info, out var problem)) return problem;
                 if (info is null) return null;
                 if (!JwtAuthority.TryCreate(StrictJson.GetString(key, "kid") ?? "", info, out var authority, out problem)) return problem;
                 jwt.Add(authority);
+                return null;
+            case WitUse when use is not Use.JwtOnly:
+                // Incubating: a key of this profile that cannot be read is left out, so that it costs nobody the keys of the other profiles.
+                if (!JsonWebKey.TryReadPublicKey(key, out info, out _) || info is null) return null;
+                if (WitAuthority.TryCreate(StrictJson.GetString(key, "kid") ?? "", info, out var witAuthority, out _)) wit.Add(witAuthority);
                 return null;
             default:
                 return null;
@@ -146,13 +165,12 @@ internal static class TrustBundleJson
         json.WriteEndObject();
     }
 
-    private static void WriteJwt(Utf8JsonWriter json, JwtAuthority authority)
+    private static void WriteNamed(Utf8JsonWriter json, string use, string keyId, Action<Utf8JsonWriter> writeKey)
     {
         json.WriteStartObject();
-        json.WriteString("use", JwtUse);
-        json.WriteString("kid", authority.KeyId);
-        if (authority.Kind is PublicKeyKind.Rsa) JsonWebKey.Write(json, authority.ExportRsaParameters());
-        else JsonWebKey.Write(json, authority.ExportEcParameters());
+        json.WriteString("use", use);
+        json.WriteString("kid", keyId);
+        writeKey(json);
         json.WriteEndObject();
     }
 }

@@ -95,8 +95,23 @@ internal sealed class ControlPlaneView
             jwtAuthorities.Add(authority);
         }
 
+        var witAuthorities = new List<WitAuthority>();
+        foreach (var key in sent.WitAuthorities)
+        {
+            if (key.Tainted) continue;
+            if (!WitAuthority.TryCreate(key.KeyId, key.PublicKey.Memory, out var authority, out problem)) return false;
+            witAuthorities.Add(authority);
+        }
+
         var refreshHint = sent.RefreshHint > 0 ? TimeSpan.FromSeconds(sent.RefreshHint) : (TimeSpan?)null;
         return TrustBundle.TryCreate(
-            trustDomain, [.. sent.X509Authorities.Select(a => a.Asn1.Memory)], jwtAuthorities, sent.SequenceNumber, refreshHint, out bundle, out problem);
+            trustDomain,
+            [.. sent.X509Authorities.Select(a => a.Asn1.Memory)],
+            jwtAuthorities,
+            witAuthorities,
+            sent.SequenceNumber,
+            refreshHint,
+            out bundle,
+            out problem);
     }
 }

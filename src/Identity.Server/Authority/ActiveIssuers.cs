@@ -15,13 +15,14 @@ internal sealed class ActiveIssuers
         ? profile
         : throw new InvalidOperationException(problem);
 
-    private ActiveIssuers(X509Authority root, string rootId, X509Authority issuing, JwtSigningAuthority jwt)
+    private ActiveIssuers(X509Authority root, string rootId, X509Authority issuing, JwtSigningAuthority jwt, WitSigningAuthority? wit)
     {
         Root = root;
         RootId = rootId;
         Svids = new X509SvidIssuer(issuing, IssuanceProfile.Default);
         LongLivedSvids = new X509SvidIssuer(issuing, LongLived);
         Tokens = new JwtSvidIssuer(jwt, IssuanceProfile.Default);
+        WitTokens = wit is null ? null : new WitSvidIssuer(wit, IssuanceProfile.Default);
     }
 
     /// <summary>Signs issuing certificates, nothing else.</summary>
@@ -35,6 +36,9 @@ internal sealed class ActiveIssuers
 
     public JwtSvidIssuer Tokens { get; }
 
+    /// <summary>Null when WIT-SVIDs are off.</summary>
+    public WitSvidIssuer? WitTokens { get; }
+
     /// <summary>Loads the active authorities and checks that prepared ones could take over.</summary>
     /// <exception cref="CannotStartException">A key is missing or does not belong to what the ledger names.</exception>
     public static ActiveIssuers Load(ControlPlaneState state, IAuthorityKeys keys, TrustDomain trustDomain)
@@ -44,6 +48,7 @@ internal sealed class ActiveIssuers
         X509Authority? root = null;
         X509Authority? issuing = null;
         JwtSigningAuthority? jwt = null;
+        WitSigningAuthority? wit = null;
         foreach (var record in records)
         {
             switch (record.Kind)
@@ -60,12 +65,16 @@ internal sealed class ActiveIssuers
                     var aJwt = LoadJwt(record, keys, trustDomain);
                     jwt = record.State == State.Active ? aJwt : jwt;
                     break;
+                case Kind.Wit:
+                    var aWit = LoadWit(record, keys, trustDomain);
+                    wit = record.State == State.Active ? aWit : wit;
+                    break;
                 default:
                     throw new CannotStartException($"The ledger names the authority {record.Id} of a kind this version does not know.");
             }
         }
         return root is not null && issuing is not null && jwt is not null
-            ? new ActiveIssuers(root, root.Id, issuing, jwt)
+            ? new ActiveIssuers(root, root.Id, issuing, jwt, wit)
             : throw new CannotStartException("The ledger has no active authority of some kind; it was not written by identityd. Restore it from a backup.");
     }
 
@@ -101,6 +110,17 @@ internal sealed class ActiveIssuers
             : throw Unfit(record, problem!);
     }
 
+    private static WitSigningAuthority LoadWit(AuthorityRecord record, IAuthorityKeys keys, TrustDomain trustDomain)
+    {
+        var key = LoadKey(record, keys);
+        var belongs = key.PublicKey.SubjectPublicKeyInfo.Span.SequenceEqual(record.PublicPart.Span);
+        var problem = "its key is another one";
+        return belongs && WitSigningAuthority.TryCreate(
+            trustDomain, key, record.NotBefore.ToDateTimeOffset(), record.NotAfter.ToDateTimeOffset(), out var authority, out problem)
+            ? authority
+            : throw Unfit(record, problem!);
+    }
+
     private static IAuthorityKey LoadKey(AuthorityRecord record, IAuthorityKeys keys) =>
         keys.Load(record.Id, out var problem)
         ?? throw new CannotStartException(
@@ -115,6 +135,7 @@ internal sealed class ActiveIssuers
         Kind.X509Root => "root",
         Kind.X509Issuing => "issuing",
         Kind.Jwt => "JWT",
+        Kind.Wit => "WIT",
         _ => "unknown",
     };
 }

@@ -13,16 +13,21 @@ namespace Identity.Server.Authority;
 /// Makes authorities, lets them take over and forgets them. A key is on disk before the ledger names it, and deleted only after the ledger
 /// has forgotten it; so a crash leaves at worst a key that nothing was signed with.
 /// </summary>
-internal sealed class AuthorityJournal(ControlPlaneLedger ledger, IAuthorityKeys keys, TrustDomain trustDomain, TimeProvider time)
+internal sealed class AuthorityJournal(
+    ControlPlaneLedger ledger, IAuthorityKeys keys, TrustDomain trustDomain, AuthorityOptions options, TimeProvider time)
 {
     private const string Author = "server";
 
-    /// <summary>On the first start, makes one active authority of each kind in one transaction; later does nothing.</summary>
+    /// <summary>
+    /// On the first start, makes one active authority of each kind in one transaction; later does nothing, but for WIT authorities: they come
+    /// and go with their setting.
+    /// </summary>
     public async Task EstablishAsync(CancellationToken cancellation)
     {
         var state = ledger.State;
         if (!state.Authorities.IsEmpty)
         {
+            await EstablishWitAsync(state, cancellation);
             return;
         }
         if (state.Revision != 0)
@@ -32,7 +37,23 @@ internal sealed class AuthorityJournal(ControlPlaneLedger ledger, IAuthorityKeys
         var (rootRecord, root) = NewRoot(State.Active);
         var issuing = NewIssuing(root, State.Active);
         var jwt = NewJwt(State.Active);
-        await AppendAsync("first start: new authorities", cancellation, Set(rootRecord), Set(issuing), Set(jwt));
+        Change[] wit = options.IssuesWitSvids ? [Set(NewWit(State.Active))] : [];
+        await AppendAsync("first start: new authorities", cancellation, [Set(rootRecord), Set(issuing), Set(jwt), .. wit]);
+    }
+
+    // Off means that nobody trusts what was signed while it was on: the keys leave the bundle and the disk.
+    private async Task EstablishWitAsync(ControlPlaneState state, CancellationToken cancellation)
+    {
+        var known = state.Authorities.Values.Where(a => a.Kind == Kind.Wit).Select(a => a.Id).ToList();
+        if (options.IssuesWitSvids && known.Count == 0)
+        {
+            await AppendAsync("WIT-SVIDs were turned on", cancellation, Set(NewWit(State.Active)));
+        }
+        else if (!options.IssuesWitSvids && known.Count > 0)
+        {
+            await AppendAsync("WIT-SVIDs were turned off", cancellation, [.. known.Select(id => new Change { AuthorityDeleted = id })]);
+            known.ForEach(keys.Forget);
+        }
     }
 
     /// <summary>Takes the next step that is due for one kind. False when none is.</summary>
@@ -46,6 +67,7 @@ internal sealed class AuthorityJournal(ControlPlaneLedger ledger, IAuthorityKeys
                 {
                     Kind.X509Root => NewRoot(State.Prepared).Record,
                     Kind.X509Issuing => NewIssuing(issuers.Root, State.Prepared),
+                    Kind.Wit => NewWit(State.Prepared),
                     _ => NewJwt(State.Prepared),
                 };
                 await AppendAsync($"prepare the next {kind} authority", cancellation, Set(prepared));
@@ -74,7 +96,9 @@ internal sealed class AuthorityJournal(ControlPlaneLedger ledger, IAuthorityKeys
         return Kinds.Select(kind => AuthorityLifecycle.NextChange(Slots(state, kind), now)).Min();
     }
 
-    public static IReadOnlyList<Kind> Kinds { get; } = [Kind.X509Root, Kind.X509Issuing, Kind.Jwt];
+    /// <summary>The kinds there are authorities of.</summary>
+    public IReadOnlyList<Kind> Kinds { get; } =
+        options.IssuesWitSvids ? [Kind.X509Root, Kind.X509Issuing, Kind.Jwt, Kind.Wit] : [Kind.X509Root, Kind.X509Issuing, Kind.Jwt];
 
     private (AuthorityRecord Record, X509Authority Root) NewRoot(State state)
     {
@@ -108,15 +132,20 @@ internal sealed class AuthorityJournal(ControlPlaneLedger ledger, IAuthorityKeys
                 : throw new InvalidOperationException(problem);
             return made.KeyId;
         });
-        return new AuthorityRecord
+        return Record(jwt!.KeyId, Kind.Jwt, state, jwt.Public.SubjectPublicKeyInfo, jwt.NotBefore, jwt.NotAfter);
+    }
+
+    private AuthorityRecord NewWit(State state)
+    {
+        WitSigningAuthority? wit = null;
+        keys.Create(key =>
         {
-            Id = jwt!.KeyId,
-            Kind = Kind.Jwt,
-            State = state,
-            PublicPart = ByteString.CopyFrom(jwt.Public.SubjectPublicKeyInfo.Span),
-            NotBefore = Timestamp.FromDateTimeOffset(jwt.NotBefore),
-            NotAfter = Timestamp.FromDateTimeOffset(jwt.NotAfter),
-        };
+            wit = WitSigningAuthority.TryCreate(trustDomain, key, Start, Start + AuthorityLifetimes.Wit, out var made, out var problem)
+                ? made
+                : throw new InvalidOperationException(problem);
+            return made.KeyId;
+        });
+        return Record(wit!.KeyId, Kind.Wit, state, wit.Public.SubjectPublicKeyInfo, wit.NotBefore, wit.NotAfter);
     }
 
     // Whole seconds, as certificates have them.
@@ -141,15 +170,19 @@ internal sealed class AuthorityJournal(ControlPlaneLedger ledger, IAuthorityKeys
             a.NotBefore.ToDateTimeOffset(),
             a.NotAfter.ToDateTimeOffset()))];
 
-    private static AuthorityRecord Record(X509Authority authority, Kind kind, State state) => new()
-    {
-        Id = authority.Id,
-        Kind = kind,
-        State = state,
-        PublicPart = ByteString.CopyFrom(authority.Certificate.Span),
-        NotBefore = Timestamp.FromDateTimeOffset(authority.NotBefore),
-        NotAfter = Timestamp.FromDateTimeOffset(authority.NotAfter),
-    };
+    private static AuthorityRecord Record(X509Authority authority, Kind kind, State state) =>
+        Record(authority.Id, kind, state, authority.Certificate, authority.NotBefore, authority.NotAfter);
+
+    private static AuthorityRecord Record(
+        string id, Kind kind, State state, ReadOnlyMemory<byte> publicPart, DateTimeOffset notBefore, DateTimeOffset notAfter) => new()
+        {
+            Id = id,
+            Kind = kind,
+            State = state,
+            PublicPart = ByteString.CopyFrom(publicPart.Span),
+            NotBefore = Timestamp.FromDateTimeOffset(notBefore),
+            NotAfter = Timestamp.FromDateTimeOffset(notAfter),
+        };
 
     private static AuthorityRecord In(AuthorityRecord record, State state)
     {

@@ -15,6 +15,9 @@ internal static class AuthorityLifetimes
     /// <summary>A sixth of it is more than the longest token, one hour; short, because nothing but the bundle ends trust in it.</summary>
     public static readonly TimeSpan Jwt = TimeSpan.FromDays(7);
 
+    /// <summary>A sixth of it is more than the longest WIT-SVID, a day.</summary>
+    public static readonly TimeSpan Wit = TimeSpan.FromDays(7);
+
     /// <summary>Peers whose clock is behind accept a new authority at once.</summary>
     public static readonly TimeSpan Backdating = TimeSpan.FromMinutes(5);
 }

@@ -10,7 +10,7 @@ using State = Identity.Ledger.V1.Authority.Types.State;
 namespace Identity.Server.Authority;
 
 /// <summary>
-/// The only two ways to a signature in this process. Each prepares a draft, makes the intent durable in the ledger, and only then signs:
+/// The only three ways to a signature in this process. Each prepares a draft, makes the intent durable in the ledger, and only then signs:
 /// a crash at any step leaves at worst a recorded credential that does not exist.
 /// </summary>
 internal sealed class SigningAuthority
@@ -41,12 +41,24 @@ internal sealed class SigningAuthority
 
     public DateTimeOffset JwtAuthorityExpiresAt => _issuers.Tokens.Authority.NotAfter;
 
+    public bool IssuesWitSvids => _issuers.WitTokens is not null;
+
     /// <summary>Makes the authorities on the first start, loads them on every other, and takes the steps that became due meanwhile.</summary>
     /// <exception cref="CannotStartException">A key is missing or does not belong to what the ledger names.</exception>
+    public static Task<SigningAuthority> OpenAsync(
+        ControlPlaneLedger ledger, IAuthorityKeys keys, TrustDomain trustDomain, TimeProvider time, CancellationToken cancellation = default) =>
+        OpenAsync(ledger, keys, trustDomain, AuthorityOptions.Default, time, cancellation);
+
+    /// <inheritdoc cref="OpenAsync(ControlPlaneLedger, IAuthorityKeys, TrustDomain, TimeProvider, CancellationToken)"/>
     public static async Task<SigningAuthority> OpenAsync(
-        ControlPlaneLedger ledger, IAuthorityKeys keys, TrustDomain trustDomain, TimeProvider time, CancellationToken cancellation = default)
+        ControlPlaneLedger ledger,
+        IAuthorityKeys keys,
+        TrustDomain trustDomain,
+        AuthorityOptions options,
+        TimeProvider time,
+        CancellationToken cancellation = default)
     {
-        var journal = new AuthorityJournal(ledger, keys, trustDomain, time);
+        var journal = new AuthorityJournal(ledger, keys, trustDomain, options, time);
         await journal.EstablishAsync(cancellation);
         var authority = new SigningAuthority(ledger, keys, journal, trustDomain, time);
         await authority.RotateAsync(cancellation);
@@ -140,10 +152,45 @@ internal sealed class SigningAuthority
         return new JwtSigning.Issued(svid);
     }
 
+    /// <exception cref="IOException">The intent could not be recorded; nothing was signed.</exception>
+    public async Task<WitSigning> SignWitAsync(WitSigningRequest request, CancellationToken cancellation)
+    {
+        if (_issuers.WitTokens is not { } issuer)
+        {
+            return new WitSigning.Off();
+        }
+        var revision = _ledger.State.Revision;
+        var now = _time.GetUtcNow();
+        var preparation = issuer.Prepare(new WitSvidRequest(request.Id, request.ProofKey, request.Lifetime), now);
+        if (preparation is not WitSvidPreparation.Prepared(var draft))
+        {
+            return new WitSigning.Refused(preparation is WitSvidPreparation.Refused(var reason) ? reason : "no draft");
+        }
+        await _ledger.RecordIssuanceAsync(
+            new IssuanceRecord
+            {
+                At = Timestamp.FromDateTimeOffset(now),
+                Kind = IssuanceRecord.Types.Kind.WitSvid,
+                SpiffeId = draft.Id.ToString(),
+                SerialOrJti = draft.TokenId,
+                KeyHash = ByteString.CopyFrom(draft.KeyHash.Span),
+                NotBefore = Timestamp.FromDateTimeOffset(draft.IssuedAt),
+                NotAfter = Timestamp.FromDateTimeOffset(draft.ExpiresAt),
+                Requester = request.Requester,
+                EntryId = request.EntryId,
+                AuthorityId = issuer.Authority.KeyId,
+                Revision = revision,
+            },
+            cancellation);
+        var svid = issuer.Issue(draft);
+        ServerTelemetry.CountIssued(IssuanceRecord.Types.Kind.WitSvid);
+        return new WitSigning.Issued(svid);
+    }
+
     /// <summary>Takes every step that is due. Called by one caller at a time. Returns when the next is.</summary>
     public async Task<DateTimeOffset> RotateAsync(CancellationToken cancellation)
     {
-        foreach (var kind in AuthorityJournal.Kinds)
+        foreach (var kind in _journal.Kinds)
         {
             while (await _journal.StepAsync(kind, _issuers, cancellation))
             {
@@ -162,7 +209,9 @@ internal sealed class SigningAuthority
         var roots = trusted.Where(a => a.Kind == AuthorityKind.X509Root).Select(a => a.PublicPart.Memory).ToList();
         var tokens = trusted.Where(a => a.Kind == AuthorityKind.Jwt).Select(a =>
             JwtAuthority.TryCreate(a.Id, a.PublicPart.Memory, out var key, out var flaw) ? key : throw new InvalidDataException(flaw)).ToList();
-        return TrustBundle.TryCreate(TrustDomain, roots, tokens, state.AuthorityRevision, RefreshHint, out var bundle, out var problem)
+        var witTokens = trusted.Where(a => a.Kind == AuthorityKind.Wit).Select(a =>
+            WitAuthority.TryCreate(a.Id, a.PublicPart.Memory, out var key, out var flaw) ? key : throw new InvalidDataException(flaw)).ToList();
+        return TrustBundle.TryCreate(TrustDomain, roots, tokens, witTokens, state.AuthorityRevision, RefreshHint, out var bundle, out var problem)
             ? bundle
             : throw new InvalidDataException(problem);
     }

@@ -34,6 +34,14 @@ internal sealed record JwtSigningRequest(SpiffeId Id, IReadOnlyList<string> Audi
     public string EntryId { get; init; } = "";
 }
 
+/// <param name="ProofKey">The workload's key, made for it by the requester.</param>
+internal sealed record WitSigningRequest(SpiffeId Id, ProofKey ProofKey, string Requester)
+{
+    public TimeSpan? Lifetime { get; init; }
+
+    public string EntryId { get; init; } = "";
+}
+
 internal abstract record X509Signing
 {
     private X509Signing() { }
@@ -51,4 +59,16 @@ internal abstract record JwtSigning
     public sealed record Issued(IssuedJwtSvid Svid) : JwtSigning;
 
     public sealed record Refused(string Reason) : JwtSigning;
+}
+
+internal abstract record WitSigning
+{
+    private WitSigning() { }
+
+    public sealed record Issued(IssuedWitSvid Svid) : WitSigning;
+
+    public sealed record Refused(string Reason) : WitSigning;
+
+    /// <summary>This server does not issue WIT-SVIDs.</summary>
+    public sealed record Off : WitSigning;
 }

@@ -32,6 +32,10 @@ internal sealed class BundleService(ControlPlaneLedger ledger, SigningAuthority 
         {
             answer.JwtAuthorities.Clear();
         }
+        if (!mask.WitAuthorities)
+        {
+            answer.WitAuthorities.Clear();
+        }
         if (!mask.RefreshHint)
         {
             answer.RefreshHint = 0;

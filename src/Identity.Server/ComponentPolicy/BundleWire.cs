@@ -24,6 +24,12 @@ internal static class BundleWire
             PublicKey = ByteString.CopyFrom(authority.SubjectPublicKeyInfo.Span),
             ExpiresAt = state.Authorities.GetValueOrDefault(authority.KeyId)?.NotAfter?.Seconds ?? 0,
         }));
+        wire.WitAuthorities.AddRange(bundle.WitAuthorities.Select(authority => new Types.WITKey
+        {
+            KeyId = authority.KeyId,
+            PublicKey = ByteString.CopyFrom(authority.SubjectPublicKeyInfo.Span),
+            ExpiresAt = state.Authorities.GetValueOrDefault(authority.KeyId)?.NotAfter?.Seconds ?? 0,
+        }));
         return wire;
     }
 }

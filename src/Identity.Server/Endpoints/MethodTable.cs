@@ -50,6 +50,7 @@ internal static class MethodTable
         ["/spire.api.server.bundle.v1.Bundle/BatchDeleteFederatedBundle"] = Admin,
 
         ["/identity.v1.Sync/Subscribe"] = Agent,
+        ["/identity.v1.WitSigning/NewWitSvid"] = Agent,
         ["/identity.v1.PolicyAdmin/ApplyPolicies"] = Admin,
         ["/identity.v1.PolicyAdmin/ListPolicies"] = Admin,
         ["/identity.v1.PolicyAdmin/DeletePolicies"] = Admin,

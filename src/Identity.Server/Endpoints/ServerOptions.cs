@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
+using Identity.Server.Authority;
 using Spiffe.Net;
 
 namespace Identity.Server.Endpoints;
@@ -28,6 +29,9 @@ internal sealed record ServerOptions
     /// <summary>DNS names of the server's certificate besides <c>localhost</c>.</summary>
     public required IReadOnlyList<string> DnsNames { get; init; }
 
+    /// <summary>What the signing authority makes and signs.</summary>
+    public required AuthorityOptions Authority { get; init; }
+
     /// <summary>Every setting as it was given, for rooms that read their own.</summary>
     public required IConfiguration Settings { get; init; }
 
@@ -50,6 +54,7 @@ internal sealed record ServerOptions
         }
         var names = ServerSettings.List(settings, "dns-name");
         found.AddRange(names.Where(n => Uri.CheckHostName(n) != UriHostNameType.Dns).Select(n => $"dns-name: \"{n}\" is not a DNS name"));
+        var authority = AuthorityOptions.Read(settings, found);
         problems = found;
         options = found.Count > 0
             ? null
@@ -62,6 +67,7 @@ internal sealed record ServerOptions
                 IstioListen = istio!,
                 NatsUrl = natsUrl!,
                 DnsNames = names,
+                Authority = authority,
                 Settings = settings,
             };
         return options is not null;

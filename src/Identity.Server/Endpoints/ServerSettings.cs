@@ -21,6 +21,7 @@ internal static class ServerSettings
         ["istio-listen"] = "address of the mesh's certificate authority (default 127.0.0.1:15012)",
         ["nats-url"] = "nats-server to answer for (default tls://127.0.0.1:4222)",
         ["dns-name"] = "further DNS name in the server's certificate; may be given more than once",
+        ["wit-svid"] = "issue WIT-SVIDs, whose specification is still incubating: true or false (default false)",
     };
 
     private static readonly string[] Lists = ["dns-name"];

@@ -196,6 +196,7 @@ internal static class SvidSigningSetup
         public WebApplication MapSvidSigning()
         {
             app.MapGrpcService<SvidService>();
+            app.MapGrpcService<WitSigningService>();
             return app;
         }
     }

@@ -28,6 +28,7 @@ internal static class ServerTelemetry
         IssuanceRecord.Types.Kind.MeshCertificate => "mesh-certificate",
         IssuanceRecord.Types.Kind.ServerCertificate => "server-certificate",
         IssuanceRecord.Types.Kind.NatsUserJwt => "nats-user-jwt",
+        IssuanceRecord.Types.Kind.WitSvid => "wit-svid",
         _ => "other",
     }));
 }

@@ -45,14 +45,14 @@ internal sealed class RegistryServer : IAsyncDisposable
 
     public CallInvoker Anonymous { get; private set; } = null!;
 
-    public static async Task<RegistryServer> StartAsync()
+    public static async Task<RegistryServer> StartAsync(params (string Key, string Value)[] more)
     {
         var server = new RegistryServer();
         var settings = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
         {
             ["listen"] = "127.0.0.1:0",
             ["istio-listen"] = "127.0.0.1:0",
-        }).Build();
+        }).AddInMemoryCollection(more.Select(setting => KeyValuePair.Create(setting.Key, (string?)setting.Value))).Build();
         Assert.True(ServerOptions.TryRead(settings, Path.Combine(server._folder.Path, "data"), out var options, out _));
         server._server = await Identity.Server.Program.StartAsync(options, server.Time);
         server.Admin = server.OverSocket(options.AdminSocket);

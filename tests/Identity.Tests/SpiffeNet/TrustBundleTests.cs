@@ -121,7 +121,7 @@ public class TrustBundleTests
         { """{"keys":[],"spiffe_sequence":-1}""", "spiffe_sequence" },
         { """{"keys":[],"spiffe_refresh_hint":"300"}""", "spiffe_refresh_hint" },
         { """{"keys":[],"spiffe_refresh_hint":-1}""", "spiffe_refresh_hint" },
-        { "{\"keys\":[" + JwtKey + "," + JwtKey + "]}", "two JWT keys with the key ID \"a\"" },
+        { "{\"keys\":[" + JwtKey + "," + JwtKey + "]}", "two JWT or WIT keys with the key ID \"a\"" },
         { "{\"keys\":[{\"kty\":\"EC\",\"use\":\"jwt-svid\"," + P256Numbers + "}]}", "key 1: a JWT authority needs a key ID" },
         { """{"keys":[{"kty":"EC","use":"jwt-svid","kid":"a","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"}]}""", "x and y" },
         { """{"keys":[{"kty":"EC","use":"jwt-svid","kid":"a","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"}]}""", "do not form a key" },

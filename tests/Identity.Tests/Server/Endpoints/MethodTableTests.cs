@@ -22,6 +22,7 @@ public sealed class MethodTableTests
         "/spire.api.server.svid.v1.SVID/NewJWTSVID",
         "/spire.api.server.bundle.v1.Bundle/GetFederatedBundle",
         "/identity.v1.Sync/Subscribe",
+        "/identity.v1.WitSigning/NewWitSvid",
     ];
 
     private static readonly string[] ForTheMesh = ["/istio.v1.auth.IstioCertificateService/CreateCertificate"];
@@ -36,6 +37,7 @@ public sealed class MethodTableTests
             Spire.Api.Server.Svid.V1.SvidReflection.Descriptor,
             Spire.Api.Server.Bundle.V1.BundleReflection.Descriptor,
             Identity.V1.SyncReflection.Descriptor,
+            Identity.V1.WitSigningReflection.Descriptor,
             Identity.V1.PolicyReflection.Descriptor,
             Identity.V1.ExplainReflection.Descriptor,
             Identity.V1.ControlReflection.Descriptor,

@@ -1,0 +1,68 @@
+using System.Buffers.Text;
+using System.Diagnostics.CodeAnalysis;
+using Spiffe.Net;
+
+namespace Identity.Issuance;
+
+/// <summary>
+/// A key that signs WIT-SVIDs of one trust domain until it ends. A type of its own, so that no key signs both JWT- and WIT-SVIDs (Trust Domain
+/// and Bundle §2). Does not own the key.
+/// </summary>
+public sealed class WitSigningAuthority
+{
+    private WitSigningAuthority(TrustDomain trustDomain, IAuthorityKey key, WitAuthority published, DateTimeOffset notBefore, DateTimeOffset notAfter)
+    {
+        TrustDomain = trustDomain;
+        Key = key;
+        Public = published;
+        NotBefore = notBefore;
+        NotAfter = notAfter;
+    }
+
+    public TrustDomain TrustDomain { get; }
+
+    /// <summary>What the bundle publishes.</summary>
+    public WitAuthority Public { get; }
+
+    /// <summary>SHA-256 of the public key, base64url: two keys never share it (WIT-SVID §2.1).</summary>
+    public string KeyId => Public.KeyId;
+
+    public DateTimeOffset NotBefore { get; }
+
+    /// <summary>No token outlives it.</summary>
+    public DateTimeOffset NotAfter { get; }
+
+    internal IAuthorityKey Key { get; }
+
+    /// <summary>Refuses a key whose signatures its public half does not verify, and an end before the beginning.</summary>
+    public static bool TryCreate(
+        TrustDomain trustDomain,
+        IAuthorityKey key,
+        DateTimeOffset notBefore,
+        DateTimeOffset notAfter,
+        [NotNullWhen(true)] out WitSigningAuthority? authority,
+        [NotNullWhen(false)] out string? problem)
+    {
+        authority = null;
+        if (notAfter <= notBefore)
+        {
+            problem = $"the WIT authority ends at {notAfter:O}, before it begins at {notBefore:O}";
+            return false;
+        }
+
+        var keyId = Base64Url.EncodeToString(key.PublicKey.ComputeSha256());
+        if (!WitAuthority.TryCreate(keyId, key.PublicKey.SubjectPublicKeyInfo, out var published, out problem)) return false;
+
+        // A key that signs wrongly is found here, not by the first workload.
+        var signature = new byte[key.Algorithm.MaxSignatureLength];
+        var written = key.Sign("probe"u8, signature, SignatureEncoding.Jws);
+        if (!key.Algorithm.Verify(key.PublicKey, "probe"u8, signature.AsSpan(0, written), SignatureEncoding.Jws))
+        {
+            problem = "the WIT authority key makes signatures that its public key does not verify";
+            return false;
+        }
+
+        authority = new WitSigningAuthority(trustDomain, key, published, notBefore, notAfter);
+        return true;
+    }
+}
