@@ -1,5 +1,4 @@
 using System.Formats.Asn1;
-using System.Net;
 using Spiffe.Net;
 
 namespace Identity.Issuance;
@@ -21,31 +20,25 @@ internal static class CertificateExtensions
         0x06, 0x08, 0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02,
     ];
 
-    public static void Write(AsnWriter writer, string oid, bool critical, ReadOnlySpan<byte> value)
+    /// <summary>One Extension.</summary>
+    public static byte[] Encode(string oid, bool critical, ReadOnlySpan<byte> value)
     {
+        var writer = new AsnWriter(AsnEncodingRules.DER);
         using (writer.PushSequence())
         {
             writer.WriteObjectIdentifier(oid);
             if (critical) writer.WriteBoolean(true);
             writer.WriteOctetString(value);
         }
+
+        return writer.Encode();
     }
 
-    public static void WriteAlternativeNames(AsnWriter writer, SpiffeId id, IReadOnlyList<string> dnsNames, IReadOnlyList<IPAddress> addresses)
-    {
-        using (writer.PushSequence())
-        {
-            // Written as text: System.Uri would change case and escapes of what was authorized.
-            writer.WriteCharacterString(UniversalTagNumber.IA5String, id.ToString(), SubjectAlternativeNames.UriTag);
-            foreach (var name in dnsNames) writer.WriteCharacterString(UniversalTagNumber.IA5String, name, SubjectAlternativeNames.DnsTag);
-            foreach (var address in addresses) writer.WriteOctetString(address.GetAddressBytes(), SubjectAlternativeNames.IpTag);
-        }
-    }
-
-    public static byte[] EncodeAlternativeNames(SpiffeId id, IReadOnlyList<string> dnsNames, IReadOnlyList<IPAddress> addresses)
+    /// <summary>GeneralNames with one URI.</summary>
+    public static byte[] EncodeAlternativeName(SpiffeId id)
     {
         var writer = new AsnWriter(AsnEncodingRules.DER);
-        WriteAlternativeNames(writer, id, dnsNames, addresses);
+        using (writer.PushSequence()) writer.WriteCharacterString(UniversalTagNumber.IA5String, id.ToString(), SubjectAlternativeNames.UriTag);
         return writer.Encode();
     }
 

@@ -1,7 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Formats.Asn1;
 using System.Net;
-using System.Security.Cryptography;
 using Spiffe.Net;
 
 namespace Identity.Issuance;
@@ -14,6 +13,7 @@ public sealed class CertificateSigningRequest
 
     private const string ExtensionRequestOid = "1.2.840.113549.1.9.14";
     private const int MaxAttributes = 16;
+    private const int MaxExtensions = 32;
 
     private readonly SubjectAlternativeNames _names;
 
@@ -33,6 +33,10 @@ public sealed class CertificateSigningRequest
 
     public IReadOnlyList<IPAddress> IpAddresses => _names.IpAddresses;
 
+    /// <summary>
+    /// Reads a request and checks that its own key signed it. The problem names what is wrong, never what was sent; the whole request is bounded,
+    /// and DER to the last byte, before a signature is verified.
+    /// </summary>
     public static bool TryParse(
         ReadOnlyMemory<byte> der, [NotNullWhen(true)] out CertificateSigningRequest? request, [NotNullWhen(false)] out string? problem)
     {
@@ -50,8 +54,13 @@ public sealed class CertificateSigningRequest
             outer.ThrowIfNotEmpty();
             var signedPart = sequence.PeekEncodedValue();
             var info = sequence.ReadSequence();
-            var algorithm = sequence.ReadSequence().ReadObjectIdentifier();
-            var signature = sequence.ReadBitString(out var unusedBits);
+            var algorithm = sequence.ReadSequence();
+            if (!sequence.TryReadPrimitiveBitString(out var unusedBits, out var signature) || unusedBits != 0)
+            {
+                problem = "the signature of the request is not a whole number of bytes";
+                return false;
+            }
+
             sequence.ThrowIfNotEmpty();
 
             if (!info.TryReadInt32(out var version) || version != 0)
@@ -62,10 +71,12 @@ public sealed class CertificateSigningRequest
 
             // The subject is not used: Istio sends it empty, Envoy with an empty O, and neither may matter.
             info.ReadSequence();
-            if (!SubjectPublicKey.TryParse(info.ReadEncodedValue(), out var publicKey, out problem)) return false;
+            var subjectPublicKeyInfo = info.ReadEncodedValue();
             var names = ReadNames(info);
-            problem = FindKeyProblem(publicKey) ?? FindProofProblem(publicKey, algorithm, signedPart.Span, signature, unusedBits);
-            request = problem is null ? new CertificateSigningRequest(publicKey, names) : null;
+
+            // Last, because it costs the most: whoever sends nonsense gets no signature verified.
+            problem = ProofOfPossession.FindProblem(subjectPublicKeyInfo, algorithm, signedPart.Span, signature.Span, out var publicKey);
+            request = problem is null ? new CertificateSigningRequest(publicKey!, names) : null;
             return request is not null;
         }
         catch (AsnContentException)
@@ -73,29 +84,11 @@ public sealed class CertificateSigningRequest
             problem = "the certificate signing request is not well-formed DER (PKCS#10)";
             return false;
         }
-    }
-
-    private static string? FindKeyProblem(SubjectPublicKey key) =>
-        key.Kind is PublicKeyKind.EcP521 ? "the public key is on P-521; expected P-256, P-384 or RSA" : null;
-
-    private static string? FindProofProblem(SubjectPublicKey key, string algorithm, ReadOnlySpan<byte> signedPart, byte[] signature, int unusedBits)
-    {
-        var isRsa = key.Kind is PublicKeyKind.Rsa;
-        HashAlgorithmName? hash = algorithm switch
+        catch (CertificateProblemException flaw)
         {
-            "1.2.840.10045.4.3.2" when !isRsa => HashAlgorithmName.SHA256,
-            "1.2.840.10045.4.3.3" when !isRsa => HashAlgorithmName.SHA384,
-            "1.2.840.10045.4.3.4" when !isRsa => HashAlgorithmName.SHA512,
-            "1.2.840.113549.1.1.11" when isRsa => HashAlgorithmName.SHA256,
-            "1.2.840.113549.1.1.12" when isRsa => HashAlgorithmName.SHA384,
-            "1.2.840.113549.1.1.13" when isRsa => HashAlgorithmName.SHA512,
-            _ => null,
-        };
-        if (hash is null) return $"the signature algorithm {Quoted.From(algorithm)} of the request does not fit its key; expected ECDSA or RSA PKCS#1 with SHA-2";
-        var padding = isRsa ? RSASignaturePadding.Pkcs1 : null;
-        return unusedBits == 0 && key.Verify(signedPart, signature, hash.Value, padding, DSASignatureFormat.Rfc3279DerSequence)
-            ? null
-            : "the request is not signed by the key it asks to certify";
+            problem = $"the certificate signing request: {flaw.Message}";
+            return false;
+        }
     }
 
     private static SubjectAlternativeNames ReadNames(AsnReader info)
@@ -114,8 +107,9 @@ public sealed class CertificateSigningRequest
             if (oid != ExtensionRequestOid) continue;
             var extensions = values.ReadSequence();
             values.ThrowIfNotEmpty();
-            while (extensions.HasData)
+            for (var number = 0; extensions.HasData; number++)
             {
+                if (number == MaxExtensions) throw new AsnContentException("too many extensions");
                 var extension = extensions.ReadSequence();
                 var isAlternativeName = extension.ReadObjectIdentifier() == CertificateOids.SubjectAlternativeName;
                 if (extension.PeekTag() == Asn1Tag.Boolean) extension.ReadBoolean();

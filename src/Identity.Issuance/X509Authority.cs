@@ -14,6 +14,7 @@ public sealed class X509Authority
     {
         TrustDomain = trustDomain;
         Key = key;
+        Signer = new CheckedSigner(key);
         _path = path;
         SubjectName = issuing.Subject;
         KeyIdentifier = issuing.SubjectKeyIdentifier;
@@ -44,6 +45,9 @@ public sealed class X509Authority
     public DateTimeOffset NotAfter { get; }
 
     internal IAuthorityKey Key { get; }
+
+    /// <summary>One for all issuers of this authority, so that a fault stops every one of them.</summary>
+    internal CheckedSigner Signer { get; }
 
     internal ReadOnlyMemory<byte> SubjectName { get; }
 

@@ -36,9 +36,9 @@ public static class X509AuthorityFactory
     }
 
     /// <summary>RFC 7093 §2 method 1: the leftmost 160 bits of SHA-256 over the key's bits.</summary>
-    internal static byte[] KeyIdentifierOf(SubjectPublicKey key) => SHA256.HashData(key.Bits.Span)[..20];
+    internal static ReadOnlyMemory<byte> KeyIdentifierOf(SubjectPublicKey key) => SHA256.HashData(key.Bits.Span).AsMemory(0, 20);
 
-    private static ReadOnlySpan<byte> KeyIdentifierOf(IAuthorityKey key) => KeyIdentifierOf(key.PublicKey);
+    private static ReadOnlySpan<byte> KeyIdentifierOf(IAuthorityKey key) => KeyIdentifierOf(key.PublicKey).Span;
 
     private static X509Authority Accept(TrustDomain trustDomain, IAuthorityKey key, IReadOnlyList<ReadOnlyMemory<byte>> path) =>
         X509Authority.TryCreate(trustDomain, key, path, out var authority, out var problem)
@@ -65,7 +65,7 @@ public static class X509AuthorityFactory
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign, critical: true));
         request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(KeyIdentifierOf(key), critical: false));
         request.CertificateExtensions.Add(
-            new X509Extension(CertificateOids.SubjectAlternativeName, CertificateExtensions.EncodeAlternativeNames(trustDomain.Id, [], []), critical: false));
+            new X509Extension(CertificateOids.SubjectAlternativeName, CertificateExtensions.EncodeAlternativeName(trustDomain.Id), critical: false));
         return request;
     }
 

@@ -1,4 +1,3 @@
-using System.Formats.Asn1;
 using Spiffe.Net;
 
 namespace Identity.Issuance;
@@ -9,7 +8,6 @@ public sealed class X509SvidIssuer(X509Authority authority, IssuanceProfile prof
     private static readonly TimeSpan LongestBackdating = TimeSpan.FromMinutes(2);
 
     private readonly X509SvidWriter _writer = new(authority);
-    private readonly CheckedSigner _signer = new(authority.Key);
 
     public X509Authority Authority => authority;
 
@@ -28,10 +26,11 @@ public sealed class X509SvidIssuer(X509Authority authority, IssuanceProfile prof
         if (now < authority.NotBefore || notAfter <= now)
             return Refuse($"the authority of {authority.TrustDomain} is valid from {authority.NotBefore:O} to {authority.NotAfter:O}, not at {now:O}");
 
-        // 2. The whole certificate but for its signature, read back by the code that verifies other people's.
+        // 2. The whole certificate but for its signature, every byte of it read back.
         var serialNumber = SerialNumber.Draw();
-        var signedPart = _writer.Write(request, serialNumber, notBefore, notAfter);
-        if (X509SvidLint.FindProblem(signedPart, request, authority, serialNumber, notBefore, notAfter) is { } flaw) return Refuse(flaw);
+        var content = new X509SvidContent(request, serialNumber, X509AuthorityFactory.KeyIdentifierOf(request.PublicKey), notBefore, notAfter);
+        var signedPart = _writer.Write(content);
+        if (X509SvidLint.FindProblem(signedPart, content, authority) is { } flaw) return Refuse(flaw);
         return new X509SvidPreparation.Prepared(
             new X509SvidDraft(this, request.Id, serialNumber, request.PublicKey.ComputeSha256(), notBefore, notAfter, signedPart));
     }
@@ -43,22 +42,9 @@ public sealed class X509SvidIssuer(X509Authority authority, IssuanceProfile prof
         if (!draft.TryClaim()) throw new InvalidOperationException($"the draft with serial number {draft.SerialNumber} was issued before");
 
         Span<byte> signature = stackalloc byte[authority.Key.Algorithm.MaxSignatureLength];
-        var length = _signer.Sign(draft.SignedPart, signature, SignatureEncoding.X509);
-        var leaf = Seal(draft.SignedPart, signature[..length]);
+        var length = authority.Signer.Sign(draft.SignedPart, signature, SignatureEncoding.X509);
+        var leaf = _writer.Seal(draft.SignedPart, signature[..length]);
         return new IssuedX509Svid(draft.Id, draft.SerialNumber, draft.NotBefore, draft.NotAfter, [leaf, .. authority.Intermediates], authority.Root);
-    }
-
-    private byte[] Seal(ReadOnlySpan<byte> signedPart, ReadOnlySpan<byte> signature)
-    {
-        var writer = new AsnWriter(AsnEncodingRules.DER, initialCapacity: signedPart.Length + signature.Length + 32);
-        using (writer.PushSequence())
-        {
-            writer.WriteEncodedValue(signedPart);
-            writer.WriteEncodedValue(authority.Key.Algorithm.AlgorithmIdentifier.Span);
-            writer.WriteBitString(signature);
-        }
-
-        return writer.Encode();
     }
 
     private static X509SvidPreparation.Refused Refuse(string reason) => new(reason);

@@ -1,5 +1,7 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Security.Cryptography;
+using CsCheck;
 using Identity.Issuance;
 using Spiffe.Net;
 using Xunit;
@@ -13,6 +15,8 @@ public class X509SvidIssuerTests
     private static readonly SubjectPublicKey Key = TestAuthority.NewKey();
     private static readonly X509Authority Authority = TestAuthority.Create();
     private static readonly X509SvidIssuer Issuer = new(Authority, IssuanceProfile.Default);
+    private static readonly long[] Lifetimes = [60, 3600, 86400, 20 * 86400];
+    private static readonly ConcurrentDictionary<long, X509Authority> Left = new();
 
     [Theory]
     [InlineData("ES256")]
@@ -156,6 +160,28 @@ public class X509SvidIssuerTests
             Prepare(Issuer, new X509SvidRequest(Host, Key) { Jitter = TimeSpan.FromSeconds(jitter) }).NotAfter);
 
     [Fact]
+    public void Whatever_is_asked_for_stays_inside_the_authority_and_the_profile() =>
+        Gen.Select(Gen.Int[0, 3].Select(i => Lifetimes[i]), Gen.Long[-3600, 10 * 86400], Gen.Long[-100, 100_000], Gen.Long[0, 30 * 86400_000L]).Sample(
+            (left, lifetime, jitter, after) =>
+            {
+                var authority = Left.GetOrAdd(left, seconds => TestAuthority.Create(left: TimeSpan.FromSeconds(seconds)));
+                var now = Now.AddMilliseconds(after);
+                var request = new X509SvidRequest(Host, Key) { Lifetime = TimeSpan.FromSeconds(lifetime), Jitter = TimeSpan.FromSeconds(jitter) };
+                if (new X509SvidIssuer(authority, IssuanceProfile.Default).Prepare(request, now) is not X509SvidPreparation.Prepared(var draft))
+                {
+                    Assert.True(lifetime < 10 || now.AddSeconds(1) >= authority.NotAfter, $"{lifetime} s was refused at {now:O}");
+                    return;
+                }
+
+                Assert.InRange(draft.NotBefore, authority.NotBefore, now);
+                Assert.InRange(draft.NotAfter, now.AddTicks(1), authority.NotAfter);
+                Assert.True(draft.NotAfter - now <= IssuanceProfile.Default.MaxX509Lifetime);
+                Assert.True(now - draft.NotBefore < TimeSpan.FromSeconds(Math.Min(120, lifetime / 10.0) + 1));
+                Assert.Equal((0, 0), (draft.NotBefore.Millisecond, draft.NotAfter.Millisecond));
+            },
+            iter: 300);
+
+    [Fact]
     public void Rounds_down_to_whole_seconds() =>
         Assert.Equal(Now.AddHours(1), Prepare(Issuer, new X509SvidRequest(Host, Key), Now.AddMilliseconds(999)).NotAfter);
 
@@ -190,7 +216,7 @@ public class X509SvidIssuerTests
         var issuer = new X509SvidIssuer(authority, IssuanceProfile.Default);
         issuer.Issue(Prepare(issuer, new X509SvidRequest(Host, Key)));
         key.IsFaulty = true;
-        Assert.Throws<CryptographicException>(() => issuer.Issue(Prepare(issuer, new X509SvidRequest(Host, Key))));
+        Assert.Throws<SignatureFaultException>(() => issuer.Issue(Prepare(issuer, new X509SvidRequest(Host, Key))));
     }
 
     [Fact]
