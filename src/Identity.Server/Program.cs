@@ -26,7 +26,7 @@ internal static class Program
             Console.WriteLine("usage: identityd [--setting value]…\n");
             foreach (var (key, meaning) in ServerSettings.Known)
             {
-                Console.WriteLine($"  --{key,-16} {meaning}");
+                Console.WriteLine($"  --{key,-33} {meaning}");
             }
             Console.WriteLine($"\nEach may also be set as {ServerSettings.EnvironmentPrefix}<NAME> or in the JSON file named by --config.");
             return 0;
@@ -40,6 +40,7 @@ internal static class Program
             {
                 throw new CannotStartException($"identityd: {string.Join("; ", problems)}.", 2);
             }
+            options = options with { Secrets = KeyEncryptionSettings.Read(settings, environment) };
             await using var server = await StartAsync(options, TimeProvider.System);
             Console.WriteLine(server.ReadyLine);
             await server.WaitAsync();
@@ -60,7 +61,7 @@ internal static class Program
         var ledger = await ControlPlaneLedger.OpenAsync(options.DataDir, time, loggers.CreateLogger<ControlPlaneLedger>());
         try
         {
-            var keys = new AuthorityKeyFolder(Path.Combine(options.DataDir, "keys"));
+            var keys = new AuthorityKeyFolder(Path.Combine(options.DataDir, "keys"), options.Secrets);
             var authority = await SigningAuthority.OpenAsync(ledger, keys, options.TrustDomain, options.Authority, time);
             var certificate = new ServerCertificate(authority, options);
             await certificate.RenewAsync(CancellationToken.None);

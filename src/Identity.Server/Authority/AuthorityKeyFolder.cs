@@ -19,25 +19,27 @@ internal interface IAuthorityKeys
     void Forget(string id);
 }
 
-/// <summary>Keys as PKCS#8 PEM files in one folder, which only this user may read.</summary>
+/// <summary>Keys as PKCS#8 PEM files in one folder, which only this user may read; sealed when there is a key encryption key.</summary>
 internal sealed class AuthorityKeyFolder : IAuthorityKeys
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     private const UnixFileMode Others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
-    private const int MaxFileBytes = 16 * 1024;
 
     private readonly string _folder;
+    private readonly SecretFiles _secrets;
 
-    /// <exception cref="CannotStartException">Other users may read or write the folder.</exception>
-    public AuthorityKeyFolder(string folder)
+    /// <exception cref="CannotStartException">Other users may read or write the folder, or its files are sealed with another key.</exception>
+    public AuthorityKeyFolder(string folder, SecretFiles? secrets = null)
     {
         _folder = folder;
+        _secrets = secrets ?? SecretFiles.Unsealed;
         Directory.CreateDirectory(folder, OwnerOnly);
         if ((File.GetUnixFileMode(folder) & Others) != 0)
         {
             throw new CannotStartException($"Other users may read or write the key folder {folder}. Close it with: chmod 700 {folder}");
         }
         DurableFile.SyncFolder(Path.GetDirectoryName(Path.GetFullPath(folder))!);
+        _secrets.SealAll(folder, "authority-*.pem");
     }
 
     public IAuthorityKey Create(Func<IAuthorityKey, string> name)
@@ -47,7 +49,7 @@ internal sealed class AuthorityKeyFolder : IAuthorityKeys
         var pem = Encoding.ASCII.GetBytes(PemEncoding.Write("PRIVATE KEY", pkcs8));
         try
         {
-            DurableFile.Write(FileOf(name(key)), pem);
+            _secrets.Write(FileOf(name(key)), pem);
         }
         finally
         {
@@ -65,12 +67,7 @@ internal sealed class AuthorityKeyFolder : IAuthorityKeys
             problem = $"{file} is missing";
             return null;
         }
-        if ((File.GetUnixFileMode(file) & Others) != 0)
-        {
-            problem = $"other users may read or write {file}; close it with: chmod 600 {file}";
-            return null;
-        }
-        if (new FileInfo(file).Length > MaxFileBytes || !TryReadPem(file, out var key, out problem))
+        if (!TryReadPem(_secrets.Read(file), out var key, out problem))
         {
             problem = $"{file} is not an unencrypted PKCS#8 key in PEM";
             return null;
@@ -85,11 +82,11 @@ internal sealed class AuthorityKeyFolder : IAuthorityKeys
         ? Path.Combine(_folder, $"authority-{id}.pem")
         : throw new InvalidDataException("The ledger names an authority by something that is no id.");
 
-    private static bool TryReadPem(string file, [NotNullWhen(true)] out LocalAuthorityKey? key, out string? problem)
+    private static bool TryReadPem(byte[] pem, [NotNullWhen(true)] out LocalAuthorityKey? key, out string? problem)
     {
         key = null;
         problem = null;
-        var text = File.ReadAllText(file).ToCharArray();
+        var text = Encoding.ASCII.GetChars(pem);
         try
         {
             if (!PemEncoding.TryFind(text, out var found) || !text.AsSpan()[found.Label].SequenceEqual("PRIVATE KEY"))
@@ -104,6 +101,7 @@ internal sealed class AuthorityKeyFolder : IAuthorityKeys
         finally
         {
             Array.Clear(text);
+            CryptographicOperations.ZeroMemory(pem);
         }
     }
 }

@@ -24,6 +24,7 @@ internal sealed class SigningAuthority
     private readonly TimeProvider _time;
     private volatile ActiveIssuers _issuers;
     private volatile PublishedBundle? _published;
+    private volatile string? _fault;
 
     private SigningAuthority(ControlPlaneLedger ledger, IAuthorityKeys keys, AuthorityJournal journal, TrustDomain trustDomain, TimeProvider time)
     {
@@ -36,6 +37,9 @@ internal sealed class SigningAuthority
     }
 
     public TrustDomain TrustDomain { get; }
+
+    /// <summary>Why a key signs no more: it made a signature that does not verify. Null as long as none did; ends with the process.</summary>
+    public string? Fault => _fault;
 
     public DateTimeOffset X509AuthorityExpiresAt => _issuers.Svids.Authority.NotAfter;
 
@@ -116,7 +120,7 @@ internal sealed class SigningAuthority
                 Revision = revision,
             },
             cancellation);
-        var svid = issuer.Issue(draft);
+        var svid = Sign(issuer.Issue, draft);
         ServerTelemetry.CountIssued(request.Kind);
         return new X509Signing.Issued(svid);
     }
@@ -147,7 +151,7 @@ internal sealed class SigningAuthority
         };
         intent.Audience.AddRange(draft.Audience);
         await _ledger.RecordIssuanceAsync(intent, cancellation);
-        var svid = issuer.Issue(draft);
+        var svid = Sign(issuer.Issue, draft);
         ServerTelemetry.CountIssued(IssuanceRecord.Types.Kind.JwtSvid);
         return new JwtSigning.Issued(svid);
     }
@@ -182,7 +186,7 @@ internal sealed class SigningAuthority
                 Revision = revision,
             },
             cancellation);
-        var svid = issuer.Issue(draft);
+        var svid = Sign(issuer.Issue, draft);
         ServerTelemetry.CountIssued(IssuanceRecord.Types.Kind.WitSvid);
         return new WitSigning.Issued(svid);
     }
@@ -198,6 +202,20 @@ internal sealed class SigningAuthority
             }
         }
         return _journal.NextChange();
+    }
+
+    private TSvid Sign<TDraft, TSvid>(Func<TDraft, TSvid> issue, TDraft draft)
+    {
+        try
+        {
+            return issue(draft);
+        }
+        catch (SignatureFaultException fault)
+        {
+            _fault = fault.Message;
+            ServerTelemetry.SignatureFaults.Add(1);
+            throw;
+        }
     }
 
     private TrustBundle Publish(ControlPlaneState state)

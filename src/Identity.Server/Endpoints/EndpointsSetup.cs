@@ -1,3 +1,4 @@
+using Identity.Server.Authority;
 using Identity.Server.Ledger;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
@@ -21,7 +22,7 @@ internal static class EndpointsSetup
             builder.Services.AddSingleton<CallGate>();
             builder.Services.AddSingleton<CallerIdentification>();
             builder.Services.AddGrpcReflection();
-            builder.Services.AddGrpcHealthChecks().AddCheck<LedgerHealth>("ledger");
+            builder.Services.AddGrpcHealthChecks().AddCheck<LedgerHealth>("ledger").AddCheck<AuthorityHealth>("authority");
             builder.Services.AddHostedService<ServerCertificateRenewer>();
             return builder;
         }
@@ -41,6 +42,12 @@ internal static class EndpointsSetup
             app.MapGrpcReflectionService();
             return app;
         }
+    }
+
+    private sealed class AuthorityHealth(SigningAuthority authority) : IHealthCheck
+    {
+        public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+            Task.FromResult(authority.Fault is { } fault ? HealthCheckResult.Unhealthy(fault) : HealthCheckResult.Healthy());
     }
 
     private sealed class LedgerHealth(ControlPlaneLedger ledger) : IHealthCheck

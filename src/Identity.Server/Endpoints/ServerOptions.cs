@@ -32,6 +32,9 @@ internal sealed record ServerOptions
     /// <summary>What the signing authority makes and signs.</summary>
     public required AuthorityOptions Authority { get; init; }
 
+    /// <summary>How private files are kept. Default: in the clear, closed to other users.</summary>
+    public SecretFiles Secrets { get; init; } = SecretFiles.Unsealed;
+
     /// <summary>Every setting as it was given, for rooms that read their own.</summary>
     public required IConfiguration Settings { get; init; }
 

@@ -1,4 +1,5 @@
 using System.Collections;
+using Identity.Server.Authority;
 
 namespace Identity.Server.Endpoints;
 
@@ -22,9 +23,14 @@ internal static class ServerSettings
         ["nats-url"] = "nats-server to answer for (default tls://127.0.0.1:4222)",
         ["dns-name"] = "further DNS name in the server's certificate; may be given more than once",
         ["wit-svid"] = "issue WIT-SVIDs, whose specification is still incubating: true or false (default false)",
+        [KeyEncryptionSettings.FileSetting] = $"file with the key that encrypts keys at rest; or {KeyEncryptionSettings.Variable}",
+        [KeyEncryptionSettings.PreviousFileSetting] = $"file with the key it replaces; or {KeyEncryptionSettings.PreviousVariable}",
     };
 
     private static readonly string[] Lists = ["dns-name"];
+
+    // Read where they are used, and from nowhere else: not from a command line that every user sees.
+    private static readonly string[] Secrets = [KeyEncryptionSettings.Variable, KeyEncryptionSettings.PreviousVariable];
 
     /// <exception cref="CannotStartException">A key is unknown or has no value, or the file cannot be read. Exit code 2.</exception>
     public static IConfiguration Gather(IReadOnlyList<string> arguments, IDictionary environment)
@@ -94,7 +100,7 @@ internal static class ServerSettings
         var variables = new Dictionary<string, string?>(StringComparer.Ordinal);
         foreach (DictionaryEntry entry in environment)
         {
-            if (entry.Key is string name && name.StartsWith(EnvironmentPrefix, StringComparison.Ordinal))
+            if (entry.Key is string name && name.StartsWith(EnvironmentPrefix, StringComparison.Ordinal) && !Secrets.Contains(name))
             {
                 var key = name[EnvironmentPrefix.Length..].ToLowerInvariant().Replace('_', '-');
                 RequireKnown(key, name, EnvironmentPrefix);

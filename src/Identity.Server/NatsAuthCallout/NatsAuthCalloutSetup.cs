@@ -10,7 +10,7 @@ internal static class NatsAuthCalloutSetup
         /// <exception cref="CannotStartException">The callout's keys cannot be read.</exception>
         public WebApplicationBuilder AddNatsAuthCallout(NatsAuthCalloutOptions options)
         {
-            var keys = NatsCalloutKeys.LoadOrCreate(options.Folder);
+            var keys = NatsCalloutKeys.LoadOrCreate(options.Folder, options.Secrets);
             builder.Services.AddSingleton(options);
             builder.Services.AddSingleton(_ => keys);
             builder.Services.AddSingleton(new NatsAuthCalloutResponder(keys, options.TrustDomain, options.MaxSession));

@@ -1,5 +1,6 @@
+using System.Security.Cryptography;
 using System.Text;
-using Identity.Server.Ledger;
+using Identity.Server.Authority;
 using NATS.NKeys;
 
 namespace Identity.Server.NatsAuthCallout;
@@ -23,13 +24,15 @@ internal sealed class NatsCalloutKeys(KeyPair user, KeyPair issuer, CurveKeyPair
 
     /// <summary>Reads the keys kept in the folder; makes those that are missing.</summary>
     /// <exception cref="CannotStartException">A file is damaged, of another type, or open to other users; the message names it and the mend.</exception>
-    public static NatsCalloutKeys LoadOrCreate(string folder)
+    public static NatsCalloutKeys LoadOrCreate(string folder, SecretFiles? secrets = null)
     {
+        secrets ??= SecretFiles.Unsealed;
         Directory.CreateDirectory(folder, OwnerOnly | UnixFileMode.UserExecute);
+        secrets.SealAll(folder, "*.seed");
         return new NatsCalloutKeys(
-            Keep(folder, "callout-user.seed", SigningKey(NKeyPrefix.User), () => KeyPair.CreatePair(NKeyPrefix.User), key => key.GetSeed()),
-            Keep(folder, "issuer-account.seed", SigningKey(NKeyPrefix.Account), () => KeyPair.CreatePair(NKeyPrefix.Account), key => key.GetSeed()),
-            Keep(folder, "xkey.seed", seed => CurveKeyPair.FromSeed(seed), CurveKeyPair.Create, key => key.GetSeed()));
+            Keep(secrets, folder, "callout-user.seed", SigningKey(NKeyPrefix.User), () => KeyPair.CreatePair(NKeyPrefix.User), key => key.GetSeed()),
+            Keep(secrets, folder, "issuer-account.seed", SigningKey(NKeyPrefix.Account), () => KeyPair.CreatePair(NKeyPrefix.Account), key => key.GetSeed()),
+            Keep(secrets, folder, "xkey.seed", seed => CurveKeyPair.FromSeed(seed), CurveKeyPair.Create, key => key.GetSeed()));
     }
 
     public void Dispose()
@@ -45,27 +48,30 @@ internal sealed class NatsCalloutKeys(KeyPair user, KeyPair issuer, CurveKeyPair
         return key.Prefix == prefix ? key : throw new FormatException($"This seed is of a key of type {key.Prefix}; expected {prefix}.");
     };
 
-    private static T Keep<T>(string folder, string name, Func<string, T> read, Func<T> create, Func<T, string> seedOf)
+    private static T Keep<T>(SecretFiles secrets, string folder, string name, Func<string, T> read, Func<T> create, Func<T, string> seedOf)
     {
         var path = Path.Combine(folder, name);
         if (!File.Exists(path))
         {
             var key = create();
-            DurableFile.Write(path, Encoding.ASCII.GetBytes(seedOf(key) + "\n"));
+            secrets.Write(path, Encoding.ASCII.GetBytes(seedOf(key) + "\n"));
             return key;
         }
 
-        if ((File.GetUnixFileMode(path) & ~OwnerOnly) != 0)
-            throw new CannotStartException($"{path} holds a secret and is open to other users; run: chmod 600 {path}");
-        if (new FileInfo(path).Length > MaxSeedFileBytes)
+        var content = secrets.Read(path);
+        if (content.Length > MaxSeedFileBytes)
             throw new CannotStartException($"{path} is not a seed file of this server; restore it, or remove it and give nats-server the new configuration");
         try
         {
-            return read(File.ReadAllText(path, Encoding.ASCII).Trim());
+            return read(Encoding.ASCII.GetString(content).Trim());
         }
         catch (FormatException e)
         {
             throw new CannotStartException($"{path}: {e.Message} Restore it, or remove it and give nats-server the new configuration.");
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(content);
         }
     }
 }

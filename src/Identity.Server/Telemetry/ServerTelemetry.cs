@@ -18,6 +18,9 @@ internal static class ServerTelemetry
     public static readonly Histogram<int> LedgerCommitWrites =
         Meter.CreateHistogram<int>("identity.ledger.commit.writes", "{write}", "Writes that shared one commit.");
 
+    public static readonly Counter<long> SignatureFaults =
+        Meter.CreateCounter<long>("identity.signature.faults", "{signature}", "Signatures refused because an authority key is at fault; any is an alarm.");
+
     private static readonly Counter<long> Issued =
         Meter.CreateCounter<long>("identity.issued", "{credential}", "Credentials signed, by kind.");
 

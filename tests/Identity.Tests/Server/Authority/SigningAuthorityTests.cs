@@ -77,6 +77,21 @@ public sealed class SigningAuthorityTests : IDisposable
     }
 
     [Fact]
+    public async Task A_wrong_signature_leaves_a_fault_for_all_to_see_and_ends_the_use_of_the_key()
+    {
+        await using var ledger = await OpenLedgerAsync();
+        var keys = new FailingKeys(new AuthorityKeyFolder(Keys));
+        var authority = await SigningAuthority.OpenAsync(ledger, keys, TrustDomain, _time, Cancellation);
+        Assert.Null(authority.Fault);
+        keys.AreWrong = true;
+        await Assert.ThrowsAsync<SignatureFaultException>(() => authority.SignX509Async(X509Request(), Cancellation));
+        Assert.Contains("does not verify", authority.Fault, StringComparison.Ordinal);
+        keys.AreWrong = false;
+        await Assert.ThrowsAsync<SignatureFaultException>(() => authority.SignX509Async(X509Request() with { IsLongLived = true }, Cancellation));
+        Assert.Equal(2, ledger.ListIssuances(10).Count);
+    }
+
+    [Fact]
     public async Task Makes_no_signature_when_the_intent_cannot_be_recorded()
     {
         var ledger = await OpenLedgerAsync();
@@ -204,6 +219,8 @@ public sealed class SigningAuthorityTests : IDisposable
     {
         public bool AreBroken { get; set; }
 
+        public bool AreWrong { get; set; }
+
         public int Signatures { get; set; }
 
         public IAuthorityKey Create(Func<IAuthorityKey, string> name) => keys.Create(name);
@@ -222,7 +239,7 @@ public sealed class SigningAuthorityTests : IDisposable
         public int Sign(ReadOnlySpan<byte> data, Span<byte> destination, SignatureEncoding encoding)
         {
             owner.Signatures++;
-            return owner.AreBroken ? throw new CryptographicException("gone") : key.Sign(data, destination, encoding);
+            return owner.AreBroken ? throw new CryptographicException("gone") : key.Sign(owner.AreWrong ? data[1..] : data, destination, encoding);
         }
 
         public void Dispose() => key.Dispose();
