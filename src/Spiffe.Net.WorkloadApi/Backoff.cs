@@ -3,8 +3,8 @@ using System.Security.Cryptography;
 namespace Spiffe.Net.WorkloadApi;
 
 /// <summary>
-/// Waits between attempts: none after a healthy stream ended (SPIFFE Workload API §4.2: reconnect at once), then growing.
-/// Belongs to one loop.
+/// Waits between attempts: none after a stream that worked has ended (SPIFFE Workload API §4.2: reconnect at once), growing ones after an
+/// attempt that failed or was refused (SPIFFE Workload Endpoint §6). Belongs to one loop.
 /// </summary>
 internal sealed class Backoff(TimeSpan first, TimeSpan longest, TimeProvider timeProvider)
 {
@@ -23,16 +23,16 @@ internal sealed class Backoff(TimeSpan first, TimeSpan longest, TimeProvider tim
 
     public void Delivered() => _hasDelivered = true;
 
-    public Task WaitAsync(CancellationToken cancellation)
+    /// <param name="refused">The endpoint has answered, and the answer was no: asking again at once is pointless.</param>
+    public Task WaitAsync(bool refused, CancellationToken cancellation)
     {
         if (_hasDelivered && timeProvider.GetElapsedTime(_attemptStarted) >= Healthy) _failures = 0;
-        var delay = DelayAfter(_failures++);
-        return delay == TimeSpan.Zero ? Task.CompletedTask : Task.Delay(delay, timeProvider, cancellation);
+        var isFirst = _failures++ == 0;
+        return isFirst && _hasDelivered && !refused ? Task.CompletedTask : Task.Delay(DelayAfter(_failures), timeProvider, cancellation);
     }
 
     private TimeSpan DelayAfter(int failures)
     {
-        if (failures == 0) return TimeSpan.Zero;
         var plain = Math.Min(longest.TotalMilliseconds, first.TotalMilliseconds * Math.Pow(2, Math.Min(failures - 1, 30)));
 
         // Up to a fifth less, so that the clients of one endpoint do not come back all at once.

@@ -16,46 +16,67 @@ public sealed class JwtSource : IDisposable
 
     private readonly WorkloadApiClient _client;
     private readonly bool _ownsClient;
+    private readonly Func<JwtSvids, JwtSvid?> _pick;
     private readonly CancellationTokenSource _stopping = new();
     private readonly ConcurrentDictionary<Request, Entry> _entries = new();
 
     /// <summary>Connects with the first token asked for.</summary>
     /// <param name="options">Null takes the endpoint from <c>SPIFFE_ENDPOINT_SOCKET</c>.</param>
+    /// <param name="pick">Which of several identities speaks where no subject is named, for example <c>all => all.FindByHint("internal")</c>; null takes the default one.</param>
     /// <exception cref="FormatException">There is no usable endpoint address.</exception>
-    public JwtSource(WorkloadApiClientOptions? options = null)
-        : this(new WorkloadApiClient(options)) => _ownsClient = true;
+    public JwtSource(WorkloadApiClientOptions? options = null, Func<JwtSvids, JwtSvid?>? pick = null)
+        : this(new WorkloadApiClient(options), pick) => _ownsClient = true;
 
-    /// <summary>Over a client that is shared; it stays open when the source is disposed.</summary>
-    public JwtSource(WorkloadApiClient client) => _client = client;
+    /// <summary>As the other constructor, over a client that is shared; it stays open when the source is disposed.</summary>
+    public JwtSource(WorkloadApiClient client, Func<JwtSvids, JwtSvid?>? pick = null)
+    {
+        _client = client;
+        _pick = pick ?? (all => all.Default);
+    }
 
-    /// <summary>A token for one audience, under the default identity.</summary>
+    /// <summary>A token for one audience, under the default or picked identity.</summary>
+    /// <param name="audience">Whom the token is for.</param>
+    /// <param name="cancellation">Stops waiting; the call goes on for others who wait for it.</param>
+    /// <exception cref="WorkloadApiException">There is no token.</exception>
     public Task<JwtSvid> GetAsync(string audience, CancellationToken cancellation = default) => GetAsync([audience], null, cancellation);
 
     /// <summary>
-    /// A token that is valid for at least ten more seconds. From half its life on a newer one is fetched; while that fails, the old one serves
-    /// until it runs out, unless the Workload API says that we have no identity any more.
+    /// A token that is valid for at least ten more seconds. From half its life on a newer one is fetched: behind the caller's back at first,
+    /// and before the answer from three quarters on. While that fails, the old one serves until it runs out, unless the Workload API says that
+    /// we have no identity any more.
     /// </summary>
     /// <param name="audience">Whom the token is for; at least one.</param>
-    /// <param name="subject">Which of our identities; null takes the default one.</param>
+    /// <param name="subject">Which of our identities; null takes the default or picked one.</param>
     /// <param name="cancellation">Stops waiting; the call goes on for others who wait for it.</param>
     /// <exception cref="WorkloadApiException">There is no token.</exception>
+    /// <exception cref="ArgumentException">There is no audience, or an empty one.</exception>
     public async Task<JwtSvid> GetAsync(IReadOnlyList<string> audience, SpiffeId? subject = null, CancellationToken cancellation = default)
     {
         ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
-        var request = new Request(string.Join('\n', audience), subject);
+        if (audience.Count == 0 || audience.Any(string.IsNullOrEmpty)) throw new ArgumentException("A JWT-SVID needs at least one audience, and none may be empty.", nameof(audience));
+
+        // A length before each, so that no two lists look alike whatever their members hold.
+        var request = new Request(string.Concat(audience.Select(a => $"{a.Length}:{a}")), subject);
         if (_entries.Count >= MaxEntries && !_entries.ContainsKey(request)) MakeRoom();
         var entry = _entries.GetOrAdd(request, static _ => new Entry());
 
         var held = entry.Svid;
         var now = _client.Options.TimeProvider.GetUtcNow();
-        if (held is not null && now < held.RenewAt && now < held.UsableUntil) return held.Svid;
+        if (held is not null && now < held.RenewAt) return held.Svid;
+        var refresh = entry.RefreshAsync(() => FetchAsync(entry, [.. audience], subject));
+        if (held is not null && now < held.WaitFrom)
+        {
+            _ = ObserveAsync(refresh, entry, held);
+            return held.Svid;
+        }
+
         try
         {
-            return await entry.RefreshAsync(() => FetchAsync(entry, [.. audience], subject)).WaitAsync(cancellation).ConfigureAwait(false);
+            return await refresh.WaitAsync(cancellation).ConfigureAwait(false);
         }
         catch (WorkloadApiException e) when (held is not null && now < held.UsableUntil && e.Failure is not WorkloadApiFailure.NoIdentity)
         {
-            entry.PutOff(held, now + _client.Options.RetryDelay);
+            PutOff(entry, held);
             return held.Svid;
         }
     }
@@ -74,20 +95,49 @@ public sealed class JwtSource : IDisposable
         try
         {
             var asked = _client.Options.TimeProvider.GetUtcNow();
-            var svid = (await _client.FetchJwtSvidsAsync(audience, subject, _stopping.Token).ConfigureAwait(false))[0];
+            var answer = await _client.FetchJwtSvidsAsync(audience, subject, _stopping.Token).ConfigureAwait(false);
+            var svid = (subject is null ? _pick(answer) : answer.Default)
+                ?? throw new WorkloadApiException(WorkloadApiFailure.NoIdentity, "none of the identities that the Workload API has for this process was picked");
             var usableUntil = svid.ExpiresAt - Margin;
             if (usableUntil <= asked) throw WorkloadApiException.Malformed($"the JWT-SVID of {svid.Id} expires at {svid.ExpiresAt:O}, which is past or seconds away");
 
-            // Half of what is left, not of the whole life: the endpoint may hand out a token it has held for a while.
-            entry.Svid = new Held(svid, asked + ((svid.ExpiresAt - asked) / 2), usableUntil);
+            // Fractions of what is left, not of the whole life: the endpoint may hand out a token it has held for a while.
+            var left = svid.ExpiresAt - asked;
+            entry.Svid = new Held(svid, Earlier(asked + (left / 2), usableUntil), Earlier(asked + (left * 0.75), usableUntil), usableUntil);
             return svid;
         }
         catch (WorkloadApiException e) when (e.Failure is WorkloadApiFailure.NoIdentity)
         {
+            // §5.2: stop using what is withdrawn. The refusal is about the identity, whatever the audience.
             entry.Svid = null;
+            foreach (var (request, other) in _entries)
+            {
+                if (request.Subject == subject) other.Svid = null;
+            }
+
             throw;
         }
     }
+
+    // Nobody waits for this one; the next caller tries again, after a pause.
+    private async Task ObserveAsync(Task<JwtSvid> refresh, Entry entry, Held held)
+    {
+        try
+        {
+            await refresh.ConfigureAwait(false);
+        }
+        catch (WorkloadApiException)
+        {
+            PutOff(entry, held);
+        }
+        catch (OperationCanceledException)
+        {
+        }
+    }
+
+    private void PutOff(Entry entry, Held held) => entry.PutOff(held, _client.Options.TimeProvider.GetUtcNow() + _client.Options.RetryDelay);
+
+    private static DateTimeOffset Earlier(DateTimeOffset one, DateTimeOffset other) => one < other ? one : other;
 
     // Rare enough for a scan: expired ones first, else everything; a token is one call away.
     private void MakeRoom()
@@ -103,13 +153,22 @@ public sealed class JwtSource : IDisposable
 
     private readonly record struct Request(string Audience, SpiffeId? Subject);
 
-    private sealed class Held(JwtSvid svid, DateTimeOffset renewAt, DateTimeOffset usableUntil)
+    private sealed class Held(JwtSvid svid, DateTimeOffset renewAt, DateTimeOffset waitFrom, DateTimeOffset usableUntil)
     {
         public JwtSvid Svid => svid;
 
         public DateTimeOffset RenewAt => renewAt;
 
+        public DateTimeOffset WaitFrom => waitFrom;
+
         public DateTimeOffset UsableUntil => usableUntil;
+
+        /// <summary>Leaves the endpoint alone until then, but never keeps the token past its end.</summary>
+        public Held After(DateTimeOffset retryAt)
+        {
+            var next = Earlier(retryAt, usableUntil);
+            return new Held(svid, next, next > waitFrom ? next : waitFrom, usableUntil);
+        }
     }
 
     private sealed class Entry
@@ -126,7 +185,7 @@ public sealed class JwtSource : IDisposable
 
         /// <summary>Leaves the endpoint alone for a while; nothing happens if a newer token has come meanwhile.</summary>
         public void PutOff(Held held, DateTimeOffset until) =>
-            Interlocked.CompareExchange(ref _held, new Held(held.Svid, until, held.UsableUntil), held);
+            Interlocked.CompareExchange(ref _held, held.After(until), held);
 
         /// <summary>Joins the call under way, or starts one.</summary>
         public Task<JwtSvid> RefreshAsync(Func<Task<JwtSvid>> fetch)

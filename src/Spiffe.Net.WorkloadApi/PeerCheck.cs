@@ -8,8 +8,10 @@ namespace Spiffe.Net.WorkloadApi;
 /// <summary>The verdict on the peer of one TLS connection: genuine by our bundles, then authorized by its SPIFFE ID.</summary>
 internal sealed partial class PeerCheck(X509Source source, AuthorizedPeers peers)
 {
+    private volatile Verified? _verified;
+
     /// <summary>Null until the handshake got so far, and when the peer was refused.</summary>
-    public SpiffeId? Id { get; private set; }
+    public SpiffeId? Id => _verified?.Id;
 
     /// <summary>Null when the peer was not refused.</summary>
     public string? Refusal { get; private set; }
@@ -17,26 +19,52 @@ internal sealed partial class PeerCheck(X509Source source, AuthorizedPeers peers
     /// <summary>A <see cref="RemoteCertificateValidationCallback"/>. What the platform thinks of the chain is not asked: SVIDs have their own rules.</summary>
     public bool Validate(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
     {
-        Id = null;
-        Refusal = FindProblem(certificate as X509Certificate2, chain, out var id);
-        if (Refusal is null) Id = id;
-        else LogRefused(source.Logger, Refusal);
+        _verified = null;
+        if (certificate is not X509Certificate2 leaf)
+        {
+            Refusal = "it sent no certificate";
+        }
+        else
+        {
+            // The platform's list of what was sent may hold the leaf again.
+            var sent = chain?.ChainPolicy.ExtraStore.Where(c => !c.RawDataMemory.Span.SequenceEqual(leaf.RawDataMemory.Span)) ?? [];
+            Refusal = Check([leaf.RawDataMemory, .. sent.Take(X509SvidVerifier.MaxChainLength).Select(c => c.RawDataMemory)]);
+        }
+
+        if (Refusal is not null) LogRefused(source.Logger, Refusal);
         return Refusal is null;
+    }
+
+    /// <summary>
+    /// Whose connection it is now, long after the handshake: null once the peer's SVID has expired, or bundles have come with which it is not
+    /// genuine any more.
+    /// </summary>
+    public SpiffeId? FindIdNow()
+    {
+        if (_verified is not { } verified) return null;
+        if (source.TimeProvider.GetUtcNow() > verified.NotAfter) return null;
+
+        // The set is swapped whole with each push, so the same set gives the same answer.
+        if (!ReferenceEquals(verified.Bundles, source.Bundles) && Check(verified.Chain) is { } refusal)
+        {
+            LogRefusedLater(source.Logger, refusal);
+            return null;
+        }
+
+        return verified.Id;
     }
 
     /// <summary>The failure of a handshake in words that name the cause, where we know it.</summary>
     public AuthenticationException Explain(AuthenticationException e) =>
         Refusal is null ? e : new AuthenticationException($"the TLS peer is refused: {Refusal}", e);
 
-    private string? FindProblem(X509Certificate2? leaf, X509Chain? chain, out SpiffeId? id)
+    private string? Check(ReadOnlyMemory<byte>[] chain)
     {
-        id = null;
-        if (leaf is null) return "it sent no certificate";
-        var sent = chain?.ChainPolicy.ExtraStore.Where(c => !c.RawDataMemory.Span.SequenceEqual(leaf.RawDataMemory.Span)) ?? [];
-        switch (X509SvidVerifier.Verify(leaf, sent, source.Bundles, source.TimeProvider.GetUtcNow()))
+        var bundles = source.Bundles;
+        switch (X509SvidVerifier.Verify(chain, bundles, source.TimeProvider.GetUtcNow()))
         {
             case X509SvidVerification.Verified verified when peers.Admits(verified.Id):
-                id = verified.Id;
+                _verified = new Verified(verified.Id, verified.NotAfter, chain, bundles);
                 return null;
             case X509SvidVerification.Verified verified:
                 return $"{verified.Id} is not authorized; expected {peers}";
@@ -49,4 +77,10 @@ internal sealed partial class PeerCheck(X509Source source, AuthorizedPeers peers
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Refused a TLS peer: {Reason}")]
     private static partial void LogRefused(ILogger logger, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A TLS peer is not believed any more: {Reason}")]
+    private static partial void LogRefusedLater(ILogger logger, string reason);
+
+    /// <summary>Swapped whole, so that an ID and what it was verified with belong together.</summary>
+    private sealed record Verified(SpiffeId Id, DateTimeOffset NotAfter, ReadOnlyMemory<byte>[] Chain, TrustBundleSet Bundles);
 }

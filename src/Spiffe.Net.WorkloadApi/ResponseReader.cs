@@ -5,79 +5,87 @@ using Spiffe.WorkloadApi.V1;
 
 namespace Spiffe.Net.WorkloadApi;
 
-/// <summary>Turns responses into domain values. A response with one unusable part is unusable as a whole (SPIFFE Workload API §4.5).</summary>
-internal static class ResponseReader
+/// <summary>
+/// Turns responses into domain values. A response that breaks the endpoint's own promises is discarded whole (SPIFFE Workload API §4.5).
+/// A bundle that cannot be read is left out, which trusts nobody of its trust domain: the endpoint only passes it on, and a foreign trust
+/// domain must not be able to stop our own rotation.
+/// </summary>
+/// <param name="onLeftOut">Told what was left out and why.</param>
+internal sealed class ResponseReader(Action<string> onLeftOut)
 {
     // A workload with more identities, or more federated trust domains, than this is a mistake of the endpoint's.
     private const int MaxSvids = 1000;
     private const int MaxBundles = 10_000;
+    private const int MaxCrls = 1000;
 
     // §8: longer hints are not supported.
     private const int MaxHintBytes = 1024;
 
-    public static X509Context ReadX509(X509SVIDResponse response)
+    private delegate bool ReadBundle(TrustDomain trustDomain, ReadOnlyMemory<byte> bytes, out TrustBundle? bundle, out string? problem);
+
+    public X509Context ReadX509(X509SVIDResponse response)
     {
         if (response.Svids.Count is 0 or > MaxSvids) throw Malformed($"it has {response.Svids.Count} X.509-SVIDs; expected 1 to {MaxSvids}");
-        if (response.FederatedBundles.Count > MaxBundles) throw Malformed($"it has {response.FederatedBundles.Count} bundles; at most {MaxBundles} are read");
 
         // 1. The bundles of others, then our own: what came with our SVID wins.
-        var bundles = new Dictionary<TrustDomain, TrustBundle>();
-        foreach (var (key, der) in response.FederatedBundles)
-        {
-            var bundle = ReadX509Bundle(ReadTrustDomain(key), der);
-            bundles[bundle.TrustDomain] = bundle;
-        }
+        var bundles = ReadBundles(response.FederatedBundles, TrustBundle.TryParseX509).ToDictionary(bundle => bundle.TrustDomain);
 
         // 2. Each identity; of two with the same hint the first counts.
         var svids = new List<X509Svid>(response.Svids.Count);
         var hints = new HashSet<string>(StringComparer.Ordinal);
         foreach (var message in response.Svids)
         {
-            if (message.Hint.Length > 0 && !hints.Add(message.Hint)) continue;
+            if (!IsFirstOfHint(message.Hint, hints)) continue;
             var svid = ReadX509Svid(message);
-            bundles[svid.Id.TrustDomain] = ReadX509Bundle(svid.Id.TrustDomain, message.Bundle);
+            bundles[svid.Id.TrustDomain] = TrustBundle.TryParseX509(svid.Id.TrustDomain, message.Bundle.Memory, out var own, out var problem)
+                ? own
+                : throw Malformed($"the bundle of {svid.Id}: {problem}");
             svids.Add(svid);
         }
 
-        return new X509Context(svids, new TrustBundleSet(bundles.Values));
+        return new X509Context(svids, new TrustBundleSet(bundles.Values), ReadCrls(response.Crl));
     }
 
-    public static TrustBundleSet ReadX509Bundles(X509BundlesResponse response)
+    public TrustBundleSet ReadX509Bundles(X509BundlesResponse response)
     {
-        if (response.Bundles.Count is 0 or > MaxBundles) throw Malformed($"it has {response.Bundles.Count} bundles; expected 1 to {MaxBundles}");
-        return new TrustBundleSet(response.Bundles.Select(pair => ReadX509Bundle(ReadTrustDomain(pair.Key), pair.Value)));
+        if (response.Bundles.Count == 0) throw Malformed("it has no bundle; expected that of the own trust domain at least");
+        return new TrustBundleSet(ReadBundles(response.Bundles, TrustBundle.TryParseX509));
     }
 
-    public static TrustBundleSet ReadJwtBundles(JWTBundlesResponse response)
+    public TrustBundleSet ReadJwtBundles(JWTBundlesResponse response)
     {
-        if (response.Bundles.Count is 0 or > MaxBundles) throw Malformed($"it has {response.Bundles.Count} bundles; expected 1 to {MaxBundles}");
-        return new TrustBundleSet(response.Bundles.Select(pair =>
-            TrustBundle.TryParseJwt(ReadTrustDomain(pair.Key), pair.Value.Memory, out var bundle, out var problem) ? bundle : throw Malformed(problem)));
+        if (response.Bundles.Count == 0) throw Malformed("it has no bundle; expected that of the own trust domain at least");
+        return new TrustBundleSet(ReadBundles(response.Bundles, TrustBundle.TryParseJwt));
     }
 
-    public static IReadOnlyList<JwtSvid> ReadJwtSvids(JWTSVIDResponse response, IReadOnlyList<string> audience, SpiffeId? subject)
+    public static JwtSvids ReadJwtSvids(JWTSVIDResponse response, IReadOnlyList<string> audience, SpiffeId? subject)
     {
         if (response.Svids.Count is 0 or > MaxSvids) throw Malformed($"it has {response.Svids.Count} JWT-SVIDs; expected 1 to {MaxSvids}");
         var hints = new HashSet<string>(StringComparer.Ordinal);
-        var svids = new List<JwtSvid>(response.Svids.Count);
+        var svids = new List<(JwtSvid Svid, string Hint)>(response.Svids.Count);
         foreach (var message in response.Svids)
         {
-            if (message.Hint.Length > 0 && !hints.Add(message.Hint)) continue;
+            if (!IsFirstOfHint(message.Hint, hints)) continue;
             if (!JwtSvid.TryParseUnverified(message.Svid, out var svid, out var problem)) throw Malformed(problem);
             if (svid.Id.ToString() != message.SpiffeId) throw Malformed($"a JWT-SVID of {svid.Id} is announced as another identity's");
             if (subject is not null && svid.Id != subject) throw Malformed($"a JWT-SVID is for {svid.Id}, not for {subject} as asked");
 
             // A token that other audiences accept too is more than was asked for; one that ours do not is useless.
             if (!audience.All(svid.Audience.Contains)) throw Malformed($"a JWT-SVID of {svid.Id} is not meant for the audience asked for");
-            svids.Add(svid);
+            svids.Add((svid, message.Hint));
         }
 
-        return svids;
+        return new JwtSvids(svids);
+    }
+
+    private static bool IsFirstOfHint(string hint, HashSet<string> seen)
+    {
+        if (Encoding.UTF8.GetByteCount(hint) > MaxHintBytes) throw Malformed($"a hint has more than {MaxHintBytes} bytes");
+        return hint.Length == 0 || seen.Add(hint);
     }
 
     private static X509Svid ReadX509Svid(X509SVID message)
     {
-        if (Encoding.UTF8.GetByteCount(message.Hint) > MaxHintBytes) throw Malformed($"a hint has more than {MaxHintBytes} bytes");
         if (message.X509Svid.IsEmpty || message.X509SvidKey.IsEmpty || message.Bundle.IsEmpty) throw Malformed("an X.509-SVID lacks its certificate, its key or its bundle");
         if (!X509Svid.TryParse(message.X509Svid.Memory, message.X509SvidKey.Memory, message.Hint, out var svid, out var problem)) throw Malformed(problem);
         if (svid.Id.ToString() == message.SpiffeId) return svid;
@@ -85,8 +93,19 @@ internal static class ResponseReader
         throw Malformed($"an X.509-SVID of {svid.Id} is announced as another identity's");
     }
 
-    private static TrustBundle ReadX509Bundle(TrustDomain trustDomain, ByteString der) =>
-        TrustBundle.TryParseX509(trustDomain, der.Memory, out var bundle, out var problem) ? bundle : throw Malformed(problem);
+    private IEnumerable<TrustBundle> ReadBundles(MapField<string, ByteString> bundles, ReadBundle read)
+    {
+        if (bundles.Count > MaxBundles) throw Malformed($"it has {bundles.Count} bundles; at most {MaxBundles} are read");
+        foreach (var (key, bytes) in bundles)
+        {
+            var trustDomain = ReadTrustDomain(key);
+            if (read(trustDomain, bytes.Memory, out var bundle, out var problem)) yield return bundle!;
+            else onLeftOut($"the bundle of {trustDomain} cannot be read, so nobody of that trust domain is trusted: {problem}");
+        }
+    }
+
+    private static ReadOnlyMemory<byte>[] ReadCrls(RepeatedField<ByteString> crls) =>
+        crls.Count <= MaxCrls ? [.. crls.Select(crl => crl.Memory)] : throw Malformed($"it has {crls.Count} revocation lists; at most {MaxCrls} are read");
 
     // Keys are the SPIFFE ID of a trust domain, `spiffe://example.org`, never the bare name.
     private static TrustDomain ReadTrustDomain(string key)

@@ -15,12 +15,17 @@ public static class SpiffeKestrelExtensions
     public static ListenOptions UseSpiffeTls(this ListenOptions listen, X509Source source, AuthorizedPeers peers) =>
         listen.UseHttps(new TlsHandshakeCallbackOptions
         {
-            OnConnection = handshake => ValueTask.FromResult(
-                SpiffeTls.ServerOptions(source, peers, id => handshake.Connection.Features.Set(new VerifiedPeer(id)))),
+            OnConnection = handshake =>
+            {
+                var check = new PeerCheck(source, peers);
+                handshake.Connection.Features.Set(check);
+                return ValueTask.FromResult(SpiffeTls.ServerOptions(source, check, null));
+            },
         });
 
-    /// <summary>Who sent this request. Null when it came over an endpoint without <see cref="UseSpiffeTls"/>.</summary>
-    public static SpiffeId? GetPeerSpiffeId(this HttpContext context) => context.Features.Get<VerifiedPeer>()?.Id;
-
-    private sealed record VerifiedPeer(SpiffeId Id);
+    /// <summary>
+    /// Who sent this request. Null when it came over an endpoint without <see cref="UseSpiffeTls"/>, and on an old connection whose peer's
+    /// SVID has meanwhile expired or is no longer genuine by the newest bundles: null is nobody.
+    /// </summary>
+    public static SpiffeId? GetPeerSpiffeId(this HttpContext context) => context.Features.Get<PeerCheck>()?.FindIdNow();
 }

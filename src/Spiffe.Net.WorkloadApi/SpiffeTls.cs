@@ -99,7 +99,7 @@ public static class SpiffeTls
         return GrpcChannel.ForAddress(address, options);
     }
 
-    private static SslServerAuthenticationOptions ServerOptions(X509Source source, PeerCheck check, Action<SpiffeId>? onPeer) => new()
+    internal static SslServerAuthenticationOptions ServerOptions(X509Source source, PeerCheck check, Action<SpiffeId>? onPeer) => new()
     {
         ServerCertificateContext = source.CertificateContext(),
         ClientCertificateRequired = true,

@@ -20,6 +20,7 @@ public sealed partial class WorkloadApiClient : IDisposable
 
     private readonly GrpcChannel _channel;
     private readonly SpiffeWorkloadAPI.SpiffeWorkloadAPIClient _api;
+    private readonly ResponseReader _reader;
 
     /// <summary>Connects with the first call, not here.</summary>
     /// <exception cref="FormatException">No endpoint is given and <c>SPIFFE_ENDPOINT_SOCKET</c> does not name one.</exception>
@@ -29,6 +30,7 @@ public sealed partial class WorkloadApiClient : IDisposable
         Endpoint = Options.Endpoint ?? WorkloadEndpoint.FromEnvironment();
         _channel = EndpointChannel.Create(Endpoint);
         _api = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(_channel);
+        _reader = new ResponseReader(problem => LogLeftOut(Options.Logger, problem));
     }
 
     /// <summary>Where the Workload API is.</summary>
@@ -38,21 +40,23 @@ public sealed partial class WorkloadApiClient : IDisposable
 
     /// <summary>The X.509 identities of this process and whom to trust, as of now (§5.2.1).</summary>
     public Task<X509Context> FetchX509SvidAsync(CancellationToken cancellation = default) =>
-        FirstAsync(timed => _api.FetchX509SVID(new X509SVIDRequest(), timed), ResponseReader.ReadX509, cancellation);
+        FirstAsync(timed => _api.FetchX509SVID(new X509SVIDRequest(), timed), _reader.ReadX509, cancellation);
 
     /// <summary>The X.509 bundles alone, for a process that only verifies others (§5.2.2).</summary>
     public Task<TrustBundleSet> FetchX509BundlesAsync(CancellationToken cancellation = default) =>
-        FirstAsync(timed => _api.FetchX509Bundles(new X509BundlesRequest(), timed), ResponseReader.ReadX509Bundles, cancellation);
+        FirstAsync(timed => _api.FetchX509Bundles(new X509BundlesRequest(), timed), _reader.ReadX509Bundles, cancellation);
 
     /// <summary>The bundles that JWT-SVIDs are verified with (§6.2.2).</summary>
     public Task<TrustBundleSet> FetchJwtBundlesAsync(CancellationToken cancellation = default) =>
-        FirstAsync(timed => _api.FetchJWTBundles(new JWTBundlesRequest(), timed), ResponseReader.ReadJwtBundles, cancellation);
+        FirstAsync(timed => _api.FetchJWTBundles(new JWTBundlesRequest(), timed), _reader.ReadJwtBundles, cancellation);
 
     /// <summary>One JWT-SVID for each identity of this process, or for the one named (§6.2.1). The first is the default.</summary>
     /// <param name="audience">Whom the tokens are for; at least one. Fewer is safer: each can replay the token to the others.</param>
     /// <param name="subject">Which identity; null means all.</param>
     /// <param name="cancellation">Ends the call.</param>
-    public async Task<IReadOnlyList<JwtSvid>> FetchJwtSvidsAsync(
+    /// <exception cref="WorkloadApiException">There is no token.</exception>
+    /// <exception cref="ArgumentException">There is no audience, or an empty one.</exception>
+    public async Task<JwtSvids> FetchJwtSvidsAsync(
         IReadOnlyList<string> audience, SpiffeId? subject = null, CancellationToken cancellation = default)
     {
         if (audience.Count == 0 || audience.Any(string.IsNullOrEmpty)) throw new ArgumentException("A JWT-SVID needs at least one audience, and none may be empty.", nameof(audience));
@@ -77,6 +81,7 @@ public sealed partial class WorkloadApiClient : IDisposable
                 cancellation).ConfigureAwait(false);
             if (!SpiffeId.TryParse(response.SpiffeId, out var id, out var problem)) throw WorkloadApiException.Malformed(problem);
             if (response.Claims is null) throw WorkloadApiException.Malformed("a validated token comes without claims");
+            if (response.Claims.Fields.TryGetValue("sub", out var subject) && subject.StringValue != response.SpiffeId) throw WorkloadApiException.Malformed($"a validated token of {id} names another subject");
             return new JwtSvidValidation.Valid(id, Encoding.UTF8.GetBytes(JsonFormatter.Default.Format(response.Claims)));
         }
         catch (WorkloadApiException e) when (e.Failure is WorkloadApiFailure.InvalidRequest)
@@ -91,22 +96,28 @@ public sealed partial class WorkloadApiClient : IDisposable
     /// (PermissionDenied, §5.2): stop using what came before. Keeps what was given while the endpoint is merely away.
     /// </summary>
     public IAsyncEnumerable<X509Context> WatchX509SvidAsync(CancellationToken cancellation = default) =>
-        WatchAsync(options => _api.FetchX509SVID(new X509SVIDRequest(), options), ResponseReader.ReadX509, X509Context.None, null, cancellation);
+        WatchAsync(options => _api.FetchX509SVID(new X509SVIDRequest(), options), _reader.ReadX509, X509Context.None, null, cancellation);
 
     /// <summary>As <see cref="WatchX509SvidAsync"/>, for bundles alone; <see cref="TrustBundleSet.Empty"/> when withdrawn.</summary>
     public IAsyncEnumerable<TrustBundleSet> WatchX509BundlesAsync(CancellationToken cancellation = default) =>
-        WatchAsync(options => _api.FetchX509Bundles(new X509BundlesRequest(), options), ResponseReader.ReadX509Bundles, TrustBundleSet.Empty, null, cancellation);
+        WatchAsync(options => _api.FetchX509Bundles(new X509BundlesRequest(), options), _reader.ReadX509Bundles, TrustBundleSet.Empty, null, cancellation);
 
     /// <summary>As <see cref="WatchX509SvidAsync"/>, for JWT bundles; <see cref="TrustBundleSet.Empty"/> when withdrawn.</summary>
     public IAsyncEnumerable<TrustBundleSet> WatchJwtBundlesAsync(CancellationToken cancellation = default) =>
-        WatchAsync(options => _api.FetchJWTBundles(new JWTBundlesRequest(), options), ResponseReader.ReadJwtBundles, TrustBundleSet.Empty, null, cancellation);
+        WatchAsync(options => _api.FetchJWTBundles(new JWTBundlesRequest(), options), _reader.ReadJwtBundles, TrustBundleSet.Empty, null, cancellation);
 
     /// <summary>Closes the connection; calls under way fail.</summary>
     public void Dispose() => _channel.Dispose();
 
     /// <param name="onProblem">Told of each failed attempt, so that a first value that never comes can be explained.</param>
     internal IAsyncEnumerable<X509Context> WatchX509SvidAndProblemsAsync(Action<WorkloadApiException> onProblem, CancellationToken cancellation) =>
-        WatchAsync(options => _api.FetchX509SVID(new X509SVIDRequest(), options), ResponseReader.ReadX509, X509Context.None, onProblem, cancellation);
+        WatchAsync(options => _api.FetchX509SVID(new X509SVIDRequest(), options), _reader.ReadX509, X509Context.None, onProblem, cancellation);
+
+    internal IAsyncEnumerable<TrustBundleSet> WatchX509BundlesAndProblemsAsync(Action<WorkloadApiException> onProblem, CancellationToken cancellation) =>
+        WatchAsync(options => _api.FetchX509Bundles(new X509BundlesRequest(), options), _reader.ReadX509Bundles, TrustBundleSet.Empty, onProblem, cancellation);
+
+    internal IAsyncEnumerable<TrustBundleSet> WatchJwtBundlesAndProblemsAsync(Action<WorkloadApiException> onProblem, CancellationToken cancellation) =>
+        WatchAsync(options => _api.FetchJWTBundles(new JWTBundlesRequest(), options), _reader.ReadJwtBundles, TrustBundleSet.Empty, onProblem, cancellation);
 
     private async IAsyncEnumerable<TValue> WatchAsync<TResponse, TValue>(
         Func<CallOptions, AsyncServerStreamingCall<TResponse>> open,
@@ -149,7 +160,7 @@ public sealed partial class WorkloadApiClient : IDisposable
             }
 
             if (!problem.IsWorthRetrying) throw problem;
-            await backoff.WaitAsync(cancellation).ConfigureAwait(false);
+            await backoff.WaitAsync(refused: problem.Failure is WorkloadApiFailure.NoIdentity, cancellation).ConfigureAwait(false);
         }
     }
 
@@ -212,6 +223,9 @@ public sealed partial class WorkloadApiClient : IDisposable
 
     [LoggerMessage(Level = LogLevel.Information, Message = "A Workload API stream ended: {Problem}")]
     private static partial void LogStreamEnded(ILogger logger, string problem);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Left out a part of a Workload API response: {Problem}")]
+    private static partial void LogLeftOut(ILogger logger, string problem);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Discarded a Workload API response: {Problem}")]
     private static partial void LogDiscarded(ILogger logger, string problem);

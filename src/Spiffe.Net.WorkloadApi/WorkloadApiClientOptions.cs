@@ -9,7 +9,7 @@ public sealed class WorkloadApiClientOptions
     /// <summary>Where it listens; null takes the address from <c>SPIFFE_ENDPOINT_SOCKET</c>.</summary>
     public WorkloadEndpoint? Endpoint { get; init; }
 
-    /// <summary>Wait after the second failed attempt in a row (the first is repeated at once); it doubles with each further one. Default 1 s.</summary>
+    /// <summary>Wait after a failed attempt; it doubles with each further one in a row. A stream that worked and ended is reopened at once. Default 1 s.</summary>
     public TimeSpan RetryDelay { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>The longest wait between attempts. Default 30 s.</summary>

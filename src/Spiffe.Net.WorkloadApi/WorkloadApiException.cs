@@ -41,7 +41,7 @@ public sealed class WorkloadApiException : Exception
         var (failure, words) = e.StatusCode switch
         {
             StatusCode.Unavailable => (WorkloadApiFailure.Unavailable, "is not reachable, or not ready"),
-            StatusCode.PermissionDenied => (WorkloadApiFailure.NoIdentity, "has no identity for this process, or not the one asked for"),
+            StatusCode.PermissionDenied => (WorkloadApiFailure.NoIdentity, $"has no identity for this process, or not the one asked for{(e.Status.Detail.Length > 0 ? $": {Quote(e.Status.Detail)}" : "")}"),
             StatusCode.InvalidArgument => (WorkloadApiFailure.InvalidRequest, $"calls the request wrong: {Quote(e.Status.Detail)}"),
             StatusCode.Unimplemented => (WorkloadApiFailure.Unimplemented, "does not offer this call"),
             _ => (WorkloadApiFailure.Unknown, $"answered {e.StatusCode}"),

@@ -49,7 +49,7 @@ public sealed partial class X509Source : IAsyncDisposable
     /// <paramref name="cancellation"/>.
     /// </summary>
     /// <param name="options">Null takes the endpoint from <c>SPIFFE_ENDPOINT_SOCKET</c>.</param>
-    /// <param name="pick">Which of several identities is ours, for example <c>all => all.FindByHint("internal")</c>; null takes the default one.</param>
+    /// <param name="pick">Which of several identities is ours, for example <c>all => all.FindByHint("internal")</c>; null takes the default one. Where it gives null or throws, there is no identity until other material comes.</param>
     /// <param name="cancellation">Gives up waiting.</param>
     /// <exception cref="WorkloadApiException">Waiting is pointless, or was given up; the message says what the endpoint last answered.</exception>
     /// <exception cref="FormatException">There is no usable endpoint address.</exception>
@@ -141,7 +141,7 @@ public sealed partial class X509Source : IAsyncDisposable
 
     private void Take(X509Context context)
     {
-        var svid = context.Svids.Count == 0 ? null : _pick(context);
+        var svid = context.Svids.Count == 0 ? null : Pick(context);
         _material = new Material(context, svid);
         if (svid is not null)
         {
@@ -154,6 +154,21 @@ public sealed partial class X509Source : IAsyncDisposable
         }
 
         lock (_watchersLock) _watchers.ForEach(channel => channel.Writer.TryWrite(context));
+    }
+
+    private X509Svid? Pick(X509Context context)
+    {
+        try
+        {
+            return _pick(context);
+        }
+#pragma warning disable CA1031 // A choice that cannot be made gives no identity; it must not end the watch, so that the next material is looked at.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            LogPickFailed(Logger, e);
+            return null;
+        }
     }
 
     private Material Usable()
@@ -177,6 +192,9 @@ public sealed partial class X509Source : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The X.509-SVID is gone: {Problem}")]
     private static partial void LogWithdrawn(ILogger logger, string problem);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Choosing among the X.509-SVIDs failed")]
+    private static partial void LogPickFailed(ILogger logger, Exception e);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The Workload API will send no more: {Problem}")]
     private static partial void LogWatchEnded(ILogger logger, string problem);

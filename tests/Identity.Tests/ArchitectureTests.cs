@@ -14,7 +14,7 @@ public sealed class ArchitectureTests
         ["Identity.Issuance"] = ["Spiffe.Net"],
         ["Identity.Policy"] = ["Spiffe.Net"],
         ["Identity.Protos"] = [],
-        ["Spiffe.Net.WorkloadApi"] = ["Spiffe.Net", "Identity.Protos"],
+        ["Spiffe.Net.WorkloadApi"] = ["Spiffe.Net"],
         ["Identity.Server"] = ["Spiffe.Net", "Identity.Issuance", "Identity.Policy", "Identity.Protos", "NATS.NKeys"],
         ["Identity.Agent"] = ["Spiffe.Net", "Identity.Policy", "Identity.Protos"],
         ["Identity.WasmHost"] = ["Spiffe.Net", "Spiffe.Net.WorkloadApi", "Identity.Policy", "Identity.Protos", "NATS.NKeys"],

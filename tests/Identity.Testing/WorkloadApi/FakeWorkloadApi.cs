@@ -33,7 +33,10 @@ public sealed class FakeWorkloadApi : IAsyncDisposable
     };
 
     /// <summary>Calls of FetchJWTSVID so far.</summary>
-    public int JwtCalls => _service.JwtCalls;
+    public int JwtCalls => CallsOf("FetchJWTSVID");
+
+    /// <summary>Calls of one RPC so far, those refused included.</summary>
+    public int CallsOf(string rpc) => _service.CallsOf(rpc);
 
     private string Socket => Path.Combine(_folder, "workload.sock");
 
@@ -59,6 +62,12 @@ public sealed class FakeWorkloadApi : IAsyncDisposable
 
     /// <summary>Ends open streams, and all calls until something is served again, with this status.</summary>
     public void Refuse(StatusCode status, string detail = "") => _service.Set(_service.Now with { Refusal = new Status(status, detail) });
+
+    /// <summary>As the other overload, for one RPC only; for good.</summary>
+    public void Refuse(string rpc, StatusCode status) => _service.Set(_service.Now with { RefusedRpcs = _service.Now.RefusedRpcs.SetItem(rpc, status) });
+
+    /// <summary>The endpoint ends open streams in order, without an error, and takes new ones.</summary>
+    public void EndStreams() => _service.Set(_service.Now with { Generation = _service.Now.Generation + 1 });
 
     /// <summary>The socket goes away, as when an agent is killed. What is served is kept.</summary>
     public async Task CloseAsync()

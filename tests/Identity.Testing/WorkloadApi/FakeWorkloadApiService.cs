@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using Grpc.Core;
 using Spiffe.WorkloadApi.V1;
 
@@ -7,9 +9,9 @@ namespace Identity.Testing.WorkloadApi;
 internal sealed class FakeWorkloadApiService : SpiffeWorkloadAPI.SpiffeWorkloadAPIBase
 {
     private readonly Lock _lock = new();
+    private readonly ConcurrentDictionary<string, int> _calls = new();
     private Answers _now = new();
     private TaskCompletionSource _changed = NewSignal();
-    private int _jwtCalls;
 
     public Answers Now
     {
@@ -19,7 +21,7 @@ internal sealed class FakeWorkloadApiService : SpiffeWorkloadAPI.SpiffeWorkloadA
         }
     }
 
-    public int JwtCalls => Volatile.Read(ref _jwtCalls);
+    public int CallsOf(string rpc) => _calls.GetValueOrDefault(rpc);
 
     public void Set(Answers answers)
     {
@@ -50,28 +52,38 @@ internal sealed class FakeWorkloadApiService : SpiffeWorkloadAPI.SpiffeWorkloadA
 
     public override Task<JWTSVIDResponse> FetchJWTSVID(JWTSVIDRequest request, ServerCallContext context)
     {
-        Interlocked.Increment(ref _jwtCalls);
-        var answers = Check(context);
-        return (answers.Jwt ?? throw NoIdentity())(request);
+        Count(context);
+        return (Check(context).Jwt ?? throw NoIdentity())(request);
     }
 
-    public override Task<ValidateJWTSVIDResponse> ValidateJWTSVID(ValidateJWTSVIDRequest request, ServerCallContext context) =>
-        Task.FromResult((Check(context).Validation ?? throw NoIdentity())(request));
+    public override Task<ValidateJWTSVIDResponse> ValidateJWTSVID(ValidateJWTSVIDRequest request, ServerCallContext context)
+    {
+        Count(context);
+        return Task.FromResult((Check(context).Validation ?? throw NoIdentity())(request));
+    }
 
     private async Task StreamAsync<T>(Func<Answers, T?> select, IServerStreamWriter<T> stream, ServerCallContext context)
         where T : class
     {
+        Count(context);
         T? sent = null;
+        var generation = Now.Generation;
         while (true)
         {
             Task changed;
             lock (_lock) changed = _changed.Task;
-            var next = select(Check(context)) ?? throw NoIdentity();
+            var answers = Check(context);
+            if (answers.Generation != generation) return;
+            var next = select(answers) ?? throw NoIdentity();
             if (!ReferenceEquals(next, sent)) await stream.WriteAsync(next, context.CancellationToken);
             sent = next;
             await changed.WaitAsync(context.CancellationToken);
         }
     }
+
+    private void Count(ServerCallContext context) => _calls.AddOrUpdate(Rpc(context), 1, (_, count) => count + 1);
+
+    private static string Rpc(ServerCallContext context) => context.Method[(context.Method.LastIndexOf('/') + 1)..];
 
     // SPIFFE Workload Endpoint §3: absent or different means InvalidArgument.
     private Answers Check(ServerCallContext context)
@@ -79,6 +91,7 @@ internal sealed class FakeWorkloadApiService : SpiffeWorkloadAPI.SpiffeWorkloadA
         if (context.RequestHeaders.GetValue("workload.spiffe.io") != "true") throw new RpcException(new Status(StatusCode.InvalidArgument, "security header missing"));
         var answers = Now;
         if (answers.IsClosing) throw new RpcException(new Status(StatusCode.Unavailable, "closing"));
+        if (answers.RefusedRpcs.TryGetValue(Rpc(context), out var status)) throw new RpcException(new Status(status, ""));
         return answers.Refusal is { } refusal ? throw new RpcException(refusal) : answers;
     }
 
@@ -99,6 +112,10 @@ internal sealed class FakeWorkloadApiService : SpiffeWorkloadAPI.SpiffeWorkloadA
         public Func<ValidateJWTSVIDRequest, ValidateJWTSVIDResponse>? Validation { get; init; }
 
         public Status? Refusal { get; init; }
+
+        public ImmutableDictionary<string, StatusCode> RefusedRpcs { get; init; } = ImmutableDictionary<string, StatusCode>.Empty;
+
+        public int Generation { get; init; }
 
         public bool IsClosing { get; init; }
     }

@@ -72,14 +72,64 @@ public sealed class JwtSourceTests : IAsyncLifetime
         Assert.Equal(_authority.Id("/a"), (await staying).Id);
     }
 
-    [Fact]
-    public async Task Renews_at_half_its_life()
+    [Fact(Timeout = 60_000)]
+    public async Task Renews_behind_its_callers_from_half_its_life_on()
     {
         var first = await _source.GetAsync("nats", Cancellation);
         _clock.Advance(TimeSpan.FromSeconds(149));
         Assert.Same(first, await _source.GetAsync("nats", Cancellation));
+        Assert.Equal(1, _api.JwtCalls);
+
+        var open = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _api.ServeJwt(async request =>
+        {
+            asked.SetResult();
+            await open.Task;
+            return Issue(request);
+        });
         _clock.Advance(TimeSpan.FromSeconds(3));
+        Assert.Same(first, await _source.GetAsync("nats", Cancellation));
+        await asked.Task.WaitAsync(Cancellation);
+        Assert.Same(first, await _source.GetAsync("nats", Cancellation));
+        Assert.Equal(2, _api.JwtCalls);
+        open.SetResult();
+        while (await _source.GetAsync("nats", Cancellation) == first) await Task.Yield();
+        Assert.Equal(2, _api.JwtCalls);
+    }
+
+    [Fact]
+    public async Task Waits_for_a_newer_token_from_three_quarters_of_its_life_on()
+    {
+        var first = await _source.GetAsync("nats", Cancellation);
+        _clock.Advance(TimeSpan.FromSeconds(226));
         Assert.True((await _source.GetAsync("nats", Cancellation)).ExpiresAt > first.ExpiresAt);
+    }
+
+    [Fact]
+    public async Task Speaks_as_the_identity_it_is_told_to()
+    {
+        _api.ServeJwt(request =>
+        {
+            var response = Issue(request);
+            var second = _authority.IssueJwt(_authority.Id("/b"), request.Audience, _clock.GetUtcNow().AddMinutes(5));
+            second.Hint = "internal";
+            response.Svids.Add(second);
+            return Task.FromResult(response);
+        });
+        using var picky = new JwtSource(_api.ClientOptions(_clock), all => all.FindByHint("internal"));
+        using var choosy = new JwtSource(_api.ClientOptions(_clock), all => all.FindByHint("external"));
+        Assert.Equal(_authority.Id("/a"), (await _source.GetAsync("nats", Cancellation)).Id);
+        Assert.Equal(_authority.Id("/b"), (await picky.GetAsync("nats", Cancellation)).Id);
+        Assert.Equal(WorkloadApiFailure.NoIdentity, (await Assert.ThrowsAsync<WorkloadApiException>(() => choosy.GetAsync("nats", Cancellation))).Failure);
+    }
+
+    [Fact]
+    public async Task Audiences_with_odd_names_do_not_share_tokens()
+    {
+        Assert.Equal(["a", "b"], (await _source.GetAsync(["a", "b"], cancellation: Cancellation)).Audience);
+        Assert.Equal(["a1:b"], (await _source.GetAsync(["a1:b"], cancellation: Cancellation)).Audience);
+        await Assert.ThrowsAsync<ArgumentException>(() => _source.GetAsync([], cancellation: Cancellation));
     }
 
     [Fact]
@@ -87,24 +137,28 @@ public sealed class JwtSourceTests : IAsyncLifetime
     {
         var first = await _source.GetAsync("nats", Cancellation);
         await _api.CloseAsync();
-        _clock.Advance(TimeSpan.FromSeconds(200));
+        _clock.Advance(TimeSpan.FromSeconds(240));
         Assert.Same(first, await _source.GetAsync("nats", Cancellation));
-        _clock.Advance(TimeSpan.FromSeconds(92));
+        _clock.Advance(TimeSpan.FromSeconds(52));
         var e = await Assert.ThrowsAsync<WorkloadApiException>(() => _source.GetAsync("nats", Cancellation));
         Assert.Equal(WorkloadApiFailure.Unavailable, e.Failure);
     }
 
+    [Trait("rule", "WLAPI-19")]
     [Fact]
     public async Task Forgets_the_token_of_an_identity_that_was_withdrawn()
     {
         await _source.GetAsync("nats", Cancellation);
-        _clock.Advance(TimeSpan.FromSeconds(200));
+        await _source.GetAsync("other", Cancellation);
+        _clock.Advance(TimeSpan.FromSeconds(240));
         _api.Refuse(StatusCode.PermissionDenied);
         for (var i = 0; i < 2; i++)
         {
             var e = await Assert.ThrowsAsync<WorkloadApiException>(() => _source.GetAsync("nats", Cancellation));
             Assert.Equal(WorkloadApiFailure.NoIdentity, e.Failure);
         }
+
+        await Assert.ThrowsAsync<WorkloadApiException>(() => _source.GetAsync("other", Cancellation));
     }
 
     [Fact]

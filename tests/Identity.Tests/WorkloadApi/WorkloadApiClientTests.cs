@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
@@ -30,6 +31,8 @@ public sealed class WorkloadApiClientTests : IAsyncLifetime
         await _api.DisposeAsync();
     }
 
+    [Trait("rule", "WLEP-03")]
+    [Trait("rule", "WLAPI-34")]
     [Fact]
     public async Task Fetches_identities_in_order_with_every_bundle()
     {
@@ -48,6 +51,7 @@ public sealed class WorkloadApiClientTests : IAsyncLifetime
         Assert.True(context.Bundles.TryGet(other.TrustDomain, out _));
     }
 
+    [Trait("rule", "WLAPI-17")]
     [Fact]
     public async Task Of_two_identities_with_one_hint_the_first_counts()
     {
@@ -80,6 +84,8 @@ public sealed class WorkloadApiClientTests : IAsyncLifetime
         Assert.Equal(WorkloadApiFailure.Unavailable, e.Failure);
     }
 
+    [Trait("rule", "WLEP-14")]
+    [Trait("rule", "WLEP-17")]
     [Theory]
     [InlineData(StatusCode.InvalidArgument)]
     [InlineData(StatusCode.Unimplemented)]
@@ -89,6 +95,8 @@ public sealed class WorkloadApiClientTests : IAsyncLifetime
         await Assert.ThrowsAsync<WorkloadApiException>(async () => await _client.WatchX509SvidAsync(Cancellation).GetAsyncEnumerator(Cancellation).MoveNextAsync());
     }
 
+    [Trait("rule", "WLAPI-10")]
+    [Trait("rule", "WLAPI-19")]
     [Fact]
     public async Task A_watch_sees_changes_withdrawal_and_return()
     {
@@ -110,8 +118,9 @@ public sealed class WorkloadApiClientTests : IAsyncLifetime
         Assert.Equal(_authority.Id("/c"), watch.Current.Default?.Id);
     }
 
-    public static TheoryData<string> Damages => ["no svid", "no key", "no bundle", "damaged key", "another's name", "another's key", "bare trust domain", "workload as trust domain"];
+    public static TheoryData<string> Damages => ["no svid", "no certificate", "hint too long", "own bundle damaged", "name missing", "no key", "no bundle", "damaged key", "another's name", "another's key", "bare trust domain", "workload as trust domain"];
 
+    [Trait("rule", "WLAPI-11")]
     [Theory]
     [MemberData(nameof(Damages))]
     public async Task Discards_an_unusable_response_whole_and_keeps_the_stream(string damage)
@@ -125,6 +134,109 @@ public sealed class WorkloadApiClientTests : IAsyncLifetime
         _api.Serve(_authority.Respond(_authority.Id("/good")));
         Assert.True(await next);
         Assert.Equal(_authority.Id("/good"), watch.Current.Default?.Id);
+    }
+
+    [Fact]
+    [Trait("rule", "WLAPI-06")]
+    public async Task A_stream_that_ends_is_reopened_at_once()
+    {
+        var clock = new RecordingTimeProvider();
+        using var client = new WorkloadApiClient(_api.ClientOptions(clock));
+        _api.Serve(_authority.Respond(_authority.Id("/a")));
+        await using var watch = client.WatchX509SvidAsync(Cancellation).GetAsyncEnumerator(Cancellation);
+        Assert.True(await watch.MoveNextAsync());
+        _api.EndStreams();
+        Assert.True(await watch.MoveNextAsync());
+        Assert.Equal(2, _api.CallsOf("FetchX509SVID"));
+        Assert.Empty(clock.Delays);
+    }
+
+    [Theory]
+    [InlineData(StatusCode.Unavailable)]
+    [InlineData(StatusCode.PermissionDenied)]
+    [InlineData(StatusCode.Internal)]
+    [InlineData(StatusCode.DeadlineExceeded)]
+    [Trait("rule", "WLEP-12")]
+    [Trait("rule", "WLEP-13")]
+    public async Task A_watch_that_is_refused_asks_again_ever_less_often(StatusCode status)
+    {
+        var clock = new RecordingTimeProvider();
+        using var client = new WorkloadApiClient(new WorkloadApiClientOptions { Endpoint = _api.Endpoint, TimeProvider = clock });
+        _api.Refuse(status);
+        using var enough = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        clock.After(8, enough.Cancel);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await client.WatchX509SvidAsync(enough.Token).GetAsyncEnumerator(enough.Token).MoveNextAsync());
+
+        double[] longest = [1, 2, 4, 8, 16, 30, 30, 30];
+        Assert.All(longest.Zip(clock.Delays), pair => Assert.InRange(pair.Second.TotalSeconds, pair.First * 0.79, pair.First));
+    }
+
+    [Theory]
+    [InlineData(StatusCode.InvalidArgument)]
+    [InlineData(StatusCode.Unimplemented)]
+    [Trait("rule", "WLEP-14")]
+    [Trait("rule", "WLEP-17")]
+    public async Task Asks_only_once_where_the_answer_will_not_change(StatusCode status)
+    {
+        var clock = new RecordingTimeProvider();
+        using var client = new WorkloadApiClient(_api.ClientOptions(clock));
+        _api.Refuse(status);
+        await Assert.ThrowsAsync<WorkloadApiException>(async () => await client.WatchJwtBundlesAsync(Cancellation).GetAsyncEnumerator(Cancellation).MoveNextAsync());
+        await Assert.ThrowsAsync<WorkloadApiException>(async () => await client.WatchX509BundlesAsync(Cancellation).GetAsyncEnumerator(Cancellation).MoveNextAsync());
+        Assert.Equal((1, 1), (_api.CallsOf("FetchJWTBundles"), _api.CallsOf("FetchX509Bundles")));
+        Assert.Empty(clock.Delays);
+    }
+
+    [Fact]
+    [Trait("rule", "WLAPI-12")]
+    public async Task A_foreign_bundle_that_cannot_be_read_trusts_nobody_and_stops_nothing()
+    {
+        var other = new TestAuthority("other.test");
+        var response = _authority.Respond(_authority.Id("/a"), other);
+        response.FederatedBundles["spiffe://other.test"] = ByteString.CopyFrom(other.X509Bundle.AsSpan(..^1));
+        response.FederatedBundles["spiffe://third.test"] = ByteString.CopyFrom(new TestAuthority("third.test").X509Bundle);
+        _api.Serve(response);
+        var context = await _client.FetchX509SvidAsync(Cancellation);
+        Assert.Equal(["example.org", "third.test"], context.Bundles.Bundles.Select(bundle => bundle.TrustDomain.ToString()).Order());
+    }
+
+    [Fact]
+    public async Task Passes_revocation_lists_on()
+    {
+        var response = _authority.Respond(_authority.Id("/a"));
+        response.Crl.Add(ByteString.CopyFromUtf8("a list"));
+        _api.Serve(response);
+        Assert.Equal("a list"u8.ToArray(), Assert.Single((await _client.FetchX509SvidAsync(Cancellation)).Crls).ToArray());
+    }
+
+    [Fact]
+    [Trait("rule", "WLAPI-17")]
+    public async Task Tokens_are_found_by_hint_and_the_first_is_the_default()
+    {
+        _api.ServeJwt(request =>
+        {
+            var response = new JWTSVIDResponse();
+            foreach (var (path, hint) in new[] { ("/a", ""), ("/b", "internal"), ("/c", "internal") })
+            {
+                var svid = _authority.IssueJwt(_authority.Id(path), request.Audience, Later);
+                svid.Hint = hint;
+                response.Svids.Add(svid);
+            }
+
+            return Task.FromResult(response);
+        });
+        var svids = await _client.FetchJwtSvidsAsync(["nats"], null, Cancellation);
+        Assert.Equal(["spiffe://example.org/a", "spiffe://example.org/b"], svids.Select(svid => svid.Id.ToString()));
+        Assert.Equal((svids[0], svids[1]), (svids.Default, svids.FindByHint("internal")));
+        Assert.Null(svids.FindByHint("external"));
+    }
+
+    [Fact]
+    public async Task Says_what_the_endpoint_says_about_a_missing_identity_without_control_characters()
+    {
+        _api.Refuse(StatusCode.PermissionDenied, "decision 7F3A\n\u001b[31m");
+        var e = await Assert.ThrowsAsync<WorkloadApiException>(() => _client.FetchX509SvidAsync(Cancellation));
+        Assert.Contains("\"decision 7F3A??[31m\"", e.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -156,6 +268,9 @@ public sealed class WorkloadApiClientTests : IAsyncLifetime
         Assert.DoesNotContain("eyJ", e.ToString(), StringComparison.Ordinal);
     }
 
+    [Trait("rule", "WLAPI-15")]
+    [Trait("rule", "WLAPI-27")]
+    [Trait("rule", "WLAPI-30")]
     [Fact]
     public async Task Fetches_bundles_that_verify_tokens_and_nothing_else()
     {
@@ -170,6 +285,7 @@ public sealed class WorkloadApiClientTests : IAsyncLifetime
         Assert.Empty(jwt.Bundles.Single().X509Authorities);
     }
 
+    [Trait("rule", "WLAPI-29")]
     [Fact]
     public async Task A_refused_token_is_an_answer_not_a_fault()
     {
@@ -180,8 +296,26 @@ public sealed class WorkloadApiClientTests : IAsyncLifetime
         var valid = Assert.IsType<JwtSvidValidation.Valid>(await _client.ValidateJwtSvidAsync("good", "nats", Cancellation));
         Assert.Equal(_authority.Id("/a"), valid.Id);
         Assert.Contains("\"sub\"", System.Text.Encoding.UTF8.GetString(valid.ClaimsJson.Span), StringComparison.Ordinal);
+        await Assert.ThrowsAsync<ArgumentException>(() => _client.ValidateJwtSvidAsync("", "nats", Cancellation));
+        await Assert.ThrowsAsync<ArgumentException>(() => _client.ValidateJwtSvidAsync("good", "", Cancellation));
         var refused = Assert.IsType<JwtSvidValidation.Refused>(await _client.ValidateJwtSvidAsync("bad", "nats", Cancellation));
         Assert.Contains("token expired", refused.Reason, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("no id")]
+    [InlineData("no claims")]
+    [InlineData("another subject")]
+    [Trait("rule", "WLAPI-29")]
+    public async Task Refuses_an_incomplete_verdict_on_a_token(string flaw)
+    {
+        var response = new ValidateJWTSVIDResponse { SpiffeId = "spiffe://example.org/a", Claims = new Struct { Fields = { ["sub"] = Value.ForString("spiffe://example.org/a") } } };
+        if (flaw == "no id") response.SpiffeId = "";
+        if (flaw == "no claims") response.Claims = null;
+        if (flaw == "another subject") response.SpiffeId = "spiffe://example.org/b";
+        _api.ServeValidation(_ => response);
+        var e = await Assert.ThrowsAsync<WorkloadApiException>(() => _client.ValidateJwtSvidAsync("token", "nats", Cancellation));
+        Assert.Equal(WorkloadApiFailure.MalformedResponse, e.Failure);
     }
 
     [Theory]
@@ -190,7 +324,18 @@ public sealed class WorkloadApiClientTests : IAsyncLifetime
     public async Task The_fake_refuses_a_caller_without_the_security_header(string? value)
     {
         _api.Serve(_authority.Respond(_authority.Id("/a")));
-        using GrpcChannel channel = EndpointChannel.Create(_api.Endpoint);
+        using var channel = GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
+        {
+            HttpHandler = new SocketsHttpHandler
+            {
+                ConnectCallback = async (_, cancellation) =>
+                {
+                    var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                    await socket.ConnectAsync(_api.Endpoint.Address, cancellation);
+                    return new NetworkStream(socket, ownsSocket: true);
+                },
+            },
+        });
         var headers = new Metadata();
         if (value is not null) headers.Add("workload.spiffe.io", value);
         using var call = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(channel).FetchX509SVID(new X509SVIDRequest(), headers, cancellationToken: Cancellation);
@@ -207,6 +352,10 @@ public sealed class WorkloadApiClientTests : IAsyncLifetime
         switch (damage)
         {
             case "no svid": response.Svids.Clear(); break;
+            case "no certificate": svid.X509Svid = ByteString.Empty; break;
+            case "hint too long": svid.Hint = new string('h', 1025); break;
+            case "own bundle damaged": svid.Bundle = ByteString.CopyFrom(svid.Bundle.Span[..^1]); break;
+            case "name missing": svid.SpiffeId = ""; break;
             case "no key": svid.X509SvidKey = ByteString.Empty; break;
             case "no bundle": svid.Bundle = ByteString.Empty; break;
             case "damaged key": svid.X509SvidKey = ByteString.CopyFrom(svid.X509SvidKey.Span[..^9]); break;

@@ -5,6 +5,8 @@ using Xunit;
 
 namespace Identity.Tests.WorkloadApi;
 
+    [Trait("rule", "WLEP-07")]
+    [Trait("rule", "WLEP-08")]
 public sealed class WorkloadEndpointTests
 {
     [Theory]
@@ -19,12 +21,17 @@ public sealed class WorkloadEndpointTests
         Assert.Equal(text, endpoint.ToString());
     }
 
+    [Trait("rule", "WLEP-07")]
+    [Trait("rule", "WLEP-09")]
     [Theory]
     [InlineData("tcp://127.0.0.1:8000", "127.0.0.1", 8000)]
     [InlineData("tcp://[::1]:65535", "::1", 65535)]
     public void Reads_an_ip_address_and_a_port(string text, string ip, int port) =>
         Assert.Equal(new IPEndPoint(IPAddress.Parse(ip), port), WorkloadEndpoint.Parse(text).Address);
 
+    [Trait("rule", "WLEP-07")]
+    [Trait("rule", "WLEP-08")]
+    [Trait("rule", "WLEP-09")]
     [Theory]
     [InlineData(null, "not set")]
     [InlineData("", "not set")]
@@ -65,6 +72,7 @@ public sealed class WorkloadEndpointTests
         Assert.Contains("expected unix:///absolute/path or tcp://ip:port", problem, StringComparison.Ordinal);
     }
 
+    [Trait("rule", "WLEP-08")]
     [Fact]
     public void Refuses_a_path_that_does_not_fit_a_socket_address()
     {

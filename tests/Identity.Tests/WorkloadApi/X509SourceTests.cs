@@ -57,6 +57,7 @@ public sealed class X509SourceTests : IAsyncLifetime
         Assert.NotSame(before, source.Svid);
     }
 
+    [Trait("rule", "WLAPI-19")]
     [Fact]
     public async Task Drops_all_material_when_it_is_withdrawn_and_takes_it_up_again()
     {
@@ -74,6 +75,7 @@ public sealed class X509SourceTests : IAsyncLifetime
         Assert.Equal(_authority.Id("/a"), source.Svid.Id);
     }
 
+    [Trait("rule", "WLAPI-10")]
     [Fact]
     public async Task A_federated_bundle_that_is_no_longer_sent_is_no_longer_trusted()
     {
@@ -86,6 +88,8 @@ public sealed class X509SourceTests : IAsyncLifetime
         Assert.False(source.Bundles.TryGet(other.TrustDomain, out _));
     }
 
+    [Trait("rule", "WLEP-12")]
+    [Trait("rule", "WLAPI-06")]
     [Fact]
     public async Task Keeps_its_identity_while_the_endpoint_is_away_and_finds_it_again()
     {
@@ -118,6 +122,45 @@ public sealed class X509SourceTests : IAsyncLifetime
         _api.Serve(response);
         await using var source = await X509Source.CreateAsync(_api.ClientOptions(), all => all.FindByHint("internal"), Cancellation);
         Assert.Equal(_authority.Id("/b"), source.Svid.Id);
+    }
+
+    [Fact]
+    [Trait("rule", "WLAPI-34")]
+    public async Task Takes_the_first_identity_where_nothing_else_is_said()
+    {
+        var response = _authority.Respond(_authority.Id("/z"));
+        response.Svids.Add(_authority.IssueX509(_authority.Id("/a"), hint: "internal"));
+        _api.Serve(response);
+        await using var source = await X509Source.CreateAsync(_api.ClientOptions(), cancellation: Cancellation);
+        Assert.Equal(_authority.Id("/z"), source.Svid.Id);
+    }
+
+    [Fact]
+    public async Task Waits_until_the_identity_it_wants_is_there_and_has_none_when_it_goes()
+    {
+        _api.Serve(_authority.Respond(_authority.Id("/a")));
+        var creating = X509Source.CreateAsync(
+            _api.ClientOptions(), all => all.Svids.FirstOrDefault(svid => svid.Id == _authority.Id("/b")), Cancellation);
+        _api.Serve(_authority.Respond(_authority.Id("/b")));
+        await using var source = await creating;
+        Assert.Equal(_authority.Id("/b"), source.Svid.Id);
+        _api.Serve(_authority.Respond(_authority.Id("/a")));
+        await Until(source, context => context.Default?.Id == _authority.Id("/a"));
+        Assert.Equal(WorkloadApiFailure.NoIdentity, Assert.Throws<WorkloadApiException>(() => source.Svid).Failure);
+    }
+
+    [Fact]
+    public async Task A_choice_that_throws_gives_no_identity_and_does_not_end_the_watch()
+    {
+        _api.Serve(_authority.Respond(_authority.Id("/a")));
+        await using var source = await X509Source.CreateAsync(
+            _api.ClientOptions(), all => all.Default!.Id == _authority.Id("/bad") ? throw new InvalidOperationException() : all.Default, Cancellation);
+        _api.Serve(_authority.Respond(_authority.Id("/bad")));
+        await Until(source, context => context.Default?.Id == _authority.Id("/bad"));
+        Assert.Throws<WorkloadApiException>(() => source.Svid);
+        _api.Serve(_authority.Respond(_authority.Id("/c")));
+        await Until(source, context => context.Default?.Id == _authority.Id("/c"));
+        Assert.Equal(_authority.Id("/c"), source.Svid.Id);
     }
 
     [Fact]

@@ -1,0 +1,27 @@
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Builder;
+
+namespace Spiffe.Net.WorkloadApi;
+
+/// <summary>Authorization by SPIFFE ID, for callers that <see cref="SpiffeAuthentication"/> knows.</summary>
+public static class SpiffeAuthorization
+{
+    /// <summary>Admits these and nobody else, least of all those without a SPIFFE ID.</summary>
+    public static AuthorizationPolicyBuilder RequireSpiffeId(this AuthorizationPolicyBuilder policy, AuthorizedPeers peers) =>
+        policy.AddRequirements(new Requirement(peers));
+
+    /// <summary>As the other overload, for one endpoint or group. Authenticates with the default scheme.</summary>
+    public static TBuilder RequireSpiffeId<TBuilder>(this TBuilder endpoint, AuthorizedPeers peers)
+        where TBuilder : IEndpointConventionBuilder => endpoint.RequireAuthorization(policy => policy.RequireSpiffeId(peers));
+
+    private sealed class Requirement(AuthorizedPeers peers) : AuthorizationHandler<Requirement>, IAuthorizationRequirement
+    {
+        public override string ToString() => $"SPIFFE ID: {peers}";
+
+        protected override Task HandleRequirementAsync(AuthorizationHandlerContext context, Requirement requirement)
+        {
+            if (context.User.GetSpiffeId() is { } id && peers.Admits(id)) context.Succeed(requirement);
+            return Task.CompletedTask;
+        }
+    }
+}
