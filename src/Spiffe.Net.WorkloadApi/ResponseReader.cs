@@ -78,6 +78,33 @@ internal sealed class ResponseReader(Action<string> onLeftOut)
         return new JwtSvids(svids);
     }
 
+    public TrustBundleSet ReadWitBundles(WITBundlesResponse response)
+    {
+        if (response.Bundles.Count == 0) throw Malformed("it has no bundle; expected that of the own trust domain at least");
+        return new TrustBundleSet(ReadBundles(response.Bundles, text => Encoding.UTF8.GetBytes(text), TrustBundle.TryParseWit));
+    }
+
+#pragma warning disable SPIFFE001 // The WIT profile, for those who opted in.
+    public static IReadOnlyList<WitCredential> ReadWitSvids(WITSVIDResponse response, SpiffeId? subject)
+    {
+        if (response.Svids.Count is 0 or > MaxSvids) throw Malformed($"it has {response.Svids.Count} WIT-SVIDs; expected 1 to {MaxSvids}");
+        var hints = new HashSet<string>(StringComparer.Ordinal);
+        var credentials = new List<WitCredential>(response.Svids.Count);
+        foreach (var message in response.Svids)
+        {
+            if (!IsFirstOfHint(message.Hint, hints)) continue;
+            if (!WitSvid.TryParseUnverified(message.WitSvid, out var svid, out var problem)) throw Malformed(problem);
+            if (svid.Id.ToString() != message.SpiffeId) throw Malformed($"a WIT-SVID of {svid.Id} is announced as another identity's");
+            if (subject is not null && svid.Id != subject) throw Malformed($"a WIT-SVID is for {svid.Id}, not for {subject} as asked");
+            if (!PrivateJwk.TryRead(message.WitSvidKey, svid.ProofKey.PublicKey.SubjectPublicKeyInfo.Span, out var key, out problem))
+                throw Malformed($"a WIT-SVID of {svid.Id}: {problem}");
+            credentials.Add(new WitCredential(svid, key, message.Hint));
+        }
+
+        return credentials;
+    }
+#pragma warning restore SPIFFE001
+
     private static bool IsFirstOfHint(string hint, HashSet<string> seen)
     {
         if (Encoding.UTF8.GetByteCount(hint) > MaxHintBytes) throw Malformed($"a hint has more than {MaxHintBytes} bytes");
@@ -93,13 +120,15 @@ internal sealed class ResponseReader(Action<string> onLeftOut)
         throw Malformed($"an X.509-SVID of {svid.Id} is announced as another identity's");
     }
 
-    private IEnumerable<TrustBundle> ReadBundles(MapField<string, ByteString> bundles, ReadBundle read)
+    private IEnumerable<TrustBundle> ReadBundles(MapField<string, ByteString> bundles, ReadBundle read) => ReadBundles(bundles, bytes => bytes.Memory, read);
+
+    private IEnumerable<TrustBundle> ReadBundles<T>(MapField<string, T> bundles, Func<T, ReadOnlyMemory<byte>> toBytes, ReadBundle read)
     {
         if (bundles.Count > MaxBundles) throw Malformed($"it has {bundles.Count} bundles; at most {MaxBundles} are read");
-        foreach (var (key, bytes) in bundles)
+        foreach (var (key, value) in bundles)
         {
             var trustDomain = ReadTrustDomain(key);
-            if (read(trustDomain, bytes.Memory, out var bundle, out var problem)) yield return bundle!;
+            if (read(trustDomain, toBytes(value), out var bundle, out var problem)) yield return bundle!;
             else onLeftOut($"the bundle of {trustDomain} cannot be read, so nobody of that trust domain is trusted: {problem}");
         }
     }

@@ -23,7 +23,7 @@ public static class SpiffeAuthentication
     public const string TrustDomainClaim = "spiffe_trust_domain";
 
     /// <summary>
-    /// Authenticates by the X509-SVID of the TLS connection, on endpoints with <see cref="SpiffeKestrelExtensions.UseSpiffeTls"/>. The SVID is looked
+    /// Authenticates by the X509-SVID of the TLS connection, on endpoints that <see cref="SpiffeKestrelExtensions"/> serves over mTLS. The SVID is looked
     /// at anew with each request: once it has expired, or its authority was withdrawn, the connection authenticates nobody.
     /// </summary>
     public static AuthenticationBuilder AddX509Svid(this AuthenticationBuilder authentication, string scheme = X509Scheme) =>

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Text;
 using Google.Protobuf;
@@ -106,6 +107,29 @@ public sealed partial class WorkloadApiClient : IDisposable
     public IAsyncEnumerable<TrustBundleSet> WatchJwtBundlesAsync(CancellationToken cancellation = default) =>
         WatchAsync(options => _api.FetchJWTBundles(new JWTBundlesRequest(), options), _reader.ReadJwtBundles, TrustBundleSet.Empty, null, cancellation);
 
+    /// <summary>One WIT-SVID with its key for each identity of this process, or for the one named (§7.2.1). The first is the default. Dispose them.</summary>
+    /// <param name="subject">Which identity; null means all.</param>
+    /// <param name="cancellation">Ends the call.</param>
+    /// <exception cref="WorkloadApiException">There is none; most endpoints do not offer this profile.</exception>
+    [Experimental(Incubating.Wit)]
+    public Task<IReadOnlyList<WitCredential>> FetchWitSvidsAsync(SpiffeId? subject = null, CancellationToken cancellation = default) =>
+        FirstAsync(options => _api.FetchWITSVID(WitRequest(subject), options), response => ResponseReader.ReadWitSvids(response, subject), cancellation);
+
+    /// <summary>As <see cref="FetchWitSvidsAsync"/>, now and after each change; an empty list when withdrawn. Ends with an exception where the endpoint does not offer the profile (§7).</summary>
+    [Experimental(Incubating.Wit)]
+    public IAsyncEnumerable<IReadOnlyList<WitCredential>> WatchWitSvidsAsync(SpiffeId? subject = null, CancellationToken cancellation = default) =>
+        WatchAsync(options => _api.FetchWITSVID(WitRequest(subject), options), response => ResponseReader.ReadWitSvids(response, subject), [], null, cancellation);
+
+    /// <summary>The bundles that WIT-SVIDs are verified with, and nothing else (§7.2.2).</summary>
+    [Experimental(Incubating.Wit)]
+    public Task<TrustBundleSet> FetchWitBundlesAsync(CancellationToken cancellation = default) =>
+        FirstAsync(options => _api.FetchWITBundles(new WITBundlesRequest(), options), _reader.ReadWitBundles, cancellation);
+
+    /// <summary>As <see cref="FetchWitBundlesAsync"/>, now and after each change; <see cref="TrustBundleSet.Empty"/> when withdrawn.</summary>
+    [Experimental(Incubating.Wit)]
+    public IAsyncEnumerable<TrustBundleSet> WatchWitBundlesAsync(CancellationToken cancellation = default) =>
+        WatchAsync(options => _api.FetchWITBundles(new WITBundlesRequest(), options), _reader.ReadWitBundles, TrustBundleSet.Empty, null, cancellation);
+
     /// <summary>Closes the connection; calls under way fail.</summary>
     public void Dispose() => _channel.Dispose();
 
@@ -118,6 +142,8 @@ public sealed partial class WorkloadApiClient : IDisposable
 
     internal IAsyncEnumerable<TrustBundleSet> WatchJwtBundlesAndProblemsAsync(Action<WorkloadApiException> onProblem, CancellationToken cancellation) =>
         WatchAsync(options => _api.FetchJWTBundles(new JWTBundlesRequest(), options), _reader.ReadJwtBundles, TrustBundleSet.Empty, onProblem, cancellation);
+
+    private static WITSVIDRequest WitRequest(SpiffeId? subject) => new() { SpiffeId = subject?.ToString() ?? "" };
 
     private async IAsyncEnumerable<TValue> WatchAsync<TResponse, TValue>(
         Func<CallOptions, AsyncServerStreamingCall<TResponse>> open,

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Options;
 
 namespace Spiffe.Net.WorkloadApi;
 
-/// <summary>The peer of the TLS connection, as <see cref="SpiffeKestrelExtensions.UseSpiffeTls"/> verified it, as a principal.</summary>
+/// <summary>The peer of the TLS connection, as <see cref="SpiffeKestrelExtensions"/> had it verified, as a principal.</summary>
 internal sealed class X509SvidAuthenticationHandler(IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory loggers, UrlEncoder encoder)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, loggers, encoder)
 {

@@ -54,6 +54,10 @@ public sealed class FakeWorkloadApi : IAsyncDisposable
 
     public void Serve(JWTBundlesResponse response) => _service.Set(_service.Now with { JwtBundles = response, Refusal = null });
 
+    public void Serve(WITSVIDResponse response) => _service.Set(_service.Now with { Wit = response, Refusal = null });
+
+    public void Serve(WITBundlesResponse response) => _service.Set(_service.Now with { WitBundles = response, Refusal = null });
+
     /// <summary>Answers each request for tokens; it may wait, or throw.</summary>
     public void ServeJwt(Func<JWTSVIDRequest, Task<JWTSVIDResponse>> answer) => _service.Set(_service.Now with { Jwt = answer, Refusal = null });
 

@@ -50,6 +50,12 @@ internal sealed class FakeWorkloadApiService : SpiffeWorkloadAPI.SpiffeWorkloadA
     public override Task FetchJWTBundles(JWTBundlesRequest request, IServerStreamWriter<JWTBundlesResponse> stream, ServerCallContext context) =>
         StreamAsync(answers => answers.JwtBundles, stream, context);
 
+    public override Task FetchWITSVID(WITSVIDRequest request, IServerStreamWriter<WITSVIDResponse> stream, ServerCallContext context) =>
+        Now.Wit is null ? base.FetchWITSVID(request, stream, context) : StreamAsync(answers => answers.Wit, stream, context);
+
+    public override Task FetchWITBundles(WITBundlesRequest request, IServerStreamWriter<WITBundlesResponse> stream, ServerCallContext context) =>
+        Now.WitBundles is null ? base.FetchWITBundles(request, stream, context) : StreamAsync(answers => answers.WitBundles, stream, context);
+
     public override Task<JWTSVIDResponse> FetchJWTSVID(JWTSVIDRequest request, ServerCallContext context)
     {
         Count(context);
@@ -106,6 +112,10 @@ internal sealed class FakeWorkloadApiService : SpiffeWorkloadAPI.SpiffeWorkloadA
         public X509BundlesResponse? X509Bundles { get; init; }
 
         public JWTBundlesResponse? JwtBundles { get; init; }
+
+        public WITSVIDResponse? Wit { get; init; }
+
+        public WITBundlesResponse? WitBundles { get; init; }
 
         public Func<JWTSVIDRequest, Task<JWTSVIDResponse>>? Jwt { get; init; }
 

@@ -5,8 +5,8 @@ using Xunit;
 
 namespace Identity.Tests.WorkloadApi;
 
-    [Trait("rule", "WLEP-07")]
-    [Trait("rule", "WLEP-08")]
+[Trait("rule", "WLEP-07")]
+[Trait("rule", "WLEP-08")]
 public sealed class WorkloadEndpointTests
 {
     [Theory]

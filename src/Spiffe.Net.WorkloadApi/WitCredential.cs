@@ -1,0 +1,52 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+
+namespace Spiffe.Net.WorkloadApi;
+
+/// <summary>
+/// A WIT-SVID of our own with the key it is bound to (SPIFFE Workload API §7.2.1). The token is worthless without proofs that the key makes.
+/// Dispose it to let go of the key.
+/// </summary>
+[Experimental(Incubating.Wit)]
+public sealed class WitCredential : IDisposable
+{
+    private readonly AsymmetricAlgorithm _key;
+
+    internal WitCredential(WitSvid svid, AsymmetricAlgorithm key, string hint)
+    {
+        Svid = svid;
+        Hint = hint;
+        _key = key;
+    }
+
+    /// <summary>The token, not verified: it is our own.</summary>
+    public WitSvid Svid { get; }
+
+    /// <summary>What the operator calls this identity; empty when there is only one.</summary>
+    public string Hint { get; }
+
+    /// <summary>A JWS signature (RFC 7515) by the key the token is bound to, with the algorithm its <c>cnf</c> names (WIT-SVID §3.2).</summary>
+    /// <exception cref="ObjectDisposedException">The key is gone.</exception>
+    public byte[] Sign(ReadOnlySpan<byte> data)
+    {
+        var algorithm = Svid.ProofKey.Algorithm;
+        var hash = algorithm[2..] switch
+        {
+            "256" => HashAlgorithmName.SHA256,
+            "384" => HashAlgorithmName.SHA384,
+            _ => HashAlgorithmName.SHA512,
+        };
+        return _key switch
+        {
+            ECDsa ec => ec.SignData(data.ToArray(), hash, DSASignatureFormat.IeeeP1363FixedFieldConcatenation),
+            RSA rsa => rsa.SignData(data.ToArray(), hash, algorithm.StartsWith('P') ? RSASignaturePadding.Pss : RSASignaturePadding.Pkcs1),
+            _ => throw new InvalidOperationException("the key is of a kind that signs nothing"),
+        };
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _key.Dispose();
+
+    /// <summary>Names the workload, neither token nor key.</summary>
+    public override string ToString() => Svid.ToString();
+}
