@@ -9,7 +9,7 @@ namespace Spiffe.Net;
 internal sealed class CertificateSignatureAlgorithm
 {
     // RFC 5758 §3.2: no parameters. RFC 4055 §5: NULL parameters, but absent ones must be understood. RFC 4055 §3.1, PSS: one hash for both
-    // purposes, a salt as long as the hash, the default trailer left out.
+    // purposes, itself with NULL or without parameters, a salt as long as the hash, the default trailer left out.
     private static readonly CertificateSignatureAlgorithm[] All =
     [
         new("300A06082A8648CE3D040302", HashAlgorithmName.SHA256, null),
@@ -21,9 +21,12 @@ internal sealed class CertificateSignatureAlgorithm
         new("300B06092A864886F70D01010B", HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1),
         new("300B06092A864886F70D01010C", HashAlgorithmName.SHA384, RSASignaturePadding.Pkcs1),
         new("300B06092A864886F70D01010D", HashAlgorithmName.SHA512, RSASignaturePadding.Pkcs1),
-        new(Pss(hash: 1, saltLength: 32), HashAlgorithmName.SHA256, RSASignaturePadding.Pss),
-        new(Pss(hash: 2, saltLength: 48), HashAlgorithmName.SHA384, RSASignaturePadding.Pss),
-        new(Pss(hash: 3, saltLength: 64), HashAlgorithmName.SHA512, RSASignaturePadding.Pss),
+        new(Pss(hash: 1, saltLength: 32, hasNull: false), HashAlgorithmName.SHA256, RSASignaturePadding.Pss),
+        new(Pss(hash: 1, saltLength: 32, hasNull: true), HashAlgorithmName.SHA256, RSASignaturePadding.Pss),
+        new(Pss(hash: 2, saltLength: 48, hasNull: false), HashAlgorithmName.SHA384, RSASignaturePadding.Pss),
+        new(Pss(hash: 2, saltLength: 48, hasNull: true), HashAlgorithmName.SHA384, RSASignaturePadding.Pss),
+        new(Pss(hash: 3, saltLength: 64, hasNull: false), HashAlgorithmName.SHA512, RSASignaturePadding.Pss),
+        new(Pss(hash: 3, saltLength: 64, hasNull: true), HashAlgorithmName.SHA512, RSASignaturePadding.Pss),
     ];
 
     private readonly byte[] _identifier;
@@ -54,9 +57,11 @@ internal sealed class CertificateSignatureAlgorithm
         (key.Kind is PublicKeyKind.Rsa) == (_padding is not null)
         && key.Verify(data, signature, _hash, _padding, DSASignatureFormat.Rfc3279DerSequence);
 
-    private static string Pss(int hash, int saltLength)
+    private static string Pss(int hash, int saltLength, bool hasNull)
     {
-        var hashIdentifier = $"300D060960864801650304020{hash}0500";
-        return $"304106092A864886F70D01010A3034A00F{hashIdentifier}A11C301A06092A864886F70D010108{hashIdentifier}A2030201{saltLength:X2}";
+        var name = $"060960864801650304020{hash}";
+        return hasNull
+            ? $"304106092A864886F70D01010A3034A00F300D{name}0500A11C301A06092A864886F70D010108300D{name}0500A2030201{saltLength:X2}"
+            : $"303D06092A864886F70D01010A3030A00D300B{name}A11A301806092A864886F70D010108300B{name}A2030201{saltLength:X2}";
     }
 }

@@ -4,7 +4,10 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Spiffe.Net;
 
-/// <summary>An X509-SVID of our own: a certificate chain and the private key of its leaf. Dispose it to let go of the key.</summary>
+/// <summary>
+/// An X509-SVID of our own: a certificate chain and the private key of its leaf. Whoever handed over the key vouches for the ID; what a peer presents goes through
+/// <see cref="X509SvidVerifier"/> instead. Dispose it to let go of the key.
+/// </summary>
 public sealed class X509Svid : IDisposable
 {
     private readonly X509Certificate2[] _intermediates;
@@ -34,8 +37,12 @@ public sealed class X509Svid : IDisposable
 
     public DateTimeOffset NotAfter { get; }
 
-    /// <param name="chain">DER certificates, leaf first, without the root.</param>
-    /// <param name="privateKey">Unencrypted PKCS#8.</param>
+    /// <summary>
+    /// Holds the leaf to the profile (X509-SVID §4), each following certificate to that of an authority which signed the one before (Workload API §5.2.1), and the
+    /// key to the leaf. Whether anybody trusts the last one, and whether it is time, is not asked.
+    /// </summary>
+    /// <param name="chain">DER certificates, leaf first, each followed by the one that signed it; the root is usually left out.</param>
+    /// <param name="privateKey">Unencrypted PKCS#8, nothing after its end.</param>
     public static bool TryCreate(
         IReadOnlyList<ReadOnlyMemory<byte>> chain,
         ReadOnlyMemory<byte> privateKey,
@@ -51,16 +58,19 @@ public sealed class X509Svid : IDisposable
         }
 
         if (!CertificateFields.TryRead(chain[0], out var fields, out problem) || !SvidProfile.TryReadLeafId(fields, out var id, out problem)) return false;
-        if (!SubjectPublicKey.TryReadWithoutImport(fields.SubjectPublicKeyInfo, out var publicKey, out problem)) return false;
+        problem = FindOrderProblem(fields, chain);
+        if (problem is not null || !fields.TryReadPublicKey(out var publicKey, out problem)) return false;
+        List<X509Certificate2> intermediates = [];
         try
         {
             using var certificate = X509CertificateLoader.LoadCertificate(chain[0].Span);
-            var intermediates = chain.Skip(1).Select(der => X509CertificateLoader.LoadCertificate(der.Span)).ToArray();
-            svid = new X509Svid(id, fields, JoinKey(certificate, publicKey.Kind, privateKey.Span), intermediates, hint);
+            foreach (var der in chain.Skip(1)) intermediates.Add(X509CertificateLoader.LoadCertificate(der.Span));
+            svid = new X509Svid(id, fields, JoinKey(certificate, publicKey.Kind, privateKey.Span), [.. intermediates], hint);
             return true;
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
+            foreach (var intermediate in intermediates) intermediate.Dispose();
             problem = $"the private key of {id} is not unencrypted PKCS#8, does not belong to its certificate, or an intermediate is damaged";
             return false;
         }
@@ -95,17 +105,40 @@ public sealed class X509Svid : IDisposable
         foreach (var certificate in _intermediates) certificate.Dispose();
     }
 
+    private static string? FindOrderProblem(CertificateFields leaf, IReadOnlyList<ReadOnlyMemory<byte>> chain)
+    {
+        var below = leaf;
+        for (var position = 1; position < chain.Count; position++)
+        {
+            if (!SigningCertificate.TryRead(chain[position], out var authority, out var problem)) return $"certificate {position + 1} of the SVID: {problem}";
+            if (authority.Problem is { } flaw) return $"certificate {position + 1} of the SVID: {flaw}";
+            var hasSigned = below.Issuer.Span.SequenceEqual(authority.Fields.Subject.Span) && authority.HasSigned(below);
+            authority.ReleaseKey();
+            if (!hasSigned) return $"certificate {position + 1} of the SVID did not sign the one before it; expected the leaf first, then each issuer in turn";
+            below = authority.Fields;
+        }
+
+        return null;
+    }
+
     private static X509Certificate2 JoinKey(X509Certificate2 certificate, PublicKeyKind kind, ReadOnlySpan<byte> privateKey)
     {
         if (kind is PublicKeyKind.Rsa)
         {
             using var rsa = RSA.Create();
-            rsa.ImportPkcs8PrivateKey(privateKey, out _);
+            rsa.ImportPkcs8PrivateKey(privateKey, out var consumed);
+            ThrowIfMore(privateKey, consumed);
             return certificate.CopyWithPrivateKey(rsa);
         }
 
         using var ec = ECDsa.Create();
-        ec.ImportPkcs8PrivateKey(privateKey, out _);
+        ec.ImportPkcs8PrivateKey(privateKey, out var read);
+        ThrowIfMore(privateKey, read);
         return certificate.CopyWithPrivateKey(ec);
+    }
+
+    private static void ThrowIfMore(ReadOnlySpan<byte> privateKey, int consumed)
+    {
+        if (consumed != privateKey.Length) throw new CryptographicException();
     }
 }

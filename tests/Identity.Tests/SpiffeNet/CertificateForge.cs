@@ -1,5 +1,7 @@
 using System.Formats.Asn1;
+using System.Net;
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using Spiffe.Net;
 
 namespace Identity.Tests.SpiffeNet;
@@ -44,7 +46,23 @@ internal sealed record CertificateRecipe
 
     public HashAlgorithmName Hash { get; init; } = HashAlgorithmName.SHA256;
 
+    /// <summary>Signs what it issues with RSA-PSS instead of PKCS#1 v1.5.</summary>
+    public bool SignsWithPss { get; init; }
+
     public string? OuterAlgorithm { get; init; }
+
+    public IReadOnlyList<string> DnsNames { get; init; } = [];
+
+    public IReadOnlyList<string> Addresses { get; init; } = [];
+
+    /// <summary>Further GeneralNames, encoded.</summary>
+    public IReadOnlyList<byte[]> MoreNames { get; init; } = [];
+
+    /// <summary>Changes the TBSCertificate before it is signed.</summary>
+    public Action<DerTree>? SpoilSignedPart { get; init; }
+
+    /// <summary>Changes the certificate after it was signed.</summary>
+    public Action<DerTree>? SpoilWhole { get; init; }
 
     public const byte DigitalSignature = 0x80;
     public const byte CertificateSign = 0x04;
@@ -102,7 +120,7 @@ internal sealed class ForgedCertificate
             }
 
             tbs.WriteInteger(recipe.SerialNumber);
-            WriteAlgorithm(tbs, algorithm);
+            tbs.WriteEncodedValue(algorithm);
             WriteName(tbs, issuer.Subject);
             using (tbs.PushSequence())
             {
@@ -119,21 +137,15 @@ internal sealed class ForgedCertificate
             }
         }
 
-        var signedPart = tbs.Encode();
-        var certificate = new AsnWriter(AsnEncodingRules.DER);
-        using (certificate.PushSequence())
+        var signedPart = DerTree.Spoil(tbs.Encode(), recipe.SpoilSignedPart);
+        var outer = recipe.OuterAlgorithm is { } oid ? AlgorithmIdentifier(oid) : algorithm;
+        var signature = issuer.Key switch
         {
-            certificate.WriteEncodedValue(signedPart);
-            WriteAlgorithm(certificate, recipe.OuterAlgorithm ?? algorithm);
-            certificate.WriteBitString(issuer.Key switch
-            {
-                ECDsa ec => ec.SignData(signedPart, issuer.Hash, DSASignatureFormat.Rfc3279DerSequence),
-                RSA rsa => rsa.SignData(signedPart, issuer.Hash, RSASignaturePadding.Pkcs1),
-                _ => throw new InvalidOperationException("no such key"),
-            });
-        }
-
-        return certificate.Encode();
+            ECDsa ec => ec.SignData(signedPart, issuer.Hash, DSASignatureFormat.Rfc3279DerSequence),
+            RSA rsa => rsa.SignData(signedPart, issuer.Hash, issuer.SignsWithPss ? RSASignaturePadding.Pss : RSASignaturePadding.Pkcs1),
+            _ => throw new InvalidOperationException("no such key"),
+        };
+        return DerTree.Spoil(DerTree.Encode(0x30, [.. signedPart, .. outer, .. DerTree.Encode(0x03, [0, .. signature])]), recipe.SpoilWhole);
     }
 
     private static void WriteExtensions(AsnWriter writer, CertificateRecipe recipe)
@@ -167,13 +179,16 @@ internal sealed class ForgedCertificate
             });
         }
 
-        if (recipe.Uris.Count > 0)
+        if (recipe.Uris.Count + recipe.DnsNames.Count + recipe.Addresses.Count + recipe.MoreNames.Count > 0)
         {
             WriteExtension(writer, CertificateOids.SubjectAlternativeName, recipe.CriticalAlternativeNames, value =>
             {
                 using (value.PushSequence())
                 {
                     foreach (var uri in recipe.Uris) value.WriteCharacterString(UniversalTagNumber.IA5String, uri, SubjectAlternativeNames.UriTag);
+                    foreach (var name in recipe.DnsNames) value.WriteCharacterString(UniversalTagNumber.IA5String, name, SubjectAlternativeNames.DnsTag);
+                    foreach (var address in recipe.Addresses) value.WriteOctetString(IPAddress.Parse(address).GetAddressBytes(), SubjectAlternativeNames.IpTag);
+                    foreach (var name in recipe.MoreNames) value.WriteEncodedValue(name);
                 }
             });
         }
@@ -206,21 +221,31 @@ internal sealed class ForgedCertificate
         }
     }
 
-    private static string AlgorithmOf(CertificateRecipe issuer) => (issuer.Key, issuer.Hash.Name) switch
+    private static byte[] AlgorithmOf(CertificateRecipe issuer) => (issuer.Key, issuer.Hash.Name) switch
     {
-        (ECDsa, "SHA256") => "1.2.840.10045.4.3.2",
-        (ECDsa, "SHA384") => "1.2.840.10045.4.3.3",
-        (ECDsa, "SHA1") => "1.2.840.10045.4.1",
-        (RSA, "SHA256") => "1.2.840.113549.1.1.11",
+        (ECDsa, "SHA256") => AlgorithmIdentifier("1.2.840.10045.4.3.2"),
+        (ECDsa, "SHA384") => AlgorithmIdentifier("1.2.840.10045.4.3.3"),
+        (ECDsa, "SHA1") => AlgorithmIdentifier("1.2.840.10045.4.1"),
+        (RSA rsa, "SHA256") when issuer.SignsWithPss => PssIdentifier(rsa),
+        (RSA, "SHA256") => AlgorithmIdentifier("1.2.840.113549.1.1.11"),
+        (RSA, "SHA1") => AlgorithmIdentifier("1.2.840.113549.1.1.5"),
+        (RSA, "MD5") => AlgorithmIdentifier("1.2.840.113549.1.1.4"),
         _ => throw new InvalidOperationException("no such algorithm"),
     };
 
-    private static void WriteAlgorithm(AsnWriter writer, string oid)
+    private static byte[] AlgorithmIdentifier(string oid)
     {
+        var writer = new AsnWriter(AsnEncodingRules.DER);
         using (writer.PushSequence())
         {
             writer.WriteObjectIdentifier(oid);
             if (oid.StartsWith("1.2.840.113549", StringComparison.Ordinal)) writer.WriteNull();
         }
+
+        return writer.Encode();
     }
+
+    // As the base library writes it, not we.
+    private static byte[] PssIdentifier(RSA key) =>
+        X509SignatureGenerator.CreateForRSA(key, RSASignaturePadding.Pss).GetSignatureAlgorithmIdentifier(HashAlgorithmName.SHA256);
 }

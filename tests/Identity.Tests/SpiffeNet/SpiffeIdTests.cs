@@ -47,6 +47,19 @@ public class SpiffeIdTests
 
     [Theory]
     [MemberData(nameof(Refused))]
+    [Trait("rule", "SID-01")]
+    [Trait("rule", "SID-02")]
+    [Trait("rule", "SID-03")]
+    [Trait("rule", "SID-04")]
+    [Trait("rule", "SID-05")]
+    [Trait("rule", "SID-06")]
+    [Trait("rule", "SID-07")]
+    [Trait("rule", "SID-08")]
+    [Trait("rule", "SID-10")]
+    [Trait("rule", "SID-12")]
+    [Trait("rule", "SID-13")]
+    [Trait("rule", "SID-14")]
+    [Trait("rule", "SID-15")]
     public void Refuses_what_the_specification_forbids_and_says_what_is_wrong(string text, string expectedReason)
     {
         Assert.False(SpiffeId.TryParse(text, out var id, out var problem));
@@ -61,6 +74,9 @@ public class SpiffeIdTests
     [InlineData("spiffe://td/...", "td", "/...")]
     [InlineData("spiffe://td/.x/x..", "td", "/.x/x..")]
     [InlineData("spiffe://example.org/ns/default/sa/greeter", "example.org", "/ns/default/sa/greeter")]
+    [Trait("rule", "SID-11")]
+    [Trait("rule", "SID-13")]
+    [Trait("rule", "SID-14")]
     public void Accepts_what_the_specification_allows(string text, string trustDomain, string path)
     {
         var id = SpiffeId.Parse(text);
@@ -71,37 +87,85 @@ public class SpiffeIdTests
     }
 
     [Fact]
-    public void Allows_exactly_the_bytes_of_the_specification_in_a_trust_domain()
+    [Trait("rule", "SID-08")]
+    [Trait("rule", "SID-09")]
+    [Trait("rule", "SID-10")]
+    public void Allows_exactly_the_bytes_of_the_specification_wherever_they_stand_in_a_trust_domain()
     {
-        for (var value = 0; value < 256; value++)
+        foreach (var character in EveryCharacterBut('/'))
         {
-            var character = (char)value;
-            if (character == '/') continue;
-            Assert.Equal(InTrustDomain.Contains(character), SpiffeId.TryParse($"spiffe://t{character}d/x", out _, out _));
-            Assert.Equal(InTrustDomain.Contains(character), TrustDomain.TryParse($"t{character}d", out _, out _));
+            foreach (var name in new[] { $"{character}", $"{character}td", $"t{character}d", $"td{character}" })
+            {
+                var isAllowed = InTrustDomain.Contains(character);
+                Assert.True(isAllowed == SpiffeId.TryParse($"spiffe://{name}/x", out _, out _), $"character {(int)character} in {name}");
+                Assert.True(isAllowed == SpiffeId.TryParse($"spiffe://{name}", out _, out _), $"character {(int)character} in {name}, without path");
+                Assert.True(isAllowed == TrustDomain.TryParse(name, out _, out _), $"character {(int)character} in the bare {name}");
+            }
         }
     }
 
     [Fact]
-    public void Allows_exactly_the_bytes_of_the_specification_in_a_path_segment()
+    [Trait("rule", "SID-12")]
+    [Trait("rule", "SID-15")]
+    public void Allows_exactly_the_bytes_of_the_specification_wherever_they_stand_in_a_path_segment()
     {
-        for (var value = 0; value < 256; value++)
+        foreach (var character in EveryCharacterBut('/'))
         {
-            var character = (char)value;
-            if (character == '/') continue;
-            Assert.Equal(InPath.Contains(character), SpiffeId.TryParse($"spiffe://td/x{character}y", out _, out _));
+            foreach (var segment in new[] { $"{character}", $"{character}y", $"x{character}y", $"x{character}" })
+            {
+                var isAllowed = InPath.Contains(character) && segment != ".";
+                Assert.True(isAllowed == SpiffeId.TryParse($"spiffe://td/{segment}", out _, out _), $"character {(int)character} in {segment}");
+                Assert.True(isAllowed == SpiffeId.TryParse($"spiffe://td/a/{segment}/b", out _, out _), $"character {(int)character} in {segment}, between others");
+            }
         }
+    }
+
+    [Fact]
+    [Trait("rule", "SID-09")]
+    [Trait("rule", "SID-15")]
+    public void Allows_no_character_beyond_ASCII()
+    {
+        for (var value = 256; value <= char.MaxValue; value++)
+        {
+            Assert.False(TrustDomain.TryParse($"t{(char)value}d", out _, out _));
+            Assert.False(SpiffeId.TryParse($"spiffe://td/x{(char)value}", out _, out _));
+        }
+    }
+
+    [Theory]
+    [InlineData(2036, true)]
+    [InlineData(2037, false)]
+    [Trait("rule", "SID-16")]
+    public void Counts_all_components_of_an_ID_however_they_are_divided(int rest, bool isAllowed)
+    {
+        // 12 bytes are spiffe://td/; the rest is one segment, or a segment for every two bytes, or lies behind the longest trust domain.
+        var segments = string.Concat(Enumerable.Repeat("/x", 1 + (rest / 2)))[..(rest + 1)];
+        Assert.Equal(isAllowed && !segments.EndsWith('/'), SpiffeId.TryParse($"spiffe://td{segments}", out _, out _));
+        Assert.Equal(isAllowed, SpiffeId.TryParse($"spiffe://{new string('t', 255)}/{new string('x', rest - 253)}", out _, out _));
+    }
+
+    [Theory]
+    [Trait("rule", "SID-17")]
+    [InlineData(2036, true)]
+    [InlineData(2037, false)]
+    public void Is_not_made_longer_than_peers_must_read(int segment, bool isAllowed)
+    {
+        var domain = TrustDomain.Parse("td");
+        if (isAllowed) Assert.Equal(SpiffeId.MaxLength, SpiffeId.FromSegments(domain, new string('x', segment)).ToString().Length);
+        else Assert.Throws<FormatException>(() => SpiffeId.FromSegments(domain, new string('x', segment)));
     }
 
     [Theory]
     [InlineData(2048, true)]
     [InlineData(2049, false)]
+    [Trait("rule", "SID-16")]
     public void Holds_IDs_of_up_to_2048_bytes(int length, bool isAllowed) =>
         Assert.Equal(isAllowed, SpiffeId.TryParse("spiffe://td/" + new string('x', length - "spiffe://td/".Length), out _, out _));
 
     [Theory]
     [InlineData(255, true)]
     [InlineData(256, false)]
+    [Trait("rule", "SID-18")]
     public void Holds_trust_domains_of_up_to_255_bytes(int length, bool isAllowed)
     {
         Assert.Equal(isAllowed, SpiffeId.TryParse($"spiffe://{new string('x', length)}/y", out _, out _));
@@ -146,6 +210,7 @@ public class SpiffeIdTests
         Assert.Throws<FormatException>(() => SpiffeId.FromSegments(TrustDomain.Parse("td"), "a", segment));
 
     [Fact]
+    [Trait("rule", "SID-19")]
     public void Is_equal_by_text_and_respects_case_in_the_path()
     {
         Assert.Equal(SpiffeId.Parse("spiffe://td/x"), SpiffeId.Parse("spiffe://td/x"));
@@ -162,4 +227,6 @@ public class SpiffeIdTests
         Assert.False(id.IsMemberOf(TrustDomain.Parse("example.or")));
         Assert.False(id.IsMemberOf(TrustDomain.Parse("a.example.org")));
     }
+
+    private static IEnumerable<char> EveryCharacterBut(char separator) => Enumerable.Range(0, 256).Select(value => (char)value).Where(character => character != separator);
 }

@@ -12,6 +12,9 @@ public class TrustDomainTests
     [InlineData("example.org:443", "\":\"")]
     [InlineData("spiffe://example.org", "leave out spiffe://")]
     [InlineData("ex ample", "\" \"")]
+    [Trait("rule", "SID-02")]
+    [Trait("rule", "SID-07")]
+    [Trait("rule", "SID-08")]
     public void Refuses_what_is_not_a_bare_name(string text, string expectedReason)
     {
         Assert.False(TrustDomain.TryParse(text, out var value, out var problem));
@@ -20,6 +23,7 @@ public class TrustDomainTests
     }
 
     [Fact]
+    [Trait("rule", "SID-21")]
     public void Has_a_SPIFFE_ID_without_a_path() => Assert.Equal("spiffe://example.org", TrustDomain.Parse("example.org").Id.ToString());
 
     [Fact]

@@ -71,6 +71,44 @@ public class X509SvidTests
         Assert.Contains("certificate 2 is not DER", problem, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Refuses_a_key_with_bytes_after_its_end()
+    {
+        var leaf = Issuing.Issue(new CertificateRecipe());
+        AssertRefused("PKCS#8", [leaf.Der], [.. leaf.PrivateKey, 0x00]);
+        var rsa = Issuing.Issue(new CertificateRecipe { Key = RSA.Create(2048) });
+        AssertRefused("PKCS#8", [rsa.Der], [.. rsa.PrivateKey, 0x00]);
+    }
+
+    [Fact]
+    public void Refuses_a_chain_that_is_not_in_order()
+    {
+        var second = Issuing.Issue(CertificateRecipe.Authority("second"));
+        var leaf = second.Issue(new CertificateRecipe());
+        Assert.True(X509Svid.TryCreate([leaf.Der, second.Der, Issuing.Der, Root.Der], leaf.PrivateKey, "", out var svid, out _));
+        svid.Dispose();
+        AssertRefused("certificate 2 of the SVID did not sign", [leaf.Der, Issuing.Der, second.Der], leaf.PrivateKey);
+        AssertRefused("certificate 2 of the SVID did not sign", [leaf.Der, Root.Der], leaf.PrivateKey);
+        AssertRefused("certificate 3 of the SVID did not sign", [leaf.Der, second.Der, second.Der], leaf.PrivateKey);
+        AssertRefused("cA=true", [second.Der, Issuing.Der], second.PrivateKey);
+    }
+
+    [Fact]
+    public void Refuses_an_intermediate_that_only_has_the_name_of_the_issuer()
+    {
+        var impostor = Root.Issue(CertificateRecipe.Authority("issuing"));
+        var leaf = Issuing.Issue(new CertificateRecipe());
+        AssertRefused("did not sign the one before it", [leaf.Der, impostor.Der], leaf.PrivateKey);
+    }
+
+    [Fact]
+    public void Refuses_an_intermediate_that_may_not_sign()
+    {
+        var weak = Root.Issue(CertificateRecipe.Authority("weak") with { KeyUsage = CertificateRecipe.CrlSign });
+        var leaf = weak.Issue(new CertificateRecipe());
+        AssertRefused("certificate 2 of the SVID: the signing certificate does not have the key usage keyCertSign", [leaf.Der, weak.Der], leaf.PrivateKey);
+    }
+
     private static void AssertRefused(string reason, IReadOnlyList<ReadOnlyMemory<byte>> chain, byte[] key)
     {
         Assert.False(X509Svid.TryCreate(chain, key, "", out var svid, out var problem));

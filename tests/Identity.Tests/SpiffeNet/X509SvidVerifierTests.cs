@@ -15,6 +15,7 @@ public class X509SvidVerifierTests
     private static readonly TrustBundleSet Bundles = new(Root.AsBundle());
 
     [Fact]
+    [Trait("rule", "X509-23")]
     public void Accepts_a_leaf_under_the_root()
     {
         var verified = Assert.IsType<X509SvidVerification.Verified>(VerifyUnder(Root, new CertificateRecipe()));
@@ -47,6 +48,7 @@ public class X509SvidVerifierTests
         Assert.IsType<X509SvidVerification.Verified>(VerifyUnder(Root, new CertificateRecipe { Key = MakeKey(key) }));
 
     [Fact]
+    [Trait("rule", "X509-20")]
     public void Accepts_a_leaf_without_extended_key_usage_or_basic_constraints() =>
         Assert.IsType<X509SvidVerification.Verified>(
             VerifyUnder(Root, new CertificateRecipe { ExtendedKeyUsage = null, HasBasicConstraints = false }));
@@ -92,6 +94,7 @@ public class X509SvidVerifierTests
 
     [Theory]
     [MemberData(nameof(BadLeafNames))]
+    [Trait("rule", "X509-23")]
     public void Refuses_a_leaf_with(string flaw)
     {
         var (recipe, reason) = BadLeaves[flaw];
@@ -118,6 +121,8 @@ public class X509SvidVerifierTests
 
     [Theory]
     [MemberData(nameof(BadAuthorityNames))]
+    [Trait("rule", "X509-23")]
+    [Trait("rule", "X509-06")]
     public void Refuses_a_chain_through_an_intermediate_with(string flaw)
     {
         var (recipe, reason) = BadAuthorities[flaw];
@@ -127,6 +132,7 @@ public class X509SvidVerifierTests
 
     [Theory]
     [MemberData(nameof(BadAuthorityNames))]
+    [Trait("rule", "X509-23")]
     public void Refuses_a_chain_up_to_a_root_with(string flaw)
     {
         var (recipe, _) = BadAuthorities[flaw];
@@ -151,6 +157,8 @@ public class X509SvidVerifierTests
     }
 
     [Fact]
+    [Trait("rule", "X509-23")]
+    [Trait("rule", "TDB-03")]
     public void Refuses_a_leaf_that_the_root_of_another_trust_domain_signed()
     {
         var foreign = ForgedCertificate.SelfSigned(CertificateRecipe.Authority("foreign") with { Uris = ["spiffe://other.org"] });
@@ -231,6 +239,8 @@ public class X509SvidVerifierTests
     }
 
     [Fact]
+    [Trait("rule", "TDB-10")]
+    [Trait("rule", "X509-35")]
     public void Trusts_nobody_without_bundles()
     {
         ReadOnlyMemory<byte>[] chain = [Root.Issue(new CertificateRecipe()).Der];
@@ -240,6 +250,7 @@ public class X509SvidVerifierTests
     }
 
     [Fact]
+    [Trait("rule", "X509-23")]
     public void Is_valid_at_the_first_second_and_refused_after_the_last()
     {
         ReadOnlyMemory<byte>[] chain = [Root.Issue(new CertificateRecipe()).Der];
