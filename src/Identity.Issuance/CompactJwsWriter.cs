@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Text;
 using System.Text;
 using System.Text.Json;
+using Spiffe.Net;
 
 namespace Identity.Issuance;
 
@@ -17,7 +18,7 @@ internal static class CompactJwsWriter
             json.WriteStartObject();
             json.WriteString("alg", key.Algorithm.JwsName);
             json.WriteString("kid", keyId);
-            json.WriteString("typ", type);
+            json.WriteString("typ", StrictJson.Plainly(type));
             json.WriteEndObject();
         }
 

@@ -35,6 +35,35 @@ internal static class JsonWebKey
         }
     }
 
+    public static bool TryReadPrivateKey(JsonElement key, [NotNullWhen(true)] out ECDsa? privateKey)
+    {
+        privateKey = null;
+        if (StrictJson.GetString(key, "kty") is not "EC" || FindCurve(StrictJson.GetString(key, "crv")) is not var (curve, size)) return false;
+        var candidate = ECDsa.Create();
+        try
+        {
+            // The import checks the point, not that it is the private number's.
+            candidate.ImportParameters(new ECParameters
+            {
+                Curve = curve,
+                Q = new ECPoint { X = Number(key, "x", size), Y = Number(key, "y", size) },
+                D = Number(key, "d", size),
+            });
+            if (candidate.VerifyData("probe"u8, candidate.SignData("probe"u8.ToArray(), HashAlgorithmName.SHA256), HashAlgorithmName.SHA256))
+            {
+                privateKey = candidate;
+                return true;
+            }
+        }
+        catch (Exception e) when (e is FormatException or CryptographicException)
+        {
+            // Answered by the return value.
+        }
+
+        candidate.Dispose();
+        return false;
+    }
+
     public static void Write(Utf8JsonWriter json, SubjectPublicKey key)
     {
         if (key.Kind is PublicKeyKind.Rsa) Write(json, key.ExportRsaParameters());

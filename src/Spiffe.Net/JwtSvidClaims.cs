@@ -18,7 +18,7 @@ internal sealed record JwtSvidClaims(
         claims = null;
         if (!StrictJson.TryParseObject(json, out var document))
         {
-            problem = "the token's claims are not a JSON object, or a claim is there twice";
+            problem = "the token's claims are not a JSON object of Unicode text, or a claim is there twice";
             return false;
         }
 

@@ -12,7 +12,7 @@ internal sealed record JwtSvidHeader(JwsAlgorithm Algorithm, string KeyId)
         header = null;
         if (!StrictJson.TryParseObject(json, out var document))
         {
-            problem = "the token's header is not a JSON object, or has a member twice";
+            problem = "the token's header is not a JSON object of Unicode text, or has a member twice";
             return false;
         }
 

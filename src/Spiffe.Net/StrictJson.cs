@@ -1,17 +1,24 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Spiffe.Net;
 
-/// <summary>JSON in which no member is given twice: two readers of one document must not see two meanings.</summary>
+/// <summary>JSON in which no member is given twice and every text is Unicode: two readers of one document must not see two meanings.</summary>
 internal static class StrictJson
 {
-    private static readonly JsonDocumentOptions Options = new() { AllowDuplicateProperties = false, MaxDepth = 16 };
+    private const int MaxDepth = 16;
+
+    private static readonly JsonDocumentOptions Options = new() { AllowDuplicateProperties = false, MaxDepth = MaxDepth };
 
     /// <param name="json">UTF-8; the document refers to it until disposed.</param>
     public static bool TryParseObject(ReadOnlyMemory<byte> json, [NotNullWhen(true)] out JsonDocument? document)
     {
         document = null;
+
+        // Checked here, so that no later look at a name or a value meets text that has no meaning.
+        if (!Utf8.IsValid(json.Span) || !HasWholeEscapes(json.Span)) return false;
         try
         {
             var parsed = JsonDocument.Parse(json, Options);
@@ -27,18 +34,8 @@ internal static class StrictJson
     }
 
     /// <summary>Null when the member is absent or is not a string.</summary>
-    public static string? GetString(JsonElement element, string member)
-    {
-        try
-        {
-            return element.TryGetProperty(member, out var value) && value.ValueKind is JsonValueKind.String ? value.GetString() : null;
-        }
-        catch (InvalidOperationException)
-        {
-            // A string of broken UTF-16 escapes, such as "\ud800", has no value.
-            return null;
-        }
-    }
+    public static string? GetString(JsonElement element, string member) =>
+        element.TryGetProperty(member, out var value) && value.ValueKind is JsonValueKind.String ? value.GetString() : null;
 
     /// <summary>Absent is fine and gives null; present and unusable is not.</summary>
     public static bool TryGetNumericDate(JsonElement element, string member, out DateTimeOffset? time)
@@ -57,5 +54,28 @@ internal static class StrictJson
     {
         text = GetString(element, member);
         return text is not null || !element.TryGetProperty(member, out _);
+    }
+
+    /// <summary>The text as it stands: the base library would write the plus sign of a media type as \u002B, which simple readers do not know.</summary>
+    public static JsonEncodedText Plainly(string text) => JsonEncodedText.Encode(text, JavaScriptEncoder.UnsafeRelaxedJsonEscaping);
+
+    // Half a surrogate pair, as in "\ud800", is a legal escape but no character; the base library throws only when it is read.
+    private static bool HasWholeEscapes(ReadOnlySpan<byte> json)
+    {
+        if (!json.Contains((byte)'\\')) return true;
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = MaxDepth });
+        try
+        {
+            while (reader.Read())
+            {
+                if (reader.ValueIsEscaped && reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName) _ = reader.GetString();
+            }
+
+            return true;
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            return false;
+        }
     }
 }

@@ -11,6 +11,7 @@ namespace Spiffe.Net;
 internal static class TrustBundleJson
 {
     private const int MaxLength = 1024 * 1024;
+    private const int MaxKeys = 3 * TrustBundle.MaxAuthorities;
     private const string X509Use = "x509-svid";
     private const string JwtUse = "jwt-svid";
     private const string WitUse = "wit-svid";
@@ -18,6 +19,9 @@ internal static class TrustBundleJson
     public enum Use
     {
         Required,
+
+        /// <summary>One of a Bundle Map: as <see cref="Required"/>, but its refresh hint is neither written nor read (§5.1.1).</summary>
+        MapMember,
 
         /// <summary>Only JWT keys are wanted, and a key without <c>use</c> is one.</summary>
         JwtOnly,
@@ -38,7 +42,7 @@ internal static class TrustBundleJson
 
         if (!StrictJson.TryParseObject(json, out var document))
         {
-            problem = $"the bundle of {trustDomain} is not a JSON object, or has a member twice";
+            problem = $"the bundle of {trustDomain} is not a JSON object of Unicode text, or has a member twice";
             return false;
         }
 
@@ -51,36 +55,38 @@ internal static class TrustBundleJson
     public static byte[] Write(TrustBundle bundle, Use use)
     {
         var buffer = new ArrayBufferWriter<byte>();
-        using (var json = new Utf8JsonWriter(buffer))
-        {
-            json.WriteStartObject();
-            json.WriteStartArray("keys");
-            if (use is Use.Required)
-            {
-                foreach (var authority in bundle.X509Authorities) WriteX509(json, authority);
-            }
-
-            if (use is Use.Required or Use.JwtOnly)
-            {
-                foreach (var authority in bundle.JwtAuthorities) WriteNamed(json, JwtUse, authority.KeyId, authority.WriteJwk);
-            }
-
-            if (use is Use.Required or Use.WitOnly)
-            {
-                foreach (var authority in bundle.WitAuthorities) WriteNamed(json, WitUse, authority.KeyId, authority.WriteJwk);
-            }
-
-            json.WriteEndArray();
-            if (use is Use.Required && bundle.SequenceNumber is { } sequence) json.WriteNumber("spiffe_sequence", sequence);
-            if (use is Use.Required && bundle.RefreshHint is { } hint) json.WriteNumber("spiffe_refresh_hint", (long)hint.TotalSeconds);
-            json.WriteEndObject();
-        }
-
+        using (var json = new Utf8JsonWriter(buffer)) Write(json, bundle, use);
         return buffer.WrittenSpan.ToArray();
     }
 
-    private static bool TryRead(
-        TrustDomain trustDomain, JsonElement root, Use use, out TrustBundle? bundle, [NotNullWhen(false)] out string? problem)
+    public static void Write(Utf8JsonWriter json, TrustBundle bundle, Use use)
+    {
+        var isWhole = use is Use.Required or Use.MapMember;
+        json.WriteStartObject();
+        json.WriteStartArray("keys");
+        if (isWhole)
+        {
+            foreach (var authority in bundle.X509Authorities) WriteX509(json, authority);
+        }
+
+        if (isWhole || use is Use.JwtOnly)
+        {
+            foreach (var authority in bundle.JwtAuthorities) WriteNamed(json, JwtUse, authority.KeyId, authority.WriteJwk);
+        }
+
+        if (isWhole || use is Use.WitOnly)
+        {
+            foreach (var authority in bundle.WitAuthorities) WriteNamed(json, WitUse, authority.KeyId, authority.WriteJwk);
+        }
+
+        json.WriteEndArray();
+        if (isWhole && bundle.SequenceNumber is { } sequence) json.WriteNumber("spiffe_sequence", sequence);
+        if (use is Use.Required && bundle.RefreshHint is { } hint) json.WriteNumber("spiffe_refresh_hint", (long)hint.TotalSeconds);
+        json.WriteEndObject();
+    }
+
+    public static bool TryRead(
+        TrustDomain trustDomain, JsonElement root, Use use, [NotNullWhen(true)] out TrustBundle? bundle, [NotNullWhen(false)] out string? problem)
     {
         bundle = null;
         ulong? sequence = null;
@@ -91,7 +97,7 @@ internal static class TrustBundleJson
             sequence = value;
         }
 
-        if (root.TryGetProperty("spiffe_refresh_hint", out number))
+        if (use is not Use.MapMember && root.TryGetProperty("spiffe_refresh_hint", out number))
         {
             if (number.ValueKind is not JsonValueKind.Number || !number.TryGetInt32(out var seconds) || seconds < 0)
                 return Refuse(out problem, "spiffe_refresh_hint is not a whole number of seconds");
@@ -99,6 +105,9 @@ internal static class TrustBundleJson
         }
 
         if (!root.TryGetProperty("keys", out var keys) || keys.ValueKind is not JsonValueKind.Array) return Refuse(out problem, "the array \"keys\" is missing");
+
+        // Before any of them is looked at: importing a key costs more than reading it.
+        if (keys.GetArrayLength() > MaxKeys) return Refuse(out problem, $"it has {keys.GetArrayLength()} keys; at most {MaxKeys} are allowed");
         List<ReadOnlyMemory<byte>> x509 = [];
         List<JwtAuthority> jwt = [];
         List<WitAuthority> wit = [];
@@ -126,7 +135,7 @@ internal static class TrustBundleJson
         var named = key.TryGetProperty("use", out _) ? StrictJson.GetString(key, "use") : use switch { Use.JwtOnly => JwtUse, Use.WitOnly => WitUse, _ => null };
         switch (named)
         {
-            case X509Use when use is Use.Required:
+            case X509Use when use is Use.Required or Use.MapMember:
                 // X509-SVID §6.2: without x5c the entry is ignored, of several values the first counts.
                 if (!key.TryGetProperty("x5c", out var x5c) || x5c.ValueKind is not JsonValueKind.Array || x5c.GetArrayLength() == 0) return null;
                 if (x5c[0].ValueKind is not JsonValueKind.String || !x5c[0].TryGetBytesFromBase64(out var der)) return "its x5c is not base64";

@@ -13,7 +13,24 @@ public sealed class TrustBundleSet
     /// <summary>Trusts nobody.</summary>
     public static TrustBundleSet Empty { get; } = new();
 
+    /// <summary>Bytes of a Bundle Map that are read.</summary>
+    public const int MaxMapLength = 16 * 1024 * 1024;
+
+    /// <summary>Trust domains of a Bundle Map that are read; more is a mistake or an attack.</summary>
+    public const int MaxTrustDomains = 1024;
+
     public IReadOnlyCollection<TrustBundle> Bundles => _bundles.Values;
+
+    /// <summary>
+    /// Reads a Bundle Map (Trust Domain and Bundle §5.1.1), UTF-8: the whole of it, or nothing when one trust domain is named twice or one
+    /// bundle is not valid. Refresh hints of its bundles are ignored, as the specification asks.
+    /// </summary>
+    public static bool TryParseMap(
+        ReadOnlyMemory<byte> json, [NotNullWhen(true)] out TrustBundleSet? bundles, [NotNullWhen(false)] out string? problem) =>
+        TrustBundleMap.TryRead(json, out bundles, out problem);
+
+    /// <summary>The Bundle Map, UTF-8, in the order of the names; its bundles carry no refresh hints (§5.1.1).</summary>
+    public byte[] ToMapJson() => TrustBundleMap.Write(this);
 
     public bool TryGet(TrustDomain trustDomain, [NotNullWhen(true)] out TrustBundle? bundle) => _bundles.TryGetValue(trustDomain, out bundle);
 

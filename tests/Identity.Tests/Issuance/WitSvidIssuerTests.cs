@@ -39,7 +39,7 @@ public class WitSvidIssuerTests
         using var header = JsonDocument.Parse(Base64Url.DecodeFromChars(parts[0]));
         Assert.Equal(["alg", "kid", "typ"], header.RootElement.EnumerateObject().Select(member => member.Name));
         Assert.Equal("ES256", header.RootElement.GetProperty("alg").GetString());
-        Assert.Equal("wit+jwt", header.RootElement.GetProperty("typ").GetString());
+        Assert.Equal("\"wit+jwt\"", header.RootElement.GetProperty("typ").GetRawText());
         Assert.Equal(Authority.KeyId, header.RootElement.GetProperty("kid").GetString());
         using var claims = JsonDocument.Parse(Base64Url.DecodeFromChars(parts[1]));
         Assert.Equal(["sub", "cnf", "iat", "exp", "jti"], claims.RootElement.EnumerateObject().Select(claim => claim.Name));

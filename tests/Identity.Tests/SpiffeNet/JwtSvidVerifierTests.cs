@@ -106,7 +106,7 @@ public class JwtSvidVerifierTests
         { JwtForge.Claims(sub: "\"spiffe://example.org\""), "names a trust domain" },
         { JwtForge.Claims(sub: "\"spiffe://example.org/\""), "sub" },
         { JwtForge.Claims(sub: "\"spiffe://example.org/%61\""), "sub" },
-        { JwtForge.Claims(sub: "\"\\ud800\""), "sub" },
+        { JwtForge.Claims(sub: "\"\\ud800\""), "Unicode" },
         { JwtForge.Claims(sub: "\"spiffe://other.org/hosts/local\""), "no trust bundle for the trust domain other.org" },
         { JwtForge.Claims(aud: null), "aud" },
         { JwtForge.Claims(aud: "[]"), "aud" },
@@ -238,10 +238,10 @@ public class JwtSvidVerifierTests
     {
         var token = Forge.Sign(JwtForge.GoodHeader, JwtForge.GoodClaims);
         var end = Now.AddMinutes(5);
-        Assert.IsType<JwtSvidVerification.Verified>(JwtSvidVerifier.Verify(token, Audience, Bundles, end, TimeSpan.Zero));
-        Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(token, Audience, Bundles, end.AddSeconds(1), TimeSpan.Zero));
-        Assert.IsType<JwtSvidVerification.Verified>(JwtSvidVerifier.Verify(token, Audience, Bundles, end.AddSeconds(60), JwtSvidVerifier.MaxLeeway));
-        Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(token, Audience, Bundles, end.AddSeconds(61), JwtSvidVerifier.MaxLeeway));
+        Assert.IsType<JwtSvidVerification.Verified>(JwtSvidVerifier.Verify(token, Audience, Bundles, end.AddTicks(-1), TimeSpan.Zero));
+        Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(token, Audience, Bundles, end, TimeSpan.Zero));
+        Assert.IsType<JwtSvidVerification.Verified>(JwtSvidVerifier.Verify(token, Audience, Bundles, end.AddSeconds(59), JwtSvidVerifier.MaxLeeway));
+        Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(token, Audience, Bundles, end.AddSeconds(60), JwtSvidVerifier.MaxLeeway));
         Assert.Throws<ArgumentOutOfRangeException>(() => JwtSvidVerifier.Verify(token, Audience, Bundles, end, TimeSpan.FromSeconds(61)));
     }
 

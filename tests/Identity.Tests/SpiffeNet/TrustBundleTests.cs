@@ -15,6 +15,9 @@ public class TrustBundleTests
     private const string JwtKey = "{\"kty\":\"EC\",\"use\":\"jwt-svid\",\"kid\":\"a\"," + P256Numbers + "}";
 
     [Fact]
+    [Trait("rule", "TDB-04")]
+    [Trait("rule", "TDB-06")]
+    [Trait("rule", "TDB-07")]
     public void Survives_being_written_and_read()
     {
         var rsa = new JwtForge(RSA.Create(2048), "r").Authority;
@@ -27,6 +30,14 @@ public class TrustBundleTests
     }
 
     [Fact]
+    [Trait("rule", "TDB-06")]
+    [Trait("rule", "TDB-07")]
+    [Trait("rule", "TDB-08")]
+    [Trait("rule", "TDB-11")]
+    [Trait("rule", "TDB-12")]
+    [Trait("rule", "TDB-13")]
+    [Trait("rule", "JWT-17")]
+    [Trait("rule", "JWT-18")]
     public void Writes_what_the_specification_asks_for()
     {
         Assert.True(TrustBundle.TryCreate(Domain, [Root.Der], [JwtForge.Es256("k").Authority], 7, TimeSpan.FromSeconds(300), out var bundle, out _));
@@ -78,6 +89,9 @@ public class TrustBundleTests
 
     [Theory]
     [MemberData(nameof(Ignored))]
+    [Trait("rule", "TDB-09")]
+    [Trait("rule", "TDB-12")]
+    [Trait("rule", "TDB-14")]
     public void Leaves_out_a_key_of_unknown_kind_and_keeps_the_others(string key)
     {
         var bundle = Parse("{\"keys\":[" + key + "," + JwtKey + "]}");
@@ -86,6 +100,7 @@ public class TrustBundleTests
     }
 
     [Fact]
+    [Trait("rule", "TDB-05")]
     public void Ignores_members_it_does_not_know() =>
         Assert.Single(Parse("{\"keys\":[" + JwtKey + "],\"spiffe_crl\":1,\"x\":{\"y\":[]}}").JwtAuthorities);
 
@@ -104,6 +119,71 @@ public class TrustBundleTests
         Assert.Single(jwt.JwtAuthorities);
         Assert.True(TrustBundle.TryParse(Domain, json, out var whole, out _));
         Assert.Empty(whole.JwtAuthorities);
+    }
+
+    [Theory]
+    [InlineData("18446744073709551615", true)]
+    [InlineData("9223372036854775808", true)]
+    [InlineData("18446744073709551616", false)]
+    [InlineData("1.0", false)]
+    [InlineData("1e3", false)]
+    [InlineData("null", false)]
+    [Trait("rule", "TDB-06")]
+    public void Reads_a_sequence_number_with_64_bits(string number, bool isGood)
+    {
+        var json = Encoding.UTF8.GetBytes("{\"keys\":[],\"spiffe_sequence\":" + number + "}");
+        Assert.Equal(isGood, TrustBundle.TryParse(Domain, json, out var bundle, out _));
+        if (isGood) Assert.Equal(ulong.Parse(number, System.Globalization.CultureInfo.InvariantCulture), bundle!.SequenceNumber);
+    }
+
+    [Theory]
+    [InlineData("{\"keys\":[]}")]
+    [InlineData("{\"keys\":[{\"kty\":\"AKP\",\"use\":\"jwt-svid\",\"kid\":\"k1\"},{\"kty\":\"EC\",\"kid\":\"k1\"," + P256Numbers + "}]}")]
+    [Trait("rule", "TDB-10")]
+    [Trait("rule", "TDB-14")]
+    [Trait("rule", "JWT-20")]
+    public void With_no_usable_key_nothing_of_the_trust_domain_is_genuine(string json)
+    {
+        var bundles = new TrustBundleSet(Parse(json));
+        var token = JwtForge.Es256().Sign(JwtForge.GoodHeader, JwtForge.GoodClaims);
+        Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(token, "spiffe://example.org/nats", bundles, JwtForge.Now));
+        Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify([Root.Der], bundles, JwtForge.Now));
+    }
+
+    [Fact]
+    [Trait("rule", "WIT-21")]
+    [Trait("rule", "TDB-13")]
+    public void Writes_and_reads_keys_for_WIT_SVIDs_apart_from_the_others()
+    {
+        var wit = new WitForge().Authority;
+        Assert.True(TrustBundle.TryCreate(Domain, [Root.Der], [JwtForge.Es256("k").Authority], [wit], 7, null, out var bundle, out _));
+        Assert.Contains("\"use\":\"wit-svid\",\"kid\":\"w1\"", Encoding.UTF8.GetString(bundle.ToJson()), StringComparison.Ordinal);
+        Assert.True(Parse(Encoding.UTF8.GetString(bundle.ToJson())).HasSameAuthorities(bundle));
+        Assert.DoesNotContain("wit-svid", Encoding.UTF8.GetString(bundle.ToJwtJson()), StringComparison.Ordinal);
+        Assert.DoesNotContain("jwt-svid", Encoding.UTF8.GetString(bundle.ToWitJson()), StringComparison.Ordinal);
+        Assert.True(TrustBundle.TryParseWit(Domain, bundle.ToWitJson(), out var read, out _));
+        Assert.True(Assert.Single(read.WitAuthorities).HasSameContent(wit));
+        Assert.True(TrustBundle.TryParseWit(Domain, bundle.ToJson(), out var fromWhole, out _));
+        Assert.Empty(fromWhole.JwtAuthorities);
+        Assert.Empty(fromWhole.X509Authorities);
+    }
+
+    [Fact]
+    [Trait("rule", "WIT-22")]
+    public void A_key_ID_is_not_used_for_a_JWT_and_a_WIT_key_at_once()
+    {
+        Assert.False(TrustBundle.TryCreate(Domain, [], [JwtForge.Es256("w1").Authority], [new WitForge().Authority], null, null, out _, out var problem));
+        Assert.Contains("two JWT or WIT keys", problem, StringComparison.Ordinal);
+        Assert.False(WitAuthority.TryCreate("", new WitForge().Authority.SubjectPublicKeyInfo, out _, out var noName));
+        Assert.Contains("key ID", noName, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_number_of_keys_is_bounded_before_any_is_looked_at()
+    {
+        var json = "{\"keys\":[" + string.Join(',', Enumerable.Repeat("{}", 769)) + "]}";
+        Assert.False(TrustBundle.TryParse(Domain, Encoding.UTF8.GetBytes(json), out _, out var problem));
+        Assert.Contains("769 keys", problem, StringComparison.Ordinal);
     }
 
     public static TheoryData<string, string> Refused => new()
@@ -133,6 +213,8 @@ public class TrustBundleTests
 
     [Theory]
     [MemberData(nameof(Refused))]
+    [Trait("rule", "TDB-04")]
+    [Trait("rule", "TDB-08")]
     public void Refuses_a_malformed_bundle_as_a_whole(string json, string reason)
     {
         Assert.False(TrustBundle.TryParse(Domain, Encoding.UTF8.GetBytes(json), out var bundle, out var problem));
