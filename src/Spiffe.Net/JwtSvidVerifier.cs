@@ -21,7 +21,7 @@ public static class JwtSvidVerifier
         // Parsing has already refused every algorithm outside JWT-SVID §2.1 and every missing claim.
         if (!JwtSvid.TryParseUnverified(token, out var svid, out var problem)) return Refused(problem);
         if (!svid.Audience.Contains(audience, StringComparer.Ordinal)) return Refused($"the token of {svid.Id} is not meant for {Quoted.From(audience)}");
-        
+
         // RFC 7519 §4.1.4: on or after its exp a token is not accepted.
         if (now >= svid.ExpiresAt + tolerance) return Refused($"the token of {svid.Id} expired at {svid.ExpiresAt:O}");
         if (svid.NotBefore is { } notBefore && now + tolerance < notBefore) return Refused($"the token of {svid.Id} is not valid before {notBefore:O}");
