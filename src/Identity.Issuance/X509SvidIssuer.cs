@@ -8,6 +8,7 @@ public sealed class X509SvidIssuer(X509Authority authority, IssuanceProfile prof
     private static readonly TimeSpan LongestBackdating = TimeSpan.FromMinutes(2);
 
     private readonly X509SvidWriter _writer = new(authority);
+    private readonly SerialNumber _serialNumbers = new();
 
     public X509Authority Authority => authority;
 
@@ -27,7 +28,7 @@ public sealed class X509SvidIssuer(X509Authority authority, IssuanceProfile prof
             return Refuse($"the authority of {authority.TrustDomain} is valid from {authority.NotBefore:O} to {authority.NotAfter:O}, not at {now:O}");
 
         // 2. The whole certificate but for its signature, every byte of it read back.
-        var serialNumber = SerialNumber.Draw();
+        var serialNumber = _serialNumbers.Next();
         var content = new X509SvidContent(request, serialNumber, X509AuthorityFactory.KeyIdentifierOf(request.PublicKey), notBefore, notAfter);
         var signedPart = _writer.Write(content);
         if (X509SvidLint.FindProblem(signedPart, content, authority) is { } flaw) return Refuse(flaw);

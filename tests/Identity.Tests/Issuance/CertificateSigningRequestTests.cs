@@ -24,6 +24,18 @@ public class CertificateSigningRequestTests
         Assert.Equal(["greeter.example"], request.DnsNames);
     }
 
+    [Theory]
+    [InlineData("SHA384")]
+    [InlineData("SHA512")]
+    public void Accepts_a_P256_request_with_a_longer_hash(string hash)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest("", key, new HashAlgorithmName(hash)).CreateSigningRequest();
+        Assert.Equal(key.ExportSubjectPublicKeyInfo(), Parse(request).PublicKey.SubjectPublicKeyInfo.ToArray());
+        request[^1] ^= 0x01;
+        AssertRefused("not signed by the key", request);
+    }
+
     [Fact]
     public void Accepts_ztunnels_empty_subject_and_Envoys_empty_organization()
     {

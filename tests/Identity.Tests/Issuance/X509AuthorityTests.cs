@@ -7,6 +7,13 @@ namespace Identity.Tests.Issuance;
 
 public class X509AuthorityTests
 {
+    [Trait("rule", "X509-06")]
+    [Trait("rule", "X509-07")]
+    [Trait("rule", "X509-08")]
+    [Trait("rule", "X509-12")]
+    [Trait("rule", "X509-15")]
+    [Trait("rule", "X509-16")]
+    [Trait("rule", "SID-21")]
     [Theory]
     [InlineData("ES256")]
     [InlineData("ES384")]
@@ -23,6 +30,8 @@ public class X509AuthorityTests
         Assert.Empty(root.Intermediates);
     }
 
+    [Trait("rule", "X509-09")]
+    [Trait("rule", "X509-11")]
     [Fact]
     public void An_issuing_authority_hangs_under_its_root_and_may_sign_leaves_only()
     {
@@ -72,6 +81,7 @@ public class X509AuthorityTests
         AssertRefused("do not form a path", TestAuthority.Domain, key, [authority.Certificate, TestAuthority.CreateRoot().Root, authority.Root]);
     }
 
+    [Trait("rule", "X509-08")]
     [Fact]
     public void Refuses_to_sign_for_another_trust_domain()
     {
@@ -80,6 +90,7 @@ public class X509AuthorityTests
         AssertRefused("spiffe://other.org", TrustDomain.Parse("other.org"), key, root.Path);
     }
 
+    [Trait("rule", "X509-06")]
     [Fact]
     public void Refuses_a_leaf_as_authority()
     {

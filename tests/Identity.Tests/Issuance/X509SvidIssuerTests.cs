@@ -68,6 +68,8 @@ public class X509SvidIssuerTests
         Assert.Equal([draft.Id.ToString()], leaf.AlternativeNames.Uris);
     }
 
+    [Trait("rule", "X509-01")]
+    [Trait("rule", "X509-03")]
     [Fact]
     public void A_server_certificate_carries_DNS_names_and_addresses()
     {
@@ -79,6 +81,8 @@ public class X509SvidIssuerTests
         Assert.IsType<X509SvidVerification.Verified>(X509SvidVerifier.Verify(svid.Chain, TestAuthority.BundlesOf(Authority), Now));
     }
 
+    [Trait("rule", "X509-04")]
+    [Trait("rule", "X509-08")]
     [Theory]
     [InlineData("spiffe://other.org/hosts/local", "not in the trust domain")]
     [InlineData("spiffe://example.org", "no path")]
