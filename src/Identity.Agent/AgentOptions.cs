@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Net;
 using Spiffe.Net;
 
 namespace Identity.Agent;
@@ -27,6 +28,12 @@ internal sealed class AgentOptions
 
     public required string BrokerSocket { get; init; }
 
+    /// <summary>A port of a loopback address that serves what needs no identity to whoever connects; null for none, which is the default.</summary>
+    public IPEndPoint? UnidentifiedTcp { get; init; }
+
+    /// <summary>Whether the WIT profile of the Workload API is served. Off by default: the specification is not settled yet.</summary>
+    public bool ServesWitSvids { get; init; }
+
     public SpiffeId ServerId => SpiffeId.FromSegments(TrustDomain, "spire", "server");
 
     public static bool TryRead(
@@ -48,6 +55,9 @@ internal sealed class AgentOptions
         var workload = ReadSocket("workload-socket", settings["workload-socket"], Path.Combine(run, "workload.sock"), problems);
         var broker = ReadSocket("broker-socket", settings["broker-socket"], Path.Combine(run, "broker.sock"), problems);
         if (workload == broker) problems.Add($"workload-socket and broker-socket are both '{workload}'; they must differ");
+        var tcp = ReadLoopback("workload-tcp-unidentified", settings["workload-tcp-unidentified"], problems);
+        var wit = settings["wit-svid"] ?? "false";
+        if (wit is not ("true" or "false")) problems.Add($"wit-svid: '{wit}' is neither true nor false");
         RequireFile("trust-bundle", settings["trust-bundle"], problems);
 
         problem = problems.Count == 0 ? null : string.Join("; ", problems);
@@ -61,6 +71,8 @@ internal sealed class AgentOptions
             DataDirectory = data,
             WorkloadSocket = workload,
             BrokerSocket = broker,
+            UnidentifiedTcp = tcp,
+            ServesWitSvids = wit == "true",
         };
         return true;
     }
@@ -81,6 +93,14 @@ internal sealed class AgentOptions
         var bytes = System.Text.Encoding.UTF8.GetByteCount(path);
         if (bytes > MaxSocketPathBytes) problems.Add($"{key}: '{path}' has {bytes} bytes; a Unix socket's path has at most {MaxSocketPathBytes}, choose a shorter --run-dir");
         return path;
+    }
+
+    private static IPEndPoint? ReadLoopback(string key, string? given, List<string> problems)
+    {
+        if (given is null) return null;
+        if (IPEndPoint.TryParse(given, out var endpoint) && endpoint.Port > 0 && IPAddress.IsLoopback(endpoint.Address)) return endpoint;
+        problems.Add($"{key}: '{given}' is not a loopback address with a port, such as 127.0.0.1:8000");
+        return null;
     }
 
     private static void RequireFile(string key, string? path, List<string> problems)

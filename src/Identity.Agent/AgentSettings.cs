@@ -9,7 +9,7 @@ internal sealed class AgentSettings
     public const string EnvironmentPrefix = "IDENTITY_AGENT_";
 
     private static readonly string[] Keys =
-        ["server", "trust-domain", "trust-bundle", "join-token-file", "data-dir", "run-dir", "workload-socket", "broker-socket", "config"];
+        ["server", "trust-domain", "trust-bundle", "join-token-file", "data-dir", "run-dir", "workload-socket", "broker-socket", "workload-tcp-unidentified", "wit-svid", "config"];
 
     private readonly IConfigurationRoot _values;
 

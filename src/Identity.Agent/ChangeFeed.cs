@@ -1,32 +1,53 @@
-using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
-using System.Threading.Channels;
 
 namespace Identity.Agent;
 
-/// <summary>Tells open streams that something they depend on moved: entries, bundle, policy or an SVID. They look for themselves at what.</summary>
+/// <summary>
+/// Tells open streams that something they depend on moved: entries, bundle, policy or an SVID. They look for themselves at what. One object for
+/// all of them, so that ten thousand silent streams cost nothing here.
+/// </summary>
 internal sealed class ChangeFeed
 {
-    private ImmutableArray<Channel<bool>> _watchers = [];
+    private readonly Lock _lock = new();
+    private volatile Change _current = new(1);
+
+    /// <summary>The state of things at this moment. Take it before looking, and what comes while looking is not missed.</summary>
+    public Change Current => _current;
 
     public void Signal()
     {
-        foreach (var watcher in _watchers) watcher.Writer.TryWrite(true);
+        Change passed;
+        lock (_lock)
+        {
+            passed = _current;
+            _current = new Change(passed.Number + 1);
+        }
+
+        passed.Pass();
     }
 
     /// <summary>Yields once at once, then after each change; changes that come while the reader is busy become one.</summary>
     public async IAsyncEnumerable<bool> WatchAsync([EnumeratorCancellation] CancellationToken cancellation)
     {
-        var channel = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
-        channel.Writer.TryWrite(true);
-        ImmutableInterlocked.Update(ref _watchers, static (all, one) => all.Add(one), channel);
-        try
+        while (true)
         {
-            await foreach (var change in channel.Reader.ReadAllAsync(cancellation)) yield return change;
-        }
-        finally
-        {
-            ImmutableInterlocked.Update(ref _watchers, static (all, one) => all.Remove(one), channel);
+            var change = _current;
+            yield return true;
+            await change.Passed.WaitAsync(cancellation);
         }
     }
+}
+
+/// <summary>A moment between two changes.</summary>
+internal sealed class Change(long number)
+{
+    // Those who wait go on in the pool, never one after another within Signal.
+    private readonly TaskCompletionSource _passed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public long Number => number;
+
+    /// <summary>Completes with the next change.</summary>
+    public Task Passed => _passed.Task;
+
+    public void Pass() => _passed.TrySetResult();
 }

@@ -17,7 +17,7 @@ internal sealed partial class X509SvidCache(
 {
     // SPIRE's server takes up to 500 in one call.
     private const int MaxBatch = 100;
-    private const int MaxSlots = 10_000;
+    private const int MaxSlots = 20_000;
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LongestWait = TimeSpan.FromDays(1);
 

@@ -10,11 +10,12 @@ internal static class SvidMessages
     // Workload API §8: longer ones need not be understood.
     private const int MaxHintBytes = 1024;
 
-    public static X509SVIDResponse X509(ControlPlaneView view, IReadOnlyList<AuthorizedEntry> entries, IReadOnlyList<CachedX509Svid?> svids)
+    /// <param name="svids">In the order of the entries; null where there is none.</param>
+    public static X509SVIDResponse X509(Entitlement entitlement, IReadOnlyList<CachedX509Svid?> svids)
     {
         var response = new X509SVIDResponse();
         var hints = new HashSet<string>(StringComparer.Ordinal);
-        for (var i = 0; i < entries.Count; i++)
+        for (var i = 0; i < entitlement.Entries.Length; i++)
         {
             if (svids[i] is not { } svid) continue;
             response.Svids.Add(new X509SVID
@@ -22,17 +23,19 @@ internal static class SvidMessages
                 SpiffeId = svid.Id.ToString(),
                 X509Svid = svid.Chain,
                 X509SvidKey = svid.PrivateKey,
-                Bundle = view.BundleDer,
-                Hint = HintOf(entries[i], hints),
+                Bundle = entitlement.View.BundleDer,
+                Hint = HintOf(entitlement.Entries[i], hints),
             });
         }
 
         return response;
     }
 
-    public static X509BundlesResponse X509Bundles(ControlPlaneView view) => new() { Bundles = { [view.Bundle.TrustDomain.Id.ToString()] = view.BundleDer } };
+    public static X509BundlesResponse X509Bundles(Entitlement entitlement) =>
+        new() { Bundles = { [entitlement.View.Bundle.TrustDomain.Id.ToString()] = entitlement.View.BundleDer } };
 
-    public static JWTBundlesResponse JwtBundles(ControlPlaneView view) => new() { Bundles = { [view.Bundle.TrustDomain.Id.ToString()] = view.JwtBundleJson } };
+    public static JWTBundlesResponse JwtBundles(Entitlement entitlement) =>
+        new() { Bundles = { [entitlement.View.Bundle.TrustDomain.Id.ToString()] = entitlement.View.JwtBundleJson } };
 
     /// <summary>§5.2.1: unique within a response. The oldest entry keeps the hint, a later one with the same goes without.</summary>
     public static string HintOf(AuthorizedEntry entry, HashSet<string> taken) =>

@@ -1,7 +1,6 @@
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
-using Identity.Agent.Endpoints;
 using Identity.Agent.SvidCache;
 using Identity.Agent.WorkloadAttestation;
 using Spiffe.Net;
@@ -20,20 +19,20 @@ internal sealed class WorkloadApiService(
     TimeProvider time) : SpiffeWorkloadAPI.SpiffeWorkloadAPIBase
 {
     public override Task FetchX509SVID(X509SVIDRequest request, IServerStreamWriter<X509SVIDResponse> responseStream, ServerCallContext context) =>
-        StreamAsync(responseStream, context, async entitlement =>
+        StreamAsync(responseStream, context, async (entitlement, cancellation) =>
         {
-            var svids = await Task.WhenAll(entitlement.Entries.Select(e => x509Svids.GetAsync(e, context.CancellationToken).AsTask()));
+            var svids = await Task.WhenAll(entitlement.Entries.Select(e => x509Svids.GetAsync(e, cancellation).AsTask()));
             // §5.2.1: at least one. Entitled but not issued is the server's absence, not a refusal.
             return svids.Any(s => s is not null)
-                ? SvidMessages.X509(entitlement.View, entitlement.Entries, svids)
+                ? entitlement.X509(svids)
                 : throw new RpcException(new Status(StatusCode.Unavailable, "the X509-SVID cannot be had from the server now; retry"));
         });
 
     public override Task FetchX509Bundles(X509BundlesRequest request, IServerStreamWriter<X509BundlesResponse> responseStream, ServerCallContext context) =>
-        StreamAsync(responseStream, context, entitlement => Task.FromResult(SvidMessages.X509Bundles(entitlement.View)));
+        StreamAsync(responseStream, context, static (entitlement, _) => Task.FromResult(entitlement.X509Bundles));
 
     public override Task FetchJWTBundles(JWTBundlesRequest request, IServerStreamWriter<JWTBundlesResponse> responseStream, ServerCallContext context) =>
-        StreamAsync(responseStream, context, entitlement => Task.FromResult(SvidMessages.JwtBundles(entitlement.View)));
+        StreamAsync(responseStream, context, static (entitlement, _) => Task.FromResult(entitlement.JwtBundles));
 
     public override async Task<JWTSVIDResponse> FetchJWTSVID(JWTSVIDRequest request, ServerCallContext context)
     {
@@ -43,9 +42,9 @@ internal sealed class WorkloadApiService(
 
         var peer = PeerOf(context);
         using var bound = streams.Enter(peer);
-        var entitlement = await entitlements.DemandAsync(peer, context.CancellationToken);
+        var entitlement = await entitlements.DemandAsync(peer);
         var entries = entitlement.Entries.Where(e => named is null || e.SpiffeId == named).ToList();
-        if (entries.Count == 0) throw entitlements.DenyNamed(entitlement.View, named!.ToString());
+        if (entries.Count == 0) throw entitlements.DenyNamed(entitlement.View, peer!, named!.ToString());
 
         var tokens = await Task.WhenAll(entries.Select(e => jwtSvids.GetAsync(e, request.Audience, context.CancellationToken).AsTask()));
         var hints = new HashSet<string>(StringComparer.Ordinal);
@@ -55,7 +54,7 @@ internal sealed class WorkloadApiService(
         };
     }
 
-    // Needs no identity of the caller: it gives nothing away but what the bundle says (as SPIRE).
+    // Needs no identity of the caller: for the own trust domain it gives nothing away but what the bundle says (as SPIRE).
     public override Task<ValidateJWTSVIDResponse> ValidateJWTSVID(ValidateJWTSVIDRequest request, ServerCallContext context)
     {
         if (request.Audience.Length == 0) throw InvalidArgument("audience is empty");
@@ -75,26 +74,49 @@ internal sealed class WorkloadApiService(
         }
     }
 
-    /// <summary>Attest, look, send when it differs from what was sent; again at each change, until the caller leaves or is no longer entitled.</summary>
-    private async Task StreamAsync<T>(IServerStreamWriter<T> responses, ServerCallContext context, Func<Entitlement, Task<T>> compose)
+    /// <summary>Attest, look, send when it differs from what was sent; again at each change, until the caller leaves, ends or is no longer entitled.</summary>
+    private async Task StreamAsync<T>(IServerStreamWriter<T> responses, ServerCallContext context, Func<Entitlement, CancellationToken, Task<T>> compose)
         where T : class, IMessage<T>
     {
         var peer = PeerOf(context);
         using var bound = streams.Enter(peer);
-        using var ending = streams.UntilStopping(context.CancellationToken);
+        if (peer is null) throw entitlements.DenyUnidentified();
+        using var over = streams.UntilOver(peer, context.CancellationToken);
         T? sent = null;
-        await foreach (var _ in changes.WatchAsync(ending.Token))
+        Entitlement? entitlement = null;
+        try
         {
-            // Attested anew each time: the process may have become another program, or left its socket to a child.
-            var response = await compose(await entitlements.DemandAsync(peer, ending.Token));
-            if (response.Equals(sent)) continue;
-            await responses.WriteAsync(response, ending.Token);
-            sent = response;
+            // The moment is taken before looking: a change that comes while this one is looked at, or written to a slow reader, is not missed, and many become one.
+            for (var change = changes.Current; ; change = await NextAsync(change, over.Token))
+            {
+                // The renewal of somebody else's SVID: nothing moved here.
+                if (sent is not null && entitlements.StillHolds(entitlement) && compose(entitlement, over.Token) is { IsCompletedSuccessfully: true } same && ReferenceEquals(same.Result, sent)) continue;
+
+                entitlement = await entitlements.DemandAsync(peer, change).WaitAsync(over.Token);
+                var composing = compose(entitlement, over.Token);
+                // Composing may have to wait for the server. Meanwhile the answer may become another, such as a refusal.
+                if (!composing.IsCompleted) await Task.WhenAny(composing, change.Passed).WaitAsync(over.Token);
+                if (!composing.IsCompleted) continue;
+                var response = await composing;
+                if (!response.Equals(sent)) await responses.WriteAsync(response, over.Token);
+                sent = response;
+            }
+        }
+        catch (OperationCanceledException) when (peer.Process.Ended.IsCancellationRequested && !context.CancellationToken.IsCancellationRequested)
+        {
+            // Its socket is still read: by a child, or by whom it was handed to.
+            throw entitlements.DenyEnded(peer);
         }
     }
 
-    private static PeerConnection PeerOf(ServerCallContext context) =>
-        context.GetHttpContext().Features.Get<PeerConnection>() ?? throw new RpcException(new Status(StatusCode.PermissionDenied, "no identity issued: the caller is unknown"));
+    private async ValueTask<Change> NextAsync(Change change, CancellationToken cancellation)
+    {
+        await change.Passed.WaitAsync(cancellation);
+        return changes.Current;
+    }
+
+    /// <summary>Null for a caller by TCP, who is nobody.</summary>
+    private static PeerConnection? PeerOf(ServerCallContext context) => context.GetHttpContext().Features.Get<PeerConnection>();
 
     private static RpcException InvalidArgument(string problem) => new(new Status(StatusCode.InvalidArgument, problem));
 }

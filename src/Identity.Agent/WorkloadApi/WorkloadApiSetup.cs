@@ -1,6 +1,8 @@
+using System.Net;
+
 namespace Identity.Agent.WorkloadApi;
 
-internal static class WorkloadApiSetup
+internal static partial class WorkloadApiSetup
 {
     public static void AddWorkloadApi(this WebApplicationBuilder builder)
     {
@@ -8,6 +10,7 @@ internal static class WorkloadApiSetup
         builder.Services.AddSingleton<WorkloadApiStreams>();
         builder.Services.AddSingleton<WorkloadApiService>();
         builder.Services.AddSingleton<WorkloadReflection>();
+        builder.Services.AddHostedService<EntryExpiry>();
     }
 
     public static void MapWorkloadApi(this WebApplication app)
@@ -15,5 +18,10 @@ internal static class WorkloadApiSetup
         app.MapGrpcService<WorkloadApiService>();
         app.MapGrpcService<WorkloadReflection>();
         app.MapGrpcHealthChecksService();
+        if (app.Services.GetRequiredService<AgentOptions>().UnidentifiedTcp is { } tcp) ServesStrangers(app.Logger, tcp);
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "the Workload API is also served by TCP at {Endpoint}, to whoever connects: nobody is identified there, so it validates tokens and gives no identity to anyone")]
+    private static partial void ServesStrangers(ILogger log, IPEndPoint endpoint);
 }

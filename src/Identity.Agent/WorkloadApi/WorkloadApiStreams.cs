@@ -1,18 +1,24 @@
-using System.Globalization;
+using Grpc.Core;
 using Identity.Agent.Endpoints;
 using Identity.Agent.WorkloadAttestation;
 
 namespace Identity.Agent.WorkloadApi;
 
-/// <summary>Calls open on the workload socket: so many for each user, and none past the agent's own end.</summary>
+/// <summary>Calls open on the workload socket: a fair share for each user, and none past the end of its process or of the agent.</summary>
 internal sealed class WorkloadApiStreams(IHostApplicationLifetime lifetime)
 {
-    public const int MostForEachUser = 1000;
+    /// <summary>One user alone may have half of them open.</summary>
+    public const int Most = 20_000;
 
-    private readonly StreamBounds _bounds = new(MostForEachUser);
+    // No user has this number: uids are unsigned.
+    private const long Nobody = -1;
 
-    public IDisposable Enter(PeerConnection peer) => _bounds.Enter(peer.Uid.ToString(CultureInfo.InvariantCulture));
+    private readonly FairShares _shares = new(Most);
 
-    public CancellationTokenSource UntilStopping(CancellationToken cancellation) =>
-        CancellationTokenSource.CreateLinkedTokenSource(cancellation, lifetime.ApplicationStopping);
+    /// <summary>Throws Unavailable when the caller has its share (Workload Endpoint §6: overloaded).</summary>
+    public IDisposable Enter(PeerConnection? peer) => _shares.TryTake(peer?.Uid ?? Nobody)
+        ?? throw new RpcException(new Status(StatusCode.Unavailable, "this user has as many calls open as it may; close some and retry"));
+
+    public CancellationTokenSource UntilOver(PeerConnection peer, CancellationToken cancellation) =>
+        CancellationTokenSource.CreateLinkedTokenSource(cancellation, lifetime.ApplicationStopping, peer.Process.Ended);
 }

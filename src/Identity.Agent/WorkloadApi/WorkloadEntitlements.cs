@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using Grpc.Core;
 using Identity.Agent.ControlPlane;
 using Identity.Agent.Decisions;
@@ -7,56 +8,86 @@ using Identity.Agent.WorkloadAttestation;
 
 namespace Identity.Agent.WorkloadApi;
 
-/// <summary>What the calling process is entitled to, at this moment.</summary>
-internal sealed record Entitlement(ControlPlaneView View, IReadOnlyList<AuthorizedEntry> Entries);
-
 /// <summary>Decides which identities a process has. No entry means none, and the refusal says what was nearest.</summary>
 internal sealed class WorkloadEntitlements(
     WorkloadAttestor attestor, ViewHolder views, NodeIdentity identity, DecisionLog decisions, TimeProvider time)
 {
-    private const int MaxRemembered = 1000;
+    // Status details travel in a header; a process may be in a thousand groups.
+    private const int MaxShown = 1024;
+    private const int MaxKept = 20_000;
+    private const long Nobody = -1;
+    private const string Unidentified = "the caller came by TCP, where the kernel names no process; use the agent's Unix socket";
 
-    // Clients without an identity ask again and again; the same question on the same view is the same decision.
-    private readonly ConcurrentDictionary<string, (ControlPlaneView View, V1.Decision Decision)> _denied = new(StringComparer.Ordinal);
+    private readonly RepeatedRefusals _refusals = new();
+    private volatile OfView? _ofView;
 
     /// <summary>Throws PermissionDenied with a decision ID, or Unavailable before the server has told anything.</summary>
-    public async ValueTask<Entitlement> DemandAsync(PeerConnection peer, CancellationToken cancellation)
+    /// <param name="change">An attestation begun after this moment will do; null to look now.</param>
+    public async Task<Entitlement> DemandAsync(PeerConnection? peer, Change? change = null)
     {
         var view = CurrentView();
-        switch (await attestor.AttestAsync(peer, view.Entries.WantsExecutableHash, cancellation))
+        return await FindAsync(view, peer, change) switch
         {
-            case PeerAttestation.Attested attested:
-                var entries = view.Entries.Matching(attested.Selectors, time.GetUtcNow());
-                return entries.Count > 0 ? new Entitlement(view, entries) : throw Denied(Deny(view, attested.Selectors));
-            case PeerAttestation.Refused refused:
-                throw Denied(decisions.Record(Denial(view, refused.Reason)));
-            default:
-                throw new RpcException(new Status(StatusCode.PermissionDenied, "no identity issued"));
-        }
+            (PeerAttestation.Attested, { } entitlement) => entitlement,
+            (PeerAttestation.Attested attested, null) => throw Denied(DenyUnfit(view, peer!, attested)),
+            (PeerAttestation.Refused refused, _) => throw Refuse(view, peer, refused.Reason),
+            _ => throw new RpcException(new Status(StatusCode.PermissionDenied, "no identity issued")),
+        };
     }
 
-    /// <summary>That the caller is a living process; for what gives no identity away.</summary>
+    /// <summary>As <see cref="DemandAsync"/>, but null where that refuses.</summary>
+    public async Task<Entitlement?> FindAsync(PeerConnection? peer) => (await FindAsync(CurrentView(), peer, null)).Entitlement;
+
+    /// <summary>True while nothing moved that an entitlement follows from, except perhaps the process itself.</summary>
+    public bool StillHolds([NotNullWhen(true)] Entitlement? entitlement) =>
+        entitlement is not null && ReferenceEquals(entitlement.View, views.Current) && time.GetUtcNow() < entitlement.Until;
+
     public ControlPlaneView CurrentView() =>
         views.Current ?? throw new RpcException(new Status(StatusCode.Unavailable, "the agent has not heard from its server yet; retry"));
 
-    public RpcException DenyNamed(ControlPlaneView view, string spiffeId)
+    public RpcException DenyNamed(ControlPlaneView view, PeerConnection peer, string spiffeId) => Denied(_refusals.Find(view, peer.Uid, $"named\0{spiffeId}", isTooMany =>
     {
-        var decision = Denial(view, $"the calling process is not entitled to {spiffeId}");
-        decision.Subject = spiffeId;
-        return Denied(decisions.Record(decision));
+        var decision = Denial(view, $"the calling process is not entitled to {(isTooMany ? "any of the many SPIFFE IDs it asked for" : spiffeId)}");
+        if (!isTooMany) decision.Subject = spiffeId;
+        return decisions.Record(decision);
+    }));
+
+    public RpcException DenyEnded(PeerConnection peer) => Refuse(CurrentView(), peer, "the calling process is gone");
+
+    public RpcException DenyUnidentified() => Refuse(CurrentView(), null, Unidentified);
+
+    private async Task<(PeerAttestation Attestation, Entitlement? Entitlement)> FindAsync(ControlPlaneView view, PeerConnection? peer, Change? change)
+    {
+        if (peer is null) return (new PeerAttestation.Refused(Unidentified), null);
+        var withHash = view.Entries.WantsExecutableHash;
+        var attestation = await (change is null ? attestor.AttestAsync(peer.Process, withHash) : attestor.AttestAsync(peer.Process, withHash, change));
+        return (attestation, attestation is PeerAttestation.Attested attested ? Of(view).Find(attested, time.GetUtcNow()) : null);
     }
+
+    private OfView Of(ControlPlaneView view)
+    {
+        var ofView = _ofView;
+        if (!ReferenceEquals(ofView?.View, view)) _ofView = ofView = new OfView(view);
+        return ofView;
+    }
+
+    private RpcException Refuse(ControlPlaneView view, PeerConnection? peer, string reason) => Denied(_refusals.Find(
+        view, peer?.Uid ?? Nobody, $"refused\0{reason}", _ => decisions.Record(Denial(view, reason))));
 
     private static RpcException Denied(V1.Decision decision) =>
         new(new Status(StatusCode.PermissionDenied, $"no identity issued: {decision.Summary} (decision {decision.Id})"));
 
-    private V1.Decision Deny(ControlPlaneView view, IReadOnlySet<string> selectors)
+    private V1.Decision DenyUnfit(ControlPlaneView view, PeerConnection peer, PeerAttestation.Attested attested) =>
+        _refusals.Find(view, peer.Uid, attested.Key, isTooMany => decisions.Record(isTooMany
+            ? Denial(view, $"no registration entry fits this process, nor many others of user {peer.Uid}")
+            : Unfit(view, attested.Selectors)));
+
+    private V1.Decision Unfit(ControlPlaneView view, IReadOnlySet<string> selectors)
     {
         var shown = string.Join(", ", selectors.Order(StringComparer.Ordinal));
-        if (_denied.TryGetValue(shown, out var before) && ReferenceEquals(before.View, view)) return before.Decision;
-
+        if (shown.Length > MaxShown) shown = shown[..MaxShown] + "…";
         var decision = Denial(view, $"no registration entry fits this process ({shown})");
-        var candidates = view.Entries.All.Where(e => !e.IsForComponent);
-        var nearest = EntryIndex.FindNearest(candidates, selectors);
+        var nearest = EntryIndex.FindNearest(view.Entries.All.Where(e => !e.IsForComponent), selectors);
         var asked = selectors.Where(s => s.StartsWith("unix:uid:", StringComparison.Ordinal) || s.StartsWith("unix:path:", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
         decision.Reasons.Add(new V1.Reason
         {
@@ -71,12 +102,35 @@ internal sealed class WorkloadEntitlements(
             SmallestGrant = EntryText.Of(
                 $"spiffe://{identity.Current.Id.TrustDomain}/workloads/NAME", nearest?.Entry.Parent.ToString() ?? identity.Current.Id.ToString(), asked),
         });
-        decisions.Record(decision);
-        if (_denied.Count >= MaxRemembered) _denied.Clear();
-        _denied[shown] = (view, decision);
         return decision;
     }
 
     private static V1.Decision Denial(ControlPlaneView view, string summary) =>
         new() { Kind = V1.DecisionKind.WorkloadSvid, Allowed = false, Summary = summary, PolicyRevision = view.PolicyRevision };
+
+    /// <summary>What was looked up in one view. Processes that differ and are entitled to the same share one entitlement.</summary>
+    private sealed class OfView(ControlPlaneView view)
+    {
+        private readonly ConcurrentDictionary<string, Entitlement?> _bySelectors = new(StringComparer.Ordinal);
+        private readonly ConcurrentDictionary<string, Entitlement> _byEntries = new(StringComparer.Ordinal);
+
+        public ControlPlaneView View => view;
+
+        public Entitlement? Find(PeerAttestation.Attested attested, DateTimeOffset now)
+        {
+            if (_bySelectors.TryGetValue(attested.Key, out var kept) && (kept is null || now < kept.Until)) return kept;
+            var entries = view.Entries.Matching(attested.Selectors, now);
+            var found = entries.Count == 0 ? null : _byEntries.GetOrAdd(string.Join('\0', entries.Select(e => e.Id)), static (_, of) => Make(of.view, of.entries), (view, entries));
+            // Selectors are a stranger's choice, as far as names of programs go.
+            if (_bySelectors.Count >= MaxKept) _bySelectors.Clear();
+            _bySelectors[attested.Key] = found;
+            return found;
+        }
+
+        private static Entitlement Make(ControlPlaneView view, List<AuthorizedEntry> entries)
+        {
+            var until = entries.Where(e => e.ExpiresAt != 0).Select(e => e.ExpiresAt).DefaultIfEmpty(long.MaxValue).Min();
+            return new Entitlement(view, [.. entries], until == long.MaxValue ? DateTimeOffset.MaxValue : DateTimeOffset.FromUnixTimeSeconds(until));
+        }
+    }
 }

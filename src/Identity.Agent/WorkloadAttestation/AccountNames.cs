@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Globalization;
 
 namespace Identity.Agent.WorkloadAttestation;
@@ -5,30 +6,60 @@ namespace Identity.Agent.WorkloadAttestation;
 /// <summary>Names of users and groups from /etc/passwd and /etc/group. Accounts of a directory service have no name here, only a number.</summary>
 internal sealed class AccountNames(string passwdFile = "/etc/passwd", string groupFile = "/etc/group")
 {
-    private const int MaxBytes = 4 << 20;
+    private readonly NamesFile _users = new(passwdFile);
+    private readonly NamesFile _groups = new(groupFile);
 
-    public string? UserOf(uint uid) => Find(passwdFile, uid);
+    /// <summary>Another object whenever one of the files became another.</summary>
+    public object Version => (_users.Names, _groups.Names);
 
-    public string? GroupOf(uint gid) => Find(groupFile, gid);
+    public string? UserOf(uint uid) => _users.Names.GetValueOrDefault(uid);
 
-    // passwd(5) and group(5) agree on the first and the third field. Read each time: small, and always as the system sees it.
-    private static string? Find(string file, uint id)
+    public string? GroupOf(uint gid) => _groups.Names.GetValueOrDefault(gid);
+
+    private sealed class NamesFile(string file)
     {
-        var wanted = id.ToString(CultureInfo.InvariantCulture);
-        try
+        private const int MaxBytes = 4 << 20;
+
+        private volatile Read? _read;
+
+        /// <summary>As the file says now: looked at each time, read again when it changed.</summary>
+        public FrozenDictionary<uint, string> Names
         {
-            if (new FileInfo(file).Length > MaxBytes) return null;
-            foreach (var line in File.ReadLines(file))
+            get
             {
-                var fields = line.Split(':', 4);
-                if (fields.Length == 4 && fields[2] == wanted && fields[0].Length > 0) return fields[0];
+                if (FileStamp.Of(file) is not { } stamp) return FrozenDictionary<uint, string>.Empty;
+                if (_read is { } read && read.Stamp == stamp && read.MayBeKept) return read.Names;
+                var names = Parse();
+                // Read again and the same: keep the object, which says that nothing changed.
+                if (_read is { } before && before.Names.Count == names.Count && before.Names.All(n => names.GetValueOrDefault(n.Key) == n.Value)) names = before.Names;
+                // A file's time is coarse: two writes within one tick look like one.
+                _read = new Read(stamp, names, stamp.IsSettledAt(TimeProvider.System.GetUtcNow()));
+                return names;
             }
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+
+        // passwd(5) and group(5) agree on the first and the third field.
+        private FrozenDictionary<uint, string> Parse()
         {
-            return null;
+            var names = new Dictionary<uint, string>();
+            try
+            {
+                if (new FileInfo(file).Length > MaxBytes) return FrozenDictionary<uint, string>.Empty;
+                foreach (var line in File.ReadLines(file))
+                {
+                    var fields = line.Split(':', 4);
+                    if (fields.Length == 4 && fields[0].Length > 0 && uint.TryParse(fields[2], NumberStyles.None, CultureInfo.InvariantCulture, out var id))
+                        names.TryAdd(id, fields[0]);
+                }
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                return FrozenDictionary<uint, string>.Empty;
+            }
+
+            return names.ToFrozenDictionary();
         }
 
-        return null;
+        private sealed record Read(FileStamp Stamp, FrozenDictionary<uint, string> Names, bool MayBeKept);
     }
 }

@@ -4,21 +4,33 @@ using Microsoft.Win32.SafeHandles;
 namespace Identity.Agent.WorkloadAttestation;
 
 /// <summary>Which file it is, whatever path leads to it and in whosever mount namespace: device and inode, from statx(2).</summary>
-internal readonly partial record struct FileIdentity(uint DeviceMajor, uint DeviceMinor, ulong Inode)
+internal readonly record struct FileIdentity(uint DeviceMajor, uint DeviceMinor, ulong Inode)
+{
+    /// <summary>Null when the kernel does not say.</summary>
+    public static FileIdentity? Of(SafeFileHandle file) => FileStamp.Of(file)?.File;
+
+    /// <summary>The file that this process sees at <paramref name="path"/>; null when it sees none.</summary>
+    public static FileIdentity? Of(string path) => FileStamp.Of(path)?.File;
+}
+
+/// <summary>A file and the state of its content: whoever writes to it, renames it or takes its name away moves the change time, which no one but the kernel sets.</summary>
+internal readonly partial record struct FileStamp(FileIdentity File, ulong Size, long ModifiedSeconds, uint ModifiedNanoseconds, long ChangedSeconds, uint ChangedNanoseconds)
 {
     private const int CurrentFolder = -100;       // AT_FDCWD
     private const int EmptyPath = 0x1000;         // AT_EMPTY_PATH: the descriptor itself
     private const int NoWaiting = 0x800 | 0x4000; // AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC: the path is a stranger's choice
-    private const uint InodeWanted = 0x100;       // STATX_INO
+    private const uint Wanted = 0x40 | 0x80 | 0x100 | 0x200; // STATX_MTIME, STATX_CTIME, STATX_INO, STATX_SIZE
 
-    /// <summary>Null when the kernel does not say.</summary>
-    public static FileIdentity? Of(SafeFileHandle file) => Statx(file, "", EmptyPath | NoWaiting, InodeWanted, out var found) == 0 ? From(found) : null;
+    /// <summary>False when a write could still follow that leaves the same times: the kernel counts them in ticks of some milliseconds.</summary>
+    public bool IsSettledAt(DateTimeOffset now) => now.ToUnixTimeSeconds() - ChangedSeconds > 2;
 
-    /// <summary>The file that this process sees at <paramref name="path"/>; null when it sees none.</summary>
-    public static FileIdentity? Of(string path) => Statx(CurrentFolder, path, NoWaiting, InodeWanted, out var found) == 0 ? From(found) : null;
+    public static FileStamp? Of(SafeFileHandle file) => Statx(file, "", EmptyPath | NoWaiting, Wanted, out var found) == 0 ? From(found) : null;
 
-    private static FileIdentity? From(in StatxBuffer found) =>
-        (found.Mask & InodeWanted) != 0 ? new FileIdentity(found.DeviceMajor, found.DeviceMinor, found.Inode) : null;
+    public static FileStamp? Of(string path) => Statx(CurrentFolder, path, NoWaiting, Wanted, out var found) == 0 ? From(found) : null;
+
+    private static FileStamp? From(in StatxBuffer found) => (found.Mask & Wanted) != Wanted ? null : new FileStamp(
+        new FileIdentity(found.DeviceMajor, found.DeviceMinor, found.Inode),
+        found.Size, found.ModifiedSeconds, found.ModifiedNanoseconds, found.ChangedSeconds, found.ChangedNanoseconds);
 
     [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Statx(SafeFileHandle folder, string path, int flags, uint wanted, out StatxBuffer found);
@@ -35,6 +47,21 @@ internal readonly partial record struct FileIdentity(uint DeviceMajor, uint Devi
 
         [FieldOffset(32)]
         public ulong Inode;
+
+        [FieldOffset(40)]
+        public ulong Size;
+
+        [FieldOffset(96)]
+        public long ChangedSeconds;
+
+        [FieldOffset(104)]
+        public uint ChangedNanoseconds;
+
+        [FieldOffset(112)]
+        public long ModifiedSeconds;
+
+        [FieldOffset(120)]
+        public uint ModifiedNanoseconds;
 
         [FieldOffset(136)]
         public uint DeviceMajor;

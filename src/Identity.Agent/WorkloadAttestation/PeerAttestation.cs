@@ -5,8 +5,12 @@ internal abstract record PeerAttestation
 {
     private PeerAttestation() { }
 
-    /// <param name="Selectors">Facts as <c>unix:key:value</c>.</param>
-    public sealed record Attested(IReadOnlySet<string> Selectors) : PeerAttestation;
+    /// <param name="Selectors">Facts as <c>type:key:value</c>.</param>
+    public sealed record Attested(IReadOnlySet<string> Selectors) : PeerAttestation
+    {
+        /// <summary>The selectors as one word, for those who keep answers by them. No selector holds a NUL: paths and names cannot.</summary>
+        public string Key { get; } = string.Join('\0', Selectors.Order(StringComparer.Ordinal));
+    }
 
     public sealed record Refused(string Reason) : PeerAttestation;
 }

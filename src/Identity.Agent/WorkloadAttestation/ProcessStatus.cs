@@ -4,21 +4,24 @@ using System.Globalization;
 namespace Identity.Agent.WorkloadAttestation;
 
 /// <summary>Whom a process runs as, from /proc/pid/status.</summary>
-internal sealed record ProcessStatus(uint EffectiveUid, uint EffectiveGid, IReadOnlyList<uint> SupplementaryGids)
+/// <param name="Groups">The supplementary groups as the kernel writes them.</param>
+internal sealed record ProcessStatus(uint EffectiveUid, uint EffectiveGid, string Groups)
 {
     private const int MaxGroups = 1024;
+
+    public IEnumerable<uint> SupplementaryGids => Numbers(Groups).OfType<uint>().Take(MaxGroups);
 
     public static bool TryRead(int pid, [NotNullWhen(true)] out ProcessStatus? status)
     {
         status = null;
         uint? uid = null, gid = null;
-        var groups = new List<uint>();
-        foreach (var line in ProcessFiles.ReadSmall($"/proc/{pid.ToString(CultureInfo.InvariantCulture)}/status").Split('\n'))
+        var groups = "";
+        foreach (var line in ProcessFiles.ReadSmall($"/proc/{pid.ToString(CultureInfo.InvariantCulture)}/status").AsSpan().EnumerateLines())
         {
             // Uid and Gid: real, effective, saved, file system.
-            if (line.StartsWith("Uid:", StringComparison.Ordinal)) uid = Numbers(line).ElementAtOrDefault(1);
-            else if (line.StartsWith("Gid:", StringComparison.Ordinal)) gid = Numbers(line).ElementAtOrDefault(1);
-            else if (line.StartsWith("Groups:", StringComparison.Ordinal)) groups.AddRange(Numbers(line).OfType<uint>().Take(MaxGroups));
+            if (line.StartsWith("Uid:", StringComparison.Ordinal)) uid = Numbers(line[4..].ToString()).ElementAtOrDefault(1);
+            else if (line.StartsWith("Gid:", StringComparison.Ordinal)) gid = Numbers(line[4..].ToString()).ElementAtOrDefault(1);
+            else if (line.StartsWith("Groups:", StringComparison.Ordinal)) groups = line[7..].Trim().ToString();
         }
 
         if (uid is null || gid is null) return false;
@@ -26,8 +29,7 @@ internal sealed record ProcessStatus(uint EffectiveUid, uint EffectiveGid, IRead
         return true;
     }
 
-    private static IEnumerable<uint?> Numbers(string line) =>
-        line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..]
-            .Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)
+    private static IEnumerable<uint?> Numbers(string text) =>
+        text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)
             .Select(word => uint.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : (uint?)null);
 }

@@ -5,6 +5,9 @@ internal static class WorkloadAttestationSetup
     public static void AddWorkloadAttestation(this WebApplicationBuilder builder)
     {
         builder.Services.AddSingleton(new AccountNames());
+        builder.Services.AddSingleton(new SystemdUnits());
+        builder.Services.AddSingleton<ExecutableHashes>();
         builder.Services.AddSingleton<WorkloadAttestor>();
+        builder.Services.AddSingleton<PeerProcesses>();
     }
 }

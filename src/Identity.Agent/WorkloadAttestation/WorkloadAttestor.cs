@@ -1,92 +1,127 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 
 namespace Identity.Agent.WorkloadAttestation;
 
 /// <summary>Learns from the kernel which process is calling. Nothing the caller says is asked for.</summary>
-internal sealed class WorkloadAttestor(AccountNames names) : IDisposable
+internal sealed class WorkloadAttestor(AccountNames names, SystemdUnits units, ExecutableHashes hashes)
 {
-    /// <summary>Executables above this are not hashed, so they never match a <c>unix:sha256</c> selector.</summary>
-    public const long MaxHashedBytes = 512L << 20;
-
     private const string Deleted = " (deleted)";
+    private const int MostAttempts = 5;
 
-    // Hashing is work a stranger can ask for; two at a time keeps the other core for everyone else.
-    private readonly SemaphoreSlim _hashing = new(2, 2);
-
+    /// <summary>Looks at the process once for each change, whatever number of its streams ask.</summary>
     /// <param name="withHash">Whether an entry asks for the executable's hash; reading all of it is not free.</param>
-    public async ValueTask<PeerAttestation> AttestAsync(PeerConnection peer, bool withHash, CancellationToken cancellation)
+    public Task<PeerAttestation> AttestAsync(PeerProcess process, bool withHash, Change change) => process.AttestOnceAsync(change.Number, withHash, AttestAsync);
+
+    /// <summary>Looks at the process now.</summary>
+    public async Task<PeerAttestation> AttestAsync(PeerProcess process, bool withHash)
     {
-        if (!ProcessStatus.TryRead(peer.Pid, out var status)) return new PeerAttestation.Refused("the calling process is gone");
-        // connect() fixed these; a process that has since become someone else must connect again.
-        if (status.EffectiveUid != peer.Uid || status.EffectiveGid != peer.Gid)
-            return new PeerAttestation.Refused("the calling process changed its user or group after it connected; connect again");
-
-        var selectors = new HashSet<string>(StringComparer.Ordinal) { $"unix:uid:{Text(peer.Uid)}", $"unix:gid:{Text(peer.Gid)}" };
-        if (names.UserOf(peer.Uid) is { } user) selectors.Add($"unix:user:{user}");
-        if (names.GroupOf(peer.Gid) is { } group) selectors.Add($"unix:group:{group}");
-        foreach (var gid in status.SupplementaryGids)
-        {
-            selectors.Add($"unix:supplementary_gid:{Text(gid)}");
-            if (names.GroupOf(gid) is { } name) selectors.Add($"unix:supplementary_group:{name}");
-        }
-
-        await AddExecutableAsync(peer.Pid, withHash, selectors, cancellation);
-
-        // Last: everything above was read under a number; only now is it known to be about the peer.
-        return peer.IsAlive() ? new PeerAttestation.Attested(selectors) : new PeerAttestation.Refused("the calling process is gone");
-    }
-
-    public void Dispose() => _hashing.Dispose();
-
-    private async ValueTask AddExecutableAsync(int pid, bool withHash, HashSet<string> selectors, CancellationToken cancellation)
-    {
+        await process.Looking.WaitAsync();
         try
         {
-            // One descriptor for both, so that path and hash are of the same file whatever the process executes meanwhile.
-            using var executable = File.OpenHandle(
-                $"/proc/{Text(pid)}/exe", FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            var path = File.ResolveLinkTarget($"/proc/self/fd/{executable.DangerousGetHandle()}", returnFinalTarget: false)?.FullName;
-            if (path is not null && !path.EndsWith(Deleted, StringComparison.Ordinal) && IsSeenAt(path, executable)) selectors.Add($"unix:path:{path}");
-            if (withHash && await HashAsync(executable, cancellation) is { } hash) selectors.Add($"unix:sha256:{hash}");
+            return await LookAsync(process, withHash);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (ObjectDisposedException)
         {
-            // The executable of another user's process may be closed to us; then it has neither selector.
-        }
-    }
-
-    // The path is what the caller's mount namespace shows, and anybody may make one that shows their own file there. It counts only when
-    // it leads to the same file here.
-    private static bool IsSeenAt(string path, SafeFileHandle executable) =>
-        FileIdentity.Of(executable) is { } running && FileIdentity.Of(path) == running;
-
-    private async ValueTask<string?> HashAsync(SafeFileHandle file, CancellationToken cancellation)
-    {
-        if (RandomAccess.GetLength(file) > MaxHashedBytes) return null;
-        await _hashing.WaitAsync(cancellation);
-        try
-        {
-            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            var buffer = new byte[256 << 10];
-            for (long offset = 0; offset <= MaxHashedBytes;)
-            {
-                var read = await RandomAccess.ReadAsync(file, buffer, offset, cancellation);
-                if (read == 0) return Convert.ToHexStringLower(hash.GetHashAndReset());
-                hash.AppendData(buffer, 0, read);
-                offset += read;
-            }
-
-            return null; // It grew while being read.
+            return Gone; // Its last connection closed meanwhile.
         }
         finally
         {
-            _hashing.Release();
+            process.Looking.Release();
         }
     }
 
-    private static string Text(uint number) => number.ToString(CultureInfo.InvariantCulture);
+    private static PeerAttestation.Refused Gone => new("the calling process is gone");
 
-    private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+    private async ValueTask<PeerAttestation> LookAsync(PeerProcess process, bool withHash)
+    {
+        var (pid, uid, gid) = process.Credentials;
+        var proc = $"/proc/{pid.ToString(CultureInfo.InvariantCulture)}";
+        for (var attempt = 0; attempt < MostAttempts; attempt++)
+        {
+            if (ProcessFacts.Read(proc, pid) is not { } facts) return Gone;
+            // connect() fixed these; a process that has since become someone else must connect again.
+            if (facts.Status.EffectiveUid != uid || facts.Status.EffectiveGid != gid)
+                return process.IsAlive() ? new PeerAttestation.Refused("the calling process changed its user or group after it connected; connect again") : Gone;
+
+            var version = names.Version;
+            if (process.Known?.StillHolds(facts, version, withHash) is true) return process.IsAlive() ? process.Known.Attested : Gone;
+
+            var learned = await LearnAsync(proc, facts, version, withHash);
+            // All of it was read under a number and one after the other: only now is it known to be about the peer, and of one moment.
+            if (learned is not null && ProcessFacts.Read(proc, pid) == facts && process.IsAlive())
+            {
+                process.Known?.Dispose();
+                process.Known = learned;
+                return learned.Attested;
+            }
+
+            learned?.Dispose();
+            if (!process.IsAlive()) return Gone;
+        }
+
+        return new PeerAttestation.Refused("the calling process became another program each time it was looked at; retry");
+    }
+
+    /// <summary>Null when the executable is another than the facts say.</summary>
+    private async ValueTask<KnownProcess?> LearnAsync(string proc, ProcessFacts facts, object version, bool withHash)
+    {
+        var (uid, gid) = (facts.Status.EffectiveUid, facts.Status.EffectiveGid);
+        var selectors = new HashSet<string>(StringComparer.Ordinal) { $"unix:uid:{Text(uid)}", $"unix:gid:{Text(gid)}" };
+        if (names.UserOf(uid) is { } user) selectors.Add($"unix:user:{user}");
+        if (names.GroupOf(gid) is { } group) selectors.Add($"unix:group:{group}");
+        foreach (var supplementary in facts.Status.SupplementaryGids)
+        {
+            selectors.Add($"unix:supplementary_gid:{Text(supplementary)}");
+            if (names.GroupOf(supplementary) is { } name) selectors.Add($"unix:supplementary_group:{name}");
+        }
+
+        selectors.UnionWith(units.SelectorsOf(facts.ControlGroups));
+
+        // One descriptor for path and hash, so that both are of the same file whatever the process executes meanwhile. Another user's executable may be
+        // closed to us; then it has neither selector.
+        var executable = facts.Executable is null ? null : Open($"{proc}/exe");
+        if (executable is null) return new KnownProcess(facts, version, null, isHashed: true, null, new PeerAttestation.Attested(selectors));
+        try
+        {
+            if (FileStamp.Of(executable) != facts.Executable) return null;
+            var path = PathOf(executable);
+            if (path is not null) selectors.Add($"unix:path:{path}");
+            var hash = withHash ? await hashes.OfAsync(executable, mayKeep: path is not null) : default;
+            if (hash.Hash is not null) selectors.Add($"unix:sha256:{hash.Hash}");
+            // Without a hash the file need not be held open: what else is said of it follows from its name, which is looked up each time.
+            var held = hash.Hash is null ? null : executable;
+            if (held is not null) executable = null;
+            return new KnownProcess(facts, version, path, hash.IsFinal, held, new PeerAttestation.Attested(selectors));
+        }
+        finally
+        {
+            executable?.Dispose();
+        }
+    }
+
+    private static SafeFileHandle? Open(string executable)
+    {
+        try
+        {
+            return File.OpenHandle(executable, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    // The path is what the caller's mount namespace shows, and anybody may make one that shows their own file there. It counts only when it leads to the
+    // same file here; and only when a person reading it in a refusal or in an entry reads the same.
+    private static string? PathOf(SafeFileHandle executable)
+    {
+        var path = File.ResolveLinkTarget($"/proc/self/fd/{executable.DangerousGetHandle()}", returnFinalTarget: false)?.FullName;
+        return path is not null && !path.EndsWith(Deleted, StringComparison.Ordinal) && !path.Any(char.IsControl)
+            && FileIdentity.Of(executable) is { } running && FileIdentity.Of(path) == running
+            ? path
+            : null;
+    }
+
+    private static string Text(uint number) => number.ToString(CultureInfo.InvariantCulture);
 }

@@ -40,6 +40,11 @@ public sealed class AgentOptionsTests
     [InlineData("--trust-bundle", "/no/such/file")]
     [InlineData("--workload-socket", "relative.sock")]
     [InlineData("--config", "/no/such/file")]
+    [InlineData("--workload-tcp-unidentified", "127.0.0.1")]
+    [InlineData("--workload-tcp-unidentified", "0.0.0.0:8000")]
+    [InlineData("--workload-tcp-unidentified", "192.0.2.1:8000")]
+    [InlineData("--workload-tcp-unidentified", "localhost:8000")]
+    [InlineData("--wit-svid", "yes")]
     public void A_value_that_cannot_be_used_is_named(string flag, string value)
     {
         Assert.False(AgentOptions.TryRead([flag, value], Nothing, out _, out var problem));

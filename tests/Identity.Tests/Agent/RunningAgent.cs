@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
@@ -35,7 +36,7 @@ internal sealed class RunningAgent : IAsyncDisposable
     /// <summary>Sockets need short paths, so not below the test's own folder.</summary>
     public static string NewFolder() => Directory.CreateTempSubdirectory("ia-").FullName;
 
-    public static AgentOptions OptionsFor(FakeControlPlane plane, string folder, string? token = "token-1")
+    public static AgentOptions OptionsFor(FakeControlPlane plane, string folder, string? token = "token-1", IPEndPoint? tcp = null)
     {
         var bundle = Path.Combine(folder, "bundle.pem");
         File.WriteAllText(bundle, plane.Bundle.ToPem());
@@ -50,12 +51,17 @@ internal sealed class RunningAgent : IAsyncDisposable
             DataDirectory = Path.Combine(folder, "data"),
             WorkloadSocket = Path.Combine(folder, "workload.sock"),
             BrokerSocket = Path.Combine(folder, "broker.sock"),
+            UnidentifiedTcp = tcp,
         };
     }
 
-    public static async Task<RunningAgent> StartAsync(FakeControlPlane plane, AgentOptions options, TextWriter? output = null)
+    public static async Task<RunningAgent> StartAsync(FakeControlPlane plane, AgentOptions options, TextWriter? output = null, Action<WebApplicationBuilder>? also = null)
     {
-        var app = AgentApplication.Build(options, plane.Time, output ?? TextWriter.Null, builder => builder.Logging.ClearProviders());
+        var app = AgentApplication.Build(options, plane.Time, output ?? TextWriter.Null, builder =>
+        {
+            builder.Logging.ClearProviders();
+            also?.Invoke(builder);
+        });
         try
         {
             await app.StartAsync(TestContext.Current.CancellationToken);
@@ -73,6 +79,12 @@ internal sealed class RunningAgent : IAsyncDisposable
     public static Task<RunningAgent> StartAsync(FakeControlPlane plane) => StartAsync(plane, OptionsFor(plane, NewFolder()));
 
     public GrpcChannel WorkloadChannel() => Open(new SocketsHttpHandler { ConnectCallback = Connect(Options.WorkloadSocket) }, "http://localhost");
+
+    public GrpcChannel TcpChannel() => Open(new SocketsHttpHandler(), $"http://{Options.UnidentifiedTcp}");
+
+    /// <summary>The Workload API through a process that connects to it and passes on what it is given and told.</summary>
+    public SpiffeWorkloadAPI.SpiffeWorkloadAPIClient WorkloadThrough(RelayProcess relay) =>
+        new(Open(new SocketsHttpHandler { ConnectCallback = (_, _) => ValueTask.FromResult(relay.Stream) }, "http://localhost"));
 
     /// <summary>A connection to the broker as its holder; null presents nothing.</summary>
     public GrpcChannel BrokerChannel(X509Svid? identity)
@@ -146,7 +158,7 @@ internal static class AgentTestExtensions
     public static async Task<RpcException> RefusedAsync(StatusCode expected, Func<Task> call)
     {
         var refused = await Assert.ThrowsAsync<RpcException>(call);
-        Assert.Equal(expected, refused.StatusCode);
+        Assert.True(expected == refused.StatusCode, $"expected {expected}, was refused with {refused}");
         return refused;
     }
 

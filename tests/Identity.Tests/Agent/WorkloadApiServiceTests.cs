@@ -2,6 +2,7 @@
 #pragma warning disable xUnit1051
 
 using Grpc.Core;
+using Microsoft.Extensions.DependencyInjection;
 using Spiffe.Net;
 using Spiffe.WorkloadApi.V1;
 using static Identity.Tests.Agent.AgentTestExtensions;
@@ -14,6 +15,13 @@ public sealed class WorkloadApiServiceTests
     private const string Node = "spiffe://example.org/nodes/local";
 
     [Fact]
+    [Trait("rule", "WLAPI-07")]
+    [Trait("rule", "WLAPI-13")]
+    [Trait("rule", "WLAPI-14")]
+    [Trait("rule", "WLAPI-16")]
+    [Trait("rule", "WLAPI-17")]
+    [Trait("rule", "WLAPI-20")]
+    [Trait("rule", "WLAPI-34")]
     public async Task Hands_a_process_its_identity_and_pushes_entries_as_they_come_and_go()
     {
         await using var plane = new FakeControlPlane(TimeProvider.System);
@@ -44,6 +52,9 @@ public sealed class WorkloadApiServiceTests
     }
 
     [Fact]
+    [Trait("rule", "WLEP-13")]
+    [Trait("rule", "WLAPI-18")]
+    [Trait("rule", "WLAPI-25")]
     public async Task Refuses_a_process_without_an_entry_and_tells_the_server_what_was_nearest()
     {
         await using var plane = new FakeControlPlane(TimeProvider.System);
@@ -70,6 +81,8 @@ public sealed class WorkloadApiServiceTests
     [InlineData(null)]
     [InlineData("false")]
     [InlineData("True")]
+    [Trait("rule", "WLEP-03")]
+    [Trait("rule", "WLEP-04")]
     public async Task Refuses_a_call_without_the_security_header(string? value)
     {
         await using var plane = new FakeControlPlane(TimeProvider.System);
@@ -83,6 +96,12 @@ public sealed class WorkloadApiServiceTests
     }
 
     [Fact]
+    [Trait("rule", "WLAPI-11")]
+    [Trait("rule", "WLAPI-23")]
+    [Trait("rule", "WLAPI-24")]
+    [Trait("rule", "WLAPI-25")]
+    [Trait("rule", "WLAPI-28")]
+    [Trait("rule", "WLAPI-29")]
     public async Task Issues_and_validates_tokens_and_refuses_what_is_missing_or_not_the_callers()
     {
         await using var plane = new FakeControlPlane(TimeProvider.System);
@@ -114,6 +133,10 @@ public sealed class WorkloadApiServiceTests
     }
 
     [Fact]
+    [Trait("rule", "WLAPI-02")]
+    [Trait("rule", "WLAPI-21")]
+    [Trait("rule", "WLAPI-26")]
+    [Trait("rule", "WLEP-17")]
     public async Task Answers_bundles_keyed_by_trust_domain_and_leaves_the_wit_profile_out()
     {
         await using var plane = new FakeControlPlane(TimeProvider.System);
@@ -142,6 +165,83 @@ public sealed class WorkloadApiServiceTests
         await RefusedAsync(StatusCode.Unimplemented, () => new global::Spiffe.Broker.API.APIClient(channel).FetchJWTSVIDAsync(new(), BrokerHeader).ResponseAsync);
         var health = await new Grpc.Health.V1.Health.HealthClient(channel).CheckAsync(new());
         Assert.Equal(Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus.Serving, health.Status);
+    }
+
+    [Fact]
+    [Trait("rule", "WLEP-02")]
+    public async Task Gives_nobody_an_identity_by_tcp_where_callers_cannot_be_known()
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
+        await plane.StartAsync();
+        var port = FreePort();
+        await using var agent = await RunningAgent.StartAsync(plane, OptionsFor(plane, NewFolder(), tcp: new(System.Net.IPAddress.Loopback, port)));
+        var channel = agent.TcpChannel();
+        var tcp = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(channel);
+
+        var refused = await RefusedAsync(StatusCode.PermissionDenied, () => tcp.FetchX509SVID(new(), WorkloadHeader).ResponseStream.NextAsync());
+        Assert.Contains("(decision d-", refused.Status.Detail, StringComparison.Ordinal);
+        await RefusedAsync(StatusCode.PermissionDenied, () => tcp.FetchX509Bundles(new(), WorkloadHeader).ResponseStream.NextAsync());
+        await RefusedAsync(StatusCode.PermissionDenied, () => tcp.FetchJWTBundles(new(), WorkloadHeader).ResponseStream.NextAsync());
+        await RefusedAsync(StatusCode.PermissionDenied, () => tcp.FetchJWTSVIDAsync(new() { Audience = { "x" } }, WorkloadHeader).ResponseAsync);
+        var token = plane.TokenOf(SpiffeId.Parse("spiffe://example.org/a"), "x");
+        await RefusedAsync(StatusCode.InvalidArgument, () => tcp.ValidateJWTSVIDAsync(new() { Audience = "x", Svid = token }).ResponseAsync);
+        Assert.Equal("spiffe://example.org/a", (await tcp.ValidateJWTSVIDAsync(new() { Audience = "x", Svid = token }, WorkloadHeader)).SpiffeId);
+        await RefusedAsync(StatusCode.Unimplemented, () => new global::Spiffe.Broker.API.APIClient(channel).FetchJWTSVIDAsync(new(), BrokerHeader).ResponseAsync);
+    }
+
+    [Fact]
+    [Trait("rule", "WLEP-02")]
+    public async Task Listens_on_no_port_unless_asked()
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        var addresses = agent.Services.GetRequiredService<Microsoft.AspNetCore.Hosting.Server.IServer>().Features
+            .Get<Microsoft.AspNetCore.Hosting.Server.Features.IServerAddressesFeature>()!.Addresses;
+        Assert.All(addresses, a => Assert.Contains("unix:/", a, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    [Trait("rule", "WLEP-15")]
+    [Trait("rule", "WLEP-16")]
+    [Trait("rule", "WLAPI-03")]
+    public async Task Reflects_what_the_workload_socket_serves_and_nothing_else()
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        using var call = new Grpc.Reflection.V1Alpha.ServerReflection.ServerReflectionClient(agent.WorkloadChannel()).ServerReflectionInfo();
+        await call.RequestStream.WriteAsync(new() { ListServices = "" });
+        var listed = (await call.ResponseStream.NextAsync()).ListServicesResponse.Service.Select(s => s.Name);
+        Assert.Equal(["SpiffeWorkloadAPI", "grpc.health.v1.Health"], listed.Order(StringComparer.Ordinal));
+        await call.RequestStream.CompleteAsync();
+    }
+
+    [Fact]
+    public async Task Answers_the_same_question_with_the_same_decision_and_a_flood_of_questions_with_few()
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        var decisions = new HashSet<string>();
+        for (var i = 0; i < 200; i++)
+        {
+            var refused = await RefusedAsync(
+                StatusCode.PermissionDenied,
+                () => agent.Workload.FetchJWTSVIDAsync(new() { Audience = { "x" }, SpiffeId = $"spiffe://example.org/b{i % 100}" }, WorkloadHeader).ResponseAsync);
+            decisions.Add(refused.Status.Detail[refused.Status.Detail.IndexOf("d-", StringComparison.Ordinal)..]);
+        }
+
+        Assert.Equal(65, decisions.Count);
+    }
+
+    private static int FreePort()
+    {
+        using var socket = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.InterNetwork, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
+        socket.Bind(new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0));
+        return ((System.Net.IPEndPoint)socket.LocalEndPoint!).Port;
     }
 
     [Fact]

@@ -1,0 +1,94 @@
+using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using Microsoft.Win32.SafeHandles;
+
+namespace Identity.Agent.WorkloadAttestation;
+
+/// <summary>SHA-256 of executables, of those everybody runs only once. Hashing is work a stranger can ask for: bounded in size, time and number at once.</summary>
+internal sealed partial class ExecutableHashes(TimeProvider time) : IDisposable
+{
+    /// <summary>Executables above this are not hashed, so they never match a <c>unix:sha256</c> selector.</summary>
+    public const long MaxBytes = 512L << 20;
+
+    private const int MaxKept = 1024;
+    private const long Fuse = 0x65735546;
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
+
+    // Two at a time keeps the other cores for everyone else.
+    private readonly SemaphoreSlim _hashing = new(2, 2);
+    private readonly ConcurrentDictionary<FileStamp, string> _kept = new();
+
+    /// <summary>
+    /// The hash in lower-case hexadecimal. None when the file is too large or on a file system that its user answers for; none for now when it took too long or changed
+    /// while being read.
+    /// </summary>
+    /// <param name="mayKeep">
+    /// Whether the file is one that this process sees by name. Where only the caller sees it, it may lie on a file system the caller mounted, whose device and inode
+    /// numbers and times can all be had again for another file.
+    /// </param>
+    public async ValueTask<ExecutableHash> OfAsync(SafeFileHandle file, bool mayKeep)
+    {
+        if (FileStamp.Of(file) is not { } stamp || stamp.Size > MaxBytes || IsAnsweredByItsUser(file)) return new ExecutableHash(null, IsFinal: true);
+        if (mayKeep && _kept.TryGetValue(stamp, out var kept)) return new ExecutableHash(kept, IsFinal: true);
+        using var deadline = new CancellationTokenSource(Deadline, time);
+        try
+        {
+            await _hashing.WaitAsync(deadline.Token);
+            try
+            {
+                if (mayKeep && _kept.TryGetValue(stamp, out kept)) return new ExecutableHash(kept, IsFinal: true);
+                var now = time.GetUtcNow();
+                var hash = await HashAsync(file, deadline.Token);
+                if (hash is null || FileStamp.Of(file) != stamp) return default;
+                if (mayKeep && stamp.IsSettledAt(now)) Keep(stamp, hash);
+                return new ExecutableHash(hash, IsFinal: true);
+            }
+            finally
+            {
+                _hashing.Release();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            return default;
+        }
+    }
+
+    public void Dispose() => _hashing.Dispose();
+
+    private static async ValueTask<string?> HashAsync(SafeFileHandle file, CancellationToken cancellation)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var buffer = new byte[256 << 10];
+        for (long offset = 0; offset <= MaxBytes;)
+        {
+            var read = await RandomAccess.ReadAsync(file, buffer, offset, cancellation);
+            if (read == 0) return Convert.ToHexStringLower(hash.GetHashAndReset());
+            hash.AppendData(buffer, 0, read);
+            offset += read;
+        }
+
+        return null; // It grew while being read.
+    }
+
+    private void Keep(FileStamp stamp, string hash)
+    {
+        if (_kept.Count >= MaxKept) _kept.Clear();
+        _kept[stamp] = hash;
+    }
+
+    // Such a file system may answer each reader differently.
+    private static bool IsAnsweredByItsUser(SafeFileHandle file)
+    {
+        Span<long> found = stackalloc long[32]; // struct statfs, whose first word is the type
+        return FStatFs(file, found) != 0 || found[0] == Fuse;
+    }
+
+    [LibraryImport("libc", EntryPoint = "fstatfs", SetLastError = true)]
+    private static partial int FStatFs(SafeFileHandle file, Span<long> found);
+}
+
+/// <param name="Hash">Null when there is none.</param>
+/// <param name="IsFinal">False when asking again could give another answer.</param>
+internal readonly record struct ExecutableHash(string? Hash, bool IsFinal);
