@@ -1,8 +1,10 @@
+using System.IO.Enumeration;
 using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Environments;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
+using Identity.Benchmarks.WorkloadApi;
 
 // Each room keeps its benchmarks in a folder of its own name; `--list flat` shows them. They run in this process, one after another: what
 // counts is the ratio to the floor measured beside it, and a machine that builds while it measures would blur both.
@@ -11,4 +13,10 @@ var config = DefaultConfig.Instance.AddJob(Job.Default
     .WithToolchain(InProcessNoEmitToolchain.Instance)
     .WithWarmupCount(4)
     .WithIterationCount(12));
+
+// The load on the Workload API is a program of its own: it asks for percentiles, and for what another process used.
+if (Value("--filter") is { } filter && FileSystemName.MatchesSimpleExpression(filter, WorkloadApiLoad.Name))
+    await WorkloadApiLoad.RunAsync(Path.Combine(Value("--artifacts") ?? "BenchmarkDotNet.Artifacts", "results"));
 BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args, config);
+
+string? Value(string option) => Array.IndexOf(args, option) is var at && at >= 0 && at + 1 < args.Length ? args[at + 1] : null;

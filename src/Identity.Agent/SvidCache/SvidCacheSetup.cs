@@ -6,6 +6,8 @@ internal static class SvidCacheSetup
     {
         builder.Services.AddSingleton<X509SvidCache>();
         builder.Services.AddSingleton<JwtSvidCache>();
+        builder.Services.AddSingleton<WitSvidCache>();
         builder.Services.AddHostedService(services => services.GetRequiredService<X509SvidCache>());
+        builder.Services.AddHostedService(services => services.GetRequiredService<WitSvidCache>());
     }
 }

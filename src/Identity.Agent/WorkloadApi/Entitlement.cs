@@ -16,6 +16,7 @@ internal sealed class Entitlement(ControlPlaneView view, ImmutableArray<Authoriz
     private volatile X509Answer? _x509;
     private volatile X509BundlesResponse? _x509Bundles;
     private volatile JWTBundlesResponse? _jwtBundles;
+    private volatile WITBundlesResponse? _witBundles;
 
     public ControlPlaneView View => view;
 
@@ -27,6 +28,8 @@ internal sealed class Entitlement(ControlPlaneView view, ImmutableArray<Authoriz
     public X509BundlesResponse X509Bundles => _x509Bundles ??= SvidMessages.X509Bundles(this);
 
     public JWTBundlesResponse JwtBundles => _jwtBundles ??= SvidMessages.JwtBundles(this);
+
+    public WITBundlesResponse WitBundles => _witBundles ??= SvidMessages.WitBundles(this);
 
     /// <param name="svids">In the order of the entries.</param>
     public X509SVIDResponse X509(IReadOnlyList<CachedX509Svid?> svids)

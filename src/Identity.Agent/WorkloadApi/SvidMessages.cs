@@ -37,6 +37,24 @@ internal static class SvidMessages
     public static JWTBundlesResponse JwtBundles(Entitlement entitlement) =>
         new() { Bundles = { [entitlement.View.Bundle.TrustDomain.Id.ToString()] = entitlement.View.JwtBundleJson } };
 
+    public static WITSVIDResponse Wit(IReadOnlyList<AuthorizedEntry> entries, IReadOnlyList<HeldWitSvid> svids)
+    {
+        var hints = new HashSet<string>(StringComparer.Ordinal);
+        return new WITSVIDResponse
+        {
+            Svids =
+            {
+                entries.Zip(svids, (entry, svid) => new WITSVID
+                {
+                    SpiffeId = entry.SpiffeId.ToString(), WitSvid = svid.Token, WitSvidKey = svid.PrivateJwk, Hint = HintOf(entry, hints),
+                }),
+            },
+        };
+    }
+
+    public static WITBundlesResponse WitBundles(Entitlement entitlement) =>
+        new() { Bundles = { [entitlement.View.Bundle.TrustDomain.Id.ToString()] = System.Text.Encoding.UTF8.GetString(entitlement.View.Bundle.ToWitJson()) } };
+
     /// <summary>§5.2.1: unique within a response. The oldest entry keeps the hint, a later one with the same goes without.</summary>
     public static string HintOf(AuthorizedEntry entry, HashSet<string> taken) =>
         entry.Hint.Length > 0 && System.Text.Encoding.UTF8.GetByteCount(entry.Hint) <= MaxHintBytes && taken.Add(entry.Hint) ? entry.Hint : "";

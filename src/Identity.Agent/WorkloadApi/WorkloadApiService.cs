@@ -9,11 +9,13 @@ using Status = Grpc.Core.Status;
 
 namespace Identity.Agent.WorkloadApi;
 
-/// <summary>The SPIFFE Workload API, X.509 and JWT profiles. The WIT profile is left to the generated base, which answers Unimplemented (§7).</summary>
+/// <summary>The SPIFFE Workload API: X.509 and JWT profiles, and the WIT profile where it is turned on (§7: all of its calls, or none).</summary>
 internal sealed class WorkloadApiService(
+    AgentOptions options,
     WorkloadEntitlements entitlements,
     X509SvidCache x509Svids,
     JwtSvidCache jwtSvids,
+    WitSvidCache witSvids,
     ChangeFeed changes,
     WorkloadApiStreams streams,
     TimeProvider time) : SpiffeWorkloadAPI.SpiffeWorkloadAPIBase
@@ -37,9 +39,7 @@ internal sealed class WorkloadApiService(
     public override async Task<JWTSVIDResponse> FetchJWTSVID(JWTSVIDRequest request, ServerCallContext context)
     {
         if (Audiences.FindProblem(request.Audience) is { } problem) throw InvalidArgument(problem);
-        SpiffeId? named = null;
-        if (request.SpiffeId.Length > 0 && !SpiffeId.TryParse(request.SpiffeId, out named, out problem)) throw InvalidArgument($"spiffe_id: {problem}");
-
+        var named = NamedIn(request.SpiffeId);
         var peer = PeerOf(context);
         using var bound = streams.Enter(peer);
         var entitlement = await entitlements.DemandAsync(peer);
@@ -53,6 +53,23 @@ internal sealed class WorkloadApiService(
             Svids = { entries.Zip(tokens, (e, token) => new JWTSVID { SpiffeId = e.SpiffeId.ToString(), Svid = token, Hint = SvidMessages.HintOf(e, hints) }) },
         };
     }
+
+    public override Task FetchWITSVID(WITSVIDRequest request, IServerStreamWriter<WITSVIDResponse> responseStream, ServerCallContext context)
+    {
+        if (!options.ServesWitSvids) return base.FetchWITSVID(request, responseStream, context);
+        var named = NamedIn(request.SpiffeId);
+        return StreamAsync(responseStream, context, async (entitlement, cancellation) =>
+        {
+            var entries = entitlement.Entries.Where(e => named is null || e.SpiffeId == named).ToList();
+            if (entries.Count == 0) throw entitlements.DenyNamed(entitlement.View, PeerOf(context)!, named!.ToString());
+            return SvidMessages.Wit(entries, await Task.WhenAll(entries.Select(e => witSvids.GetAsync(e, cancellation).AsTask())));
+        });
+    }
+
+    public override Task FetchWITBundles(WITBundlesRequest request, IServerStreamWriter<WITBundlesResponse> responseStream, ServerCallContext context) =>
+        options.ServesWitSvids
+            ? StreamAsync(responseStream, context, static (entitlement, _) => Task.FromResult(entitlement.WitBundles))
+            : base.FetchWITBundles(request, responseStream, context);
 
     // Needs no identity of the caller: for the own trust domain it gives nothing away but what the bundle says (as SPIRE).
     public override Task<ValidateJWTSVIDResponse> ValidateJWTSVID(ValidateJWTSVIDRequest request, ServerCallContext context)
@@ -92,7 +109,9 @@ internal sealed class WorkloadApiService(
                 // The renewal of somebody else's SVID: nothing moved here.
                 if (sent is not null && entitlements.StillHolds(entitlement) && compose(entitlement, over.Token) is { IsCompletedSuccessfully: true } same && ReferenceEquals(same.Result, sent)) continue;
 
-                entitlement = await entitlements.DemandAsync(peer, change).WaitAsync(over.Token);
+                // A new stream looks for itself: what was found out at the last change may have been about the program that the process was then.
+                entitlement = await entitlements.DemandAsync(peer, sent is null ? null : change).WaitAsync(over.Token);
+                over.Token.ThrowIfCancellationRequested();
                 var composing = compose(entitlement, over.Token);
                 // Composing may have to wait for the server. Meanwhile the answer may become another, such as a refusal.
                 if (!composing.IsCompleted) await Task.WhenAny(composing, change.Passed).WaitAsync(over.Token);
@@ -113,6 +132,12 @@ internal sealed class WorkloadApiService(
     {
         await change.Passed.WaitAsync(cancellation);
         return changes.Current;
+    }
+
+    private static SpiffeId? NamedIn(string spiffeId)
+    {
+        if (spiffeId.Length == 0) return null;
+        return SpiffeId.TryParse(spiffeId, out var named, out var problem) ? named : throw InvalidArgument($"spiffe_id: {problem}");
     }
 
     /// <summary>Null for a caller by TCP, who is nobody.</summary>

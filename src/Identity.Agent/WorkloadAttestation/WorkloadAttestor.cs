@@ -11,7 +11,11 @@ internal sealed class WorkloadAttestor(AccountNames names, SystemdUnits units, E
 
     /// <summary>Looks at the process once for each change, whatever number of its streams ask.</summary>
     /// <param name="withHash">Whether an entry asks for the executable's hash; reading all of it is not free.</param>
-    public Task<PeerAttestation> AttestAsync(PeerProcess process, bool withHash, Change change) => process.AttestOnceAsync(change.Number, withHash, AttestAsync);
+    public async Task<PeerAttestation> AttestAsync(PeerProcess process, bool withHash, Change change)
+    {
+        var attestation = await process.AttestOnceAsync(change.Number, withHash, AttestAsync);
+        return process.IsAlive() ? attestation : Gone;
+    }
 
     /// <summary>Looks at the process now.</summary>
     public async Task<PeerAttestation> AttestAsync(PeerProcess process, bool withHash)

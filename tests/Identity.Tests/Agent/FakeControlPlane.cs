@@ -32,6 +32,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
     private readonly X509Authority _root;
     private readonly X509SvidIssuer _x509;
     private readonly JwtSvidIssuer _jwt;
+    private readonly WitSvidIssuer _wit;
     private readonly ConcurrentDictionary<int, Channel<V1.Snapshot>> _subscribers = new();
     private readonly ConcurrentDictionary<string, byte> _usedTokens = new();
     private WebApplication? _app;
@@ -46,7 +47,10 @@ internal sealed class FakeControlPlane : IAsyncDisposable
         if (!JwtSigningAuthority.TryCreate(Domain, LocalAuthorityKey.Generate(SigningAlgorithm.Es256), now.AddHours(-1), now.AddDays(30), out var jwt, out var problem))
             throw new InvalidOperationException(problem);
         _jwt = new JwtSvidIssuer(jwt, IssuanceProfile.Default);
-        if (!TrustBundle.TryCreate(Domain, [_root.Root], [jwt.Public], 1, null, out var bundle, out problem)) throw new InvalidOperationException(problem);
+        if (!WitSigningAuthority.TryCreate(Domain, LocalAuthorityKey.Generate(SigningAlgorithm.Es256), now.AddHours(-1), now.AddDays(30), out var wit, out problem))
+            throw new InvalidOperationException(problem);
+        _wit = new WitSvidIssuer(wit, IssuanceProfile.Default);
+        if (!TrustBundle.TryCreate(Domain, [_root.Root], [jwt.Public], [wit.Public], 1, null, out var bundle, out problem)) throw new InvalidOperationException(problem);
         Bundle = bundle;
     }
 
@@ -71,6 +75,8 @@ internal sealed class FakeControlPlane : IAsyncDisposable
     public int X509Batches { get; private set; }
 
     public int JwtRequests { get; private set; }
+
+    public int WitRequests { get; private set; }
 
     public int Attestations { get; private set; }
 
@@ -109,6 +115,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
         _app.MapGrpcService<AgentService>();
         _app.MapGrpcService<SvidService>();
         _app.MapGrpcService<SyncService>();
+        _app.MapGrpcService<WitService>();
         await _app.StartAsync(TestContext.Current.CancellationToken);
         Port = new Uri(_app.Urls.Single()).Port;
     }
@@ -203,6 +210,8 @@ internal sealed class FakeControlPlane : IAsyncDisposable
         snapshot.Bundle.X509Authorities.AddRange(Bundle.X509Authorities.Select(a => new Types.X509Certificate { Asn1 = ByteString.CopyFrom(a.RawData) }));
         snapshot.Bundle.JwtAuthorities.AddRange(
             Bundle.JwtAuthorities.Select(a => new Types.JWTKey { KeyId = a.KeyId, PublicKey = ByteString.CopyFrom(a.SubjectPublicKeyInfo.Span) }));
+        snapshot.Bundle.WitAuthorities.AddRange(
+            Bundle.WitAuthorities.Select(a => new Types.WITKey { KeyId = a.KeyId, PublicKey = ByteString.CopyFrom(a.SubjectPublicKeyInfo.Span) }));
         return snapshot;
     }
 
@@ -253,6 +262,19 @@ internal sealed class FakeControlPlane : IAsyncDisposable
             var entry = plane.Entries.Find(e => e.Id == request.EntryId) ?? throw new RpcException(new Status(StatusCode.NotFound, "no such entry"));
             var issued = plane.SignJwt(SpiffeId.Parse($"spiffe://{entry.SpiffeId.TrustDomain}{entry.SpiffeId.Path}"), request.Audience);
             return Task.FromResult(new SvidApi.NewJWTSVIDResponse { Svid = new Types.JWTSVID { Token = issued.Token, Id = entry.SpiffeId } });
+        }
+    }
+
+    private sealed class WitService(FakeControlPlane plane) : V1.WitSigning.WitSigningBase
+    {
+        public override Task<V1.NewWitSvidResponse> NewWitSvid(V1.NewWitSvidRequest request, ServerCallContext context)
+        {
+            plane.WitRequests++;
+            var entry = plane.Entries.Find(e => e.Id == request.EntryId) ?? throw new RpcException(new Status(StatusCode.NotFound, "no such entry"));
+            if (!ProofKey.TryParse(request.Jwk.Memory, out var key, out var problem)) throw new RpcException(new Status(StatusCode.InvalidArgument, problem));
+            var prepared = (WitSvidPreparation.Prepared)plane._wit.Prepare(
+                new WitSvidRequest(SpiffeId.Parse($"spiffe://{entry.SpiffeId.TrustDomain}{entry.SpiffeId.Path}"), key), plane.Time.GetUtcNow());
+            return Task.FromResult(new V1.NewWitSvidResponse { Svid = new Types.WITSVID { Token = plane._wit.Issue(prepared.Draft).Token, Id = entry.SpiffeId } });
         }
     }
 

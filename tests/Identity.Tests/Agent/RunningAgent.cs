@@ -36,7 +36,7 @@ internal sealed class RunningAgent : IAsyncDisposable
     /// <summary>Sockets need short paths, so not below the test's own folder.</summary>
     public static string NewFolder() => Directory.CreateTempSubdirectory("ia-").FullName;
 
-    public static AgentOptions OptionsFor(FakeControlPlane plane, string folder, string? token = "token-1", IPEndPoint? tcp = null)
+    public static AgentOptions OptionsFor(FakeControlPlane plane, string folder, string? token = "token-1", IPEndPoint? tcp = null, bool wit = false)
     {
         var bundle = Path.Combine(folder, "bundle.pem");
         File.WriteAllText(bundle, plane.Bundle.ToPem());
@@ -52,6 +52,7 @@ internal sealed class RunningAgent : IAsyncDisposable
             WorkloadSocket = Path.Combine(folder, "workload.sock"),
             BrokerSocket = Path.Combine(folder, "broker.sock"),
             UnidentifiedTcp = tcp,
+            ServesWitSvids = wit,
         };
     }
 

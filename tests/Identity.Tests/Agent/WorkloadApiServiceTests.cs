@@ -3,6 +3,7 @@
 
 using Grpc.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
 using Spiffe.Net;
 using Spiffe.WorkloadApi.V1;
 using static Identity.Tests.Agent.AgentTestExtensions;
@@ -165,6 +166,61 @@ public sealed class WorkloadApiServiceTests
         await RefusedAsync(StatusCode.Unimplemented, () => new global::Spiffe.Broker.API.APIClient(channel).FetchJWTSVIDAsync(new(), BrokerHeader).ResponseAsync);
         var health = await new Grpc.Health.V1.Health.HealthClient(channel).CheckAsync(new());
         Assert.Equal(Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus.Serving, health.Status);
+    }
+
+    [Fact]
+    [Trait("rule", "WLAPI-31")]
+    [Trait("rule", "WLAPI-33")]
+    [Trait("rule", "WIT-17")]
+    public async Task Hands_out_wit_svids_with_their_keys_where_the_profile_is_turned_on_and_renews_them()
+    {
+        var time = new FakeTimeProvider(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
+        await using var plane = new FakeControlPlane(time);
+        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid).Hint = "one";
+        plane.Entry("e2", "spiffe://example.org/b", Node, OwnUid);
+        await plane.StartAsync();
+        await using var agent = await RunningAgent.StartAsync(plane, OptionsFor(plane, NewFolder(), wit: true));
+        using var all = agent.Workload.FetchWITSVID(new(), WorkloadHeader);
+        using var one = agent.Workload.FetchWITSVID(new() { SpiffeId = "spiffe://example.org/b" }, WorkloadHeader);
+        var both = await all.ResponseStream.NextAsync();
+        Assert.Equal(["spiffe://example.org/a", "spiffe://example.org/b"], both.Svids.Select(s => s.SpiffeId));
+        Assert.Equal(["one", ""], both.Svids.Select(s => s.Hint));
+        Assert.Equal(both.Svids[1], Assert.Single((await one.ResponseStream.NextAsync()).Svids));
+        Assert.Equal(2, plane.WitRequests);
+        var first = AssertBound(both.Svids[0]);
+
+        using var bundles = agent.Workload.FetchWITBundles(new(), WorkloadHeader);
+        var json = (await bundles.ResponseStream.NextAsync()).Bundles["spiffe://example.org"];
+        Assert.True(TrustBundle.TryParseWit(FakeControlPlane.Domain, System.Text.Encoding.UTF8.GetBytes(json), out var bundle, out var problem), problem);
+        Assert.Equal(first.KeyId, Assert.Single(bundle.WitAuthorities).KeyId);
+
+        await RefusedAsync(
+            StatusCode.PermissionDenied, () => agent.Workload.FetchWITSVID(new() { SpiffeId = "spiffe://example.org/c" }, WorkloadHeader).ResponseStream.NextAsync());
+        await RefusedAsync(StatusCode.InvalidArgument, () => agent.Workload.FetchWITSVID(new() { SpiffeId = "c" }, WorkloadHeader).ResponseStream.NextAsync());
+
+        time.Advance(TimeSpan.FromMinutes(34));
+        var renewed = await all.ResponseStream.NextAsync();
+        Assert.NotEqual(first.Token, AssertBound(renewed.Svids[0]).Token);
+        plane.Entries.Clear();
+        plane.Push();
+        await RefusedAsync(StatusCode.PermissionDenied, async () =>
+        {
+            while (await all.ResponseStream.NextAsync() is not null) { }
+        });
+    }
+
+    private static WitSvid AssertBound(WITSVID svid)
+    {
+        Assert.True(WitSvid.TryParseUnverified(svid.WitSvid, out var parsed, out var problem), problem);
+        Assert.Equal(svid.SpiffeId, parsed.Id.ToString());
+        using var jwk = System.Text.Json.JsonDocument.Parse(svid.WitSvidKey);
+        byte[] Member(string name) => System.Buffers.Text.Base64Url.DecodeFromChars(jwk.RootElement.GetProperty(name).GetString());
+        using var key = System.Security.Cryptography.ECDsa.Create(new System.Security.Cryptography.ECParameters
+        {
+            Curve = System.Security.Cryptography.ECCurve.NamedCurves.nistP256, Q = new() { X = Member("x"), Y = Member("y") }, D = Member("d"),
+        });
+        Assert.Equal(parsed.ProofKey.PublicKey.SubjectPublicKeyInfo.ToArray(), key.ExportSubjectPublicKeyInfo());
+        return parsed;
     }
 
     [Fact]

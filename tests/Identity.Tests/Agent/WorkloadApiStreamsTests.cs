@@ -174,7 +174,9 @@ public sealed class WorkloadApiStreamsTests
         Assert.Single((await agent.WorkloadThrough(connected).FetchJWTSVIDAsync(new() { Audience = { "x" } }, WorkloadHeader)).Svids);
         using var became = RelayProcess.StartAndBecome(agent.Options.WorkloadSocket, program);
         await became.Stream.WriteAsync(new byte[] { 1 });
-        await RefusedAsync(StatusCode.PermissionDenied, () => agent.WorkloadThrough(became).FetchJWTSVIDAsync(new() { Audience = { "x" } }, WorkloadHeader).ResponseAsync);
+        var api = agent.WorkloadThrough(became);
+        await RefusedAsync(StatusCode.PermissionDenied, () => api.FetchX509SVID(new(), WorkloadHeader).ResponseStream.NextAsync());
+        await RefusedAsync(StatusCode.PermissionDenied, () => api.FetchJWTSVIDAsync(new() { Audience = { "x" } }, WorkloadHeader).ResponseAsync);
     }
 
     [Fact]

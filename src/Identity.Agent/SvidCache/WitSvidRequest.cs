@@ -1,0 +1,70 @@
+using System.Buffers.Text;
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+using Google.Protobuf;
+using Identity.Agent.ControlPlane;
+using Spiffe.Net;
+
+namespace Identity.Agent.SvidCache;
+
+/// <summary>A fresh P-256 key that a WIT-SVID is to be bound to. The request names nobody: the server issues from what it knows.</summary>
+internal sealed class WitSvidRequest : IDisposable
+{
+    private readonly ECDsa _key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+    private readonly ProofKey _public;
+
+    public WitSvidRequest()
+    {
+        if (!SubjectPublicKey.TryParse(_key.ExportSubjectPublicKeyInfo(), out var key, out var problem) || !ProofKey.TryCreate(key, "ES256", out var proof, out problem))
+            throw new CryptographicException(problem);
+        _public = proof;
+        Jwk = UnsafeByteOperations.UnsafeWrap(proof.ToJwk());
+    }
+
+    /// <summary>The public half, as JSON.</summary>
+    public ByteString Jwk { get; }
+
+    /// <summary>Joins the answer with the key, after checking that it is what was asked for and of a key that the bundle knows.</summary>
+    public bool TryComplete(
+        string? token, AuthorizedEntry entry, TrustBundle bundle, DateTimeOffset now, [NotNullWhen(true)] out HeldWitSvid? svid, [NotNullWhen(false)] out string? problem)
+    {
+        svid = null;
+        if (!WitSvid.TryParseUnverified(token, out var parsed, out problem)) return false;
+        problem = parsed.Id != entry.SpiffeId ? $"it is of {parsed.Id}"
+            : !parsed.ProofKey.HasSameContent(_public) ? "it is bound to another key"
+            : bundle.WitAuthorities.All(a => a.KeyId != parsed.KeyId) ? "the bundle has no key of its kid"
+            : parsed.ExpiresAt <= now ? "it has expired"
+            : null;
+        if (problem is not null) return false;
+        svid = new HeldWitSvid(parsed.Token, PrivateJwk(), parsed.ExpiresAt, BackOff.HalfLife(now, parsed.ExpiresAt));
+        return true;
+    }
+
+    public void Dispose() => _key.Dispose();
+
+    // RFC 7518 §6.2: coordinates and scalar as octets of full length.
+    private string PrivateJwk()
+    {
+        var key = _key.ExportParameters(includePrivateParameters: true);
+        try
+        {
+            return $$"""{"kty":"EC","crv":"P-256","x":"{{Base64Url.EncodeToString(key.Q.X)}}","y":"{{Base64Url.EncodeToString(key.Q.Y)}}","d":"{{Base64Url.EncodeToString(key.D)}}","alg":"ES256"}""";
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(key.D);
+        }
+    }
+}
+
+/// <summary>A WIT-SVID and the key it is bound to. A class, not a record: printing one must not print the key.</summary>
+internal sealed class HeldWitSvid(string token, string privateJwk, DateTimeOffset expiresAt, DateTimeOffset refreshAt)
+{
+    public string Token => token;
+
+    public string PrivateJwk => privateJwk;
+
+    public DateTimeOffset ExpiresAt => expiresAt;
+
+    public DateTimeOffset RefreshAt => refreshAt;
+}
