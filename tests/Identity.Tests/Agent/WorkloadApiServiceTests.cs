@@ -217,7 +217,9 @@ public sealed class WorkloadApiServiceTests
         byte[] Member(string name) => System.Buffers.Text.Base64Url.DecodeFromChars(jwk.RootElement.GetProperty(name).GetString());
         using var key = System.Security.Cryptography.ECDsa.Create(new System.Security.Cryptography.ECParameters
         {
-            Curve = System.Security.Cryptography.ECCurve.NamedCurves.nistP256, Q = new() { X = Member("x"), Y = Member("y") }, D = Member("d"),
+            Curve = System.Security.Cryptography.ECCurve.NamedCurves.nistP256,
+            Q = new() { X = Member("x"), Y = Member("y") },
+            D = Member("d"),
         });
         Assert.Equal(parsed.ProofKey.PublicKey.SubjectPublicKeyInfo.ToArray(), key.ExportSubjectPublicKeyInfo());
         return parsed;
