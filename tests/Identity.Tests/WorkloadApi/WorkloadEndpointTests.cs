@@ -5,10 +5,10 @@ using Xunit;
 
 namespace Identity.Tests.WorkloadApi;
 
-[Trait("rule", "WLEP-07")]
-[Trait("rule", "WLEP-08")]
 public sealed class WorkloadEndpointTests
 {
+    [Trait("rule", "WLEP-07")]
+    [Trait("rule", "WLEP-08")]
     [Theory]
     [InlineData("unix:///run/spire/agent.sock", "/run/spire/agent.sock")]
     [InlineData("unix:/run/agent.sock", "/run/agent.sock")]
