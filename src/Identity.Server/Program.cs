@@ -79,6 +79,7 @@ internal static class Program
             builder.AddEndpoints(listeners);
             builder.AddRegistration();
             builder.AddNodeAttestation();
+            builder.AddBundles();
             builder.AddComponentPolicy();
             builder.AddAdministration();
             builder.AddNatsAuthCallout(NatsAuthCalloutOptions.From(options));

@@ -21,6 +21,9 @@ internal sealed class AuthorizedEntry
     /// <summary>As <c>type:value</c>, sorted, never empty: an entry that asks for nothing would fit everyone.</summary>
     public required ImmutableArray<string> Selectors { get; init; }
 
+    /// <summary>Trust domains whose bundles the workload is given besides our own. A bundle may be missing all the same.</summary>
+    public required ImmutableArray<TrustDomain> FederatesWith { get; init; }
+
     public required string Hint { get; init; }
 
     /// <summary>Seconds since 1970; 0 for never.</summary>
@@ -55,6 +58,13 @@ internal sealed class AuthorizedEntry
             return false;
         }
 
+        var federatesWith = ImmutableArray.CreateBuilder<TrustDomain>(entry.FederatesWith.Count);
+        foreach (var name in entry.FederatesWith)
+        {
+            if (!TrustDomain.TryParse(name, out var other, out problem)) return false;
+            federatesWith.Add(other);
+        }
+
         result = new AuthorizedEntry
         {
             Id = entry.Id,
@@ -62,6 +72,7 @@ internal sealed class AuthorizedEntry
             SpiffeId = id,
             Parent = parent,
             Selectors = [.. entry.Selectors.Select(s => $"{s.Type}:{s.Value}").Order(StringComparer.Ordinal)],
+            FederatesWith = federatesWith.ToImmutable(),
             Hint = entry.Hint,
             ExpiresAt = entry.ExpiresAt,
             CreatedAt = entry.CreatedAt,

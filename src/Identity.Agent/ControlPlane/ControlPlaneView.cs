@@ -28,6 +28,12 @@ internal sealed class ControlPlaneView
 
     public TrustBundleSet Bundles { get; }
 
+    /// <summary>Of the trust domains that entries here federate with. Only for callers whose own entry does so: see <see cref="AuthorizedEntry.FederatesWith"/>.</summary>
+    public TrustBundleSet FederatedBundles { get; private init; } = TrustBundleSet.Empty;
+
+    /// <summary>Certificate revocation lists of our own trust domain, each DER; the server has checked them.</summary>
+    public IReadOnlyList<ReadOnlyMemory<byte>> Crls { get; private init; } = [];
+
     /// <summary>The bundle as the Workload API carries it, made once.</summary>
     public Google.Protobuf.ByteString BundleDer { get; }
 
@@ -44,7 +50,7 @@ internal sealed class ControlPlaneView
     /// <summary>What is left when the server no longer wants this agent: nobody has an identity and nothing is admitted.</summary>
     public ControlPlaneView Revoked() => new(Bundle) { Revision = Revision, PolicyRevision = PolicyRevision };
 
-    /// <param name="skipped">Entries that could not be read; they grant nothing.</param>
+    /// <param name="skipped">Entries and federated bundles that could not be read; they grant nothing.</param>
     public static bool TryRead(
         V1.Snapshot snapshot,
         TrustDomain trustDomain,
@@ -64,11 +70,22 @@ internal sealed class ControlPlaneView
             else flaws.Add(flaw);
         }
 
+        var federated = new List<TrustBundle>(snapshot.FederatedBundles.Count);
+        foreach (var sent in snapshot.FederatedBundles.DistinctBy(sent => sent.TrustDomain))
+        {
+            if (TrustDomain.TryParse(sent.TrustDomain, out var other, out var flaw)
+                && other != trustDomain
+                && TryReadBundle(sent, other, out var theirs, out flaw)) federated.Add(theirs);
+            else flaws.Add(flaw ?? $"a federated bundle is said to be of {trustDomain} itself");
+        }
+
         view = new ControlPlaneView(bundle)
         {
             Revision = snapshot.Revision,
             PolicyRevision = snapshot.Policy?.Revision ?? 0,
             Entries = new EntryIndex(entries),
+            FederatedBundles = new TrustBundleSet(federated),
+            Crls = [.. snapshot.Crls.Select(crl => crl.Memory)],
             Policy = CapabilityPolicy.FromSources(snapshot.Policy?.Documents ?? [], (long)(snapshot.Policy?.Revision ?? 0)),
             Traceparent = snapshot.Traceparent,
             FreshUntil = snapshot.FreshUntil?.ToDateTimeOffset() ?? DateTimeOffset.MinValue,

@@ -27,7 +27,7 @@ internal sealed partial class ViewHolder(AgentOptions options, ServerTrust trust
             return false;
         }
 
-        foreach (var flaw in skipped) EntrySkipped(flaw);
+        foreach (var flaw in skipped) PartSkipped(flaw);
         trust.Learn(view.Bundle);
         // The disk first: what this agent has acted on, it still knows after a crash.
         if (store) PrivateFiles.Replace(_file, snapshot.ToByteArray());
@@ -66,8 +66,8 @@ internal sealed partial class ViewHolder(AgentOptions options, ServerTrust trust
     [LoggerMessage(Level = LogLevel.Error, Message = "snapshot {Revision} refused, the one before stays in force: {Problem}")]
     private partial void SnapshotRefused(ulong revision, string problem);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "an entry of the snapshot is left out: {Problem}")]
-    private partial void EntrySkipped(string problem);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "a part of the snapshot is left out: {Problem}")]
+    private partial void PartSkipped(string problem);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "the stored snapshot '{File}' cannot be read; waiting for the server")]
     private partial void StoredSnapshotUnreadable(string file);

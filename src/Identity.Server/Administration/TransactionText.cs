@@ -36,6 +36,10 @@ internal static class TransactionText
         Change.ChangeOneofCase.PolicyDeleted => $"policy {change.PolicyDeleted} deleted",
         Change.ChangeOneofCase.AuthoritySet => $"authority {change.AuthoritySet.Id} {change.AuthoritySet.Kind} {change.AuthoritySet.State}",
         Change.ChangeOneofCase.AuthorityDeleted => $"authority {change.AuthorityDeleted} deleted",
+        Change.ChangeOneofCase.FederatedBundleSet =>
+            $"bundle of {change.FederatedBundleSet.TrustDomain} set: {change.FederatedBundleSet.X509Authorities.Count} X.509, {change.FederatedBundleSet.JwtAuthorities.Count} JWT authorities",
+        Change.ChangeOneofCase.FederatedBundleDeleted => $"bundle of {change.FederatedBundleDeleted} deleted",
+        Change.ChangeOneofCase.CrlSet => $"CRL of authority {change.CrlSet.AuthorityId} set, {change.CrlSet.Der.Length} bytes",
         _ => "a change this version does not know",
     };
 }

@@ -1,6 +1,7 @@
 using Identity.Server.Ledger;
 using Identity.Server.Registration;
 using Spiffe.Net;
+using Bundle = Spire.Api.Types.Bundle;
 using Entry = Spire.Api.Types.Entry;
 
 namespace Identity.Server.ComponentPolicy;
@@ -14,10 +15,18 @@ internal sealed class AgentView
     {
         _state = state;
         Entries = entries;
+        FederatedBundles =
+        [
+            .. entries.SelectMany(entry => entry.FederatesWith).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)
+                .Select(name => state.FederatedBundles.GetValueOrDefault(name)).OfType<Bundle>(),
+        ];
         ChangesAt = changesAt;
     }
 
     public IReadOnlyList<Entry> Entries { get; }
+
+    /// <summary>Of the trust domains that its entries federate with, in ordinal order.</summary>
+    public IReadOnlyList<Bundle> FederatedBundles { get; }
 
     /// <summary>When the view changes without any transaction: the first of its entries expires. Null: never.</summary>
     public DateTimeOffset? ChangesAt { get; }
@@ -33,5 +42,7 @@ internal sealed class AgentView
     public bool SaysTheSameAs(AgentView other) =>
         _state.PolicyRevision == other._state.PolicyRevision
         && ReferenceEquals(_state.Authorities, other._state.Authorities)
+        && ReferenceEquals(_state.Crls, other._state.Crls)
+        && FederatedBundles.SequenceEqual(other.FederatedBundles, ReferenceEqualityComparer.Instance)
         && Entries.SequenceEqual(other.Entries, ReferenceEqualityComparer.Instance);
 }

@@ -1,12 +1,13 @@
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Identity.Server.Authority;
+using Identity.Server.Bundles;
 using Identity.Server.Ledger;
 using Identity.V1;
 
 namespace Identity.Server.ComponentPolicy;
 
-/// <summary>Writes snapshots. Policy and bundle are the same for every agent and are serialized once per change.</summary>
+/// <summary>Writes snapshots. Policy, bundle and revocation lists are the same for every agent and are serialized once per change.</summary>
 internal sealed class SnapshotComposer(SigningAuthority authority)
 {
     /// <summary>How long an agent may go on deciding when the server is away.</summary>
@@ -24,6 +25,7 @@ internal sealed class SnapshotComposer(SigningAuthority authority)
             FreshUntil = Timestamp.FromDateTimeOffset(now + Freshness),
         };
         own.Entries.AddRange(view.Entries);
+        own.FederatedBundles.AddRange(view.FederatedBundles);
         return new SnapshotFrame(Shared(state), own);
     }
 
@@ -31,7 +33,10 @@ internal sealed class SnapshotComposer(SigningAuthority authority)
     {
         // Two streams may both serialize a new state; one result stays. A lock would make thousands of streams queue for nothing.
         var newest = Volatile.Read(ref _newest);
-        if (newest is not null && newest.PolicyRevision == state.PolicyRevision && ReferenceEquals(newest.Authorities, state.Authorities))
+        if (newest is not null
+            && newest.PolicyRevision == state.PolicyRevision
+            && ReferenceEquals(newest.Authorities, state.Authorities)
+            && ReferenceEquals(newest.Crls, state.Crls))
         {
             return newest.Bytes;
         }
@@ -39,10 +44,11 @@ internal sealed class SnapshotComposer(SigningAuthority authority)
         var policy = new PolicySnapshot { Revision = state.PolicyRevision };
         policy.Documents.AddRange(state.Policies.Values.Select(document => document.Text));
         var shared = new Snapshot { Bundle = BundleWire.From(authority.Bundle(state), state), Policy = policy };
+        shared.Crls.AddRange(state.Crls.Values.Select(crl => crl.Der));
         var bytes = shared.ToByteArray();
-        Volatile.Write(ref _newest, new SharedPart(state.PolicyRevision, state.Authorities, bytes));
+        Volatile.Write(ref _newest, new SharedPart(state.PolicyRevision, state.Authorities, state.Crls, bytes));
         return bytes;
     }
 
-    private sealed record SharedPart(ulong PolicyRevision, object Authorities, byte[] Bytes);
+    private sealed record SharedPart(ulong PolicyRevision, object Authorities, object Crls, byte[] Bytes);
 }

@@ -56,6 +56,8 @@ internal static class MethodTable
         ["/identity.v1.PolicyAdmin/DeletePolicies"] = Admin,
         ["/identity.v1.Explain/GetDecision"] = Admin,
         ["/identity.v1.Explain/ListDecisions"] = Admin,
+        ["/identity.v1.Revocation/SetCrl"] = Admin,
+        ["/identity.v1.Revocation/ListCrls"] = Admin,
         ["/identity.v1.Control/GetStatus"] = Admin,
         ["/identity.v1.Control/GetNatsConfiguration"] = Admin,
         ["/identity.v1.Control/VerifyLedger"] = Admin,

@@ -22,6 +22,8 @@ internal sealed class ControlPlaneState
         ImmutableDictionary<string, JoinTokenRecord> joinTokens,
         ImmutableSortedDictionary<string, AppliedPolicy> policies,
         ImmutableDictionary<string, AuthorityRecord> authorities,
+        ImmutableSortedDictionary<string, Bundle> federatedBundles,
+        ImmutableSortedDictionary<string, CrlRecord> crls,
         CapabilityPolicy policy,
         ulong policyRevision,
         ulong authorityRevision)
@@ -34,6 +36,8 @@ internal sealed class ControlPlaneState
         JoinTokens = joinTokens;
         Policies = policies;
         Authorities = authorities;
+        FederatedBundles = federatedBundles;
+        Crls = crls;
         Policy = policy;
         PolicyRevision = policyRevision;
         AuthorityRevision = authorityRevision;
@@ -48,6 +52,8 @@ internal sealed class ControlPlaneState
         ImmutableDictionary<string, JoinTokenRecord>.Empty,
         ImmutableSortedDictionary.Create<string, AppliedPolicy>(StringComparer.Ordinal),
         ImmutableDictionary<string, AuthorityRecord>.Empty,
+        ImmutableSortedDictionary.Create<string, Bundle>(StringComparer.Ordinal),
+        ImmutableSortedDictionary.Create<string, CrlRecord>(StringComparer.Ordinal),
         CapabilityPolicy.Empty,
         0,
         0);
@@ -72,6 +78,12 @@ internal sealed class ControlPlaneState
 
     /// <summary>Public sides of the signing keys, by id.</summary>
     public ImmutableDictionary<string, AuthorityRecord> Authorities { get; }
+
+    /// <summary>What to trust for other trust domains, by name, in ordinal order.</summary>
+    public ImmutableSortedDictionary<string, Bundle> FederatedBundles { get; }
+
+    /// <summary>Certificate revocation lists by the id of the authority that signed each, in ordinal order.</summary>
+    public ImmutableSortedDictionary<string, CrlRecord> Crls { get; }
 
     /// <summary>The documents of <see cref="Policies"/>, compiled.</summary>
     public CapabilityPolicy Policy { get; }
@@ -107,6 +119,8 @@ internal sealed class ControlPlaneState
         private readonly ImmutableDictionary<string, JoinTokenRecord>.Builder _joinTokens = state.JoinTokens.ToBuilder();
         private readonly ImmutableSortedDictionary<string, AppliedPolicy>.Builder _policies = state.Policies.ToBuilder();
         private readonly ImmutableDictionary<string, AuthorityRecord>.Builder _authorities = state.Authorities.ToBuilder();
+        private readonly ImmutableSortedDictionary<string, Bundle>.Builder _federatedBundles = state.FederatedBundles.ToBuilder();
+        private readonly ImmutableSortedDictionary<string, CrlRecord>.Builder _crls = state.Crls.ToBuilder();
         private ulong _revision = state.Revision;
         private ulong _policyRevision = state.PolicyRevision;
         private ulong _authorityRevision = state.AuthorityRevision;
@@ -132,6 +146,8 @@ internal sealed class ControlPlaneState
             _joinTokens.ToImmutable(),
             _policies.ToImmutable(),
             _authorities.ToImmutable(),
+            _federatedBundles.ToImmutable(),
+            _crls.ToImmutable(),
             _policyRevision == state.PolicyRevision ? state.Policy : Compile(),
             _policyRevision,
             _authorityRevision);
@@ -177,7 +193,17 @@ internal sealed class ControlPlaneState
                     break;
                 case Change.ChangeOneofCase.AuthorityDeleted:
                     _authorities.Remove(change.AuthorityDeleted);
+                    _crls.Remove(change.AuthorityDeleted);
                     _authorityRevision = _revision;
+                    break;
+                case Change.ChangeOneofCase.FederatedBundleSet:
+                    _federatedBundles[change.FederatedBundleSet.TrustDomain] = change.FederatedBundleSet;
+                    break;
+                case Change.ChangeOneofCase.FederatedBundleDeleted:
+                    _federatedBundles.Remove(change.FederatedBundleDeleted);
+                    break;
+                case Change.ChangeOneofCase.CrlSet:
+                    _crls[change.CrlSet.AuthorityId] = change.CrlSet;
                     break;
                 default:
                     // A kind this version does not know: skipping it could drop a ban or a forbid.

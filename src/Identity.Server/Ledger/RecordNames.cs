@@ -5,3 +5,4 @@ global using AuthorityRecord = Identity.Ledger.V1.Authority;
 global using PolicyRecord = Identity.Ledger.V1.Policy;
 global using JoinTokenRecord = Identity.Ledger.V1.JoinToken;
 global using IssuanceRecord = Identity.Ledger.V1.Issuance;
+global using CrlRecord = Identity.Ledger.V1.Crl;

@@ -40,6 +40,7 @@ internal sealed class EntryRegistry(ControlPlaneLedger ledger, TrustDomain trust
         var answers = parsed.Select(item =>
         {
             if (item.Entry is not { } entry) return EntryAnswer.Refused(StatusCode.InvalidArgument, item.Problem!);
+            if (FindStranger(entry, state) is { } stranger) return EntryAnswer.UnknownTrustDomain(stranger);
             if (changes.FindLike(entry) is { } like)
             {
                 return EntryAnswer.Refused(StatusCode.AlreadyExists, $"similar entry already exists: {like.Id} has the same SPIFFE ID, parent and selectors", like);
@@ -68,6 +69,7 @@ internal sealed class EntryRegistry(ControlPlaneLedger ledger, TrustDomain trust
             if (item.Stored is not { } stored) return EntryAnswer.NotFound(wire.Id);
             if (!seen.Add(wire.Id)) return EntryAnswer.Refused(StatusCode.InvalidArgument, $"the entry {wire.Id} is given twice in this batch");
             if (item.Entry is not { } entry) return EntryAnswer.Refused(StatusCode.InvalidArgument, item.Problem!);
+            if (FindStranger(entry, state) is { } stranger) return EntryAnswer.UnknownTrustDomain(stranger);
             if (changes.FindLike(entry) is { } like && like.Id != stored.Id)
             {
                 return EntryAnswer.Refused(StatusCode.AlreadyExists, $"similar entry already exists: {like.Id} has the same SPIFFE ID, parent and selectors", like);
@@ -92,6 +94,10 @@ internal sealed class EntryRegistry(ControlPlaneLedger ledger, TrustDomain trust
         }).ToArray();
         return new(answers, changes, "delete entries");
     }
+
+    // As SPIRE: nobody federates with a trust domain whose bundle is not known.
+    private static string? FindStranger(RegistrationEntry entry, ControlPlaneState state) =>
+        entry.FederatesWith.FirstOrDefault(name => !state.FederatedBundles.ContainsKey(name));
 
     private Parsed Parse(Types.Entry wire) =>
         RegistrationEntry.TryParse(wire, trustDomain, out var entry, out var problem) ? new(entry, null) : new(null, problem);

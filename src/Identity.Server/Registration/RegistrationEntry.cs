@@ -11,6 +11,7 @@ internal sealed partial class RegistrationEntry
 {
     public const int MaxSelectors = 64;
     public const int MaxDnsNames = 32;
+    public const int MaxFederatedTrustDomains = 64;
     public const int MaxHintLength = 1024;
     public static readonly TimeSpan MinTtl = TimeSpan.FromSeconds(10);
     public static readonly TimeSpan MaxX509SvidTtl = TimeSpan.FromDays(7);
@@ -38,6 +39,9 @@ internal sealed partial class RegistrationEntry
 
     public required ImmutableArray<string> DnsNames { get; init; }
 
+    /// <summary>Names of other trust domains, sorted, without repeats. That their bundles are known is for the registry to see to.</summary>
+    public required ImmutableArray<string> FederatesWith { get; init; }
+
     public required string Hint { get; init; }
 
     /// <summary>Null: never.</summary>
@@ -57,6 +61,7 @@ internal sealed partial class RegistrationEntry
         entry = null;
         if (!TryParseIds(wire, trustDomain, out var spiffeId, out var parentId, out problem)) return false;
         if (!TryParseSelectors(wire, out var selectors, out problem)) return false;
+        if (!TryParseFederation(wire, trustDomain, out var federatesWith, out problem)) return false;
         problem = FindProblem(wire);
         if (problem is not null) return false;
 
@@ -69,6 +74,7 @@ internal sealed partial class RegistrationEntry
             X509SvidTtl = TimeSpan.FromSeconds(wire.X509SvidTtl),
             JwtSvidTtl = TimeSpan.FromSeconds(wire.JwtSvidTtl),
             DnsNames = [.. wire.DnsNames],
+            FederatesWith = federatesWith,
             Hint = wire.Hint,
             ExpiresAt = wire.ExpiresAt == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(wire.ExpiresAt),
             AdditionalAttributes = wire.AdditionalAttributes?.Clone(),
@@ -93,6 +99,7 @@ internal sealed partial class RegistrationEntry
         };
         wire.Selectors.AddRange(Selectors.Select(SelectorText.ToWire));
         wire.DnsNames.AddRange(DnsNames);
+        wire.FederatesWith.AddRange(FederatesWith);
         return wire;
     }
 
@@ -148,6 +155,39 @@ internal sealed partial class RegistrationEntry
         return true;
     }
 
+    private static bool TryParseFederation(
+        Entry wire, TrustDomain own, out ImmutableArray<string> names, [NotNullWhen(false)] out string? problem)
+    {
+        names = [];
+        if (wire.FederatesWith.Count > MaxFederatedTrustDomains)
+        {
+            problem = $"the entry federates with {wire.FederatesWith.Count} trust domains; at most {MaxFederatedTrustDomains} are allowed";
+            return false;
+        }
+
+        var sorted = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (var text in wire.FederatesWith)
+        {
+            if (!WireTrustDomain.TryParse(text, out var other, out problem))
+            {
+                problem = $"federates_with: {problem}";
+                return false;
+            }
+
+            if (other == own)
+            {
+                problem = $"federates_with names {own}, this server's own trust domain, which its workloads trust anyway; leave it out";
+                return false;
+            }
+
+            sorted.Add(other.Name);
+        }
+
+        names = [.. sorted];
+        problem = null;
+        return true;
+    }
+
     private static string? FindProblem(Entry wire) =>
         FindIdProblem(wire.Id)
         ?? FindTtlProblem("x509_svid_ttl", wire.X509SvidTtl, MaxX509SvidTtl)
@@ -197,7 +237,6 @@ internal sealed partial class RegistrationEntry
         wire.Admin ? "admin entries are not supported; administration goes through the admin socket"
         : wire.Downstream ? "downstream entries are not supported; this server signs no subordinate authorities"
         : wire.StoreSvid ? "store_svid is not supported; there is no SVID store"
-        : wire.FederatesWith.Count > 0 ? $"federates_with names {Quote.From(wire.FederatesWith[0])}, whose bundle is not known here; federation is not supported"
         : null;
 
     [GeneratedRegex(@"\A[a-zA-Z0-9._-]{1,128}\z", RegexOptions.CultureInvariant)]

@@ -43,6 +43,8 @@ internal sealed class RegistryServer : IAsyncDisposable
 
     public CallInvoker Admin { get; private set; } = null!;
 
+    public string AdminSocket { get; private set; } = "";
+
     public CallInvoker Anonymous { get; private set; } = null!;
 
     public static async Task<RegistryServer> StartAsync(params (string Key, string Value)[] more)
@@ -55,6 +57,7 @@ internal sealed class RegistryServer : IAsyncDisposable
         }).AddInMemoryCollection(more.Select(setting => KeyValuePair.Create(setting.Key, (string?)setting.Value))).Build();
         Assert.True(ServerOptions.TryRead(settings, Path.Combine(server._folder.Path, "data"), out var options, out _));
         server._server = await Identity.Server.Program.StartAsync(options, server.Time);
+        server.AdminSocket = options.AdminSocket;
         server.Admin = server.OverSocket(options.AdminSocket);
         server.Anonymous = server.OverTls(null);
         return server;

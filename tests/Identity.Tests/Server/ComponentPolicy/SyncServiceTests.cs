@@ -1,6 +1,7 @@
 // Every call here ends with the server, which the test disposes of.
 #pragma warning disable xUnit1051
 using Grpc.Core;
+using Identity.Tests.Server.Bundles;
 using Identity.Tests.Server.Registration;
 using Identity.V1;
 using Spiffe.Net;
@@ -67,6 +68,46 @@ public sealed class SyncServiceTests : IAsyncLifetime
         using var call = Subscribe(other);
 
         Assert.Equal(["/nodes/other"], Paths(await NextAsync(call)));
+    }
+
+    [Fact]
+    public async Task Sends_the_bundles_that_its_entries_federate_with_and_no_other_and_takes_them_away()
+    {
+        var agent = await _server.AttestAsync();
+        var bundles = new Spire.Api.Server.Bundle.V1.Bundle.BundleClient(_server.Admin);
+        await bundles.BatchSetFederatedBundleAsync(new() { Bundle = { TestBundles.Of("other.test"), TestBundles.Of("third.test") } });
+        var host = TestEntries.Host();
+        host.FederatesWith.Add("other.test");
+        await CreateAsync(host);
+        using var call = Subscribe(agent);
+        Assert.Equal(["other.test"], (await NextAsync(call)).FederatedBundles.Select(b => b.TrustDomain));
+
+        var newer = TestBundles.Of("other.test", sequence: 2);
+        await bundles.BatchSetFederatedBundleAsync(new() { Bundle = { TestBundles.Of("third.test"), newer } });
+        Assert.Equal(newer, Assert.Single((await NextAsync(call)).FederatedBundles));
+
+        await bundles.BatchDeleteFederatedBundleAsync(new()
+        {
+            TrustDomains = { "other.test" },
+            Mode = Spire.Api.Server.Bundle.V1.BatchDeleteFederatedBundleRequest.Types.Mode.Dissociate,
+        });
+        var last = await NextAsync(call);
+        Assert.Empty(last.FederatedBundles);
+        Assert.All(last.Entries, entry => Assert.Empty(entry.FederatesWith));
+    }
+
+    [Fact]
+    public async Task Pushes_a_new_revocation_list()
+    {
+        var agent = await _server.AttestAsync();
+        using var call = Subscribe(agent);
+        Assert.Empty((await NextAsync(call)).Crls);
+        var crl = Google.Protobuf.ByteString.CopyFromUtf8("checked elsewhere");
+
+        await _server.Ledger.AppendAsync(
+            new() { Author = "test", Changes = { new Identity.Ledger.V1.Change { CrlSet = new() { AuthorityId = "a", Der = crl } } } }, null, Patience);
+
+        Assert.Equal([crl], (await NextAsync(call)).Crls);
     }
 
     [Fact]

@@ -51,7 +51,11 @@ public sealed class RegistrationEntryTests
         { "admin entries", e => e.Admin = true },
         { "downstream entries", e => e.Downstream = true },
         { "store_svid", e => e.StoreSvid = true },
-        { "federates_with", e => e.FederatesWith.Add("example.com") },
+        { "own trust domain", e => e.FederatesWith.Add("example.org") },
+        { "own trust domain", e => e.FederatesWith.Add("spiffe://example.org") },
+        { "federates_with", e => e.FederatesWith.Add("Example.com") },
+        { "federates_with", e => e.FederatesWith.Add("spiffe://example.com/path") },
+        { "65 trust domains", e => e.FederatesWith.AddRange(Enumerable.Range(0, 65).Select(n => $"td{n}.test")) },
     };
 
     [Theory]
