@@ -18,7 +18,7 @@ internal sealed class AgentSession(LiveAdmissions admissions, SpiffeId agent) : 
     /// <summary>False when the agent holds too many already.</summary>
     public bool TryAdd(ReportedAdmission admission) => admissions.TryAdd(this, admission);
 
-    public void End(string admissionId) => admissions.End(this, admission => admission.Id == admissionId);
+    public void End(string admissionId) => admissions.End(this, admissionId);
 
     /// <summary>Ends what the agent may no longer hold.</summary>
     public void EndUnless(Func<ReportedAdmission, bool> entitled) => admissions.End(this, admission => !entitled(admission));

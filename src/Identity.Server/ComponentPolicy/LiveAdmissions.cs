@@ -15,7 +15,7 @@ internal sealed class LiveAdmissions(TimeProvider time)
 
     private readonly Lock _gate = new();
     private readonly Dictionary<SpiffeId, Held> _agents = [];
-    private readonly Dictionary<SpiffeId, int> _live = [];
+    private readonly Dictionary<SpiffeId, LinkedList<ReportedAdmission>> _live = [];
     private readonly HashSet<EndedAdmissions> _watchers = [];
 
     /// <summary>Whether any agent holds an admission for this component.</summary>
@@ -29,15 +29,13 @@ internal sealed class LiveAdmissions(TimeProvider time)
     {
         lock (_gate)
         {
-            return _live.ContainsKey(component)
-                ? _agents.Values.SelectMany(held => held.Admissions.Values).FirstOrDefault(admission => admission.SpiffeId == component)
-                : null;
+            return _live.GetValueOrDefault(component)?.First?.Value;
         }
     }
 
     public int Count
     {
-        get { lock (_gate) return _live.Values.Sum(); }
+        get { lock (_gate) return _live.Values.Sum(same => same.Count); }
     }
 
     /// <summary>Agents with an open stream.</summary>
@@ -94,7 +92,7 @@ internal sealed class LiveAdmissions(TimeProvider time)
             held.Grace?.Dispose();
             held.Grace = null;
             var kept = admissions.Select(a => a.Id).ToHashSet(StringComparer.Ordinal);
-            End(held, [.. held.Admissions.Values.Where(a => !kept.Contains(a.Id))]);
+            End(held, [.. held.Admissions.Values.Where(node => !kept.Contains(node.Value.Id))]);
             foreach (var admission in admissions) Begin(held, admission);
         }
     }
@@ -110,11 +108,19 @@ internal sealed class LiveAdmissions(TimeProvider time)
         }
     }
 
+    internal void End(AgentSession session, string admissionId)
+    {
+        lock (_gate)
+        {
+            if (HeldBy(session) is { } held && held.Admissions.TryGetValue(admissionId, out var node)) End(held, [node]);
+        }
+    }
+
     internal void End(AgentSession session, Func<ReportedAdmission, bool> which)
     {
         lock (_gate)
         {
-            if (HeldBy(session) is { } held) End(held, [.. held.Admissions.Values.Where(which)]);
+            if (HeldBy(session) is { } held) End(held, [.. held.Admissions.Values.Where(node => which(node.Value))]);
         }
     }
 
@@ -150,27 +156,28 @@ internal sealed class LiveAdmissions(TimeProvider time)
         // Reported anew with the same content: nothing happened. With other content: the old one is over.
         if (held.Admissions.TryGetValue(admission.Id, out var known))
         {
-            if (known.SpiffeId == admission.SpiffeId)
+            if (known.Value.SpiffeId == admission.SpiffeId)
             {
-                held.Admissions[admission.Id] = admission;
+                known.Value = admission;
                 return;
             }
 
             End(held, [known]);
         }
 
-        held.Admissions[admission.Id] = admission;
-        _live[admission.SpiffeId] = _live.GetValueOrDefault(admission.SpiffeId) + 1;
+        if (!_live.TryGetValue(admission.SpiffeId, out var same)) _live[admission.SpiffeId] = same = [];
+        held.Admissions[admission.Id] = same.AddLast(admission);
     }
 
-    private void End(Held held, IReadOnlyList<ReportedAdmission> admissions)
+    private void End(Held held, IReadOnlyList<LinkedListNode<ReportedAdmission>> admissions)
     {
-        foreach (var admission in admissions)
+        foreach (var node in admissions)
         {
+            var admission = node.Value;
             held.Admissions.Remove(admission.Id);
-            var left = _live[admission.SpiffeId] - 1;
-            if (left == 0) _live.Remove(admission.SpiffeId);
-            else _live[admission.SpiffeId] = left;
+            var same = _live[admission.SpiffeId];
+            same.Remove(node);
+            if (same.Count == 0) _live.Remove(admission.SpiffeId);
             foreach (var watcher in _watchers) watcher.Add(admission.SpiffeId);
         }
     }
@@ -184,7 +191,8 @@ internal sealed class LiveAdmissions(TimeProvider time)
 
     private sealed class Held
     {
-        public Dictionary<string, ReportedAdmission> Admissions { get; } = new(StringComparer.Ordinal);
+        /// <summary>Where each stands among those of the same component.</summary>
+        public Dictionary<string, LinkedListNode<ReportedAdmission>> Admissions { get; } = new(StringComparer.Ordinal);
 
         public AgentSession? Session { get; set; }
 

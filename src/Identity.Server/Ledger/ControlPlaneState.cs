@@ -12,12 +12,14 @@ namespace Identity.Server.Ledger;
 internal sealed class ControlPlaneState
 {
     private readonly ImmutableDictionary<string, ImmutableHashSet<string>> _entryIdsByParent;
+    private readonly ImmutableDictionary<SPIFFEID, ImmutableArray<Entry>> _entriesBySpiffeId;
 
     private ControlPlaneState(
         ulong revision,
         string traceparent,
         ImmutableDictionary<string, Entry> entries,
         ImmutableDictionary<string, ImmutableHashSet<string>> entryIdsByParent,
+        ImmutableDictionary<SPIFFEID, ImmutableArray<Entry>> entriesBySpiffeId,
         ImmutableDictionary<string, AgentRecord> agents,
         ImmutableDictionary<string, JoinTokenRecord> joinTokens,
         ImmutableSortedDictionary<string, AppliedPolicy> policies,
@@ -26,12 +28,14 @@ internal sealed class ControlPlaneState
         ImmutableSortedDictionary<string, CrlRecord> crls,
         CapabilityPolicy policy,
         ulong policyRevision,
-        ulong authorityRevision)
+        ulong authorityRevision,
+        ulong entitlementRevision)
     {
         Revision = revision;
         Traceparent = traceparent;
         Entries = entries;
         _entryIdsByParent = entryIdsByParent;
+        _entriesBySpiffeId = entriesBySpiffeId;
         Agents = agents;
         JoinTokens = joinTokens;
         Policies = policies;
@@ -41,6 +45,7 @@ internal sealed class ControlPlaneState
         Policy = policy;
         PolicyRevision = policyRevision;
         AuthorityRevision = authorityRevision;
+        EntitlementRevision = entitlementRevision;
     }
 
     public static ControlPlaneState Empty { get; } = new(
@@ -48,6 +53,7 @@ internal sealed class ControlPlaneState
         "",
         ImmutableDictionary<string, Entry>.Empty,
         ImmutableDictionary<string, ImmutableHashSet<string>>.Empty,
+        ImmutableDictionary<SPIFFEID, ImmutableArray<Entry>>.Empty,
         ImmutableDictionary<string, AgentRecord>.Empty,
         ImmutableDictionary<string, JoinTokenRecord>.Empty,
         ImmutableSortedDictionary.Create<string, AppliedPolicy>(StringComparer.Ordinal),
@@ -55,6 +61,7 @@ internal sealed class ControlPlaneState
         ImmutableSortedDictionary.Create<string, Bundle>(StringComparer.Ordinal),
         ImmutableSortedDictionary.Create<string, CrlRecord>(StringComparer.Ordinal),
         CapabilityPolicy.Empty,
+        0,
         0,
         0);
 
@@ -94,6 +101,15 @@ internal sealed class ControlPlaneState
     /// <summary>The last revision at which an authority changed, and the trust bundle with it.</summary>
     public ulong AuthorityRevision { get; }
 
+    /// <summary>
+    /// The last revision at which an entry or a policy document changed or an agent was banned or deleted: what somebody was entitled to before
+    /// may have changed with it.
+    /// </summary>
+    public ulong EntitlementRevision { get; }
+
+    /// <summary>The entries that give this SPIFFE ID, by whatever parent.</summary>
+    public ImmutableArray<Entry> EntriesOf(SPIFFEID? id) => id is null ? [] : _entriesBySpiffeId.GetValueOrDefault(id, []);
+
     /// <summary>The entries whose parent is this SPIFFE ID; direct children only.</summary>
     public IEnumerable<Entry> EntriesFor(string parentSpiffeId)
     {
@@ -115,6 +131,7 @@ internal sealed class ControlPlaneState
     {
         private readonly ImmutableDictionary<string, Entry>.Builder _entries = state.Entries.ToBuilder();
         private readonly ImmutableDictionary<string, ImmutableHashSet<string>>.Builder _children = state._entryIdsByParent.ToBuilder();
+        private readonly ImmutableDictionary<SPIFFEID, ImmutableArray<Entry>>.Builder _sameId = state._entriesBySpiffeId.ToBuilder();
         private readonly ImmutableDictionary<string, AgentRecord>.Builder _agents = state.Agents.ToBuilder();
         private readonly ImmutableDictionary<string, JoinTokenRecord>.Builder _joinTokens = state.JoinTokens.ToBuilder();
         private readonly ImmutableSortedDictionary<string, AppliedPolicy>.Builder _policies = state.Policies.ToBuilder();
@@ -124,6 +141,7 @@ internal sealed class ControlPlaneState
         private ulong _revision = state.Revision;
         private ulong _policyRevision = state.PolicyRevision;
         private ulong _authorityRevision = state.AuthorityRevision;
+        private ulong _entitlementRevision = state.EntitlementRevision;
         private string _traceparent = state.Traceparent;
 
         public Fold Apply(Transaction transaction)
@@ -142,6 +160,7 @@ internal sealed class ControlPlaneState
             _traceparent,
             _entries.ToImmutable(),
             _children.ToImmutable(),
+            _sameId.ToImmutable(),
             _agents.ToImmutable(),
             _joinTokens.ToImmutable(),
             _policies.ToImmutable(),
@@ -150,7 +169,8 @@ internal sealed class ControlPlaneState
             _crls.ToImmutable(),
             _policyRevision == state.PolicyRevision ? state.Policy : Compile(),
             _policyRevision,
-            _authorityRevision);
+            _authorityRevision,
+            _entitlementRevision);
 
         private CapabilityPolicy Compile() => CapabilityPolicy.FromSources(_policies.Values.Select(p => p.Text), (long)_policyRevision);
 
@@ -161,9 +181,11 @@ internal sealed class ControlPlaneState
                 case Change.ChangeOneofCase.EntrySet:
                     RemoveEntry(change.EntrySet.Id);
                     AddEntry(change.EntrySet);
+                    _entitlementRevision = _revision;
                     break;
                 case Change.ChangeOneofCase.EntryDeleted:
                     RemoveEntry(change.EntryDeleted);
+                    _entitlementRevision = _revision;
                     break;
                 case Change.ChangeOneofCase.JoinTokenCreated:
                     ForgetTokensExpiredAt(by.At.ToDateTimeOffset());
@@ -174,18 +196,20 @@ internal sealed class ControlPlaneState
                     break;
                 case Change.ChangeOneofCase.AgentSet:
                     _agents[change.AgentSet.SpiffeId] = change.AgentSet;
+                    if (change.AgentSet.Banned) _entitlementRevision = _revision;
                     break;
                 case Change.ChangeOneofCase.AgentDeleted:
                     _agents.Remove(change.AgentDeleted);
+                    _entitlementRevision = _revision;
                     break;
                 case Change.ChangeOneofCase.PolicySet:
                     var set = change.PolicySet;
                     _policies[set.Name] = new AppliedPolicy(set.Name, set.Text, _revision, by.At.ToDateTimeOffset(), by.Author);
-                    _policyRevision = _revision;
+                    _policyRevision = _entitlementRevision = _revision;
                     break;
                 case Change.ChangeOneofCase.PolicyDeleted:
                     _policies.Remove(change.PolicyDeleted);
-                    _policyRevision = _revision;
+                    _policyRevision = _entitlementRevision = _revision;
                     break;
                 case Change.ChangeOneofCase.AuthoritySet:
                     _authorities[change.AuthoritySet.Id] = change.AuthoritySet;
@@ -216,6 +240,7 @@ internal sealed class ControlPlaneState
             _entries[entry.Id] = entry;
             var parent = Text(entry.ParentId);
             _children[parent] = _children.GetValueOrDefault(parent, ImmutableHashSet<string>.Empty).Add(entry.Id);
+            if (entry.SpiffeId is { } id) _sameId[id] = _sameId.GetValueOrDefault(id, []).Add(entry);
         }
 
         private void RemoveEntry(string id)
@@ -224,6 +249,13 @@ internal sealed class ControlPlaneState
             {
                 return;
             }
+            if (entry.SpiffeId is { } spiffeId)
+            {
+                var others = _sameId[spiffeId].RemoveAll(other => other.Id == id);
+                if (others.IsEmpty) _sameId.Remove(spiffeId);
+                else _sameId[spiffeId] = others;
+            }
+
             var parent = Text(entry.ParentId);
             var left = _children[parent].Remove(id);
             if (left.IsEmpty)

@@ -7,7 +7,8 @@ namespace Identity.Server.NatsAuthCallout;
 /// <param name="Policy">The policy in force.</param>
 /// <param name="Bundles">Whose JWT-SVIDs are believed.</param>
 /// <param name="StandingOf">What the registration says about an identity that has proven itself.</param>
-internal sealed record LoginFacts(CapabilityPolicy Policy, TrustBundleSet Bundles, Func<SpiffeId, LoginStanding> StandingOf);
+/// <param name="Revision">The ledger's revision at which registration or policy last changed.</param>
+internal sealed record LoginFacts(CapabilityPolicy Policy, TrustBundleSet Bundles, Func<SpiffeId, LoginStanding> StandingOf, ulong Revision);
 
 /// <summary>How the control plane regards an identity, before policy is asked.</summary>
 internal abstract record LoginStanding
@@ -23,5 +24,6 @@ internal abstract record LoginStanding
 
     /// <summary>No registration, banned, or a component without a live admission.</summary>
     /// <param name="Reason">The end of the sentence "… is refused: ".</param>
-    public sealed record Refused(string Reason) : LoginStanding;
+    /// <param name="IsUnreported">That no agent reports it is all that is missing; shortly after a start that may be because the agents are not back yet.</param>
+    public sealed record Refused(string Reason, bool IsUnreported = false) : LoginStanding;
 }

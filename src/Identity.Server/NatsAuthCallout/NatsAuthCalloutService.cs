@@ -40,8 +40,9 @@ internal sealed partial class NatsAuthCalloutService(
             {
                 await ServeAsync(stoppingToken);
             }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            catch (Exception) when (stoppingToken.IsCancellationRequested)
             {
+                // Whatever the connection says when it is torn down: we are stopping.
                 return;
             }
             catch (Exception e) when (e is NatsException or IOException or TimeoutException or OperationCanceledException or ChannelClosedException)
@@ -60,13 +61,20 @@ internal sealed partial class NatsAuthCalloutService(
     {
         await using var connection = new NatsConnection(ConnectionOptions());
         connection.ConnectionDisconnected += (_, _) => SetProblemAsync($"the connection to nats-server at {options.Url.Authority} is lost; reconnecting");
-        connection.ConnectionOpened += (_, _) => SetProblemAsync(null);
+        var isServing = false;
+        connection.ConnectionOpened += (_, _) =>
+        {
+            if (isServing) kicker.Review();
+            return SetProblemAsync(null);
+        };
         await connection.ConnectAsync().AsTask().WaitAsync(stopping);
 
         var waiting = new NatsSubOpts { ChannelOpts = new NatsSubChannelOpts { Capacity = options.MaxWaiting, FullMode = BoundedChannelFullMode.DropOldest } };
         await using var subscription = await connection.SubscribeCoreAsync<byte[]>(Subject, QueueGroup, opts: waiting, cancellationToken: stopping);
         await connection.PingAsync(stopping); // the subscription has reached the server: from here on logins are answered
         _problem = null;
+        isServing = true;
+        kicker.Review();
         Serving(options.Url.Authority);
         await Task.WhenAll(Enumerable.Range(0, options.Workers).Select(_ => WorkAsync(subscription, stopping)));
     }

@@ -16,6 +16,7 @@ internal static class NatsAuthCalloutSetup
             builder.Services.AddSingleton(new NatsAuthCalloutResponder(keys, options.TrustDomain, options.MaxSession));
             builder.Services.AddSingleton<INatsLoginBackend, NatsLoginBackend>();
             builder.Services.AddSingleton(provider => new GrantedLogins(options.MaxSession, provider.GetRequiredService<TimeProvider>()));
+            builder.Services.AddSingleton(new SweptMark(options.Folder));
             builder.Services.AddSingleton<NatsConnectionKicker>();
             builder.Services.AddSingleton<NatsAuthCalloutService>();
             builder.Services.AddSingleton<INatsReport, NatsReport>();

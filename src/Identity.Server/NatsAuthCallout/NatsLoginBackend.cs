@@ -1,5 +1,3 @@
-using System.Collections.Frozen;
-using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using Identity.Policy;
 using Identity.Server.Authority;
@@ -16,16 +14,12 @@ namespace Identity.Server.NatsAuthCallout;
 internal sealed class NatsLoginBackend(
     ControlPlaneLedger ledger, SigningAuthority authority, LiveAdmissions admissions, DecisionLog decisions, TimeProvider time) : INatsLoginBackend
 {
-    private RegisteredIds _registered = new(ImmutableDictionary<string, Entry>.Empty);
-
     public LoginFacts Facts
     {
         get
         {
             var state = ledger.State;
-            var registered = _registered;
-            if (!ReferenceEquals(registered.Source, state.Entries)) _registered = registered = new RegisteredIds(state.Entries);
-            return new LoginFacts(state.Policy, new TrustBundleSet(authority.Bundle(state)), id => StandingOf(state, registered, id));
+            return new LoginFacts(state.Policy, new TrustBundleSet(authority.Bundle(state)), id => StandingOf(state, id), state.EntitlementRevision);
         }
     }
 
@@ -49,22 +43,19 @@ internal sealed class NatsLoginBackend(
 
     public async IAsyncEnumerable<LoginFacts> WatchFactsAsync([EnumeratorCancellation] CancellationToken cancellation)
     {
-        ControlPlaneState? told = null;
+        ulong? told = null;
         await foreach (var state in ledger.WatchAsync(cancellation))
         {
-            var matters = told is null
-                || state.PolicyRevision != told.PolicyRevision
-                || !ReferenceEquals(state.Entries, told.Entries)
-                || HasLostAnAgent(told, state);
-            told = state;
-            if (matters) yield return Facts;
+            if (state.EntitlementRevision == told) continue;
+            told = state.EntitlementRevision;
+            yield return Facts;
         }
     }
 
-    private LoginStanding StandingOf(ControlPlaneState state, RegisteredIds registered, SpiffeId id)
+    private LoginStanding StandingOf(ControlPlaneState state, SpiffeId id)
     {
         var now = time.GetUtcNow();
-        var entries = registered.InForce(id.ToString(), now);
+        var entries = InForce(state, id.ToWire(), now);
         if (entries.Count == 0) return new LoginStanding.Refused("it has no registration entry, or that has expired");
 
         // One entry that makes it a component is enough: the stricter rule holds.
@@ -72,10 +63,10 @@ internal sealed class NatsLoginBackend(
         {
             return admissions.Find(id) is { } admission && ComponentDigest.TryParse(admission.Digest, out var digest, out _)
                 ? new LoginStanding.AdmittedComponent(digest, admission.Host)
-                : new LoginStanding.Refused("it is a component, and no agent reports an admission of it");
+                : new LoginStanding.Refused("it is a component, and no agent reports an admission of it", IsUnreported: true);
         }
 
-        return HasAgent(state, registered, entries, now)
+        return HasAgent(state, entries, now)
             ? new LoginStanding.Workload(EndOf(entries))
             : new LoginStanding.Refused("no attested agent that is not banned may vouch for it");
     }
@@ -84,19 +75,18 @@ internal sealed class NatsLoginBackend(
         entries.Any(entry => entry.ExpiresAt == 0) ? null : DateTimeOffset.FromUnixTimeSeconds(entries.Max(entry => entry.ExpiresAt));
 
     // The same question as AuthorizedEntries, asked from below: upwards there are a few steps, downwards a million entries.
-    private bool HasAgent(ControlPlaneState state, RegisteredIds registered, IReadOnlyList<Entry> entries, DateTimeOffset now)
+    private bool HasAgent(ControlPlaneState state, IReadOnlyList<Entry> entries, DateTimeOffset now)
     {
-        var server = ReservedPaths.Server(authority.TrustDomain).ToString();
-        var seen = new HashSet<string>(StringComparer.Ordinal);
-        var open = new Queue<string>(entries.Select(entry => ControlPlaneState.Text(entry.ParentId)));
+        var server = ReservedPaths.Server(authority.TrustDomain).ToWire();
+        var seen = new HashSet<Spire.Api.Types.SPIFFEID>();
+        var open = new Queue<Spire.Api.Types.SPIFFEID>(entries.Select(entry => entry.ParentId));
         while (open.TryDequeue(out var parent))
         {
             if (!seen.Add(parent)) continue;
-            if (state.Agents.TryGetValue(parent, out var agent) && !agent.Banned) return true;
-            foreach (var entry in registered.InForce(parent, now))
+            if (state.Agents.TryGetValue(parent.ToText(), out var agent) && !agent.Banned) return true;
+            foreach (var entry in InForce(state, parent, now))
             {
-                var above = ControlPlaneState.Text(entry.ParentId);
-                if (above != server) open.Enqueue(above);
+                if (!entry.ParentId.Equals(server)) open.Enqueue(entry.ParentId);
                 else if (IsAliasOfAnAgent(state, entry)) return true;
             }
         }
@@ -116,20 +106,6 @@ internal sealed class NatsLoginBackend(
             !agent.Banned && needed.All(selector => selector == ById + agent.SpiffeId || agent.Selectors.Contains(selector));
     }
 
-    private static bool HasLostAnAgent(ControlPlaneState before, ControlPlaneState after) =>
-        !ReferenceEquals(before.Agents, after.Agents)
-        && before.Agents.Any(known => !known.Value.Banned && after.Agents.GetValueOrDefault(known.Key) is null or { Banned: true });
-
-    // Made anew when the entries change: a login looks up one SPIFFE ID, the ledger keeps entries by their own id.
-    private sealed class RegisteredIds(ImmutableDictionary<string, Entry> entries)
-    {
-        private readonly FrozenDictionary<string, Entry[]> _byId =
-            entries.Values.GroupBy(entry => ControlPlaneState.Text(entry.SpiffeId)).ToFrozenDictionary(group => group.Key, group => group.ToArray());
-
-        public ImmutableDictionary<string, Entry> Source => entries;
-
-        public IReadOnlyList<Entry> InForce(string id, DateTimeOffset now) => _byId.TryGetValue(id, out var found)
-            ? [.. found.Where(entry => entry.ExpiresAt == 0 || entry.ExpiresAt > now.ToUnixTimeSeconds())]
-            : [];
-    }
+    private static IReadOnlyList<Entry> InForce(ControlPlaneState state, Spire.Api.Types.SPIFFEID? id, DateTimeOffset now) =>
+        [.. state.EntriesOf(id).Where(entry => entry.ExpiresAt == 0 || entry.ExpiresAt > now.ToUnixTimeSeconds())];
 }

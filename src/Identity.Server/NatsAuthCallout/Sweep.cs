@@ -2,6 +2,7 @@ using System.Collections.Frozen;
 using System.Text;
 using System.Text.Json;
 using NATS.Client.Core;
+using Spiffe.Net;
 
 namespace Identity.Server.NatsAuthCallout;
 
@@ -17,20 +18,24 @@ internal sealed class Sweep
     private static readonly NatsSubOpts Answers = new() { StartUpTimeout = TimeSpan.FromSeconds(2), IdleTimeout = LastAnswerAfter, ThrowIfNoResponders = true };
 
     private readonly GrantedLogins? _known;
+    private readonly Func<SpiffeId, bool>? _isEntitled;
     private readonly IReadOnlyDictionary<string, DateTimeOffset>? _newerAreFine;
     private readonly Dictionary<string, DateTimeOffset> _ranAt = new(StringComparer.Ordinal);
 
     /// <param name="ids">Whose connections are to end.</param>
     /// <param name="known">When set, also those of everybody who is not remembered there.</param>
-    public Sweep(IEnumerable<string> ids, GrantedLogins? known)
-        : this(ids.ToFrozenSet(StringComparer.Ordinal), known, newerAreFine: null, dueAt: default)
+    /// <param name="isEntitled">When set, also those of everybody of whom it says no.</param>
+    public Sweep(IEnumerable<string> ids, GrantedLogins? known, Func<SpiffeId, bool>? isEntitled)
+        : this(ids.ToFrozenSet(StringComparer.Ordinal), known, isEntitled, newerAreFine: null, dueAt: default)
     {
     }
 
-    private Sweep(FrozenSet<string> ids, GrantedLogins? known, IReadOnlyDictionary<string, DateTimeOffset>? newerAreFine, DateTimeOffset dueAt)
+    private Sweep(
+        FrozenSet<string> ids, GrantedLogins? known, Func<SpiffeId, bool>? isEntitled, IReadOnlyDictionary<string, DateTimeOffset>? newerAreFine, DateTimeOffset dueAt)
     {
         Ids = ids;
         _known = known;
+        _isEntitled = isEntitled;
         _newerAreFine = newerAreFine;
         DueAt = dueAt;
     }
@@ -43,7 +48,7 @@ internal sealed class Sweep
     /// The same once more, for connections that were still logging in when this one came by. Those begun after it (by their server's clock)
     /// were judged by the new facts and stay.
     /// </summary>
-    public Sweep Again(DateTimeOffset dueAt) => new(Ids, known: null, _ranAt, dueAt);
+    public Sweep Again(DateTimeOffset dueAt) => new(Ids, known: null, isEntitled: null, _ranAt, dueAt);
 
     /// <returns>How many were ended.</returns>
     public async Task<int> RunAsync(NatsConnection connection, CancellationToken cancellation)
@@ -97,7 +102,7 @@ internal sealed class Sweep
     // The filter is nats-server's; what is ended is checked by us. A SPIFFE ID has no character that JSON would escape.
     private byte[] Question(int offset)
     {
-        var user = _known is null && Ids.Count == 1 ? $"\"user\":\"{Ids.Single()}\"," : "";
+        var user = _known is null && _isEntitled is null && Ids.Count == 1 ? $"\"user\":\"{Ids.Single()}\"," : "";
         return Encoding.UTF8.GetBytes($$"""{"auth":true,{{user}}"acc":"{{NatsAuthCalloutResponder.ApplicationAccount}}","limit":{{PageSize}},"offset":{{offset}}}""");
     }
 
@@ -105,10 +110,12 @@ internal sealed class Sweep
     {
         if (!connected.TryGetProperty("authorized_user", out var user) || user.GetString() is not { Length: > 0 } name) return false;
         if (connected.TryGetProperty("account", out var account) && !account.ValueEquals(NatsAuthCalloutResponder.ApplicationAccount)) return false;
-        if (!Ids.Contains(name) && (_known is null || _known.Knows(name))) return false;
+        if (!Ids.Contains(name) && (_known is null || _known.Knows(name)) && !IsNoLongerEntitled(name)) return false;
         return _newerAreFine is null
             || !_newerAreFine.TryGetValue(server, out var ranAt)
             || !connected.GetProperty("start").TryGetDateTimeOffset(out var start)
             || start <= ranAt;
     }
+
+    private bool IsNoLongerEntitled(string name) => _isEntitled is not null && SpiffeId.TryParse(name, out var id, out _) && !_isEntitled(id);
 }

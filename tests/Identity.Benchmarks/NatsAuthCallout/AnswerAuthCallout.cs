@@ -47,7 +47,7 @@ public class AnswerAuthCallout
         if (!PolicyParser.TryParse(Rules, out var document, out var problems)) throw new InvalidOperationException(string.Join('\n', problems));
 
         _responder = new NatsAuthCalloutResponder(_keys, trustDomain, TimeSpan.FromHours(1));
-        _facts = new LoginFacts(CapabilityPolicy.Create([document], 1), new TrustBundleSet(bundle), _ => new LoginStanding.Workload());
+        _facts = new LoginFacts(CapabilityPolicy.Create([document], 1), new TrustBundleSet(bundle), _ => new LoginStanding.Workload(), 1);
         var issuer = new JwtSvidIssuer(authority, IssuanceProfile.Default);
         var draft = ((JwtSvidPreparation.Prepared)issuer.Prepare(new JwtSvidRequest(SpiffeId.Parse("spiffe://example.org/subscriber"), [_responder.Audience]), Now)).Draft;
         _token = issuer.Issue(draft).Token;

@@ -56,6 +56,24 @@ public sealed class LiveAdmissionsTests
     }
 
     [Fact]
+    public void Finds_one_of_the_admissions_that_are_left_and_none_of_another_component()
+    {
+        using var session = _live.Open(Agent);
+        using var other = _live.Open(OtherAgent);
+        session.Replace([Admission("a1"), Admission("b1", "/components/two")]);
+        other.TryAdd(Admission("a2"));
+
+        Assert.Equal("a1", _live.Find(Greeter)?.Id);
+        session.End("a1");
+        Assert.Equal("a2", _live.Find(Greeter)?.Id);
+        other.TryAdd(Admission("a2") with { PolicyRevision = 9 });
+        Assert.Equal(9ul, _live.Find(Greeter)?.PolicyRevision);
+        other.End("a2");
+        Assert.Null(_live.Find(Greeter));
+        Assert.Equal(1, _live.Count);
+    }
+
+    [Fact]
     public void Ends_what_a_full_report_leaves_out()
     {
         using var session = _live.Open(Agent);

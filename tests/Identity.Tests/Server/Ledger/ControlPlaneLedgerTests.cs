@@ -188,6 +188,50 @@ public sealed class ControlPlaneLedgerTests : IDisposable
     }
 
     [Fact]
+    public async Task Finds_entries_by_the_identity_they_give_as_long_as_they_give_it()
+    {
+        await using var ledger = await OpenAsync();
+        var workload = new Spire.Api.Types.SPIFFEID { TrustDomain = "example.org", Path = "/workload" };
+        await AppendAsync(ledger, SetEntry("a", "/one"));
+        await AppendAsync(ledger, SetEntry("b", "/two"));
+        Assert.Equal(["a", "b"], ledger.State.EntriesOf(workload).Select(entry => entry.Id));
+
+        var other = SetEntry("a", "/one");
+        other.EntrySet.SpiffeId.Path = "/other";
+        await AppendAsync(ledger, other);
+        await AppendAsync(ledger, SetEntry("b", "/two"));
+        Assert.Equal(["b"], ledger.State.EntriesOf(workload).Select(entry => entry.Id));
+        await AppendAsync(ledger, new Change { EntryDeleted = "b" });
+        Assert.Empty(ledger.State.EntriesOf(workload));
+        Assert.Single(ledger.State.EntriesOf(other.EntrySet.SpiffeId));
+        Assert.Empty(ledger.State.EntriesOf(null));
+    }
+
+    [Fact]
+    public async Task Moves_the_entitlement_revision_with_entries_policies_and_lost_agents_and_nothing_else()
+    {
+        await using var ledger = await OpenAsync();
+        await AppendAsync(ledger, SetEntry("a", "/parent"));
+        Assert.Equal(1ul, ledger.State.EntitlementRevision);
+        await AppendAsync(ledger, Agent(banned: false));
+        await AppendAsync(ledger, Token(1, DateTimeOffset.MaxValue.AddDays(-1)));
+        await AppendAsync(ledger, new Change { FederatedBundleSet = new Spire.Api.Types.Bundle { TrustDomain = "other.test" } });
+        Assert.Equal(1ul, ledger.State.EntitlementRevision);
+        await AppendAsync(ledger, Agent(banned: true));
+        Assert.Equal(5ul, ledger.State.EntitlementRevision);
+        await AppendAsync(ledger, new Change { AgentDeleted = "spiffe://example.org/spire/agent/a" });
+        Assert.Equal(6ul, ledger.State.EntitlementRevision);
+        await AppendAsync(ledger, new Change { PolicySet = new Identity.Ledger.V1.Policy { Name = "p", Text = "not a policy" } });
+        await AppendAsync(ledger, new Change { PolicyDeleted = "p" });
+        Assert.Equal(8ul, ledger.State.EntitlementRevision);
+        await AppendAsync(ledger, new Change { EntryDeleted = "a" });
+        Assert.Equal(9ul, ledger.State.EntitlementRevision);
+
+        static Change Agent(bool banned) =>
+            new() { AgentSet = new Identity.Ledger.V1.Agent { SpiffeId = "spiffe://example.org/spire/agent/a", Serial = "01", Banned = banned } };
+    }
+
+    [Fact]
     public async Task Moves_the_policy_revision_only_when_a_policy_changes()
     {
         await using var ledger = await OpenAsync();

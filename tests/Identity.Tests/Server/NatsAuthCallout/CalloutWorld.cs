@@ -56,6 +56,9 @@ internal sealed class CalloutWorld : INatsLoginBackend, IDisposable
 
     public TrustBundleSet Bundles { get; set; }
 
+    /// <summary>As the ledger counts: it grows with each change of policy or registration.</summary>
+    public ulong Revision { get; private set; } = 7;
+
     public CapabilityPolicy Policy { get; set; } = TestPolicy.Of(Rules);
 
     /// <summary>What the registration says; an ordinary workload when it says nothing else.</summary>
@@ -65,7 +68,7 @@ internal sealed class CalloutWorld : INatsLoginBackend, IDisposable
 
     public ConcurrentQueue<Identity.Ledger.V1.Issuance> Intents { get; } = [];
 
-    public LoginFacts Facts => new(Policy, Bundles, id => Standings.TryGetValue(id, out var standing) ? standing : new LoginStanding.Workload());
+    public LoginFacts Facts => new(Policy, Bundles, id => Standings.TryGetValue(id, out var standing) ? standing : new LoginStanding.Workload(), Revision);
 
     public string Record(Identity.V1.Decision decision)
     {
@@ -95,6 +98,7 @@ internal sealed class CalloutWorld : INatsLoginBackend, IDisposable
     public void Change(CapabilityPolicy policy)
     {
         Policy = policy;
+        Revision++;
         _changed.Writer.TryWrite(true);
     }
 

@@ -35,6 +35,7 @@ public sealed class NatsServerTests : IAsyncLifetime
     private readonly CalloutWorld _world = new(TimeProvider.System.GetUtcNow());
     private readonly string _folder = Directory.CreateTempSubdirectory("callout-").FullName;
     private readonly CancellationTokenSource _stop = new();
+    private readonly ShiftedTime _kickerTime = new();
     private NatsServerProcess? _server;
     private NatsAuthCalloutService? _service;
     private NatsConnectionKicker? _kicker;
@@ -221,6 +222,92 @@ public sealed class NatsServerTests : IAsyncLifetime
         Assert.Equal(0, known.Ends);
     }
 
+    [Theory]
+    [InlineData(NatsRelease.Floor)]
+    [InlineData(NatsRelease.Newest)]
+    public async Task A_change_that_nobody_lived_to_act_upon_cuts_the_session_it_concerns_at_the_next_start(NatsRelease release)
+    {
+        await StartAsync(release);
+        await using var listener = new Watched(Client(CalloutWorld.Subscriber));
+        await listener.Connection.ConnectAsync();
+        await StopServiceAsync();
+
+        _world.Change(TestPolicy.Of(Reduced));
+        Assert.Equal(0, listener.Ends);
+        await StartServiceAsync();
+
+        await listener.NextEndAsync();
+        await listener.NextOpeningAsync();
+        await listener.Connection.PublishAsync("greetings.hello", "?", cancellationToken: _stop.Token);
+        Assert.Contains("Permissions Violation for Publish to \"greetings.hello\"", await listener.NextErrorAsync(), StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Theory]
+    [InlineData(NatsRelease.Floor)]
+    [InlineData(NatsRelease.Newest)]
+    public async Task Whoever_lost_its_standing_while_nobody_looked_is_cut_at_the_next_start_and_no_other(NatsRelease release)
+    {
+        await StartAsync(release);
+        await using var banned = new Watched(Client(CalloutWorld.Subscriber));
+        await using var bystander = new Watched(Client(CalloutWorld.Greeter));
+        await banned.Connection.ConnectAsync();
+        await bystander.Connection.ConnectAsync();
+        await StopServiceAsync();
+
+        _world.Standings[CalloutWorld.Subscriber] = new LoginStanding.Refused("it is banned");
+        await StartServiceAsync();
+
+        await banned.NextEndAsync();
+        await RefusedAsync(_world.Token(CalloutWorld.Subscriber, TimeProvider.System.GetUtcNow()));
+        await bystander.Connection.PingAsync(_stop.Token);
+        Assert.Equal(0, bystander.Ends);
+    }
+
+    [Fact]
+    public async Task A_component_whose_agent_is_not_back_yet_is_left_alone_for_a_while_after_a_start_and_then_cut()
+    {
+        await StartAsync(NatsRelease.Newest);
+        await using var greeter = new Watched(Client(CalloutWorld.Greeter));
+        await greeter.Connection.ConnectAsync();
+        await StopServiceAsync();
+
+        _world.Standings[CalloutWorld.Greeter] = new LoginStanding.Refused("no agent reports it", IsUnreported: true);
+        await StartServiceAsync();
+        await greeter.Connection.PingAsync(_stop.Token);
+        Assert.Equal(0, greeter.Ends);
+
+        _kickerTime.Shift = NatsConnectionKicker.AgentsAreBackAfter;
+        _kicker!.Review();
+        await greeter.NextEndAsync();
+    }
+
+    [Theory]
+    [InlineData(NatsRelease.Floor)]
+    [InlineData(NatsRelease.Newest)]
+    public async Task Sessions_are_reviewed_when_nats_server_was_out_of_reach_and_is_back(NatsRelease release)
+    {
+        await StartAsync(release);
+        var sweeps = _kicker!.SweepsDone;
+        var port = _server!.Port;
+        await _server.DisposeAsync();
+
+        _server = await NatsServerProcess.StartAsync(NatsServerBinary.Get(release), Configuration(_world.Keys, port, CalloutServerId), _stop.Token);
+
+        await UntilAsync(() => _kicker.SweepsDone > sweeps);
+    }
+
+    [Fact]
+    public async Task Stopping_while_nats_server_goes_away_is_no_fault()
+    {
+        await StartAsync(NatsRelease.Newest);
+        _world.End(CalloutWorld.Greeter, "there is something to do");
+
+        await Task.WhenAll(_server!.KillAsync(), _service!.StopAsync(CancellationToken.None), _kicker!.StopAsync(CancellationToken.None));
+
+        Assert.False(_service.ExecuteTask!.IsFaulted, $"{_service.ExecuteTask.Exception}");
+        Assert.False(_kicker.ExecuteTask!.IsFaulted, $"{_kicker.ExecuteTask.Exception}");
+    }
+
     [Fact]
     public async Task A_responder_with_another_curve_key_lets_nobody_in()
     {
@@ -280,12 +367,15 @@ public sealed class NatsServerTests : IAsyncLifetime
         keys ??= _world.Keys;
         var responder = new NatsAuthCalloutResponder(keys, CalloutWorld.TrustDomain, options.MaxSession);
         var granted = new GrantedLogins(options.MaxSession, TimeProvider.System);
-        _kicker = new NatsConnectionKicker(responder, _world, granted, options, TimeProvider.System, NullLogger<NatsConnectionKicker>.Instance);
+        _kicker = new NatsConnectionKicker(responder, _world, granted, new SweptMark(_folder), options, _kickerTime, NullLogger<NatsConnectionKicker>.Instance);
         _service = new NatsAuthCalloutService(responder, keys, _world, granted, _kicker, options, TimeProvider.System, NullLogger<NatsAuthCalloutService>.Instance);
         await _service.StartAsync(_stop.Token);
         if (!waitForService) return;
         await AnsweringAsync();
         await _kicker!.StartAsync(_stop.Token);
+
+        // Sessions of before are looked at first, by whoever can log in; then nothing is left to do about the state as it is.
+        if (ReferenceEquals(keys, _world.Keys)) await UntilAsync(() => _kicker.SweepsDone >= 1 && new SweptMark(_folder).Read() == _world.Revision);
     }
 
     private async Task StopServiceAsync()
@@ -297,7 +387,7 @@ public sealed class NatsServerTests : IAsyncLifetime
     }
 
     // Each end is followed by a look for logins that were under way.
-    private Task SecondSweepAsync() => UntilAsync(() => _kicker!.SweepsDone >= 2);
+    private Task SecondSweepAsync() => UntilAsync(() => _kicker!.SweepsDone >= 3);
 
     private Task AnsweringAsync() => UntilAsync(() => _service!.Problem is null);
 
