@@ -171,17 +171,28 @@ public sealed class TrustBundle
     private static bool TryLoad(
         ReadOnlyMemory<byte> der, [NotNullWhen(true)] out X509Certificate2? certificate, [NotNullWhen(false)] out string? problem)
     {
+        certificate = null;
         try
         {
             certificate = X509CertificateLoader.LoadCertificate(der.Span);
-            problem = null;
-            return true;
+            // A bundle is written with the numbers of each key, so a key that is none must not get in.
+            using var ec = certificate.GetECDsaPublicKey();
+            using var rsa = certificate.GetRSAPublicKey();
+            if (ec is not null || rsa is not null)
+            {
+                problem = null;
+                return true;
+            }
+
+            problem = "its public key is neither EC nor RSA";
         }
         catch (CryptographicException)
         {
-            certificate = null;
-            problem = "the certificate cannot be read";
-            return false;
+            problem = "the certificate or its public key cannot be read";
         }
+
+        certificate?.Dispose();
+        certificate = null;
+        return false;
     }
 }
