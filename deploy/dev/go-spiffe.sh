@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # go-spiffe.sh SUITE FOLDER - puts Debian SUITE's Go, go-spiffe and spike into FOLDER and builds the peers of the conformance tests with them:
-# FOLDER/peers/svid-client and FOLDER/usr/bin/spike. Prints FOLDER. Where the archive does not have them it says so and exits 1; the tests then skip.
+# FOLDER/peers/svid-client, FOLDER/peers/tls-peer and FOLDER/usr/bin/spike. Prints FOLDER. Where the archive does not have them it says so and exits 1; the tests then skip.
 # Uses apt with a private state: nothing is installed, the system's own apt state is not touched, signatures are checked with Debian's keyring.
 set -euo pipefail
 suite=$1 folder=$2
-source=$(dirname "$(readlink -f "$0")")/../../tests/Identity.Conformance.Tests/GoSpiffe/svid-client.go
-client=$folder/peers/svid-client
-if [ -x "$client" ] && [ ! "$source" -nt "$client" ]; then echo "$folder"; exit 0; fi
+sources=$(dirname "$(readlink -f "$0")")/../../tests/Identity.Conformance.Tests/GoSpiffe
+missing=
+for source in "$sources"/*.go; do
+  program=$folder/peers/$(basename "$source" .go)
+  if [ ! -x "$program" ] || [ "$source" -nt "$program" ]; then missing="$missing $(basename "$source" .go)"; fi
+done
+if [ -z "$missing" ]; then echo "$folder"; exit 0; fi
 
 fail() { echo "go-spiffe: $1" >&2; echo "go-spiffe: the tests against go-spiffe and spike will be skipped." >&2; exit 1; }
 
@@ -43,7 +47,9 @@ fetch() {
 goroot=$(echo "$folder"/usr/lib/go-*)
 mkdir -p "$folder/peers"
 # GOPATH mode, offline: Go's own downloader has no part in this.
-env GOROOT="$goroot" GOPATH="$folder/usr/share/gocode" GOCACHE="$folder/cache" GO111MODULE=off GOPROXY=off GOTOOLCHAIN=local GOFLAGS= CGO_ENABLED=0 \
-  "$goroot/bin/go" build -o "$client" "$source" >"$folder/build.log" 2>&1 || fail "the client does not build; see $folder/build.log."
+for program in $missing; do
+  env GOROOT="$goroot" GOPATH="$folder/usr/share/gocode" GOCACHE="$folder/cache" GO111MODULE=off GOPROXY=off GOTOOLCHAIN=local GOFLAGS= CGO_ENABLED=0 \
+    "$goroot/bin/go" build -o "$folder/peers/$program" "$sources/$program.go" >"$folder/build.log" 2>&1 || fail "$program does not build; see $folder/build.log."
+done
 rm -rf "$folder/cache"
 echo "$folder"

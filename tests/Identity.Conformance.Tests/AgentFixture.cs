@@ -18,8 +18,13 @@ public sealed class AgentFixture : IAsyncDisposable
 
     public Task<LocalPlatform> PlatformAsync() => platform.Value;
 
+    /// <summary>Where a program has to be to get an identity that lives for seconds. There is none until a test puts it there.</summary>
+    public string RotatingPeer => Path.Combine(folder, "rotating-peer");
+
     /// <summary>A bare client over the agent's socket: no header but what the test sends, no check but the test's.</summary>
-    internal static SpiffeWorkloadAPI.SpiffeWorkloadAPIClient Client(LocalPlatform platform)
+    internal static SpiffeWorkloadAPI.SpiffeWorkloadAPIClient Client(LocalPlatform platform) => new(Channel(platform));
+
+    internal static GrpcChannel Channel(LocalPlatform platform)
     {
         var handler = new SocketsHttpHandler
         {
@@ -38,7 +43,7 @@ public sealed class AgentFixture : IAsyncDisposable
                 }
             },
         };
-        return new(GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true }));
+        return GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true });
     }
 
     public async ValueTask DisposeAsync()
@@ -47,15 +52,18 @@ public sealed class AgentFixture : IAsyncDisposable
         Directory.Delete(folder, recursive: true);
     }
 
-    private async Task<LocalPlatform> StartAsync()
+    private Task<LocalPlatform> StartAsync() =>
+        StartAsync(
+            folder, Entry("tests", Environment.ProcessPath!), Entry("go-client", Peers.SvidClient), Entry("spike/pilot/role/superuser", Peers.Spike),
+            Entry("go-peer", Peers.TlsPeer), Entry("go-rotating", RotatingPeer) + "\nx509SvidTtl: 12s");
+
+    internal static async Task<LocalPlatform> StartAsync(string folder, params string[] entries)
     {
         var started = new LocalPlatform(folder, Ports.Any(), natsServer: "");
         try
         {
             await started.StartServerAsync();
-            var entries = Path.Combine(folder, "entries.yaml");
-            await File.WriteAllTextAsync(entries, string.Join("\n---\n", Entry("tests", Environment.ProcessPath!), Entry("go-client", Peers.SvidClient), Entry("spike/pilot/role/superuser", Peers.Spike)));
-            await started.IdentityAsync(default, "apply", "-f", entries);
+            await ChangeAsync(started, "apply", entries);
             await started.StartAgentAsync();
             return started;
         }
@@ -66,11 +74,19 @@ public sealed class AgentFixture : IAsyncDisposable
         }
     }
 
-    private static string Entry(string path, string program) =>
+    /// <summary>Applies or deletes entries as an operator would.</summary>
+    internal static async Task ChangeAsync(LocalPlatform platform, string verb, params string[] entries)
+    {
+        var file = Path.Combine(platform.Folder, $"{Guid.NewGuid():N}.yaml");
+        await File.WriteAllTextAsync(file, string.Join("\n---\n", entries));
+        await platform.IdentityAsync(default, verb, "-f", file);
+    }
+
+    internal static string Entry(string path, string program, string hint = "") =>
         $"""
         kind: RegistrationEntry
         spiffeId: spiffe://example.org/{path}
         parentId: spiffe://example.org/nodes/local
         selectors: ["unix:path:{program}"]
-        """;
+        """ + (hint.Length > 0 ? $"\nhint: {hint}" : "");
 }

@@ -13,6 +13,9 @@ internal static class Peers
     /// <summary>GoSpiffe/svid-client.go, built with Debian's go-spiffe.</summary>
     public static string SvidClient => Path.Combine(GoSpiffe, "peers", "svid-client");
 
+    /// <summary>GoSpiffe/tls-peer.go, built the same way.</summary>
+    public static string TlsPeer => Path.Combine(GoSpiffe, "peers", "tls-peer");
+
     /// <summary>SPIKE's command line, which asks the Workload API who it is before anything else.</summary>
     public static string Spike => Path.Combine(GoSpiffe, "usr", "bin", "spike");
 

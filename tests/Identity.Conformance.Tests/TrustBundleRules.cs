@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Identity.Conformance.Tests;
 
-/// <summary>How X509-SVID §6 and JWT-SVID §6 represent keys in a bundle: what is written, and what is made of foreign ones.</summary>
+/// <summary>How Trust Domain and Bundle §4, X509-SVID §6 and JWT-SVID §6 represent keys in a bundle: what is written, and what is made of foreign ones.</summary>
 public sealed class TrustBundleRules
 {
     private static readonly TrustDomain Domain = TrustDomain.Parse("td");
@@ -21,6 +21,8 @@ public sealed class TrustBundleRules
     [Trait(Rule.Trait, "X509-32")]
     [Trait(Rule.Trait, "JWT-17")]
     [Trait(Rule.Trait, "JWT-18")]
+    [Trait(Rule.Trait, "TDB-04")]
+    [Trait(Rule.Trait, "TDB-13")]
     public void Each_authority_is_written_as_one_key_with_its_use()
     {
         using var document = JsonDocument.Parse(Bundle([First.Der, Second.Der], Signer.Authority).ToJson());
@@ -50,7 +52,12 @@ public sealed class TrustBundleRules
         Rule.Row("X509-33", """{"use":"x509-svid","kty":"EC","crv":"P-256","x":"AA","y":"AA"}"""),
         Rule.Row("X509-33", """{"use":"x509-svid","kty":"EC","crv":"P-256","x":"AA","y":"AA","x5c":[]}"""),
         Rule.Row("TDB-12", """{"use":"x509-svid","kty":"AKP","x5c":["AA=="]}"""),
-        Rule.Row("JWT-19", """{"use":"wit-svid","kid":"w","kty":"EC","crv":"P-256","x":"AA","y":"AA"}"""),
+        Rule.Row("TDB-12", """{"use":"jwt-svid","kid":"w"}"""),
+        Rule.Row("TDB-09", """{"use":"jwt-svid","kid":"w","kty":"OKP","crv":"Ed25519","x":"AA"}"""),
+        Rule.Row("TDB-14", """{"kid":"w","kty":"EC","crv":"P-256","x":"AA","y":"AA"}"""),
+        Rule.Row("TDB-14", """{"use":"JWT-SVID","kid":"w","kty":"EC","crv":"P-256","x":"AA","y":"AA"}"""),
+        Rule.Row("TDB-14", """{"use":1,"kid":"w","kty":"EC","crv":"P-256","x":"AA","y":"AA"}"""),
+        Rule.Row("SID-23", """{"use":"pgp-svid","kid":"w","kty":"EC","crv":"P-256","x":"AA","y":"AA"}"""),
         Rule.Row("JWT-19", """{"kid":"w","kty":"EC","crv":"P-256","x":"AA","y":"AA"}"""),
     ];
 
@@ -97,6 +104,96 @@ public sealed class TrustBundleRules
         var json = Encoding.UTF8.GetString(Bundle([], Signer.Authority).ToJson()).Replace($"\"kid\":\"{Jws.KeyId}\",", "", StringComparison.Ordinal);
         Assert.False(TrustBundle.TryParse(Domain, Encoding.UTF8.GetBytes(json), out _, out var problem));
         Assert.Contains("key ID", problem, StringComparison.Ordinal);
+    }
+
+    public static IEnumerable<TheoryDataRow<string, string>> RefusedDocuments =>
+    [
+        Rule.Row("TDB-04", "[]", "not a JSON object"),
+        Rule.Row("TDB-04", """{"keys":[]""", "not a JSON object"),
+        Rule.Row("TDB-04", """{"keys":[],"keys":[]}""", "twice"),
+        Rule.Row("TDB-08", """{"spiffe_sequence":1}""", "\"keys\" is missing"),
+        Rule.Row("TDB-08", """{"keys":{}}""", "\"keys\" is missing"),
+        Rule.Row("TDB-06", """{"keys":[],"spiffe_sequence":"1"}""", "spiffe_sequence"),
+        Rule.Row("TDB-06", """{"keys":[],"spiffe_sequence":1.5}""", "spiffe_sequence"),
+        Rule.Row("TDB-06", """{"keys":[],"spiffe_sequence":18446744073709551616}""", "spiffe_sequence"),
+        Rule.Row("TDB-07", """{"keys":[],"spiffe_refresh_hint":1.5}""", "spiffe_refresh_hint"),
+        Rule.Row("TDB-07", """{"keys":[],"spiffe_refresh_hint":-1}""", "spiffe_refresh_hint"),
+        Rule.Row("TDB-07", """{"keys":[],"spiffe_refresh_hint":"300"}""", "spiffe_refresh_hint"),
+    ];
+
+    [Theory]
+    [MemberData(nameof(RefusedDocuments))]
+    public void A_document_is_refused(string json, string reason)
+    {
+        Assert.False(TrustBundle.TryParse(Domain, Encoding.UTF8.GetBytes(json), out _, out var problem));
+        Assert.Contains(reason, problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Trait(Rule.Trait, "TDB-05")]
+    [Trait(Rule.Trait, "TDB-06")]
+    [Trait(Rule.Trait, "TDB-07")]
+    public void Members_that_nobody_specified_are_passed_over_and_the_sequence_has_64_bits()
+    {
+        var bundle = Read($$"""{"x":{"y":[1]},"spiffe_sequence":18446744073709551615,"spiffe_refresh_hint":300,"keys":[{{X509Key(First.Der)[..^1]}},"z":null}]}""");
+        Assert.Equal(ulong.MaxValue, bundle.SequenceNumber);
+        Assert.Equal(TimeSpan.FromMinutes(5), bundle.RefreshHint);
+        Assert.Single(bundle.X509Authorities);
+    }
+
+    [Fact]
+    [Trait(Rule.Trait, "TDB-06")]
+    [Trait(Rule.Trait, "TDB-07")]
+    [Trait(Rule.Trait, "TDB-08")]
+    [Trait(Rule.Trait, "TDB-11")]
+    [Trait(Rule.Trait, "TDB-12")]
+    public void What_is_written_has_the_specified_members_and_no_others()
+    {
+        Assert.True(TrustBundle.TryCreate(Domain, [First.Der], [Signer.Authority], ulong.MaxValue, TimeSpan.FromMinutes(5), out var bundle, out var problem), problem);
+        using var document = JsonDocument.Parse(bundle.ToJson());
+        Assert.Equal(["keys", "spiffe_sequence", "spiffe_refresh_hint"], document.RootElement.EnumerateObject().Select(member => member.Name));
+        Assert.Equal(ulong.MaxValue, document.RootElement.GetProperty("spiffe_sequence").GetUInt64());
+        Assert.Equal(300, document.RootElement.GetProperty("spiffe_refresh_hint").GetInt32());
+        var keys = document.RootElement.GetProperty("keys").EnumerateArray().ToArray();
+        Assert.All(keys, key => Assert.Equal("EC", key.GetProperty("kty").GetString()));
+        Assert.Equal(["crv", "kty", "use", "x", "x5c", "y"], keys[0].EnumerateObject().Select(member => member.Name).Order());
+        Assert.Equal(["crv", "kid", "kty", "use", "x", "y"], keys[1].EnumerateObject().Select(member => member.Name).Order());
+    }
+
+    [Theory]
+    [InlineData("""{"keys":[]}""")]
+    [InlineData("""{"keys":[{"kty":"AKP","use":"x509-svid"},{"kty":"EC","use":"unknown"}]}""")]
+    [Trait(Rule.Trait, "TDB-10")]
+    public void A_bundle_without_usable_keys_makes_nothing_genuine(string json)
+    {
+        var bundle = Read(json);
+        Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify([First.Sign(new LeafVector())], new TrustBundleSet(bundle), LeafVector.Now));
+        Assert.IsType<JwtSvidVerification.Refused>(Verify(bundle));
+    }
+
+    [Fact]
+    [Trait(Rule.Trait, "TDB-03")]
+    [Trait(Rule.Trait, "WLAPI-12")]
+    public void The_trust_domain_of_the_SVID_chooses_the_bundle()
+    {
+        var leaf = First.Sign(new LeafVector());
+        var other = TrustDomain.Parse("other");
+        Assert.True(TrustBundle.TryCreate(other, [First.Der], [Signer.Authority], null, null, out var same, out var problem), problem);
+        Assert.IsType<X509SvidVerification.Verified>(X509SvidVerifier.Verify([leaf], new TrustBundleSet(Bundle([First.Der]), same), LeafVector.Now));
+        // The right keys under another name, or under the right name the wrong ones: neither is trusted.
+        Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify([leaf], new TrustBundleSet(same), LeafVector.Now));
+        Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify([leaf], new TrustBundleSet(Bundle([Second.Der]), same), LeafVector.Now));
+        Assert.IsType<JwtSvidVerification.Refused>(Verify(same));
+    }
+
+    [Fact]
+    [Trait(Rule.Trait, "WLAPI-27")]
+    public void A_JWT_bundle_of_the_Workload_API_makes_no_X509_SVID_genuine()
+    {
+        Assert.True(TrustBundle.TryParseJwt(Domain, Bundle([First.Der], Signer.Authority).ToJson(), out var bundle, out var problem), problem);
+        Assert.Empty(bundle.X509Authorities);
+        Assert.IsType<JwtSvidVerification.Verified>(Verify(bundle));
+        Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify([First.Sign(new LeafVector())], new TrustBundleSet(bundle), LeafVector.Now));
     }
 
     private static JwtSvidVerification Verify(TrustBundle bundle)

@@ -39,7 +39,14 @@ public sealed class WorkloadApiRules(AgentFixture agent)
         }
     }
 
+    // A caller without TLS, without a credential and without any part in finding out who it is.
     [Fact]
+    [Trait(Rule.Trait, "WLEP-05")]
+    [Trait(Rule.Trait, "WLEP-10")]
+    [Trait(Rule.Trait, "WLEP-11")]
+    [Trait(Rule.Trait, "WLAPI-01")]
+    [Trait(Rule.Trait, "WLAPI-05")]
+    [Trait(Rule.Trait, "WLAPI-08")]
     [Trait(Rule.Trait, "WLAPI-13")]
     [Trait(Rule.Trait, "WLAPI-14")]
     [Trait(Rule.Trait, "WLAPI-16")]
@@ -79,6 +86,7 @@ public sealed class WorkloadApiRules(AgentFixture agent)
     }
 
     [Fact]
+    [Trait(Rule.Trait, "WLAPI-01")]
     [Trait(Rule.Trait, "WLAPI-23")]
     [Trait(Rule.Trait, "WLAPI-24")]
     [Trait(Rule.Trait, "WLAPI-28")]
@@ -113,6 +121,17 @@ public sealed class WorkloadApiRules(AgentFixture agent)
     {
         var request = new JWTSVIDRequest { Audience = { Audience }, SpiffeId = "spiffe://example.org/go-client" };
         await RefusedAsync(StatusCode.PermissionDenied, (await ClientAsync()).FetchJWTSVIDAsync(request, Header, cancellationToken: Cancellation));
+    }
+
+    [Fact]
+    [Trait(Rule.Trait, "WLAPI-30")]
+    public async Task A_token_of_a_trust_domain_without_a_bundle_is_not_trusted()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var expires = TimeProvider.System.GetUtcNow().AddMinutes(5).ToUnixTimeSeconds();
+        var token = new Jws(key).Sign("""{"alg":"ES256","kid":"k1"}""", $$"""{"sub":"spiffe://other.example/x","aud":["{{Audience}}"],"exp":{{expires}}}""");
+        await RefusedAsync(
+            StatusCode.InvalidArgument, (await ClientAsync()).ValidateJWTSVIDAsync(new() { Audience = Audience, Svid = token }, Header, cancellationToken: Cancellation));
     }
 
     [Fact]

@@ -49,6 +49,7 @@ public sealed class JwtSvidAuthenticationTests : IAsyncLifetime
     }
 
     [Fact]
+    [Trait("rule", "JWT-15")]
     public async Task The_principal_is_named_by_its_spiffe_id()
     {
         var (status, body, _) = await AskAsync("/", $"Bearer {Token()}");
