@@ -9,7 +9,7 @@ public static class ComponentAdmission
     public static Decision Decide(CapabilityPolicy policy, ComponentStart start, DateTimeOffset now)
     {
         var caller = new Caller(start.Id, start.Digest, start.Host);
-        if (policy.Unreadable is { } why) return Deny(caller, [new Refusal("start", RefusalReason.PolicyUnreadable, why)]);
+        if (policy.Unreadable is { } why) return Deny(policy, caller, [new Refusal("start", RefusalReason.PolicyUnreadable, why)]);
 
         var evaluator = new Evaluator(policy, caller, now);
         var determination = new Determination();
@@ -24,7 +24,7 @@ public static class ComponentAdmission
             else grants.Add(new Grant(import.Name));
         }
 
-        if (refusals is not null) return Deny(caller, Explainer.WithNearestMisses(evaluator, refusals));
+        if (refusals is not null) return Deny(policy, caller, Explainer.WithNearestMisses(evaluator, refusals));
 
         var nats = NatsPermissions.Of(evaluator, determination);
         return new Decision.Admitted(
@@ -57,8 +57,8 @@ public static class ComponentAdmission
         return evaluator.AddPermitsOf(keys, determination) ? null : Explainer.NotGranted(import.Name);
     }
 
-    private static Decision.Denied Deny(in Caller caller, ImmutableArray<Refusal> refusals) =>
-        new(new Explanation(caller.Id.ToString(), refusals, SmallestGrant.Admitting(caller, refusals)));
+    private static Decision.Denied Deny(CapabilityPolicy policy, in Caller caller, ImmutableArray<Refusal> refusals) =>
+        new(new Explanation(caller.Id.ToString(), refusals, SmallestGrant.Admitting(policy, caller, refusals)));
 
     private static string Article(ImportKind kind) => kind switch
     {

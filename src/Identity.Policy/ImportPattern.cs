@@ -42,9 +42,11 @@ public sealed record ImportPattern
         text ??= "";
         var anyVersion = text.EndsWith(AnyVersionSuffix, StringComparison.Ordinal);
         var named = anyVersion ? text[..^AnyVersionSuffix.Length] : text;
-        // 'x' is a valid interface label, so a package pattern is checked by the rules of an interface name.
-        var wholePackage = named.Contains("/*", StringComparison.Ordinal);
-        var probe = wholePackage ? named.Replace("/*", "/x", StringComparison.Ordinal) : named;
+        // '*' stands alone, for every interface: "/*-handler" must not be read as "/*". 'x' is a valid interface label, so a package
+        // pattern is then checked by the rules of an interface name.
+        var star = named.IndexOf("/*", StringComparison.Ordinal) + 1;
+        var wholePackage = star > 0 && (star + 1 == named.Length || named[star + 1] == '@');
+        var probe = wholePackage ? $"{named[..star]}x{named[(star + 1)..]}" : named;
         if (!InterfaceName.TryParse(probe, out var name, out problem) || (anyVersion && name.Version is not null))
         {
             problem = $"{Quoted.From(text)} is not an import; expected an interface such as wasi:io/streams@0.2.0, or a package such as wasi:io/*@0.2.0";

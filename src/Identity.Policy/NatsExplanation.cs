@@ -38,7 +38,7 @@ public static class NatsExplanation
         if (FirstAbout(evaluator, permits, action, granted => granted.Covers(subject)) is not null) return null;
 
         var miss = NearestMissFinder.ForNats(evaluator, subject, action != NatsAction.Subscribe);
-        var grant = SmallestGrant.Of(caller, [$"{field}: '{subject.Text.Replace("'", "''", StringComparison.Ordinal)}'"]);
+        var grant = SmallestGrant.Of(policy, caller, [$"{field}: '{subject.Text.Replace("'", "''", StringComparison.Ordinal)}'"]);
         return Explain(caller, Explainer.NotGranted(asked) with { NearestMiss = miss }, grant);
     }
 

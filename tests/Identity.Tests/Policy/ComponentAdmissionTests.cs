@@ -249,6 +249,31 @@ public sealed class ComponentAdmissionTests
     }
 
     [Fact]
+    public void The_smallest_grant_replaces_no_policy_that_is_there()
+    {
+        // The grant for one import was applied; a newer build of the component imports another.
+        var first = Denied(CapabilityPolicy.Empty, Store).Explanation.SmallestGrant!;
+        var second = Denied(Samples.Policy(first), Store, Poll).Explanation.SmallestGrant!;
+        var names = new[] { first, second }.Select(source => Samples.Document(source).Name);
+        Assert.Equal(["greeter-grant", "greeter-grant-2"], names);
+        Assert.IsType<Decision.Admitted>(Decide(Samples.Policy(first, second), Store, Poll));
+    }
+
+    [Theory]
+    [InlineData("null")]
+    [InlineData("NULL")]
+    [InlineData("true")]
+    [InlineData("-")]
+    [InlineData("...")]
+    [InlineData("0")]
+    public void The_smallest_grant_can_be_applied_whatever_the_component_is_called(string name)
+    {
+        var start = Samples.Start(Store) with { Id = SpiffeId.Parse($"spiffe://example.org/components/{name}") };
+        var denied = Assert.IsType<Decision.Denied>(ComponentAdmission.Decide(CapabilityPolicy.Empty, start, Samples.Now));
+        Assert.IsType<Decision.Admitted>(ComponentAdmission.Decide(Samples.Policy(denied.Explanation.SmallestGrant!), start, Samples.Now));
+    }
+
+    [Fact]
     public void Equal_decisions_are_equal_so_that_a_pushed_policy_that_changes_nothing_disturbs_nobody()
     {
         var rules = Samples.Source(("permit", IsGreeter, $"{{ import: {Store} }}"), ("permit", IsGreeter, "{ natsPublish: a }"));

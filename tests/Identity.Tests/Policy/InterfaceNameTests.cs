@@ -98,6 +98,27 @@ public sealed class InterfaceNameTests
         Assert.IsType<Decision.Denied>(ComponentAdmission.Decide(policy, Samples.Start(name), Samples.Now));
     }
 
+    // A star stands alone: read as the whole package, a star with more beside it would grant what its author meant to leave out.
+    [Theory]
+    [InlineData("wasi:sockets/*-create-socket@0.2.0")]
+    [InlineData("wasi:sockets/*tcp@0.2.0")]
+    [InlineData("wasi:sockets/*tcp")]
+    [InlineData("wasi:sockets/*tcp@*")]
+    [InlineData("wasi:sockets/**@0.2.0")]
+    [InlineData("wasi:sockets/tcp*@0.2.0")]
+    [InlineData("wasi:sockets/*/x@0.2.0")]
+    [InlineData("wasi:*/tcp@0.2.0")]
+    [InlineData("wasi/*")]
+    [InlineData("/*")]
+    [InlineData("*")]
+    [InlineData("wasi:sockets/*@0.2.*")]
+    [InlineData("wasi:sockets/*@0.2.0@*")]
+    public void Refuses_a_pattern_whose_star_does_not_stand_alone(string pattern)
+    {
+        Assert.False(ImportPattern.TryParse(pattern, out _, out var problem));
+        Assert.Contains("is not an import", problem, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Two_versions_link_exactly_when_their_tracked_names_are_equal_and_never_by_a_prefix_of_text()
     {
