@@ -11,6 +11,7 @@ namespace Identity.WasmHost;
 internal sealed class ComponentHostOptions
 {
     private const int MaxName = 128;
+    private const string DefaultNatsUrl = "tls://127.0.0.1:4222";
 
     /// <summary>The agent's broker socket, where admission is asked for.</summary>
     public required UnixDomainSocketEndPoint BrokerSocket { get; init; }
@@ -71,10 +72,14 @@ internal sealed class ComponentHostOptions
     private static NatsAccess? ReadNats(string? url, string? caFile, string trustDomain, List<string> problems)
     {
         if (url is null && caFile is null) return null;
-        if (!Uri.TryCreate(url ?? "tls://127.0.0.1:4222", UriKind.Absolute, out var uri) || uri.Scheme != "tls" || uri.UserInfo.Length > 0)
+        if (!Uri.TryCreate(url ?? DefaultNatsUrl, UriKind.Absolute, out var uri))
+            problems.Add($"nats-url: '{url}' is not tls://host:port");
+        else if (uri.UserInfo.Length > 0)
+            problems.Add("nats-url: it holds a user or password, which is not repeated here; components log in with their own SVID, so leave it out");
+        else if (uri.Scheme != "tls")
             problems.Add($"nats-url: '{url}' is not tls://host:port; tokens go over TLS only");
         if (caFile is null || !File.Exists(caFile)) problems.Add($"nats-ca: there is no file '{caFile}'; expected the roots of nats-server's certificate in PEM");
-        return new NatsAccess(url ?? "tls://127.0.0.1:4222", Path.GetFullPath(caFile ?? "ca.pem"), $"spiffe://{trustDomain}/nats", $"spiffe://{trustDomain}/nats-server");
+        return new NatsAccess(url ?? DefaultNatsUrl, Path.GetFullPath(caFile ?? "ca.pem"), $"spiffe://{trustDomain}/nats", $"spiffe://{trustDomain}/nats-server");
     }
 
     private static List<(string Name, string File)> ReadComponents(IReadOnlyList<string> texts, List<string> problems)

@@ -7,7 +7,7 @@ namespace Identity.WasmHost.Supervision;
 /// One life of one worker process: start it, hand it its component, answer for that component's tokens only, kill it when it is late or no
 /// longer wanted. Whatever the worker does can end nothing but itself.
 /// </summary>
-/// <param name="fetchToken">Gives a JWT-SVID of this component for an audience; refusal is the text of the exception's problem.</param>
+/// <param name="fetchToken">Gives a JWT-SVID of this component for an audience, or says why not.</param>
 /// <param name="observe">Sees every message of the worker except requests for tokens, in order.</param>
 internal sealed class WorkerRun(
     WorkerCommand command,
@@ -18,6 +18,9 @@ internal sealed class WorkerRun(
 {
     private static readonly TimeSpan TimeToReady = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan TimeForToken = TimeSpan.FromSeconds(10);
+
+    // From closing its output to being gone.
+    private static readonly TimeSpan TimeToExit = TimeSpan.FromSeconds(2);
 
     // The guest's own deadline is met in the worker; this is for the worker that is stuck outside guest code.
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(3);
@@ -56,11 +59,30 @@ internal sealed class WorkerRun(
         }
         finally
         {
+            // One that has closed its output may be about to exit, or mean to live on unseen.
+            if (end is null && !await ExitsAsync(process, cancellation))
+                end = cancellation.IsCancellationRequested ? new WorkerEnd.Stopped() : new WorkerEnd.Killed("it closed its output and lived on");
+
             if (end is not null) process.Kill();
             await process.WaitForExitAsync(CancellationToken.None);
         }
 
         return end ?? new WorkerEnd.Died(process.ExitCode);
+    }
+
+    private async Task<bool> ExitsAsync(Process process, CancellationToken cancellation)
+    {
+        using var timeout = new CancellationTokenSource(TimeToExit, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, timeout.Token);
+        try
+        {
+            await process.WaitForExitAsync(either.Token);
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
     }
 
     private async Task<WorkerEnd?> ConverseAsync(WorkerChannel channel, CancellationTokenSource late, CancellationToken cancellation)

@@ -30,6 +30,16 @@ public sealed class ComponentHostOptionsTests
         Assert.Contains(expected, problem, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("tls://user:hunter2@127.0.0.1:4222")]
+    [InlineData("nats://hunter2@127.0.0.1:4222")]
+    public void Repeats_no_password_of_an_address(string url)
+    {
+        Assert.False(Read([.. Enough, "--nats-url", url], out _, out var problem));
+        Assert.Contains("nats-url", problem, StringComparison.Ordinal);
+        Assert.DoesNotContain("hunter2", problem, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Refuses_an_unknown_variable_with_its_prefix()
     {

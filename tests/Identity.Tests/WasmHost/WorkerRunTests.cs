@@ -150,24 +150,41 @@ public sealed class WorkerRunTests
     [InlineData("""{"type":"ready"}""", """{"type":"started"}""", """{"type":"returned","isOk":true,"text":""}""", """{"type":"returned","isOk":true,"text":""}""")]
     public async Task Kills_a_worker_that_says_out_of_turn_what_opens_time_or_output_to_it(params string[] said)
     {
+        // A worker that was taken over: it says what it likes, then waits to be killed.
+        var frames = string.Concat(said.Select(text => $"printf '\\{Convert.ToString(text.Length, 8)}\\0\\0\\0%s' '{text}'\n"));
+        Assert.Contains("not its to send", Assert.IsType<WorkerEnd.Killed>(await EndOfAsync($"{frames}exec sleep 600")).Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Kills_a_worker_that_closes_its_output_and_lives_on() =>
+        Assert.Contains("closed its output", Assert.IsType<WorkerEnd.Killed>(await EndOfAsync("exec sleep 600 >&-")).Reason, StringComparison.Ordinal);
+
+    [Fact]
+    public async Task Kills_at_once_when_its_admission_ends_a_worker_that_has_closed_its_output()
+    {
+        using var admission = new CancellationTokenSource();
+        // Time stands still, so only the end of the admission can be what ends it.
+        var ending = EndOfAsync("exec sleep 600 >&-", new Microsoft.Extensions.Time.Testing.FakeTimeProvider(), admission.Token);
+        await admission.CancelAsync();
+        Assert.IsType<WorkerEnd.Stopped>(await ending);
+    }
+
+    /// <summary>What becomes of a worker that was taken over and now runs this shell script.</summary>
+    private static async Task<WorkerEnd> EndOfAsync(string shell, TimeProvider? time = null, CancellationToken admission = default)
+    {
         var folder = Directory.CreateTempSubdirectory("worker-");
         try
         {
-            // A worker that was taken over: it says what it likes, then waits to be killed.
-            var frames = string.Concat(said.Select(text => $"printf '\\{Convert.ToString(text.Length, 8)}\\0\\0\\0%s' '{text}'\n"));
             var script = Path.Combine(folder.FullName, "worker");
-            await File.WriteAllTextAsync(script, $"#!/bin/sh\n{frames}exec sleep 600\n", TestContext.Current.CancellationToken);
+            await File.WriteAllTextAsync(script, $"#!/bin/sh\n{shell}\n", TestContext.Current.CancellationToken);
             File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserExecute);
             var run = new WorkerRun(
                 WorkerCommand.Of(script),
                 new AdmittedComponent("guest", new byte[8], [], null, new WorkerLimits { StartMilliseconds = 600_000, CallMilliseconds = 600_000 }, null),
                 (_, _) => Task.FromResult<TokenResult>(new TokenResult.Refused("none")),
                 _ => { },
-                TimeProvider.System);
-
-            var end = await run.RunAsync(CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
-
-            Assert.Contains("not its to send", Assert.IsType<WorkerEnd.Killed>(end).Reason, StringComparison.Ordinal);
+                time ?? TimeProvider.System);
+            return await run.RunAsync(admission).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
         }
         finally
         {
