@@ -12,11 +12,16 @@ internal sealed record CliConfiguration(string AdminSocket, string Output)
     {
         var file = Path.Combine(BaseDirectory(environment, "XDG_CONFIG_HOME", ".config"), "identity", "config.json");
         var stored = File.Exists(file) ? Read(file) : new Dictionary<string, string>();
+        var (output, source) = environment("IDENTITY_OUTPUT") is { Length: > 0 } variable ? (variable, "IDENTITY_OUTPUT")
+            : stored.TryGetValue("output", out var written) ? (written, file) : ("text", "");
+        if (output is not ("text" or "json"))
+            throw new UsageException($"{source}: the output '{output}' is unknown; known are text and json.");
+
         return new(
             environment("IDENTITY_ADMIN_SOCKET") is { Length: > 0 } socket ? socket
                 : stored.GetValueOrDefault("adminSocket")
                 ?? Path.Combine(BaseDirectory(environment, "XDG_STATE_HOME", Path.Combine(".local", "state")), "identity", "server", "admin.sock"),
-            environment("IDENTITY_OUTPUT") is { Length: > 0 } output ? output : stored.GetValueOrDefault("output") ?? "text");
+            output);
     }
 
     /// <summary>XDG Base Directory Specification: an unset, empty or relative value means the default below the home directory.</summary>

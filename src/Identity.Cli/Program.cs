@@ -3,7 +3,17 @@ using Identity.Cli;
 using Identity.Cli.Commands;
 
 // The command line of the control plane, one file for each command under Commands/.
-var configuration = CliConfiguration.Load(Environment.GetEnvironmentVariable);
+CliConfiguration configuration;
+try
+{
+    configuration = CliConfiguration.Load(Environment.GetEnvironmentVariable);
+}
+catch (UsageException e)
+{
+    await Console.Error.WriteLineAsync($"identity: {e.Message}");
+    return ExitCode.Usage;
+}
+
 var root = new RootCommand("identity: who may run, what it may do, and why.")
 {
     ApplyCommand.Create(),

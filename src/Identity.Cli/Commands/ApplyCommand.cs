@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Google.Protobuf.WellKnownTypes;
-using Grpc.Core;
 using Identity.V1;
 using Spire.Api.Server.Entry.V1;
 
@@ -13,12 +12,15 @@ internal static class ApplyCommand
     {
         var files = ManifestFiles.Option();
         var reason = new Option<string>("--reason") { Description = "Why, for the ledger", DefaultValueFactory = _ => "" };
-        var expected = new Option<ulong>("--expected-revision") { Description = "Refuse when the server's ledger is not at this revision", DefaultValueFactory = _ => 0 };
+        var expected = new Option<ulong>("--expected-revision") { Description = "Refuse the policies when the server's ledger is not at this revision", DefaultValueFactory = _ => 0 };
         var dryRun = new Option<bool>("--dry-run") { Description = "Check the files and send nothing" };
         var command = new Command("apply", "Apply policies and registration entries from files") { files, reason, expected, dryRun };
         command.SetAction(async (parsed, cancellation) =>
         {
             var manifest = ManifestFiles.Read(parsed.GetValue(files)!);
+            if (parsed.GetValue(expected) > 0 && manifest.Policies.IsEmpty)
+                throw new UsageException("--expected-revision guards policies, and the files hold none.");
+
             var changes = new List<(string Kind, string Name, string Outcome)>();
             if (parsed.GetValue(dryRun))
             {
@@ -38,7 +40,11 @@ internal static class ApplyCommand
                 changes.AddRange(applied.Changes.Select(change => ("CapabilityPolicy", change.Name, Outcome(change.Kind))));
             }
             if (manifest.Entries.Length > 0)
-                changes.AddRange(await ApplyEntriesAsync(new Entry.EntryClient(channel), [.. manifest.Entries.Select(EntryText.ToWire)], cancellation));
+            {
+                var client = new Entry.EntryClient(channel);
+                var plan = EntryPlan.Of(await EntryCommand.AllAsync(client, cancellation), [.. manifest.Entries.Select(EntryText.ToWire)]);
+                changes.AddRange(await plan.CarryOutAsync(client, cancellation));
+            }
             return Print(parsed, revision, changes);
         });
         return command;
@@ -71,52 +77,5 @@ internal static class ApplyCommand
             foreach (var (kind, name, outcome) in changes)
                 output.WriteLine($"{kind} {name} {outcome}");
         });
-    }
-
-    private static async Task<List<(string, string, string)>> ApplyEntriesAsync(
-        Entry.EntryClient client, List<Spire.Api.Types.Entry> wanted, CancellationToken cancellation)
-    {
-        var present = await EntryCommand.AllAsync(client, cancellation);
-        var create = new BatchCreateEntryRequest();
-        var update = new BatchUpdateEntryRequest();
-        var outcomes = new List<(string, string, string)>();
-        foreach (var entry in wanted)
-        {
-            var same = present.Where(known => known.SpiffeId.Equals(entry.SpiffeId) && known.ParentId.Equals(entry.ParentId)).ToArray();
-            if (same.Any(known => EntryText.SameContent(known, entry)))
-            {
-                outcomes.Add(("RegistrationEntry", EntryText.Of(entry.SpiffeId), "unchanged"));
-            }
-            else if (same is [var only])
-            {
-                entry.Id = only.Id;
-                update.Entries.Add(entry);
-            }
-            else
-            {
-                create.Entries.Add(entry);
-            }
-        }
-        if (create.Entries.Count > 0)
-        {
-            var response = await client.BatchCreateEntryAsync(create, cancellationToken: cancellation);
-            outcomes.AddRange(Outcomes(create.Entries, [.. response.Results.Select(result => result.Status)], "created"));
-        }
-        if (update.Entries.Count > 0)
-        {
-            var response = await client.BatchUpdateEntryAsync(update, cancellationToken: cancellation);
-            outcomes.AddRange(Outcomes(update.Entries, [.. response.Results.Select(result => result.Status)], "updated"));
-        }
-        return outcomes;
-    }
-
-    internal static IEnumerable<(string, string, string)> Outcomes(IList<Spire.Api.Types.Entry> entries, Spire.Api.Types.Status[] statuses, string done)
-    {
-        for (var i = 0; i < entries.Count; i++)
-        {
-            if (statuses[i] is { Code: not 0 } refused)
-                throw new RpcException(new Grpc.Core.Status((StatusCode)refused.Code, $"{EntryText.Of(entries[i])}: {refused.Message}"));
-        }
-        return entries.Select(entry => ("RegistrationEntry", EntryText.Of(entry.SpiffeId), done));
     }
 }

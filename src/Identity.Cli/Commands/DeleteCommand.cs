@@ -42,12 +42,7 @@ internal static class DeleteCommand
                 changes.AddRange(response.Changes.Select(change => ("CapabilityPolicy", change.Name, ApplyCommand.Outcome(change.Kind))));
             }
             if (doomed.Where(entry => entry.Known is not null).Select(entry => entry.Known!).ToArray() is { Length: > 0 } gone)
-            {
-                var request = new BatchDeleteEntryRequest();
-                request.Ids.AddRange(gone.Select(entry => entry.Id));
-                var response = await entries.BatchDeleteEntryAsync(request, cancellationToken: cancellation);
-                changes.AddRange(ApplyCommand.Outcomes(gone, [.. response.Results.Select(result => result.Status)], "deleted"));
-            }
+                changes.AddRange(await EntryPlan.DeleteAsync(entries, gone, cancellation));
             return ApplyCommand.Print(parsed, revision, changes);
         });
         return command;

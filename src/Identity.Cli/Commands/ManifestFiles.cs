@@ -35,6 +35,9 @@ internal static class ManifestFiles
         }
         problems.AddRange(policies.GroupBy(policy => policy.Name).Where(same => same.Count() > 1)
             .Select(same => $"policy '{same.Key}' stands in {same.Count()} documents; a name may stand once."));
+        problems.AddRange(entries.GroupBy(entry => $"{entry.SpiffeId} {entry.ParentId} {string.Join(' ', entry.Selectors.Order(StringComparer.Ordinal))}")
+            .Where(same => same.Count() > 1)
+            .Select(same => $"{same.Count()} documents give '{same.First().SpiffeId}' to the same parent and selectors; one may."));
         if (problems.Count > 0)
             throw new UsageException(string.Join(Environment.NewLine + "  ", problems.Prepend("nothing was sent, because:")));
         if (policies.Count + entries.Count == 0)

@@ -16,6 +16,9 @@ internal sealed class MintedCertificate(string chain, byte[] key, string bundle)
     public static async Task<MintedCertificate> RequestAsync(
         GrpcChannel channel, SpiffeId id, string[] dnsNames, IPAddress[] addresses, int ttlSeconds, CancellationToken cancellation)
     {
+        if (Array.Find(dnsNames, name => name.Length == 0 || name.AsSpan().ContainsAnyExceptInRange('!', '~')) is { } bad)
+            throw new UsageException($"'{bad}' is not a DNS name; write one that is not ASCII in its xn-- form.");
+
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest(new X500DistinguishedName([0x30, 0x00]), key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(SubjectAlternativeName(id, dnsNames, addresses));

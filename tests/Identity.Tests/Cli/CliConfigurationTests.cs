@@ -45,6 +45,14 @@ public sealed class CliConfigurationTests : IDisposable
         Assert.Contains("config.json", refused.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void An_output_nobody_knows_is_refused_where_it_was_written()
+    {
+        Assert.Contains("IDENTITY_OUTPUT", Assert.Throws<UsageException>(() => Load(("IDENTITY_OUTPUT", "yaml"))).Message, StringComparison.Ordinal);
+        Write("""{"output": "xml"}""");
+        Assert.Contains("config.json: the output 'xml'", Assert.Throws<UsageException>(() => Load()).Message, StringComparison.Ordinal);
+    }
+
     private void Write(string content)
     {
         Directory.CreateDirectory($"{home}/.config/identity");

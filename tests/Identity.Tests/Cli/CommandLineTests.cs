@@ -13,6 +13,7 @@ public sealed class CommandLineTests
     [InlineData(2, "status", "--output", "xml")]
     [InlineData(2, "agent", "ban", "not-a-spiffe-id")]
     [InlineData(2, "status", "--no-such-option")]
+    [InlineData(2, "mint", "x509", "spiffe://example.org/a", "--output-dir", "/nonexistent", "--dns-name", "b\u00fccher.example")]
     [InlineData(3, "component", "inspect", "/etc/hostname")]
     [InlineData(5, "status")]
     [InlineData(5, "why", "d-aaaaaaaaaaaaaaaaaaaaaaaaaa")]
@@ -41,6 +42,39 @@ public sealed class CommandLineTests
         {
             File.Delete(file);
         }
+    }
+
+    [Theory]
+    [InlineData("IDENTITY_OUTPUT", "yaml", "'yaml' is unknown")]
+    [InlineData("XDG_CONFIG_HOME", null, "unknown key 'admin_socket'")]
+    public async Task Configuration_that_is_wrong_is_one_line_and_exit_code_2(string variable, string? value, string problem)
+    {
+        using var folder = new Server.TemporaryFolder();
+        Directory.CreateDirectory(Path.Combine(folder.Path, "identity"));
+        if (value is null) await File.WriteAllTextAsync(Path.Combine(folder.Path, "identity", "config.json"), """{"admin_socket": "/x"}""", TestContext.Current.CancellationToken);
+        var (code, _, error) = await LocalPlatform.RunAsync(
+            Repository.Program("Identity.Cli", "identity"), ["status"],
+            new Dictionary<string, string?> { [variable] = value ?? folder.Path }, TestContext.Current.CancellationToken);
+        Assert.Equal(2, code);
+        Assert.Contains(problem, Assert.Single(error.TrimEnd().Split('\n')), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--expected-revision guards policies", "apply", "--expected-revision", "7")]
+    [InlineData("2 documents give 'spiffe://example.org/a' to the same parent and selectors", "apply", "-f", "TWICE")]
+    public async Task Entries_that_cannot_be_applied_as_asked_are_refused_before_anything_is_sent(string problem, params string[] arguments)
+    {
+        using var folder = new Server.TemporaryFolder();
+        string[] files = [Path.Combine(folder.Path, "a.yaml"), Path.Combine(folder.Path, "b.yaml")];
+        foreach (var file in files)
+        {
+            await File.WriteAllTextAsync(
+                file, "kind: RegistrationEntry\nspiffeId: spiffe://example.org/a\nparentId: spiffe://example.org/nodes/n\nselectors: [unix:uid:1]\n", TestContext.Current.CancellationToken);
+        }
+
+        var (code, _, error) = await RunAsync([.. arguments[..^(arguments[^1] == "TWICE" ? 1 : 0)], .. arguments[^1] == "TWICE" ? files : ["-f", files[0]]]);
+        Assert.Equal(2, code);
+        Assert.Contains(problem, error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,0 +1,86 @@
+using Grpc.Core;
+using Identity.Cli.Commands;
+using Identity.Tests.Server;
+using Spire.Api.Types;
+using EntryApi = Spire.Api.Server.Entry.V1;
+
+namespace Identity.Tests.Cli;
+
+public sealed class EntryPlanTests
+{
+    [Fact]
+    public void An_entry_that_is_there_is_left_alone()
+    {
+        var plan = EntryPlan.Of([Known("1", "a", "unix:uid:1")], [Wanted("a", "unix:uid:1")]);
+        Assert.Equal((1, 0, 0), (plan.Unchanged.Count, plan.Create.Count, plan.Update.Count));
+    }
+
+    [Fact]
+    public void A_second_entry_of_the_same_identity_takes_nothing_from_the_first()
+    {
+        var plan = EntryPlan.Of([Known("1", "a", "unix:uid:1")], [Wanted("a", "unix:uid:2"), Wanted("a", "unix:uid:1")]);
+        Assert.Equal("2", Assert.Single(Assert.Single(plan.Create).Selectors).Value[^1..]);
+        Assert.Single(plan.Unchanged);
+        Assert.Empty(plan.Update);
+    }
+
+    [Fact]
+    public void Of_several_with_the_same_identity_the_one_with_these_selectors_is_updated()
+    {
+        var longer = Wanted("a", "unix:uid:2");
+        longer.X509SvidTtl = 60;
+        var plan = EntryPlan.Of([Known("1", "a", "unix:uid:1"), Known("2", "a", "unix:uid:2")], [Wanted("a", "unix:uid:1"), longer]);
+        Assert.Equal("2", Assert.Single(plan.Update).Id);
+        Assert.Empty(plan.Create);
+    }
+
+    [Fact]
+    public void New_selectors_of_the_only_entry_of_an_identity_are_an_update_and_else_a_new_entry()
+    {
+        Assert.Equal("1", Assert.Single(EntryPlan.Of([Known("1", "a", "unix:uid:1")], [Wanted("a", "unix:uid:9")]).Update).Id);
+        var unclear = EntryPlan.Of([Known("1", "a", "unix:uid:1"), Known("2", "a", "unix:uid:2")], [Wanted("a", "unix:uid:9")]);
+        Assert.Single(unclear.Create);
+        Assert.Empty(unclear.Update);
+    }
+
+    [Fact]
+    public async Task More_entries_than_one_call_takes_are_applied_found_unchanged_and_deleted()
+    {
+        await using var server = await RegistryServer.StartAsync();
+        var client = new EntryApi.Entry.EntryClient(server.Admin);
+        List<Entry> Many() => [.. Enumerable.Range(0, 1001).Select(i => Wanted($"w{i}", $"unix:uid:{i}"))];
+
+        var made = await EntryPlan.Of([], Many()).CarryOutAsync(client, TestContext.Current.CancellationToken);
+        Assert.Equal(1001, made.Count(outcome => outcome.Outcome == "created"));
+        var present = await EntryCommand.AllAsync(client, TestContext.Current.CancellationToken);
+        Assert.Equal(1001, EntryPlan.Of(present, Many()).Unchanged.Count);
+        Assert.Equal(1001, (await EntryPlan.DeleteAsync(client, present, TestContext.Current.CancellationToken)).Count);
+        Assert.Empty(await EntryCommand.AllAsync(client, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task A_refusal_names_the_entry_and_says_how_many_were_made()
+    {
+        await using var server = await RegistryServer.StartAsync();
+        var elsewhere = Wanted("b", "unix:uid:2");
+        elsewhere.SpiffeId.TrustDomain = "elsewhere.example";
+        var refused = await Assert.ThrowsAsync<RpcException>(
+            () => EntryPlan.Of([], [Wanted("a", "unix:uid:1"), elsewhere]).CarryOutAsync(new(server.Admin), TestContext.Current.CancellationToken));
+        Assert.Contains("spiffe://elsewhere.example/b: ", refused.Status.Detail, StringComparison.Ordinal);
+        Assert.Contains("(1 of 2 entries were created)", refused.Status.Detail, StringComparison.Ordinal);
+    }
+
+    private static Entry Known(string id, string path, string selector)
+    {
+        var entry = Wanted(path, selector);
+        entry.Id = id;
+        return entry;
+    }
+
+    private static Entry Wanted(string path, string selector) => new()
+    {
+        SpiffeId = new SPIFFEID { TrustDomain = "example.org", Path = $"/{path}" },
+        ParentId = new SPIFFEID { TrustDomain = "example.org", Path = "/nodes/local" },
+        Selectors = { new Selector { Type = selector[..selector.IndexOf(':', StringComparison.Ordinal)], Value = selector[(selector.IndexOf(':', StringComparison.Ordinal) + 1)..] } },
+    };
+}
