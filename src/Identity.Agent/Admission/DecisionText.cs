@@ -6,8 +6,10 @@ namespace Identity.Agent.Admission;
 /// <summary>Puts an answer into the words that the host, the log and `identity why` share.</summary>
 internal static class DecisionText
 {
-    // More would not fit a reply's bound; a component's first hundred refusals say enough.
+    // A component may import a thousand things with long names. Its first hundred refusals, and a grant that a person could still read,
+    // keep an answer, and the report of it, well below the 4 MiB at which gRPC would cut the stream.
     private const int MaxReasons = 100;
+    private const int MaxGrantLength = 16 << 10;
 
     public static V1.Decision Admitted(ControlPlaneView view, UploadedComponent component, AdmissionAnswer.Yes answer)
     {
@@ -29,12 +31,13 @@ internal static class DecisionText
         var refusals = denied.Refusals;
         var first = refusals.Length > 0 ? refusals[0].ToString() : "policy does not grant it";
         var more = refusals.Length > 1 ? $" (and {refusals.Length - 1} more)" : "";
+        var grant = denied.Explanation.SmallestGrant is { Length: <= MaxGrantLength } fitting ? fitting : "";
         var answer = Denied(view, component, first + more, refusals.Take(MaxReasons).Select(refusal => new V1.Reason
         {
             Capability = refusal.Capability,
             Rule = refusal.ForbiddenBy?.ToString() ?? refusal.NearestMiss?.Rule.ToString() ?? "",
             Explanation = refusal.NearestMiss is { } miss ? $"{refusal.Detail}; the nearest rule {miss.Lacks}" : refusal.Detail,
-            SmallestGrant = denied.Explanation.SmallestGrant ?? "",
+            SmallestGrant = grant,
         }));
         answer.Refusal.Subject = entry.SpiffeId.ToString();
         return answer;

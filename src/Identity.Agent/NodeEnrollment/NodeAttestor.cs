@@ -17,7 +17,7 @@ internal sealed class NodeAttestor(AgentOptions options, ServerConnection server
     /// <summary>Throws <see cref="StartRefusedException"/> when there is no token to attest with.</summary>
     public string ReadJoinToken()
     {
-        const string remedy = "create one with `identity agent token` and give it in --join-token-file FILE";
+        const string remedy = "make one with `identity token generate --output-file FILE` and give it with --join-token-file FILE";
         if (options.JoinTokenFile is not { } file) throw new StartRefusedException($"this node has no valid SVID and no join token; {remedy}");
         var content = PrivateFiles.ReadIfExists(file, MaxTokenBytes)
             ?? throw new StartRefusedException($"this node has no valid SVID and there is no join token in '{file}'; {remedy}");

@@ -234,6 +234,25 @@ public sealed class AdmissionServiceTests
     }
 
     [Fact]
+    public async Task A_component_that_asks_for_too_much_is_refused_in_few_enough_words_for_one_message()
+    {
+        await using var plane = PlaneWithHost();
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        var greedy = new Policy.ComponentWriter().Instances([.. Enumerable.Range(0, 1000).Select(i => $"hostile:package/{new string('x', 200)}-x{i}@1.0.0")]).ToArray();
+        using var call = await AdmitAsync(agent, plane, "greeter", greedy);
+        var denied = (await call.ResponseStream.NextAsync()).Denied;
+        Assert.Contains("(and 999 more)", denied.Summary, StringComparison.Ordinal);
+        Assert.InRange(denied.CalculateSize(), 1, 1 << 20);
+
+        // The report of it reaches the server too, and what comes after it.
+        Assert.Equal(denied.Id, (await plane.NextReportAsync(V1.AgentReport.ReportOneofCase.Decision)).Decision.Id);
+        using var next = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
+        var second = (await next.ResponseStream.NextAsync()).Denied;
+        Assert.Equal(second.Id, (await plane.NextReportAsync(V1.AgentReport.ReportOneofCase.Decision)).Decision.Id);
+    }
+
+    [Fact]
     public async Task Tells_a_host_why_about_its_own_decisions_only()
     {
         await using var plane = PlaneWithHost();
