@@ -1,13 +1,15 @@
 using NATS.Client.Core;
+using Spiffe.Net;
 using Spiffe.Net.WorkloadApi;
 
 // A subscriber that logs in to NATS with its own SVID, and believes a greeting only when the SVID it carries is genuine and meant for us.
-// SPIFFE_ENDPOINT_SOCKET, NATS_URL and NATS_CA say where everything is.
+// SPIFFE_ENDPOINT_SOCKET and NATS_URL say where everything is.
 using var client = new WorkloadApiClient();
 using var tokens = new JwtSource(client);
-var context = await client.FetchX509SvidAsync();
-var me = context.Svids[0].Id;
+await using var source = await X509Source.CreateAsync();
+var me = source.Svid.Id;
 var natsAudience = $"spiffe://{me.TrustDomain.Name}/nats";
+var natsServer = AuthorizedPeers.Exactly(SpiffeId.FromSegments(me.TrustDomain, "nats-server"));
 
 await using var nats = new NatsConnection(new NatsOpts
 {
@@ -17,7 +19,18 @@ await using var nats = new NatsConnection(new NatsOpts
     {
         AuthCredCallback = async (_, cancellation) => NatsAuthCred.FromToken((await tokens.GetAsync(natsAudience, cancellation)).Token),
     },
-    TlsOpts = new NatsTlsOpts { Mode = TlsMode.Require, CaFile = Environment.GetEnvironmentVariable("NATS_CA") },
+    // The token is a bearer token: it goes to nats-server's own SVID and to nobody else.
+    TlsOpts = new NatsTlsOpts
+    {
+        Mode = TlsMode.Require,
+        ConfigureClientAuthentication = tls =>
+        {
+            var mine = SpiffeTls.ClientOptions(source, natsServer);
+            tls.RemoteCertificateValidationCallback = mine.RemoteCertificateValidationCallback;
+            tls.CertificateChainPolicy = mine.CertificateChainPolicy;
+            return ValueTask.CompletedTask;
+        },
+    },
     MaxReconnectRetry = -1,
     IgnoreAuthErrorAbort = true,
 });
