@@ -18,6 +18,7 @@ internal static partial class ProcessHardening
             || ProcessControl(PrSetDumpable, 0, 0, 0, 0) != 0
             || ProcessControl(PrSetNoNewPrivileges, 1, 0, 0, 0) != 0;
         if (failed) throw new InvalidOperationException($"a worker cannot be hardened: errno {Marshal.GetLastPInvokeError()}");
+        SystemCallFilter.Install(onAllThreads: true);
     }
 
     [LibraryImport("libc", EntryPoint = "prctl", SetLastError = true)]

@@ -14,7 +14,16 @@ internal static class WorkerProcess
 
     public static async Task<int> RunAsync(CancellationToken cancellation)
     {
-        ProcessHardening.Apply();
+        try
+        {
+            ProcessHardening.Apply();
+        }
+        catch (InvalidOperationException e)
+        {
+            await Console.Error.WriteLineAsync($"identity-host worker: {e.Message}");
+            return Unfit;
+        }
+
         var input = Console.OpenStandardInput();
         var output = Console.OpenStandardOutput();
         // Standard output carries the protocol: nothing else may write to it.

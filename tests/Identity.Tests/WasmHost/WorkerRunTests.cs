@@ -152,25 +152,25 @@ public sealed class WorkerRunTests
     {
         // A worker that was taken over: it says what it likes, then waits to be killed.
         var frames = string.Concat(said.Select(text => $"printf '\\{Convert.ToString(text.Length, 8)}\\0\\0\\0%s' '{text}'\n"));
-        Assert.Contains("not its to send", Assert.IsType<WorkerEnd.Killed>(await EndOfAsync($"{frames}exec sleep 600")).Reason, StringComparison.Ordinal);
+        Assert.Contains("not its to send", Assert.IsType<WorkerEnd.Killed>(await EndOfAsync($"{frames}exec sleep 600", TestContext.Current.CancellationToken)).Reason, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Kills_a_worker_that_closes_its_output_and_lives_on() =>
-        Assert.Contains("closed its output", Assert.IsType<WorkerEnd.Killed>(await EndOfAsync("exec sleep 600 >&-")).Reason, StringComparison.Ordinal);
+        Assert.Contains("closed its output", Assert.IsType<WorkerEnd.Killed>(await EndOfAsync("exec sleep 600 >&-", TestContext.Current.CancellationToken)).Reason, StringComparison.Ordinal);
 
     [Fact]
     public async Task Kills_at_once_when_its_admission_ends_a_worker_that_has_closed_its_output()
     {
         using var admission = new CancellationTokenSource();
         // Time stands still, so only the end of the admission can be what ends it.
-        var ending = EndOfAsync("exec sleep 600 >&-", new Microsoft.Extensions.Time.Testing.FakeTimeProvider(), admission.Token);
+        var ending = EndOfAsync("exec sleep 600 >&-", admission.Token, new Microsoft.Extensions.Time.Testing.FakeTimeProvider());
         await admission.CancelAsync();
         Assert.IsType<WorkerEnd.Stopped>(await ending);
     }
 
     /// <summary>What becomes of a worker that was taken over and now runs this shell script.</summary>
-    private static async Task<WorkerEnd> EndOfAsync(string shell, TimeProvider? time = null, CancellationToken admission = default)
+    private static async Task<WorkerEnd> EndOfAsync(string shell, CancellationToken admission, TimeProvider? time = null)
     {
         var folder = Directory.CreateTempSubdirectory("worker-");
         try
