@@ -41,6 +41,8 @@ internal sealed class RegistryServer : IAsyncDisposable
 
     public DecisionLog Decisions => _server.Services.GetRequiredService<DecisionLog>();
 
+    public string AdminSocket { get; private set; } = "";
+
     public CallInvoker Admin { get; private set; } = null!;
 
     public string AdminSocket { get; private set; } = "";
