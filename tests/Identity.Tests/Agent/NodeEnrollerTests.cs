@@ -3,6 +3,7 @@
 
 using Grpc.Core;
 using Identity.Agent;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 using Spiffe.Net;
 using Spiffe.WorkloadApi.V1;
@@ -76,9 +77,11 @@ public sealed class NodeEnrollerTests
         await using var plane = new FakeControlPlane(TimeProvider.System) { ServerId = SpiffeId.Parse(impostor) };
         await plane.StartAsync();
         using var soon = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        await using var app = AgentApplication.Build(OptionsFor(plane, NewFolder()), plane.Time, TextWriter.Null);
+        using var refusal = new LogSignal("cannot attest at");
+        await using var app = AgentApplication.Build(
+            OptionsFor(plane, NewFolder()), plane.Time, TextWriter.Null, builder => builder.Logging.ClearProviders().AddProvider(refusal));
         var starting = app.StartAsync(soon.Token);
-        await Task.WhenAny(starting, Task.Delay(TimeSpan.FromSeconds(2), TestContext.Current.CancellationToken));
+        await Task.WhenAny(starting, refusal.Seen).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
         await soon.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => starting);
         Assert.Equal(0, plane.Attestations);
@@ -127,6 +130,30 @@ public sealed class NodeEnrollerTests
         plane.SyncRefusal = StatusCode.PermissionDenied;
         await plane.StartAsync(port);
         await RefusedAsync(StatusCode.PermissionDenied, () => call.ResponseStream.NextAsync());
+    }
+
+    /// <summary>Completes when a message with this text is logged.</summary>
+    private sealed class LogSignal(string text) : ILoggerProvider, ILogger
+    {
+        private readonly TaskCompletionSource _seen = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Seen => _seen.Task;
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (formatter(state, exception).Contains(text, StringComparison.Ordinal)) _seen.TrySetResult();
+        }
+
+        public void Dispose()
+        {
+        }
     }
 
     private sealed class ReadyLineReader : StringWriter
