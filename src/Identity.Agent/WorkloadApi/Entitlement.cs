@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Identity.Agent.ControlPlane;
 using Identity.Agent.SvidCache;
+using Spiffe.Net;
 using Spiffe.WorkloadApi.V1;
 
 namespace Identity.Agent.WorkloadApi;
@@ -24,6 +25,13 @@ internal sealed class Entitlement(ControlPlaneView view, ImmutableArray<Authoriz
     public ImmutableArray<AuthorizedEntry> Entries => entries;
 
     public DateTimeOffset Until => until;
+
+    /// <summary>Bundles of the other trust domains that one of the entries federates with, as far as there are any.</summary>
+    public ImmutableArray<TrustBundle> Federated { get; } =
+    [
+        .. entries.SelectMany(e => e.FederatesWith).Distinct().OrderBy(domain => domain.Name, StringComparer.Ordinal)
+            .Select(domain => view.FederatedBundles.TryGet(domain, out var bundle) ? bundle : null).OfType<TrustBundle>(),
+    ];
 
     public X509BundlesResponse X509Bundles => _x509Bundles ??= SvidMessages.X509Bundles(this);
 

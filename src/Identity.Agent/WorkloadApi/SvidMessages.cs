@@ -1,5 +1,8 @@
+using System.Text;
+using Google.Protobuf;
 using Identity.Agent.ControlPlane;
 using Identity.Agent.SvidCache;
+using Spiffe.Net;
 using Spiffe.WorkloadApi.V1;
 
 namespace Identity.Agent.WorkloadApi;
@@ -28,14 +31,25 @@ internal static class SvidMessages
             });
         }
 
+        response.Crl.AddRange(CrlsOf(entitlement));
+        foreach (var bundle in WithX509(entitlement)) response.FederatedBundles[bundle.TrustDomain.Id.ToString()] = UnsafeByteOperations.UnsafeWrap(bundle.ToX509Der());
         return response;
     }
 
-    public static X509BundlesResponse X509Bundles(Entitlement entitlement) =>
-        new() { Bundles = { [entitlement.View.Bundle.TrustDomain.Id.ToString()] = entitlement.View.BundleDer } };
+    public static X509BundlesResponse X509Bundles(Entitlement entitlement)
+    {
+        var response = new X509BundlesResponse { Bundles = { [entitlement.View.Bundle.TrustDomain.Id.ToString()] = entitlement.View.BundleDer } };
+        response.Crl.AddRange(CrlsOf(entitlement));
+        foreach (var bundle in WithX509(entitlement)) response.Bundles[bundle.TrustDomain.Id.ToString()] = UnsafeByteOperations.UnsafeWrap(bundle.ToX509Der());
+        return response;
+    }
 
-    public static JWTBundlesResponse JwtBundles(Entitlement entitlement) =>
-        new() { Bundles = { [entitlement.View.Bundle.TrustDomain.Id.ToString()] = entitlement.View.JwtBundleJson } };
+    public static JWTBundlesResponse JwtBundles(Entitlement entitlement)
+    {
+        var response = new JWTBundlesResponse { Bundles = { [entitlement.View.Bundle.TrustDomain.Id.ToString()] = entitlement.View.JwtBundleJson } };
+        foreach (var bundle in entitlement.Federated) response.Bundles[bundle.TrustDomain.Id.ToString()] = UnsafeByteOperations.UnsafeWrap(bundle.ToJwtJson());
+        return response;
+    }
 
     public static WITSVIDResponse Wit(IReadOnlyList<AuthorizedEntry> entries, IReadOnlyList<HeldWitSvid> svids)
     {
@@ -52,10 +66,19 @@ internal static class SvidMessages
         };
     }
 
-    public static WITBundlesResponse WitBundles(Entitlement entitlement) =>
-        new() { Bundles = { [entitlement.View.Bundle.TrustDomain.Id.ToString()] = System.Text.Encoding.UTF8.GetString(entitlement.View.Bundle.ToWitJson()) } };
+    public static WITBundlesResponse WitBundles(Entitlement entitlement)
+    {
+        var response = new WITBundlesResponse();
+        foreach (var bundle in entitlement.Federated.Add(entitlement.View.Bundle)) response.Bundles[bundle.TrustDomain.Id.ToString()] = Encoding.UTF8.GetString(bundle.ToWitJson());
+        return response;
+    }
 
     /// <summary>§5.2.1: unique within a response. The oldest entry keeps the hint, a later one with the same goes without.</summary>
     public static string HintOf(AuthorizedEntry entry, HashSet<string> taken) =>
-        entry.Hint.Length > 0 && System.Text.Encoding.UTF8.GetByteCount(entry.Hint) <= MaxHintBytes && taken.Add(entry.Hint) ? entry.Hint : "";
+        entry.Hint.Length > 0 && Encoding.UTF8.GetByteCount(entry.Hint) <= MaxHintBytes && taken.Add(entry.Hint) ? entry.Hint : "";
+
+    private static IEnumerable<ByteString> CrlsOf(Entitlement entitlement) => entitlement.View.Crls.Select(crl => UnsafeByteOperations.UnsafeWrap(crl));
+
+    // A trust domain without certificates has no X.509 bundle; an empty one would be no answer.
+    private static IEnumerable<TrustBundle> WithX509(Entitlement entitlement) => entitlement.Federated.Where(bundle => bundle.X509Authorities.Count > 0);
 }

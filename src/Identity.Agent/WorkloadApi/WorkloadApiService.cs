@@ -71,19 +71,23 @@ internal sealed class WorkloadApiService(
             ? StreamAsync(responseStream, context, static (entitlement, _) => Task.FromResult(entitlement.WitBundles))
             : base.FetchWITBundles(request, responseStream, context);
 
-    // Needs no identity of the caller: for the own trust domain it gives nothing away but what the bundle says (as SPIRE).
-    public override Task<ValidateJWTSVIDResponse> ValidateJWTSVID(ValidateJWTSVIDRequest request, ServerCallContext context)
+    // Needs no identity of the caller: for the own trust domain it gives nothing away but what the bundle says (as SPIRE). Tokens of another trust domain are
+    // judged only for who is entitled to its bundle.
+    public override async Task<ValidateJWTSVIDResponse> ValidateJWTSVID(ValidateJWTSVIDRequest request, ServerCallContext context)
     {
         if (request.Audience.Length == 0) throw InvalidArgument("audience is empty");
         if (request.Svid.Length == 0) throw InvalidArgument("svid is empty");
-        using var bound = streams.Enter(PeerOf(context));
-        var verification = JwtSvidVerifier.Verify(request.Svid, request.Audience, entitlements.CurrentView().Bundles, time.GetUtcNow());
+        var peer = PeerOf(context);
+        using var bound = streams.Enter(peer);
+        var bundles = entitlements.CurrentView().Bundles;
+        foreach (var foreign in (await entitlements.FindAsync(peer))?.Federated ?? []) bundles = bundles.With(foreign);
+        var verification = JwtSvidVerifier.Verify(request.Svid, request.Audience, bundles, time.GetUtcNow());
         if (verification is not JwtSvidVerification.Verified verified)
             throw InvalidArgument(verification is JwtSvidVerification.Refused refused ? refused.Reason : "the token is not valid");
         try
         {
             var claims = Struct.Parser.ParseJson(System.Text.Encoding.UTF8.GetString(verified.Svid.ClaimsJson.Span));
-            return Task.FromResult(new ValidateJWTSVIDResponse { SpiffeId = verified.Id.ToString(), Claims = claims });
+            return new ValidateJWTSVIDResponse { SpiffeId = verified.Id.ToString(), Claims = claims };
         }
         catch (InvalidProtocolBufferException)
         {

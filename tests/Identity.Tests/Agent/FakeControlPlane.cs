@@ -66,6 +66,10 @@ internal sealed class FakeControlPlane : IAsyncDisposable
 
     public List<string> Policies { get; } = [];
 
+    public List<Types.Bundle> FederatedBundles { get; } = [];
+
+    public List<ByteString> Crls { get; } = [];
+
     public TimeSpan Freshness { get; set; } = TimeSpan.FromHours(2);
 
     public StatusCode? SyncRefusal { get; set; }
@@ -212,6 +216,8 @@ internal sealed class FakeControlPlane : IAsyncDisposable
             Bundle.JwtAuthorities.Select(a => new Types.JWTKey { KeyId = a.KeyId, PublicKey = ByteString.CopyFrom(a.SubjectPublicKeyInfo.Span) }));
         snapshot.Bundle.WitAuthorities.AddRange(
             Bundle.WitAuthorities.Select(a => new Types.WITKey { KeyId = a.KeyId, PublicKey = ByteString.CopyFrom(a.SubjectPublicKeyInfo.Span) }));
+        snapshot.FederatedBundles.AddRange(FederatedBundles);
+        snapshot.Crls.AddRange(Crls);
         return snapshot;
     }
 

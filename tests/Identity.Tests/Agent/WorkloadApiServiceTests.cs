@@ -169,6 +169,53 @@ public sealed class WorkloadApiServiceTests
     }
 
     [Fact]
+    [Trait("rule", "WLAPI-07")]
+    [Trait("rule", "WLAPI-09")]
+    [Trait("rule", "WLAPI-21")]
+    [Trait("rule", "WLAPI-26")]
+    public async Task Gives_foreign_bundles_to_those_whose_entry_federates_and_takes_them_away_again()
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        await using var other = new FakeControlPlane(TimeProvider.System);
+        var entry = plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
+        var foreign = new Spire.Api.Types.Bundle { TrustDomain = "other.example" };
+        foreign.X509Authorities.Add(new Spire.Api.Types.X509Certificate { Asn1 = Google.Protobuf.ByteString.CopyFrom(other.Bundle.X509Authorities[0].RawData) });
+        foreign.JwtAuthorities.Add(new Spire.Api.Types.JWTKey
+        {
+            KeyId = other.Bundle.JwtAuthorities[0].KeyId, PublicKey = Google.Protobuf.ByteString.CopyFrom(other.Bundle.JwtAuthorities[0].SubjectPublicKeyInfo.Span),
+        });
+        plane.FederatedBundles.Add(foreign);
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        using var svids = agent.Workload.FetchX509SVID(new(), WorkloadHeader);
+        using var x509 = agent.Workload.FetchX509Bundles(new(), WorkloadHeader);
+        using var jwt = agent.Workload.FetchJWTBundles(new(), WorkloadHeader);
+        Assert.Empty((await svids.ResponseStream.NextAsync()).FederatedBundles);
+        Assert.Equal(["spiffe://example.org"], (await x509.ResponseStream.NextAsync()).Bundles.Keys);
+        Assert.Equal(["spiffe://example.org"], (await jwt.ResponseStream.NextAsync()).Bundles.Keys);
+
+        entry.FederatesWith.Add("other.example");
+        entry.FederatesWith.Add("missing.example");
+        plane.Crls.Add(Google.Protobuf.ByteString.CopyFromUtf8("a list"));
+        plane.Push();
+        var now = await svids.ResponseStream.NextAsync();
+        Assert.Equal(["spiffe://other.example"], now.FederatedBundles.Keys);
+        Assert.Equal(other.Bundle.ToX509Der(), now.FederatedBundles["spiffe://other.example"].ToByteArray());
+        Assert.Equal("a list", Assert.Single(now.Crl).ToStringUtf8());
+        Assert.Equal(["spiffe://example.org", "spiffe://other.example"], (await x509.ResponseStream.NextAsync()).Bundles.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(["spiffe://example.org", "spiffe://other.example"], (await jwt.ResponseStream.NextAsync()).Bundles.Keys.Order(StringComparer.Ordinal));
+
+        plane.FederatedBundles.Clear();
+        plane.Crls.Clear();
+        plane.Push();
+        var after = await svids.ResponseStream.NextAsync();
+        Assert.Empty(after.FederatedBundles);
+        Assert.Empty(after.Crl);
+        Assert.Equal(["spiffe://example.org"], (await x509.ResponseStream.NextAsync()).Bundles.Keys);
+        Assert.Equal(["spiffe://example.org"], (await jwt.ResponseStream.NextAsync()).Bundles.Keys);
+    }
+
+    [Fact]
     [Trait("rule", "WLAPI-31")]
     [Trait("rule", "WLAPI-33")]
     [Trait("rule", "WIT-17")]
