@@ -45,8 +45,6 @@ internal sealed class RegistryServer : IAsyncDisposable
 
     public CallInvoker Admin { get; private set; } = null!;
 
-    public string AdminSocket { get; private set; } = "";
-
     public CallInvoker Anonymous { get; private set; } = null!;
 
     public static async Task<RegistryServer> StartAsync(params (string Key, string Value)[] more)
@@ -56,6 +54,8 @@ internal sealed class RegistryServer : IAsyncDisposable
         {
             ["listen"] = "127.0.0.1:0",
             ["istio-listen"] = "127.0.0.1:0",
+            // Nobody listens there; at the default port a nats-server of somebody else might.
+            ["nats-url"] = "tls://127.0.0.1:1",
         }).AddInMemoryCollection(more.Select(setting => KeyValuePair.Create(setting.Key, (string?)setting.Value))).Build();
         Assert.True(ServerOptions.TryRead(settings, Path.Combine(server._folder.Path, "data"), out var options, out _));
         server._server = await Identity.Server.Program.StartAsync(options, server.Time);
