@@ -21,6 +21,9 @@ public sealed record RegistrationEntryDocument
     public string? Hint { get; init; }
 
     public ImmutableArray<string> DnsNames { get; init; } = [];
+
+    /// <summary>Other trust domains whose bundles the workload gets beside its own.</summary>
+    public ImmutableArray<string> FederatesWith { get; init; } = [];
 }
 
 /// <summary>What a file of several documents holds, each kind in the order of the file.</summary>

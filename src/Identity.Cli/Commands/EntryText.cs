@@ -19,6 +19,7 @@ internal static class EntryText
         };
         entry.Selectors.AddRange(document.Selectors.Select(ToSelector));
         entry.DnsNames.AddRange(document.DnsNames);
+        entry.FederatesWith.AddRange(document.FederatesWith);
         return entry;
     }
 
@@ -36,7 +37,7 @@ internal static class EntryText
 
     public static bool SameContent(Entry left, Entry right) =>
         SameKey(left, right) && left.X509SvidTtl == right.X509SvidTtl && left.JwtSvidTtl == right.JwtSvidTtl && left.Hint == right.Hint
-        && left.DnsNames.SequenceEqual(right.DnsNames);
+        && left.DnsNames.SequenceEqual(right.DnsNames) && left.FederatesWith.ToHashSet().SetEquals(right.FederatesWith);
 
     private static HashSet<(string, string)> SelectorSet(Entry entry) => [.. entry.Selectors.Select(selector => (selector.Type, selector.Value))];
 

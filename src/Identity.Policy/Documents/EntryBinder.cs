@@ -24,13 +24,15 @@ internal sealed class EntryBinder(ProblemList problems)
         var before = problems.Count;
         var fields = Fields.Of(
             root, problems, "a registration entry",
-            ["kind", "spiffeId", "parentId", "selectors", "x509SvidTtl", "jwtSvidTtl", "hint", "dnsNames"]);
+            ["kind", "spiffeId", "parentId", "selectors", "x509SvidTtl", "jwtSvidTtl", "hint", "dnsNames", "federatesWith"]);
         if (fields is null) return null;
         var id = fields.RequiredValue<SpiffeId>("spiffeId", "the SPIFFE ID it gives", SpiffeId.TryParse);
         var parent = fields.RequiredValue<SpiffeId>("parentId", "the SPIFFE ID of the agent, node or host that asks for it", SpiffeId.TryParse);
         var selectors = BindAll(fields.RequiredList("selectors", "a list such as [unix:uid:1000]", MaxListed), "a selector", TryParseSelector);
         var dnsNames = fields.Optional("dnsNames") is null
             ? [] : BindAll(fields.RequiredList("dnsNames", "a list of DNS names", MaxListed), "a DNS name", TryParseDnsName);
+        var federatesWith = fields.Optional("federatesWith") is null
+            ? [] : BindAll(fields.RequiredList("federatesWith", "a list of trust domains", MaxListed), "a trust domain", TryParseTrustDomain);
         var entry = new RegistrationEntryDocument
         {
             SpiffeId = id!,
@@ -40,10 +42,12 @@ internal sealed class EntryBinder(ProblemList problems)
             JwtSvidTtl = BindTtl(fields.Optional("jwtSvidTtl")),
             Hint = fields.OptionalValue<string>("hint", "text", TryParseHint),
             DnsNames = dnsNames,
+            FederatesWith = federatesWith,
         };
         if (problems.Count > before) return null;
         if (!id!.HasPath) problems.Add(root, $"'{id}' names the trust domain itself; an entry needs a path, such as {id}/hosts/local");
         else if (id.TrustDomain != parent!.TrustDomain) problems.Add(root, $"'{id}' and its parent '{parent}' are of different trust domains");
+        else if (entry.FederatesWith.Contains(id.TrustDomain.Name)) problems.Add(root, $"federatesWith names {id.TrustDomain}, the entry's own trust domain; its bundle is always there");
         return problems.Count > before ? null : entry;
     }
 
@@ -99,6 +103,12 @@ internal sealed class EntryBinder(ProblemList problems)
     private static bool IsDnsLabel(string label) =>
         label.Length is > 0 and <= 63 && label[0] != '-' && label[^1] != '-'
         && label.All(character => char.IsAsciiLetterLower(character) || char.IsAsciiDigit(character) || character == '-');
+
+    private static bool TryParseTrustDomain(string text, [NotNullWhen(true)] out string? name, [NotNullWhen(false)] out string? problem)
+    {
+        name = TrustDomain.TryParse(text, out var domain, out problem) ? domain.Name : null;
+        return name is not null;
+    }
 
     private static bool TryParseHint(string text, [NotNullWhen(true)] out string? hint, [NotNullWhen(false)] out string? problem)
     {

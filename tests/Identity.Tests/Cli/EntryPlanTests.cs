@@ -35,6 +35,14 @@ public sealed class EntryPlanTests
     }
 
     [Fact]
+    public void An_entry_that_federates_otherwise_is_updated()
+    {
+        var federating = Wanted("a", "unix:uid:1");
+        federating.FederatesWith.Add("other.example");
+        Assert.Single(EntryPlan.Of([Known("1", "a", "unix:uid:1")], [federating]).Update);
+    }
+
+    [Fact]
     public void New_selectors_of_the_only_entry_of_an_identity_are_an_update_and_else_a_new_entry()
     {
         Assert.Equal("1", Assert.Single(EntryPlan.Of([Known("1", "a", "unix:uid:1")], [Wanted("a", "unix:uid:9")]).Update).Id);

@@ -13,6 +13,7 @@ public sealed class ManifestReaderTests
         jwtSvidTtl: 5m
         hint: the greeter
         dnsNames: [greeter.example.org]
+        federatesWith: [other.example]
         """;
 
     private static readonly string Policy = Samples.Source(("permit", "spiffeId: spiffe://example.org/a", "start"));
@@ -27,6 +28,7 @@ public sealed class ManifestReaderTests
         Assert.Equal(["wasm:name:greeter", "unix:path:/usr/bin/x"], entry.Selectors);
         Assert.Equal((TimeSpan.FromHours(1), TimeSpan.FromMinutes(5), "the greeter"), (entry.X509SvidTtl, entry.JwtSvidTtl, entry.Hint));
         Assert.Equal(["greeter.example.org"], entry.DnsNames);
+        Assert.Equal(["other.example"], entry.FederatesWith);
     }
 
     [Fact]
@@ -69,6 +71,10 @@ public sealed class ManifestReaderTests
     [InlineData("parentId: spiffe://example.org/hosts/local", "", "lacks the field 'parentId'")]
     [InlineData("selectors: [wasm:name:greeter, \"unix:path:/usr/bin/x\"]", "", "lacks the field 'selectors'")]
     [InlineData("[wasm:name:greeter, \"unix:path:/usr/bin/x\"]", "[]", "must be a list that is not empty")]
+    [InlineData("other.example", "spiffe://other.example", "spiffe://other.example")]
+    [InlineData("other.example", "Other.example", "Other.example")]
+    [InlineData("other.example", "example.org", "the entry's own trust domain")]
+    [InlineData("[other.example]", "[other.example, other.example]", "is listed twice")]
     [InlineData("wasm:name:greeter", "wasm", "is not a selector")]
     [InlineData("wasm:name:greeter", "\"unix: uid\"", "is not a selector")]
     [InlineData("wasm:name:greeter", "wasm:nam:greeter", "is not a selector of components")]
