@@ -55,6 +55,7 @@ internal sealed class AgentBroker : IDisposable
 
     /// <summary>Asks for admission and hands over each answer for as long as the agent keeps the call open. Cancelling ends the admission.</summary>
     /// <exception cref="RpcException">The agent is away, or refuses the call itself.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled, or the agent is gone: gRPC may tell either so.</exception>
     public async Task AdmitAsync(ComponentFile component, Func<AdmitResponse, Task> onAnswer, CancellationToken cancellation)
     {
         using var call = admissions.Admit(Headers, cancellationToken: cancellation);
@@ -62,9 +63,9 @@ internal sealed class AgentBroker : IDisposable
         {
             await SendAsync(call.RequestStream, component, cancellation);
         }
-        catch (Exception e) when (e is RpcException or InvalidOperationException && !cancellation.IsCancellationRequested)
+        catch (Exception e) when (e is RpcException or InvalidOperationException or OperationCanceledException && !cancellation.IsCancellationRequested)
         {
-            // The agent answered before it had read all; the reason is on the stream that is read next.
+            // The call ended before all was sent; the reason is on the stream that is read next.
         }
 
         await foreach (var answer in call.ResponseStream.ReadAllAsync(cancellation)) await onAnswer(answer);

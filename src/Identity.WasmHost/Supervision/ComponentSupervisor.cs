@@ -74,6 +74,10 @@ internal sealed partial class ComponentSupervisor(
         {
             return $"{e.StatusCode}: {PrintableText.Of(e.Status.Detail, 256)}";
         }
+        catch (OperationCanceledException) when (!unusable.IsCancellationRequested)
+        {
+            return "the call broke off";
+        }
     }
 
     private async Task HandleAsync(AdmitResponse answer, CancellationTokenSource unusable)

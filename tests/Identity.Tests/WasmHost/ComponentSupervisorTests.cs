@@ -23,6 +23,16 @@ public sealed class ComponentSupervisorTests
     }
 
     [Fact]
+    public async Task Goes_on_asking_while_what_answers_is_no_agent()
+    {
+        await using var impostor = await FakeAgent.StartAsync("spiffe://example.org/components/impostor");
+        await using var host = HostProcess.Start(impostor, ("greeter", Guest.AskingForItsToken()));
+        await host.LineAsync("ready");
+        for (var attempt = 0; attempt < 3; attempt++) await host.LoggedAsync("Refused a TLS peer: spiffe://example.org/components/impostor");
+        Assert.Equal(0, await host.TerminateAsync());
+    }
+
+    [Fact]
     public async Task Says_why_a_component_is_denied_and_starts_it_when_policy_admits_it_later()
     {
         await using var agent = await FakeAgent.StartAsync();

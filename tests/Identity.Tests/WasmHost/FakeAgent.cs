@@ -27,13 +27,13 @@ internal sealed class FakeAgent : IAsyncDisposable
     private readonly ConcurrentDictionary<string, Channel<AdmitResponse>> answers = new();
     private readonly WebApplication app;
 
-    private FakeAgent()
+    private FakeAgent(string id)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         using var root = Certificate("spiffe://example.org", key, null);
         Root = root.RawData;
         using var agentKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var agent = Certificate("spiffe://example.org/spire/agent/test", agentKey, root);
+        var agent = Certificate(id, agentKey, root);
         using var hostKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         using var host = Certificate("spiffe://example.org/hosts/local", hostKey, root);
         Host = new Spiffe.WorkloadApi.V1.X509SVID
@@ -79,9 +79,9 @@ internal sealed class FakeAgent : IAsyncDisposable
 
     private Spiffe.WorkloadApi.V1.X509SVID Host { get; }
 
-    public static async Task<FakeAgent> StartAsync()
+    public static async Task<FakeAgent> StartAsync(string id = "spiffe://example.org/spire/agent/test")
     {
-        var agent = new FakeAgent();
+        var agent = new FakeAgent(id);
         await agent.app.StartAsync();
         return agent;
     }
@@ -116,7 +116,7 @@ internal sealed class FakeAgent : IAsyncDisposable
 
     private static X509Certificate2 Certificate(string id, ECDsa key, X509Certificate2? issuer)
     {
-        var request = new CertificateRequest("O=test", key, HashAlgorithmName.SHA256);
+        var request = new CertificateRequest(issuer is null ? "O=authority" : "O=leaf", key, HashAlgorithmName.SHA256);
         var names = new SubjectAlternativeNameBuilder();
         names.AddUri(new Uri(id));
         request.CertificateExtensions.Add(names.Build());

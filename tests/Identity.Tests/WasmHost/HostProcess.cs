@@ -13,6 +13,7 @@ internal sealed class HostProcess : IAsyncDisposable
     private readonly Process process;
     private readonly string folder = Directory.CreateTempSubdirectory("identity-host-").FullName;
     private readonly Channel<string> lines = Channel.CreateUnbounded<string>();
+    private readonly Channel<string> logs = Channel.CreateUnbounded<string>();
     private readonly List<string> errors = [];
 
     private HostProcess(FakeAgent agent, (string Name, byte[] Bytes)[] components)
@@ -37,6 +38,7 @@ internal sealed class HostProcess : IAsyncDisposable
         process.ErrorDataReceived += (_, line) =>
         {
             lock (errors) errors.Add(line.Data ?? "");
+            _ = line.Data is null ? logs.Writer.TryComplete() : logs.Writer.TryWrite(line.Data);
         };
         process.Start();
         process.BeginOutputReadLine();
@@ -66,6 +68,18 @@ internal sealed class HostProcess : IAsyncDisposable
         }
 
         lock (errors) throw new InvalidOperationException($"no line '{start}…' among:\n{string.Join('\n', passed)}\n{string.Join('\n', errors)}");
+    }
+
+    /// <summary>The next line of its log that says so.</summary>
+    public async Task LoggedAsync(string text)
+    {
+        using var deadline = new CancellationTokenSource(Deadline);
+        await foreach (var line in logs.Reader.ReadAllAsync(deadline.Token))
+        {
+            if (line.Contains(text, StringComparison.Ordinal)) return;
+        }
+
+        throw new InvalidOperationException($"the host ended without a log line '{text}'");
     }
 
     /// <summary>Process IDs of its workers, oldest first.</summary>
