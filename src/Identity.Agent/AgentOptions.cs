@@ -7,6 +7,14 @@ namespace Identity.Agent;
 /// <summary>How this agent runs; always valid. Flags win over environment, environment over the file, the file over defaults.</summary>
 internal sealed class AgentOptions
 {
+    private static readonly SettingNames Settings = new(
+        "IDENTITY_AGENT_",
+        [
+            "server", "trust-domain", "trust-bundle", "join-token-file", "data-dir", "run-dir", "workload-socket", "broker-socket",
+            "workload-tcp-unidentified", "wit-svid", "config",
+        ],
+        Lists: []);
+
     // sockaddr_un.sun_path has 108 bytes, the last of which is zero.
     private const int MaxSocketPathBytes = 107;
 
@@ -43,7 +51,7 @@ internal sealed class AgentOptions
         [NotNullWhen(false)] out string? problem)
     {
         options = null;
-        if (!AgentSettings.TryRead(arguments, environment, out var settings, out problem)) return false;
+        if (!ProcessSettings.TryGather(Settings, arguments, environment, out var settings, out problem)) return false;
 
         var problems = new List<string>();
         if (!TrustDomain.TryParse(settings["trust-domain"] ?? "example.org", out var trustDomain, out var flaw)) problems.Add($"trust-domain: {flaw}");

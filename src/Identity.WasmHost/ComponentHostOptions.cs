@@ -13,6 +13,10 @@ internal sealed class ComponentHostOptions
     private const int MaxName = 128;
     private const string DefaultNatsUrl = "tls://127.0.0.1:4222";
 
+    // data-dir is accepted so that every process is started alike; this host keeps nothing on disk.
+    private static readonly SettingNames Settings = new(
+        "IDENTITY_HOST_", ["broker-socket", "workload-socket", "trust-domain", "nats-url", "nats-ca", "component", "data-dir", "config"], Lists: ["component"]);
+
     /// <summary>The agent's broker socket, where admission is asked for.</summary>
     public required UnixDomainSocketEndPoint BrokerSocket { get; init; }
 
@@ -34,7 +38,7 @@ internal sealed class ComponentHostOptions
         [NotNullWhen(false)] out string? problem)
     {
         options = null;
-        if (!HostSettings.TryRead(arguments, environment, out var settings, out problem)) return false;
+        if (!ProcessSettings.TryGather(Settings, arguments, environment, out var settings, out problem)) return false;
 
         var problems = new List<string>();
         if (!TrustDomain.TryParse(settings["trust-domain"] ?? "example.org", out var trustDomain, out var flaw)) problems.Add($"trust-domain: {flaw}");
@@ -42,7 +46,7 @@ internal sealed class ComponentHostOptions
         if (!WorkloadEndpoint.TryParse(settings["workload-socket"] ?? environment.GetValueOrDefault(WorkloadEndpoint.EnvironmentVariable), out var workload, out flaw))
             problems.Add(flaw);
         var nats = ReadNats(settings["nats-url"], settings["nats-ca"], settings["trust-domain"] ?? "example.org", problems);
-        var components = ReadComponents(settings.Components, problems);
+        var components = ReadComponents(settings.All("component"), problems);
         problem = problems.Count == 0 ? null : string.Join("; ", problems);
         if (problem is not null) return false;
         options = new ComponentHostOptions

@@ -24,6 +24,30 @@ public sealed class AgentOptionsTests
     }
 
     [Theory]
+    [InlineData("""{ "server": "a:1", "server": "b:1" }""", "stands twice")]
+    [InlineData("""{ "server": ["a:1"] }""", "must be a text")]
+    [InlineData("""[ "server" ]""", "not a JSON object")]
+    [InlineData("{", "not JSON at line 1")]
+    [InlineData("""{ "sever": "a:1" }""", "the nearest is server")]
+    public void A_file_that_cannot_be_understood_is_refused(string text, string problem)
+    {
+        var file = Path.Combine(RunningAgent.NewFolder(), "agent.json");
+        File.WriteAllText(file, text);
+        Assert.False(AgentOptions.TryRead(["--config", file], Nothing, out _, out var found));
+        Assert.Contains(problem, found, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_empty_variable_takes_nothing_from_the_file()
+    {
+        var file = Path.Combine(RunningAgent.NewFolder(), "agent.json");
+        File.WriteAllText(file, """{ "server": "file:1" }""");
+        var environment = new Dictionary<string, string>(Nothing) { ["IDENTITY_AGENT_SERVER"] = "" };
+        Assert.True(AgentOptions.TryRead(["--config", file], environment, out var options, out var problem), problem);
+        Assert.Equal("file:1", options.Server);
+    }
+
+    [Theory]
     [InlineData("--sever", "--server")]
     [InlineData("--join-token", "--join-token-file")]
     [InlineData("--trustdomain", "--trust-domain")]

@@ -8,9 +8,9 @@ public sealed class ComponentHostOptionsTests
 
     public static TheoryData<string, string[]> Mistakes => new()
     {
-        { "unknown option --broker-sockte; the nearest known is --broker-socket", ["--broker-sockte", "unix:///a"] },
+        { "--broker-sockte is not a setting; the nearest is --broker-socket", ["--broker-sockte", "unix:///a"] },
         { "--nats-url needs a value", [.. Enough, "--nats-url"] },
-        { "unexpected argument 'greeter'", ["greeter"] },
+        { "\"greeter\" is not a flag", ["greeter"] },
         { "broker-socket is not set", [] },
         { "broker-socket: 'tcp://127.0.0.1:1' is not unix:///absolute/path", ["--broker-socket", "tcp://127.0.0.1:1"] },
         { "nats-url: 'nats://127.0.0.1:4222' is not tls://host:port", [.. Enough, "--nats-url", "nats://127.0.0.1:4222"] },
@@ -19,7 +19,7 @@ public sealed class ComponentHostOptionsTests
         { "component: 'greeter' is not NAME=FILE", [.. Enough, "--component", "greeter"] },
         { "component greeter: there is no file '/nowhere'", [.. Enough, "--component", "greeter=/nowhere"] },
         { "component a is named twice", [.. Enough, "--component", "a=/etc/hostname", "--component", "a=/etc/hostname"] },
-        { "the configuration file '/nowhere.json' cannot be read", [.. Enough, "--config", "/nowhere.json"] },
+        { "the configuration file /nowhere.json does not exist", [.. Enough, "--config", "/nowhere.json"] },
     };
 
     [Theory]
@@ -45,7 +45,21 @@ public sealed class ComponentHostOptionsTests
     {
         var environment = new Dictionary<string, string> { ["IDENTITY_HOST_NATS_URI"] = "tls://127.0.0.1:4222" };
         Assert.False(ComponentHostOptions.TryRead(Enough, environment, out _, out var problem));
-        Assert.Equal("the environment variable IDENTITY_HOST_NATS_URI: unknown option nats-uri; the nearest known is nats-url", problem);
+        Assert.Equal("IDENTITY_HOST_NATS_URI is not a setting; the nearest is IDENTITY_HOST_NATS_URL", problem);
+    }
+
+    [Fact]
+    public void Takes_components_from_the_strongest_source_that_names_any()
+    {
+        var environment = new Dictionary<string, string>
+        {
+            ["SPIFFE_ENDPOINT_SOCKET"] = "unix:///run/agent/workload.sock",
+            ["IDENTITY_HOST_COMPONENT"] = "a=/etc/hostname, b=/etc/hosts",
+        };
+        Assert.True(ComponentHostOptions.TryRead(Enough, environment, out var options, out var problem), problem);
+        Assert.Equal(["a", "b"], options.Components.Select(component => component.Name));
+        Assert.True(ComponentHostOptions.TryRead([.. Enough, "--component", "c=/etc/hostname"], environment, out options, out problem), problem);
+        Assert.Equal(["c"], options.Components.Select(component => component.Name));
     }
 
     [Fact]
