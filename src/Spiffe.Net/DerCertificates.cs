@@ -10,6 +10,7 @@ public static class DerCertificates
     /// <summary>Bytes of one certificate; SVIDs have about 500, large RSA roots about 2,000.</summary>
     public const int MaxCertificateLength = 16 * 1024;
 
+    /// <summary>DER certificates laid end to end, as the Workload API carries them (SPIFFE Workload API §5.2.1). The bytes are not looked at.</summary>
     public static byte[] Concatenate(IReadOnlyList<ReadOnlyMemory<byte>> certificates)
     {
         var all = new byte[certificates.Sum(certificate => certificate.Length)];
@@ -23,6 +24,7 @@ public static class DerCertificates
         return all;
     }
 
+    /// <summary>Takes apart what <see cref="Concatenate"/> lays end to end, without copying. The certificates are not looked into.</summary>
     /// <param name="concatenated">Nothing at all gives an empty list; anything that is not a whole certificate fails.</param>
     public static bool TrySplit(
         ReadOnlyMemory<byte> concatenated,
@@ -62,6 +64,7 @@ public static class DerCertificates
         return true;
     }
 
+    /// <summary>Reads PEM (RFC 7468); text around the blocks is passed over.</summary>
     /// <param name="pem">One or more CERTIFICATE blocks; a block of another kind, a private key above all, fails.</param>
     public static bool TryReadPem(
         ReadOnlySpan<char> pem,

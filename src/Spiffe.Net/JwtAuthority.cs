@@ -14,16 +14,20 @@ public sealed class JwtAuthority
         _key = key;
     }
 
-    // A kid is an opaque name; nobody needs more, and it is copied into every token.
+    /// <summary>Characters of a key ID: an opaque name, and it is copied into every token.</summary>
     public const int MaxKeyIdLength = 256;
 
+    /// <summary>The <c>kid</c> that tokens name it by; unique over the whole bundle and compared byte by byte (JWT-SVID §2.2, Trust Domain and Bundle §4.2).</summary>
     public string KeyId { get; }
 
     /// <summary>The key as DER SubjectPublicKeyInfo.</summary>
     public ReadOnlyMemory<byte> SubjectPublicKeyInfo => _key.SubjectPublicKeyInfo;
 
+    /// <summary>Decides which algorithms the key may be used with (RFC 8725 §3.1).</summary>
     public PublicKeyKind Kind => _key.Kind;
 
+    /// <summary>Refuses a key of an unknown kind or size, and a key ID that is empty or longer than <see cref="MaxKeyIdLength"/>.</summary>
+    /// <param name="subjectPublicKeyInfo">DER; copied.</param>
     public static bool TryCreate(
         string keyId,
         ReadOnlyMemory<byte> subjectPublicKeyInfo,

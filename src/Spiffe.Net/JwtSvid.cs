@@ -27,21 +27,28 @@ public sealed class JwtSvid
     /// <summary>The compact form: a bearer secret until it expires.</summary>
     public string Token { get; }
 
+    /// <summary>The <c>sub</c> (JWT-SVID §3.1); always with a path.</summary>
     public SpiffeId Id { get; }
 
+    /// <summary>The <c>aud</c>, as array also where the token has one string; at least one (§3.2).</summary>
     public IReadOnlyList<string> Audience { get; }
 
+    /// <summary>The <c>exp</c> (§3.3): from this moment on the token is not accepted, leeway aside.</summary>
     public DateTimeOffset ExpiresAt { get; }
 
+    /// <summary>The <c>iat</c>; null when the issuer gave none.</summary>
     public DateTimeOffset? IssuedAt { get; }
 
+    /// <summary>The <c>nbf</c>; null when the issuer gave none.</summary>
     public DateTimeOffset? NotBefore { get; }
 
     /// <summary>The <c>jti</c>; null when the issuer gave none.</summary>
     public string? TokenId { get; }
 
+    /// <summary>The <c>kid</c> of the key that signed it (§2.2); tokens without one are refused.</summary>
     public string KeyId { get; }
 
+    /// <summary>The JWS name of the algorithm it is signed with, one of the nine of §2.1.</summary>
     public string Algorithm => JwsAlgorithm.Name;
 
     /// <summary>All claims as a UTF-8 JSON object without duplicate members.</summary>
@@ -65,5 +72,6 @@ public sealed class JwtSvid
         return true;
     }
 
+    /// <summary>Names the workload, not the token.</summary>
     public override string ToString() => $"JWT-SVID of {Id}";
 }

@@ -7,8 +7,10 @@ public abstract record JwtSvidVerification
     {
     }
 
+    /// <param name="Svid">Signed by a key of its trust domain's bundle, meant for the audience asked for, and in time when it was asked.</param>
     public sealed record Verified(JwtSvid Svid) : JwtSvidVerification
     {
+        /// <summary>Whose token it is.</summary>
         public SpiffeId Id => Svid.Id;
     }
 

@@ -6,8 +6,13 @@ public static class JwtSvidVerifier
     /// <summary>The most that clocks may differ; a caller asking for more is a bug.</summary>
     public static readonly TimeSpan MaxLeeway = TimeSpan.FromSeconds(60);
 
+    /// <summary>Ten seconds, when the caller names none.</summary>
     public static readonly TimeSpan DefaultLeeway = TimeSpan.FromSeconds(10);
 
+    /// <summary>Parses, then asks for audience, times, the bundle of the token's own trust domain and the signature, in this order (JWT-SVID §4).</summary>
+    /// <param name="token">The compact form, as received.</param>
+    /// <param name="bundles">Whom to trust; only the bundle of the <c>sub</c>'s trust domain is looked at.</param>
+    /// <param name="now">The moment to judge for.</param>
     /// <param name="audience">Our own name; one of the token's audiences must equal it.</param>
     /// <param name="leeway">How far our clock and the issuer's may differ, for <c>exp</c>, <c>nbf</c> and <c>iat</c>; null means <see cref="DefaultLeeway"/>.</param>
     public static JwtSvidVerification Verify(

@@ -6,7 +6,7 @@ namespace Spiffe.Net;
 /// <summary>A SPIFFE ID such as <c>spiffe://example.org/hosts/local</c>; always valid, immutable, equal by its text.</summary>
 public sealed class SpiffeId : IEquatable<SpiffeId>, IParsable<SpiffeId>
 {
-    // SPIFFE-ID §2.3 asks for support up to here and advises against more; we refuse more.
+    /// <summary>Bytes, the scheme included. SPIFFE-ID §2.3 asks for support up to here and advises against more; more is refused.</summary>
     public const int MaxLength = 2048;
 
     internal const string Scheme = "spiffe://";
@@ -23,6 +23,7 @@ public sealed class SpiffeId : IEquatable<SpiffeId>, IParsable<SpiffeId>
         TrustDomain = trustDomain;
     }
 
+    /// <summary>What stands between <c>spiffe://</c> and the path.</summary>
     public TrustDomain TrustDomain { get; }
 
     /// <summary>The path with its leading slash; empty when the ID names the trust domain itself.</summary>
@@ -31,11 +32,16 @@ public sealed class SpiffeId : IEquatable<SpiffeId>, IParsable<SpiffeId>
     /// <summary>False for the ID of the trust domain itself, which no workload may carry (X509-SVID §5.2).</summary>
     public bool HasPath => _text.Length > Scheme.Length + TrustDomain.Name.Length;
 
+    /// <summary>What the slashes of the path divide; empty for the ID of the trust domain itself. Made anew with each call.</summary>
     public IReadOnlyList<string> Segments => HasPath ? Path[1..].Split('/') : [];
 
+    /// <summary>For constants and tests; <see cref="TryParse"/> is for input.</summary>
+    /// <exception cref="FormatException">It is not a SPIFFE ID; the message says why.</exception>
     public static SpiffeId Parse(string text) =>
         TryParse(text, out var value, out var problem) ? value : throw new FormatException(problem);
 
+    /// <summary>Holds a text to every rule of SPIFFE-ID §2, byte by byte: nothing is folded, decoded or trimmed.</summary>
+    /// <param name="problem">What is wrong; foreign text in it is quoted and short.</param>
     public static bool TryParse(
         string? text, [NotNullWhen(true)] out SpiffeId? value, [NotNullWhen(false)] out string? problem)
     {
@@ -84,18 +90,25 @@ public sealed class SpiffeId : IEquatable<SpiffeId>, IParsable<SpiffeId>
         return segments.IsEmpty ? OfTrustDomain(trustDomain) : Parse($"{Scheme}{trustDomain.Name}/{string.Join('/', segments)}");
     }
 
+    /// <summary>True when its trust domain is this one.</summary>
     public bool IsMemberOf(TrustDomain trustDomain) => TrustDomain == trustDomain;
 
+    /// <summary>Byte by byte: SPIFFE IDs have one spelling.</summary>
     public bool Equals(SpiffeId? other) => other is not null && _text == other._text;
 
+    /// <inheritdoc/>
     public override bool Equals(object? obj) => Equals(obj as SpiffeId);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => _text.GetHashCode(StringComparison.Ordinal);
 
+    /// <summary>The whole ID, <c>spiffe://</c> included.</summary>
     public override string ToString() => _text;
 
+    /// <summary>As <see cref="Equals(SpiffeId)"/>; true for two nulls.</summary>
     public static bool operator ==(SpiffeId? left, SpiffeId? right) => left is null ? right is null : left.Equals(right);
 
+    /// <summary>As <see cref="Equals(SpiffeId)"/>, denied.</summary>
     public static bool operator !=(SpiffeId? left, SpiffeId? right) => !(left == right);
 
     static SpiffeId IParsable<SpiffeId>.Parse(string s, IFormatProvider? provider) => Parse(s);

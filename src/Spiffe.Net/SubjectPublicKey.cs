@@ -21,8 +21,10 @@ public sealed class SubjectPublicKey
         KeySize = size;
     }
 
+    /// <summary>DER (RFC 5280 §4.1.2.7), byte for byte as it was given.</summary>
     public ReadOnlyMemory<byte> SubjectPublicKeyInfo { get; }
 
+    /// <summary>Never <see cref="PublicKeyKind.Unsupported"/>.</summary>
     public PublicKeyKind Kind { get; }
 
     /// <summary>Bits of the field or the modulus.</summary>
@@ -31,8 +33,11 @@ public sealed class SubjectPublicKey
     /// <summary>The content of the BIT STRING, which key identifiers are computed from (RFC 5280 §4.2.1.2).</summary>
     internal ReadOnlyMemory<byte> Bits { get; }
 
+    /// <summary>SHA-256 of <see cref="SubjectPublicKeyInfo"/>: a name for the key in records.</summary>
     public byte[] ComputeSha256() => SHA256.HashData(SubjectPublicKeyInfo.Span);
 
+    /// <summary>Refuses what is not exactly one DER SubjectPublicKeyInfo of a kind and size of <see cref="PublicKeyKind"/>, and EC points off their curve.</summary>
+    /// <param name="subjectPublicKeyInfo">DER; copied.</param>
     public static bool TryParse(
         ReadOnlyMemory<byte> subjectPublicKeyInfo,
         [NotNullWhen(true)] out SubjectPublicKey? key,

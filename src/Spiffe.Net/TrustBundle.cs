@@ -31,11 +31,13 @@ public sealed class TrustBundle
         RefreshHint = refreshHint;
     }
 
+    /// <summary>Whose bundle it is. The document itself does not say (Trust Domain and Bundle §4): who hands it over does.</summary>
     public TrustDomain TrustDomain { get; }
 
     /// <summary>Shared and read-only: do not dispose them.</summary>
     public IReadOnlyList<X509Certificate2> X509Authorities => _x509Authorities;
 
+    /// <summary>In the order of the document; empty when nothing verifies JWT-SVIDs of the trust domain.</summary>
     public IReadOnlyList<JwtAuthority> JwtAuthorities => _jwtAuthorities;
 
     /// <summary>Empty unless the trust domain issues WIT-SVIDs, which are Incubating.</summary>
@@ -129,6 +131,7 @@ public sealed class TrustBundle
             && TryCreate(trustDomain, certificates, [], null, null, out bundle, out problem);
     }
 
+    /// <summary>Reads PEM blocks named CERTIFICATE; at least one, and no block of another name. Text around them is passed over.</summary>
     public static bool TryParsePem(
         TrustDomain trustDomain, string pem, [NotNullWhen(true)] out TrustBundle? bundle, [NotNullWhen(false)] out string? problem)
     {
@@ -149,6 +152,7 @@ public sealed class TrustBundle
     /// <summary>The X.509 authorities as DER laid end to end.</summary>
     public byte[] ToX509Der() => DerCertificates.Concatenate([.. _x509Authorities.Select(a => a.RawDataMemory)]);
 
+    /// <summary>The X.509 authorities as PEM; JWT and WIT keys are left out.</summary>
     public string ToPem() => string.Concat(_x509Authorities.Select(a => a.ExportCertificatePem() + "\n"));
 
     /// <summary>True when both trust the same keys in the same order, whatever their sequence numbers and hints say.</summary>

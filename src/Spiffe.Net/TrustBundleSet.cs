@@ -8,6 +8,7 @@ public sealed class TrustBundleSet
 {
     private readonly FrozenDictionary<TrustDomain, TrustBundle> _bundles;
 
+    /// <exception cref="ArgumentException">Two bundles are of one trust domain.</exception>
     public TrustBundleSet(params IEnumerable<TrustBundle> bundles) => _bundles = bundles.ToFrozenDictionary(bundle => bundle.TrustDomain);
 
     /// <summary>Trusts nobody.</summary>
@@ -19,6 +20,7 @@ public sealed class TrustBundleSet
     /// <summary>Trust domains of a Bundle Map that are read; more is a mistake or an attack.</summary>
     public const int MaxTrustDomains = 1024;
 
+    /// <summary>In no order.</summary>
     public IReadOnlyCollection<TrustBundle> Bundles => _bundles.Values;
 
     /// <summary>
@@ -32,10 +34,12 @@ public sealed class TrustBundleSet
     /// <summary>The Bundle Map, UTF-8, in the order of the names; its bundles carry no refresh hints (§5.1.1).</summary>
     public byte[] ToMapJson() => TrustBundleMap.Write(this);
 
+    /// <summary>False when nobody of the trust domain is trusted.</summary>
     public bool TryGet(TrustDomain trustDomain, [NotNullWhen(true)] out TrustBundle? bundle) => _bundles.TryGetValue(trustDomain, out bundle);
 
     /// <summary>Adds the bundle or replaces the one of the same trust domain.</summary>
     public TrustBundleSet With(TrustBundle bundle) => new([.. _bundles.Values.Where(b => b.TrustDomain != bundle.TrustDomain), bundle]);
 
+    /// <summary>The set without this trust domain's bundle, whether it was there or not.</summary>
     public TrustBundleSet Without(TrustDomain trustDomain) => new(_bundles.Values.Where(b => b.TrustDomain != trustDomain));
 }

@@ -22,6 +22,7 @@ public sealed class X509Svid : IDisposable
         Hint = hint;
     }
 
+    /// <summary>The only URI name of the leaf (X509-SVID §2).</summary>
     public SpiffeId Id { get; }
 
     /// <summary>The leaf with its private key, fit for <c>SslStream</c>; owned by this SVID.</summary>
@@ -33,8 +34,10 @@ public sealed class X509Svid : IDisposable
     /// <summary>What the operator calls this identity; empty when there is only one.</summary>
     public string Hint { get; }
 
+    /// <summary>The leaf's first second.</summary>
     public DateTimeOffset NotBefore { get; }
 
+    /// <summary>The leaf's last second.</summary>
     public DateTimeOffset NotAfter { get; }
 
     /// <summary>
@@ -90,6 +93,7 @@ public sealed class X509Svid : IDisposable
             && TryCreate(chain, privateKey, hint, out svid, out problem);
     }
 
+    /// <summary>The chain as the Workload API carries it: DER laid end to end, leaf first, without the key.</summary>
     public byte[] ToChainDer() => DerCertificates.Concatenate([Leaf.RawDataMemory, .. _intermediates.Select(c => c.RawDataMemory)]);
 
     /// <summary>The private key as unencrypted PKCS#8; zero the bytes after use.</summary>
@@ -99,6 +103,7 @@ public sealed class X509Svid : IDisposable
         return key.ExportPkcs8PrivateKey();
     }
 
+    /// <summary>Lets go of the key and the certificates; do not use <see cref="Leaf"/> afterwards.</summary>
     public void Dispose()
     {
         Leaf.Dispose();
