@@ -10,6 +10,8 @@ internal sealed class AuthorizedEntry
 {
     public const string ComponentSelectorPrefix = "wasm:";
 
+    private const string NodeSelectorPrefix = "spiffe_id:";
+
     public required string Id { get; init; }
 
     public required long Revision { get; init; }
@@ -36,6 +38,9 @@ internal sealed class AuthorizedEntry
 
     /// <summary>Speaks of a WebAssembly component, so it has an identity only while it is admitted.</summary>
     public bool IsForComponent => Selectors.Any(s => s.StartsWith(ComponentSelectorPrefix, StringComparison.Ordinal));
+
+    /// <summary>Another name of the node: its selectors are of the agent, and no process or component ever has them.</summary>
+    public bool IsForNode => Selectors.Any(s => s.StartsWith(NodeSelectorPrefix, StringComparison.Ordinal));
 
     public bool IsExpired(DateTimeOffset now) => ExpiresAt != 0 && now.ToUnixTimeSeconds() >= ExpiresAt;
 

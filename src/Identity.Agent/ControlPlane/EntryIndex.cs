@@ -52,7 +52,7 @@ internal sealed class EntryIndex
         return found;
     }
 
-    /// <summary>The entry that came closest: the most selectors in common, then the fewest missing; null when none shares any.</summary>
+    /// <summary>The entry that came closest: the most selectors in common, then the fewest missing; null when there is no candidate.</summary>
     public static NearestEntry? FindNearest(IEnumerable<AuthorizedEntry> candidates, IReadOnlySet<string> selectors)
     {
         NearestEntry? best = null;

@@ -74,8 +74,9 @@ internal sealed class WorkloadEntitlements(
     private RpcException Refuse(ControlPlaneView view, PeerConnection? peer, string reason) => Denied(_refusals.Find(
         view, peer?.Uid ?? Nobody, $"refused\0{reason}", _ => decisions.Record(Denial(view, reason))));
 
+    // The ID first: clients cut long details short.
     private static RpcException Denied(V1.Decision decision) =>
-        new(new Status(StatusCode.PermissionDenied, $"no identity issued: {decision.Summary} (decision {decision.Id})"));
+        new(new Status(StatusCode.PermissionDenied, $"no identity issued (decision {decision.Id}): {decision.Summary}"));
 
     private V1.Decision DenyUnfit(ControlPlaneView view, PeerConnection peer, PeerAttestation.Attested attested) =>
         _refusals.Find(view, peer.Uid, attested.Key, isTooMany => decisions.Record(isTooMany
@@ -87,7 +88,7 @@ internal sealed class WorkloadEntitlements(
         var shown = string.Join(", ", selectors.Order(StringComparer.Ordinal));
         if (shown.Length > MaxShown) shown = shown[..MaxShown] + "…";
         var decision = Denial(view, $"no registration entry fits this process ({shown})");
-        var nearest = EntryIndex.FindNearest(view.Entries.All.Where(e => !e.IsForComponent), selectors);
+        var nearest = EntryIndex.FindNearest(view.Entries.All.Where(e => !e.IsForComponent && !e.IsForNode), selectors);
         var asked = selectors.Where(s => s.StartsWith("unix:uid:", StringComparison.Ordinal) || s.StartsWith("unix:path:", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
         decision.Reasons.Add(new V1.Reason
         {
