@@ -16,6 +16,9 @@ internal static class Peers
     /// <summary>GoSpiffe/tls-peer.go, built the same way.</summary>
     public static string TlsPeer => Path.Combine(GoSpiffe, "peers", "tls-peer");
 
+    /// <summary>GoSpiffe/fake-workload-api.go, likewise.</summary>
+    public static string FakeWorkloadApi => Path.Combine(GoSpiffe, "peers", "fake-workload-api");
+
     /// <summary>SPIKE's command line, which asks the Workload API who it is before anything else.</summary>
     public static string Spike => Path.Combine(GoSpiffe, "usr", "bin", "spike");
 
