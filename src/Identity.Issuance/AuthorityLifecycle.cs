@@ -3,6 +3,12 @@ namespace Identity.Issuance;
 /// <param name="Id">Names the authority in the journal: its key identifier or key ID.</param>
 public sealed record AuthoritySlot(string Id, AuthorityState State, DateTimeOffset NotBefore, DateTimeOffset NotAfter)
 {
+    /// <summary>
+    /// False for one of a kind of key that is made no more. Prepared, it is dropped; active, it signs until a wanted successor has been published
+    /// for a head start. Default true.
+    /// </summary>
+    public bool IsWanted { get; init; } = true;
+
     public bool IsInBundle => State is AuthorityState.Prepared or AuthorityState.Active or AuthorityState.Old or AuthorityState.Tainted;
 }
 
@@ -19,19 +25,27 @@ public abstract record AuthorityStep
     /// <summary>Sign with this one from now on; the one that was active becomes old.</summary>
     public sealed record Activate(string Id) : AuthorityStep;
 
+    /// <summary>Take a prepared one out of the bundle and forget its key: it is not wanted any more and has signed nothing.</summary>
+    public sealed record Drop(string Id) : AuthorityStep;
+
     /// <summary>Take it out of the bundle and forget its key: everything it signed has long expired.</summary>
     public sealed record Forget(string Id) : AuthorityStep;
 }
 
 /// <summary>
 /// When authorities are made, used and forgotten; X.509 and JWT alike. A new one is prepared at half of the active one's lifetime and signs
-/// from five sixths on, so verifiers have a third of a lifetime to learn it and an SVID of up to a sixth is never cut short.
+/// from five sixths on, so verifiers have a third of a lifetime to learn it and an SVID of up to a sixth is never cut short. When the active one
+/// is not wanted any more, its successor is prepared at once and signs after <see cref="HeadStart"/>. However late a successor was prepared, it has
+/// that head start as long as the active one lasts: an SVID that ends early is better than one that nobody can verify.
 /// </summary>
 public static class AuthorityLifecycle
 {
     // Long-lived authorities need no more head start than this.
     private static readonly TimeSpan LongestPreparation = TimeSpan.FromDays(30);
     private static readonly TimeSpan LongestOverlap = TimeSpan.FromDays(7);
+
+    // A day for readers that are not pushed to, such as clouds that fetch the keys and keep them a while; counted from notBefore, which lies a little back.
+    private static readonly TimeSpan LongestHeadStart = TimeSpan.FromHours(25);
 
     // Verifiers with a slow clock may still hold what an expired authority signed.
     private static readonly TimeSpan Grace = TimeSpan.FromHours(24);
@@ -42,7 +56,8 @@ public static class AuthorityLifecycle
         var active = Active(slots, now);
         var prepared = Prepared(slots, now);
         if (prepared is null && (active is null || now >= PrepareAt(active))) return new AuthorityStep.Prepare();
-        if (prepared is not null && (active is null || now >= ActivateAt(active))) return new AuthorityStep.Activate(prepared.Id);
+        if (prepared is not null && (active is null || now >= ActivateAt(active, prepared))) return new AuthorityStep.Activate(prepared.Id);
+        if (prepared is { IsWanted: false }) return new AuthorityStep.Drop(prepared.Id);
         return slots.FirstOrDefault(slot => slot != active && now >= slot.NotAfter + Grace) is { } gone ? new AuthorityStep.Forget(gone.Id) : null;
     }
 
@@ -53,12 +68,18 @@ public static class AuthorityLifecycle
         var active = Active(slots, now)!;
         return slots
             .Select(slot => slot.NotAfter + Grace)
-            .Append(Prepared(slots, now) is null ? PrepareAt(active) : ActivateAt(active))
+            .Append(Prepared(slots, now) is { } prepared ? ActivateAt(active, prepared) : PrepareAt(active))
             .Min();
     }
 
     /// <summary>The longest SVID lifetime that an authority of this lifetime never has to cut.</summary>
     public static TimeSpan LongestUncutSvid(TimeSpan authorityLifetime) => Min(authorityLifetime / 6, LongestOverlap);
+
+    /// <summary>
+    /// The least time for which a successor of this lifetime is published before it signs, counted from its beginning. Never more than what an
+    /// active authority has left at five sixths, so one that becomes unwanted before lasts that long.
+    /// </summary>
+    public static TimeSpan HeadStart(TimeSpan authorityLifetime) => Min(authorityLifetime / 6, LongestHeadStart);
 
     // A tainted, revoked or expired authority is as good as none: its successor signs at once.
     private static AuthoritySlot? Active(IReadOnlyList<AuthoritySlot> slots, DateTimeOffset now) =>
@@ -68,10 +89,21 @@ public static class AuthorityLifecycle
         slots.Where(slot => slot.State is AuthorityState.Prepared && now < slot.NotAfter).MinBy(slot => slot.NotBefore);
 
     private static DateTimeOffset PrepareAt(AuthoritySlot active) =>
-        active.NotAfter - Min((active.NotAfter - active.NotBefore) / 2, LongestPreparation);
+        active.IsWanted ? active.NotAfter - Min((active.NotAfter - active.NotBefore) / 2, LongestPreparation) : DateTimeOffset.MinValue;
 
-    private static DateTimeOffset ActivateAt(AuthoritySlot active) =>
-        active.NotAfter - LongestUncutSvid(active.NotAfter - active.NotBefore);
+    private static DateTimeOffset ActivateAt(AuthoritySlot active, AuthoritySlot prepared)
+    {
+        var takeOver = active.NotAfter - LongestUncutSvid(active.NotAfter - active.NotBefore);
+        var known = prepared.NotBefore + HeadStart(prepared.NotAfter - prepared.NotBefore);
+        if (known > active.NotAfter) known = active.NotAfter;
+        return (active.IsWanted, prepared.IsWanted) switch
+        {
+            // Both unwanted: what was published long ago takes over, and buys the wanted one its head start.
+            (true, true) or (false, false) => known > takeOver ? known : takeOver,
+            (false, true) => known,
+            (true, false) => DateTimeOffset.MaxValue,
+        };
+    }
 
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
 }

@@ -11,6 +11,7 @@ public sealed class JwtSigningAuthority
     {
         TrustDomain = trustDomain;
         Key = key;
+        Signer = new CheckedSigner(key);
         Public = published;
         NotBefore = notBefore;
         NotAfter = notAfter;
@@ -30,6 +31,9 @@ public sealed class JwtSigningAuthority
     public DateTimeOffset NotAfter { get; }
 
     internal IAuthorityKey Key { get; }
+
+    /// <summary>One for all issuers of this authority, so that a fault stops every one of them.</summary>
+    internal CheckedSigner Signer { get; }
 
     public static bool TryCreate(
         TrustDomain trustDomain,

@@ -12,7 +12,6 @@ public sealed class JwtSvidIssuer(JwtSigningAuthority authority, IssuanceProfile
     private const int MaxAudienceLength = 1024;
 
     private readonly byte[] _encodedHeader = CompactJwsWriter.EncodeHeader(authority.Key, authority.KeyId, "JWT");
-    private readonly CheckedSigner _signer = new(authority.Key);
 
     public JwtSigningAuthority Authority => authority;
 
@@ -41,7 +40,7 @@ public sealed class JwtSvidIssuer(JwtSigningAuthority authority, IssuanceProfile
     {
         if (draft.Issuer != this) throw new InvalidOperationException("the draft was prepared by another issuer");
         if (!draft.TryClaim()) throw new InvalidOperationException($"the draft with token ID {draft.TokenId} was issued before");
-        return new IssuedJwtSvid(draft, CompactJwsWriter.Sign(_signer, draft.SignedPart));
+        return new IssuedJwtSvid(draft, CompactJwsWriter.Sign(authority.Signer, draft.SignedPart));
     }
 
     private string? FindProblem(JwtSvidRequest request)

@@ -20,13 +20,14 @@ public sealed class LocalAuthorityKey : IAuthorityKey
 
     public SubjectPublicKey PublicKey { get; }
 
+    /// <summary>A new key for the algorithm; for RSA one of 2048 bits, SPIRE's <c>rsa-2048</c>: it is made to be replaced within days.</summary>
     public static LocalAuthorityKey Generate(SigningAlgorithm algorithm)
     {
         AsymmetricAlgorithm key = algorithm.KeyKind switch
         {
             PublicKeyKind.EcP256 => ECDsa.Create(ECCurve.NamedCurves.nistP256),
             PublicKeyKind.EcP384 => ECDsa.Create(ECCurve.NamedCurves.nistP384),
-            _ => RSA.Create(3072),
+            _ => RSA.Create(2048),
         };
         return TryTake(key, out var taken, out var problem) ? taken : throw new CryptographicException(problem);
     }

@@ -14,6 +14,7 @@ public sealed class WitSigningAuthority
     {
         TrustDomain = trustDomain;
         Key = key;
+        Signer = new CheckedSigner(key);
         Public = published;
         NotBefore = notBefore;
         NotAfter = notAfter;
@@ -33,6 +34,9 @@ public sealed class WitSigningAuthority
     public DateTimeOffset NotAfter { get; }
 
     internal IAuthorityKey Key { get; }
+
+    /// <summary>One for all issuers of this authority, so that a fault stops every one of them.</summary>
+    internal CheckedSigner Signer { get; }
 
     /// <summary>Refuses a key whose signatures its public half does not verify, and an end before the beginning.</summary>
     public static bool TryCreate(

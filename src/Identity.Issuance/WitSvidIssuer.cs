@@ -10,7 +10,6 @@ namespace Identity.Issuance;
 public sealed class WitSvidIssuer(WitSigningAuthority authority, IssuanceProfile profile)
 {
     private readonly byte[] _encodedHeader = CompactJwsWriter.EncodeHeader(authority.Key, authority.KeyId, WitSvidHeader.Type);
-    private readonly CheckedSigner _signer = new(authority.Key);
 
     public WitSigningAuthority Authority => authority;
 
@@ -41,7 +40,7 @@ public sealed class WitSvidIssuer(WitSigningAuthority authority, IssuanceProfile
     {
         if (draft.Issuer != this) throw new InvalidOperationException("the draft was prepared by another issuer");
         if (!draft.TryClaim()) throw new InvalidOperationException($"the draft with token ID {draft.TokenId} was issued before");
-        return new IssuedWitSvid(draft, CompactJwsWriter.Sign(_signer, draft.SignedPart));
+        return new IssuedWitSvid(draft, CompactJwsWriter.Sign(authority.Signer, draft.SignedPart));
     }
 
     private string? FindProblem(WitSvidRequest request)

@@ -14,7 +14,7 @@ public static class X509AuthorityFactory
         var serial = SerialNumber.Draw();
         var name = Name("root", serial);
         var request = Describe(trustDomain, key, name, pathLength: null);
-        var generator = new AuthoritySignatureGenerator(key);
+        var generator = new AuthoritySignatureGenerator(key, new CheckedSigner(key));
         request.CertificateExtensions.Add(AuthorityKeyIdentifier(KeyIdentifierOf(key)));
         using var certificate = request.Create(name, generator, notBefore, notAfter, serial);
         return Accept(trustDomain, key, [certificate.RawData]);
@@ -28,7 +28,7 @@ public static class X509AuthorityFactory
         request.CertificateExtensions.Add(AuthorityKeyIdentifier(root.KeyIdentifier.Span));
         using var certificate = request.Create(
             new X500DistinguishedName(root.SubjectName.Span),
-            new AuthoritySignatureGenerator(root.Key),
+            new AuthoritySignatureGenerator(root.Key, root.Signer),
             notBefore < root.NotBefore ? root.NotBefore : notBefore,
             notAfter > root.NotAfter ? root.NotAfter : notAfter,
             serial);

@@ -40,8 +40,12 @@ internal sealed class ActiveIssuers
     public WitSvidIssuer? WitTokens { get; }
 
     /// <summary>Loads the active authorities and checks that prepared ones could take over.</summary>
+    /// <param name="before">
+    /// Who signed until now; null at the start. An authority that goes on is taken from there as it is, so that a key which made a wrong signature
+    /// does not sign again for the sake of another authority's rotation.
+    /// </param>
     /// <exception cref="CannotStartException">A key is missing or does not belong to what the ledger names.</exception>
-    public static ActiveIssuers Load(ControlPlaneState state, IAuthorityKeys keys, TrustDomain trustDomain)
+    public static ActiveIssuers Load(ControlPlaneState state, IAuthorityKeys keys, TrustDomain trustDomain, ActiveIssuers? before = null)
     {
         var records = state.Authorities.Values.Where(a => a.State is State.Active or State.Prepared).ToList();
         var roots = state.Authorities.Values.Where(a => a.Kind == Kind.X509Root).ToList();
@@ -54,19 +58,19 @@ internal sealed class ActiveIssuers
             switch (record.Kind)
             {
                 case Kind.X509Root:
-                    var aRoot = LoadX509(record, [], keys, trustDomain);
+                    var aRoot = before?.RootId == record.Id ? before.Root : LoadX509(record, [], keys, trustDomain);
                     root = record.State == State.Active ? aRoot : root;
                     break;
                 case Kind.X509Issuing:
-                    var anIssuing = LoadX509(record, roots, keys, trustDomain);
+                    var anIssuing = before?.Svids.Authority is { } aSigner && aSigner.Id == record.Id ? aSigner : LoadX509(record, roots, keys, trustDomain);
                     issuing = record.State == State.Active ? anIssuing : issuing;
                     break;
                 case Kind.Jwt:
-                    var aJwt = LoadJwt(record, keys, trustDomain);
+                    var aJwt = before?.Tokens.Authority is { } jwtSigner && jwtSigner.KeyId == record.Id ? jwtSigner : LoadJwt(record, keys, trustDomain);
                     jwt = record.State == State.Active ? aJwt : jwt;
                     break;
                 case Kind.Wit:
-                    var aWit = LoadWit(record, keys, trustDomain);
+                    var aWit = before?.WitTokens?.Authority is { } witSigner && witSigner.KeyId == record.Id ? witSigner : LoadWit(record, keys, trustDomain);
                     wit = record.State == State.Active ? aWit : wit;
                     break;
                 default:

@@ -11,7 +11,8 @@ namespace Identity.Server.Authority;
 
 /// <summary>
 /// Makes authorities, lets them take over and forgets them. A key is on disk before the ledger names it, and deleted only after the ledger
-/// has forgotten it; so a crash leaves at worst a key that nothing was signed with.
+/// has forgotten it; so a crash leaves at worst a key that nothing was signed with. When the type of the JWT keys was set to another one, the
+/// lifecycle sees that the active one is not wanted, and does the rest.
 /// </summary>
 internal sealed class AuthorityJournal(
     ControlPlaneLedger ledger, IAuthorityKeys keys, TrustDomain trustDomain, AuthorityOptions options, TimeProvider time)
@@ -79,6 +80,11 @@ internal sealed class AuthorityJournal(
                     .Append(Set(In(state.Authorities[activate.Id], State.Active)));
                 await AppendAsync($"the next {kind} authority takes over", cancellation, [.. changes]);
                 return true;
+            case AuthorityStep.Drop drop:
+                await AppendAsync(
+                    $"a prepared {kind} authority is not of the wanted key type {options.JwtKeyType}; it signed nothing", cancellation, new Change { AuthorityDeleted = drop.Id });
+                keys.Forget(drop.Id);
+                return true;
             case AuthorityStep.Forget forget:
                 await AppendAsync($"an old {kind} authority has expired", cancellation, new Change { AuthorityDeleted = forget.Id });
                 keys.Forget(forget.Id);
@@ -103,7 +109,7 @@ internal sealed class AuthorityJournal(
     private (AuthorityRecord Record, X509Authority Root) NewRoot(State state)
     {
         X509Authority? root = null;
-        keys.Create(key =>
+        keys.Create(SigningAlgorithm.Es256, key =>
         {
             root = X509AuthorityFactory.CreateRoot(trustDomain, key, Start, Start + AuthorityLifetimes.Root);
             return root.Id;
@@ -114,7 +120,7 @@ internal sealed class AuthorityJournal(
     private AuthorityRecord NewIssuing(X509Authority root, State state)
     {
         X509Authority? issuing = null;
-        keys.Create(key =>
+        keys.Create(SigningAlgorithm.Es256, key =>
         {
             issuing = X509AuthorityFactory.CreateIssuing(root, key, Start, Start + AuthorityLifetimes.Issuing);
             return issuing.Id;
@@ -125,7 +131,7 @@ internal sealed class AuthorityJournal(
     private AuthorityRecord NewJwt(State state)
     {
         JwtSigningAuthority? jwt = null;
-        keys.Create(key =>
+        keys.Create(options.JwtKeyType.Algorithm, key =>
         {
             jwt = JwtSigningAuthority.TryCreate(trustDomain, key, Start, Start + AuthorityLifetimes.Jwt, out var made, out var problem)
                 ? made
@@ -138,7 +144,7 @@ internal sealed class AuthorityJournal(
     private AuthorityRecord NewWit(State state)
     {
         WitSigningAuthority? wit = null;
-        keys.Create(key =>
+        keys.Create(SigningAlgorithm.Es256, key =>
         {
             wit = WitSigningAuthority.TryCreate(trustDomain, key, Start, Start + AuthorityLifetimes.Wit, out var made, out var problem)
                 ? made
@@ -158,7 +164,7 @@ internal sealed class AuthorityJournal(
         await ledger.AppendAsync(transaction, expectedRevision: null, cancellation);
     }
 
-    private static IReadOnlyList<AuthoritySlot> Slots(ControlPlaneState state, Kind kind) =>
+    private IReadOnlyList<AuthoritySlot> Slots(ControlPlaneState state, Kind kind) =>
         [.. state.Authorities.Values.Where(a => a.Kind == kind).Select(a => new AuthoritySlot(
             a.Id,
             a.State switch
@@ -168,7 +174,7 @@ internal sealed class AuthorityJournal(
                 _ => AuthorityState.Old,
             },
             a.NotBefore.ToDateTimeOffset(),
-            a.NotAfter.ToDateTimeOffset()))];
+            a.NotAfter.ToDateTimeOffset()) { IsWanted = kind != Kind.Jwt || options.JwtKeyType.Fits(a.PublicPart.Memory) })];
 
     private static AuthorityRecord Record(X509Authority authority, Kind kind, State state) =>
         Record(authority.Id, kind, state, authority.Certificate, authority.NotBefore, authority.NotAfter);

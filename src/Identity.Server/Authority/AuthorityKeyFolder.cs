@@ -10,8 +10,9 @@ namespace Identity.Server.Authority;
 internal interface IAuthorityKeys
 {
     /// <summary>Makes a key and keeps it for good before it is returned.</summary>
+    /// <param name="algorithm">What it will sign with.</param>
     /// <param name="name">Names the key from its public half.</param>
-    IAuthorityKey Create(Func<IAuthorityKey, string> name);
+    IAuthorityKey Create(SigningAlgorithm algorithm, Func<IAuthorityKey, string> name);
 
     /// <summary>Null when there is no such key, or when what is kept is no key.</summary>
     IAuthorityKey? Load(string id, out string? problem);
@@ -42,9 +43,9 @@ internal sealed class AuthorityKeyFolder : IAuthorityKeys
         _secrets.SealAll(folder, "authority-*.pem");
     }
 
-    public IAuthorityKey Create(Func<IAuthorityKey, string> name)
+    public IAuthorityKey Create(SigningAlgorithm algorithm, Func<IAuthorityKey, string> name)
     {
-        var key = LocalAuthorityKey.Generate(SigningAlgorithm.Es256);
+        var key = LocalAuthorityKey.Generate(algorithm);
         var pkcs8 = key.ExportPkcs8();
         var pem = Encoding.ASCII.GetBytes(PemEncoding.Write("PRIVATE KEY", pkcs8));
         try

@@ -12,7 +12,10 @@ internal static class AuthorityLifetimes
     /// </summary>
     public static readonly TimeSpan Issuing = TimeSpan.FromDays(90);
 
-    /// <summary>A sixth of it is more than the longest token, one hour; short, because nothing but the bundle ends trust in it.</summary>
+    /// <summary>
+    /// A sixth of it, 28 hours, is more than a head start of 25 and the longest token, one hour, together: so a change of the key type cuts none
+    /// short. Itself short, because nothing but the bundle ends trust in it.
+    /// </summary>
     public static readonly TimeSpan Jwt = TimeSpan.FromDays(7);
 
     /// <summary>A sixth of it is more than the longest WIT-SVID, a day.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Identity.Issuance;
@@ -191,16 +192,29 @@ internal sealed class SigningAuthority
         return new WitSigning.Issued(svid);
     }
 
-    /// <summary>Takes every step that is due. Called by one caller at a time. Returns when the next is.</summary>
+    /// <summary>
+    /// Takes every step that is due. Called by one caller at a time. Returns when the next is. A kind whose step fails keeps no other from its own:
+    /// a root that cannot sign must not let token keys expire. The first failure is thrown in the end.
+    /// </summary>
     public async Task<DateTimeOffset> RotateAsync(CancellationToken cancellation)
     {
+        ExceptionDispatchInfo? failure = null;
         foreach (var kind in _journal.Kinds)
         {
-            while (await _journal.StepAsync(kind, _issuers, cancellation))
+            try
             {
-                _issuers = ActiveIssuers.Load(_ledger.State, _keys, TrustDomain);
+                while (await _journal.StepAsync(kind, _issuers, cancellation))
+                {
+                    _issuers = ActiveIssuers.Load(_ledger.State, _keys, TrustDomain, _issuers);
+                }
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                if (e is SignatureFaultException fault) Report(fault);
+                failure ??= ExceptionDispatchInfo.Capture(e);
             }
         }
+        failure?.Throw();
         return _journal.NextChange();
     }
 
@@ -212,10 +226,15 @@ internal sealed class SigningAuthority
         }
         catch (SignatureFaultException fault)
         {
-            _fault = fault.Message;
-            ServerTelemetry.SignatureFaults.Add(1);
+            Report(fault);
             throw;
         }
+    }
+
+    private void Report(SignatureFaultException fault)
+    {
+        _fault = fault.Message;
+        ServerTelemetry.SignatureFaults.Add(1);
     }
 
     private TrustBundle Publish(ControlPlaneState state)

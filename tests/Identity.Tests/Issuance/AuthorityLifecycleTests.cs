@@ -1,3 +1,4 @@
+using CsCheck;
 using Identity.Issuance;
 using Xunit;
 
@@ -75,6 +76,74 @@ public class AuthorityLifecycleTests
         Assert.Equal(At(13), AuthorityLifecycle.NextChange([Slot("a", AuthorityState.Active)], At(13)));
     }
 
+    [Theory]
+    [InlineData(1, 59, false)]
+    [InlineData(4, 59, false)]
+    [InlineData(5, 0, true)]
+    public void Replaces_what_is_not_wanted_after_a_head_start(int hours, int minutes, bool isDue)
+    {
+        AuthoritySlot[] slots = [Unwanted("a", AuthorityState.Active)];
+        Assert.IsType<AuthorityStep.Prepare>(AuthorityLifecycle.Next(slots, At(1)));
+        slots = [.. slots, Slot("b", AuthorityState.Prepared, 1)];
+        Assert.Equal(isDue ? new AuthorityStep.Activate("b") : null, AuthorityLifecycle.Next(slots, At(hours, minutes)));
+        Assert.Equal(isDue ? At(hours, minutes) : At(5), AuthorityLifecycle.NextChange(slots, At(hours, minutes)));
+    }
+
+    [Fact]
+    public void Drops_what_was_prepared_and_is_not_wanted()
+    {
+        Assert.Equal(new AuthorityStep.Drop("b"), AuthorityLifecycle.Next([Slot("a", AuthorityState.Active), Unwanted("b", AuthorityState.Prepared)], At(1)));
+        Assert.Equal(new AuthorityStep.Drop("b"), AuthorityLifecycle.Next([Unwanted("a", AuthorityState.Active), Unwanted("b", AuthorityState.Prepared, 12)], At(13)));
+        Assert.Equal(new AuthorityStep.Drop("b"), AuthorityLifecycle.Next([Slot("a", AuthorityState.Active), Unwanted("b", AuthorityState.Prepared, 12)], At(23)));
+    }
+
+    [Fact]
+    public void What_is_not_wanted_but_was_published_takes_over_from_what_is_at_its_end()
+    {
+        AuthoritySlot[] slots = [Unwanted("a", AuthorityState.Active), Unwanted("b", AuthorityState.Prepared, 12)];
+        Assert.Equal(new AuthorityStep.Activate("b"), AuthorityLifecycle.Next(slots, At(20)));
+        Assert.Equal(new AuthorityStep.Activate("b"), AuthorityLifecycle.Next(slots, At(30)));
+    }
+
+    [Fact]
+    public void A_successor_prepared_late_has_a_head_start_as_long_as_the_active_one_lasts()
+    {
+        Assert.Null(AuthorityLifecycle.Next([Slot("a", AuthorityState.Active), Slot("b", AuthorityState.Prepared, 18)], At(21, 59)));
+        Assert.Equal(new AuthorityStep.Activate("b"), AuthorityLifecycle.Next([Slot("a", AuthorityState.Active), Slot("b", AuthorityState.Prepared, 18)], At(22)));
+        AuthoritySlot[] late = [Slot("a", AuthorityState.Active), Slot("b", AuthorityState.Prepared, 23)];
+        Assert.Null(AuthorityLifecycle.Next(late, At(23, 59)));
+        Assert.Equal(At(24), AuthorityLifecycle.NextChange(late, At(23)));
+        Assert.Equal(new AuthorityStep.Activate("b"), AuthorityLifecycle.Next(late, At(24)));
+    }
+
+    [Fact]
+    public void However_often_the_wanted_kind_changes_a_published_authority_signs_and_the_wanted_one_comes_to_it() =>
+        Gen.Int[1, 120].Array[40].Sample(pauses =>
+        {
+            List<AuthoritySlot> slots = [];
+            var (now, made) = (Start, 0);
+            foreach (var pause in pauses)
+            {
+                // The wanted kind changes, which is noticed at once; then the advice is followed for a while.
+                slots = [.. slots.Select(slot => slot with { IsWanted = !slot.IsWanted })];
+                for (var end = now.AddHours(pause); now < end; now = Later(AuthorityLifecycle.NextChange(slots, now), now) is var next && next < end ? next : end)
+                {
+                    while (AuthorityLifecycle.Next(slots, now) is { } step)
+                    {
+                        if (step is AuthorityStep.Activate(var id) && slots.Exists(slot => slot.State is AuthorityState.Active && now < slot.NotAfter))
+                            Assert.True(now - slots.Single(slot => slot.Id == id).NotBefore >= TimeSpan.FromHours(25));
+                        slots = Take(step, slots, now, TimeSpan.FromDays(7), ref made);
+                    }
+
+                    var active = Assert.Single(slots, slot => slot.State is AuthorityState.Active);
+                    Assert.True(now < active.NotAfter);
+                    Assert.DoesNotContain(slots, slot => slot is { State: AuthorityState.Prepared, IsWanted: false });
+                }
+
+                if (pause > 25) Assert.True(slots.Single(slot => slot.State is AuthorityState.Active).IsWanted);
+            }
+        }, iter: 200);
+
     [Fact]
     public void A_year_of_following_its_advice_never_leaves_the_trust_domain_without_a_signer()
     {
@@ -84,19 +153,7 @@ public class AuthorityLifecycleTests
         {
             while (AuthorityLifecycle.Next(slots, now) is { } step)
             {
-                switch (step)
-                {
-                    case AuthorityStep.Prepare:
-                        slots.Add(new AuthoritySlot($"a{made++}", AuthorityState.Prepared, now, now.AddDays(1)));
-                        break;
-                    case AuthorityStep.Activate activate:
-                        slots = [.. slots.Select(slot => slot.Id == activate.Id ? slot with { State = AuthorityState.Active }
-                            : slot.State is AuthorityState.Active ? slot with { State = AuthorityState.Old } : slot)];
-                        break;
-                    case AuthorityStep.Forget forget:
-                        slots.RemoveAll(slot => slot.Id == forget.Id);
-                        break;
-                }
+                slots = Take(step, slots, now, TimeSpan.FromDays(1), ref made);
             }
 
             var active = Assert.Single(slots, slot => slot.State is AuthorityState.Active);
@@ -108,9 +165,21 @@ public class AuthorityLifecycleTests
         Assert.InRange(made, 365, 1100);
     }
 
+    private static List<AuthoritySlot> Take(AuthorityStep step, List<AuthoritySlot> slots, DateTimeOffset now, TimeSpan lifetime, ref int made) => step switch
+    {
+        AuthorityStep.Prepare => [.. slots, new AuthoritySlot($"a{made++}", AuthorityState.Prepared, now, now + lifetime)],
+        AuthorityStep.Activate activate => [.. slots.Select(slot => slot.Id == activate.Id ? slot with { State = AuthorityState.Active }
+            : slot.State is AuthorityState.Active ? slot with { State = AuthorityState.Old } : slot)],
+        AuthorityStep.Drop drop => [.. slots.Where(slot => slot.Id != drop.Id)],
+        AuthorityStep.Forget forget => [.. slots.Where(slot => slot.Id != forget.Id)],
+        _ => throw new InvalidOperationException("a step nobody knows"),
+    };
+
     private static DateTimeOffset Later(DateTimeOffset next, DateTimeOffset now) => next > now ? next : throw new InvalidOperationException("it stands still");
 
     private static DateTimeOffset At(int hours, int minutes = 0) => Start.AddHours(hours).AddMinutes(minutes);
+
+    private static AuthoritySlot Unwanted(string id, AuthorityState state, int fromHour = 0) => Slot(id, state, fromHour) with { IsWanted = false };
 
     private static AuthoritySlot Slot(string id, AuthorityState state, int fromHour = 0) => new(id, state, At(fromHour), At(fromHour + 24));
 }

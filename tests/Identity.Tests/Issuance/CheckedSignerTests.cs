@@ -81,6 +81,22 @@ public class CheckedSignerTests
         Assert.Throws<SignatureFaultException>(() => two.Issue(Prepare(two)));
     }
 
+    [Theory]
+    [InlineData("ES256")]
+    [InlineData("RS256")]
+    public void A_fault_of_one_issuer_of_tokens_stops_every_issuer_of_the_same_key(string algorithm)
+    {
+        var key = new OtherKey(LocalAuthorityKey.Generate(algorithm == "RS256" ? SigningAlgorithm.Rs256 : SigningAlgorithm.Es256));
+        Assert.True(JwtSigningAuthority.TryCreate(
+            TestAuthority.Domain, key, TestAuthority.Now.AddDays(-1), TestAuthority.Now.AddDays(1), out var authority, out _));
+        var (one, two) = (new JwtSvidIssuer(authority, IssuanceProfile.Default), new JwtSvidIssuer(authority, IssuanceProfile.Default));
+        two.Issue(Prepare(two));
+        key.IsFaulty = true;
+        Assert.Throws<SignatureFaultException>(() => one.Issue(Prepare(one)));
+        key.IsFaulty = false;
+        Assert.Throws<SignatureFaultException>(() => two.Issue(Prepare(two)));
+    }
+
     [Fact]
     public void A_key_that_signs_wrongly_makes_no_authority()
     {
@@ -96,6 +112,9 @@ public class CheckedSignerTests
 
     private static X509SvidDraft Prepare(X509SvidIssuer issuer) => Assert.IsType<X509SvidPreparation.Prepared>(
         issuer.Prepare(new X509SvidRequest(SpiffeId.Parse("spiffe://example.org/x"), TestAuthority.NewKey()), TestAuthority.Now)).Draft;
+
+    private static JwtSvidDraft Prepare(JwtSvidIssuer issuer) => Assert.IsType<JwtSvidPreparation.Prepared>(
+        issuer.Prepare(new JwtSvidRequest(SpiffeId.Parse("spiffe://example.org/x"), ["someone"]), TestAuthority.Now)).Draft;
 
     private static int Sign(CheckedSigner signer) => signer.Sign("data"u8, new byte[signer.Algorithm.MaxSignatureLength], SignatureEncoding.X509);
 

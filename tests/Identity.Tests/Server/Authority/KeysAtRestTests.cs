@@ -170,7 +170,7 @@ public sealed class KeysAtRestTests : IDisposable
     private string MakeKey(SecretFiles secrets)
     {
         var id = "";
-        using var key = new AuthorityKeyFolder(Folder, secrets).Create(made => id = Convert.ToHexStringLower(made.PublicKey.ComputeSha256()));
+        using var key = new AuthorityKeyFolder(Folder, secrets).Create(SigningAlgorithm.Es256, made => id = Convert.ToHexStringLower(made.PublicKey.ComputeSha256()));
         return id;
     }
 

@@ -7,6 +7,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Spiffe.Net;
 using Xunit;
+using AuthorityKind = Identity.Ledger.V1.Authority.Types.Kind;
 
 namespace Identity.Tests.Server.Authority;
 
@@ -89,6 +90,68 @@ public sealed class SigningAuthorityTests : IDisposable
         keys.AreWrong = false;
         await Assert.ThrowsAsync<SignatureFaultException>(() => authority.SignX509Async(X509Request() with { IsLongLived = true }, Cancellation));
         Assert.Equal(2, ledger.ListIssuances(10).Count);
+    }
+
+    [Theory]
+    [InlineData("ec-p256")]
+    [InlineData("rsa-2048")]
+    public async Task A_wrong_token_signature_never_leaves_and_ends_the_use_of_the_key(string keyType)
+    {
+        Assert.True(JwtKeyType.TryParse(keyType, out var type, out _));
+        await using var ledger = await OpenLedgerAsync();
+        var keys = new FailingKeys(new AuthorityKeyFolder(Keys));
+        var authority = await SigningAuthority.OpenAsync(
+            ledger, keys, TrustDomain, new AuthorityOptions { JwtKeyType = type, IssuesWitSvids = true }, _time, Cancellation);
+        await KeyIdAsync(authority);
+        keys.AreWrong = true;
+        await Assert.ThrowsAsync<SignatureFaultException>(() => KeyIdAsync(authority));
+        Assert.Contains("does not verify", authority.Fault, StringComparison.Ordinal);
+        keys.AreWrong = false;
+        var signatures = keys.Signatures;
+        await Assert.ThrowsAsync<SignatureFaultException>(() => KeyIdAsync(authority));
+        Assert.Equal(signatures, keys.Signatures);
+        Assert.IsType<X509Signing.Issued>(await authority.SignX509Async(X509Request(), Cancellation));
+    }
+
+    [Fact]
+    public async Task The_fault_of_a_key_outlasts_the_rotation_of_others_and_ends_with_its_own()
+    {
+        await using var ledger = await OpenLedgerAsync();
+        var keys = new FailingKeys(new AuthorityKeyFolder(Keys));
+        var authority = await SigningAuthority.OpenAsync(ledger, keys, TrustDomain, _time, Cancellation);
+        keys.AreWrong = true;
+        await Assert.ThrowsAsync<SignatureFaultException>(() => KeyIdAsync(authority));
+        await Assert.ThrowsAsync<SignatureFaultException>(() => authority.SignX509Async(X509Request(), Cancellation));
+        keys.AreWrong = false;
+
+        _time.Advance(TimeSpan.FromDays(3.6));
+        await authority.RotateAsync(Cancellation);
+        Assert.Equal(2, authority.Bundle(ledger.State).JwtAuthorities.Count);
+        await Assert.ThrowsAsync<SignatureFaultException>(() => KeyIdAsync(authority));
+        await Assert.ThrowsAsync<SignatureFaultException>(() => authority.SignX509Async(X509Request(), Cancellation));
+
+        _time.Advance(TimeSpan.FromDays(2.4));
+        await authority.RotateAsync(Cancellation);
+        await KeyIdAsync(authority);
+        await Assert.ThrowsAsync<SignatureFaultException>(() => authority.SignX509Async(X509Request(), Cancellation));
+        Assert.NotNull(authority.Fault);
+    }
+
+    [Fact]
+    public async Task A_root_that_signs_wrongly_shows_its_fault_and_makes_no_issuing_certificate_but_lets_token_keys_rotate()
+    {
+        await using var ledger = await OpenLedgerAsync();
+        var keys = new FailingKeys(new AuthorityKeyFolder(Keys));
+        var authority = await SigningAuthority.OpenAsync(ledger, keys, TrustDomain, _time, Cancellation);
+        var before = await KeyIdAsync(authority);
+        keys.WrongId = ledger.State.Authorities.Values.Single(a => a.Kind == AuthorityKind.X509Root).Id;
+        _time.Advance(TimeSpan.FromDays(80));
+        await Assert.ThrowsAsync<SignatureFaultException>(() => authority.RotateAsync(Cancellation));
+        keys.WrongId = null;
+        await Assert.ThrowsAsync<SignatureFaultException>(() => authority.RotateAsync(Cancellation));
+        Assert.NotNull(authority.Fault);
+        Assert.Single(ledger.State.Authorities.Values, a => a.Kind == AuthorityKind.X509Issuing);
+        Assert.NotEqual(before, await KeyIdAsync(authority));
     }
 
     [Fact]
@@ -221,16 +284,19 @@ public sealed class SigningAuthorityTests : IDisposable
 
         public bool AreWrong { get; set; }
 
+        /// <summary>One key that is wrong while the others are right.</summary>
+        public string? WrongId { get; set; }
+
         public int Signatures { get; set; }
 
-        public IAuthorityKey Create(Func<IAuthorityKey, string> name) => keys.Create(name);
+        public IAuthorityKey Create(SigningAlgorithm algorithm, Func<IAuthorityKey, string> name) => keys.Create(algorithm, name);
 
-        public IAuthorityKey? Load(string id, out string? problem) => keys.Load(id, out problem) is { } key ? new FailingKey(key, this) : null;
+        public IAuthorityKey? Load(string id, out string? problem) => keys.Load(id, out problem) is { } key ? new FailingKey(key, id, this) : null;
 
         public void Forget(string id) => keys.Forget(id);
     }
 
-    private sealed class FailingKey(IAuthorityKey key, FailingKeys owner) : IAuthorityKey
+    private sealed class FailingKey(IAuthorityKey key, string id, FailingKeys owner) : IAuthorityKey
     {
         public SigningAlgorithm Algorithm => key.Algorithm;
 
@@ -239,7 +305,8 @@ public sealed class SigningAuthorityTests : IDisposable
         public int Sign(ReadOnlySpan<byte> data, Span<byte> destination, SignatureEncoding encoding)
         {
             owner.Signatures++;
-            return owner.AreBroken ? throw new CryptographicException("gone") : key.Sign(owner.AreWrong ? data[1..] : data, destination, encoding);
+            var isWrong = owner.AreWrong || owner.WrongId == id;
+            return owner.AreBroken ? throw new CryptographicException("gone") : key.Sign(isWrong ? data[1..] : data, destination, encoding);
         }
 
         public void Dispose() => key.Dispose();
