@@ -1,6 +1,6 @@
-using System.Buffers.Text;
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
+using System.Text;
 using Google.Protobuf;
 using Identity.Agent.ControlPlane;
 using Spiffe.Net;
@@ -10,6 +10,9 @@ namespace Identity.Agent.SvidCache;
 /// <summary>A fresh P-256 key that a WIT-SVID is to be bound to. The request names nobody: the server issues from what it knows.</summary>
 internal sealed class WitSvidRequest : IDisposable
 {
+    // The agent proves the key to itself: nobody else ever sees such a proof.
+    private static readonly WorkloadProofTarget Ourselves = new("identity-agent");
+
     private readonly ECDsa _key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
     private readonly ProofKey _public;
 
@@ -24,7 +27,7 @@ internal sealed class WitSvidRequest : IDisposable
     /// <summary>The public half, as JSON.</summary>
     public ByteString Jwk { get; }
 
-    /// <summary>Joins the answer with the key, after checking that it is what was asked for and of a key that the bundle knows.</summary>
+    /// <summary>Joins the answer with the key, after checking that it is what was asked for, and verifying it as whoever receives it will.</summary>
     public bool TryComplete(
         string? token, AuthorizedEntry entry, TrustBundle bundle, DateTimeOffset now, [NotNullWhen(true)] out HeldWitSvid? svid, [NotNullWhen(false)] out string? problem)
     {
@@ -32,9 +35,8 @@ internal sealed class WitSvidRequest : IDisposable
         if (!WitSvid.TryParseUnverified(token, out var parsed, out problem)) return false;
         problem = parsed.Id != entry.SpiffeId ? $"it is of {parsed.Id}"
             : !parsed.ProofKey.HasSameContent(_public) ? "it is bound to another key"
-            : bundle.WitAuthorities.All(a => a.KeyId != parsed.KeyId) ? "the bundle has no key of its kid"
             : parsed.ExpiresAt <= now ? "it has expired"
-            : null;
+            : FindProblem(parsed, bundle, now);
         if (problem is not null) return false;
         svid = new HeldWitSvid(parsed.Token, PrivateJwk(), parsed.ExpiresAt, BackOff.HalfLife(now, parsed.ExpiresAt));
         return true;
@@ -42,17 +44,25 @@ internal sealed class WitSvidRequest : IDisposable
 
     public void Dispose() => _key.Dispose();
 
-    // RFC 7518 §6.2: coordinates and scalar as octets of full length.
+    // There is no asking without a proof of possession, so one is made.
+    private string? FindProblem(WitSvid svid, TrustBundle bundle, DateTimeOffset now) =>
+        WitSvidVerifier.Verify(svid.Token, WorkloadProof.Create(svid, _key, Ourselves, now), Ourselves, new TrustBundleSet(bundle), now) switch
+        {
+            WitSvidVerification.Verified => null,
+            WitSvidVerification.Refused refused => refused.Reason,
+            _ => "no verdict",
+        };
+
     private string PrivateJwk()
     {
-        var key = _key.ExportParameters(includePrivateParameters: true);
+        var jwk = PrivateJsonWebKey.Write(_key);
         try
         {
-            return $$"""{"kty":"EC","crv":"P-256","x":"{{Base64Url.EncodeToString(key.Q.X)}}","y":"{{Base64Url.EncodeToString(key.Q.Y)}}","d":"{{Base64Url.EncodeToString(key.D)}}","alg":"ES256"}""";
+            return Encoding.UTF8.GetString(jwk);
         }
         finally
         {
-            CryptographicOperations.ZeroMemory(key.D);
+            CryptographicOperations.ZeroMemory(jwk);
         }
     }
 }
