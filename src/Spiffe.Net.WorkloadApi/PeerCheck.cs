@@ -36,13 +36,13 @@ internal sealed partial class PeerCheck(X509Source source, AuthorizedPeers peers
     }
 
     /// <summary>
-    /// Whose connection it is now, long after the handshake: null once the peer's SVID has expired, or bundles have come with which it is not
-    /// genuine any more.
+    /// Whose connection it is now, long after the handshake: null once the peer's SVID or an authority above it has expired, or bundles have come
+    /// with which it is not genuine any more.
     /// </summary>
     public SpiffeId? FindIdNow()
     {
         if (_verified is not { } verified) return null;
-        if (source.TimeProvider.GetUtcNow() > verified.NotAfter) return null;
+        if (source.TimeProvider.GetUtcNow() > verified.TrustedUntil) return null;
 
         // The set is swapped whole with each push, so the same set gives the same answer.
         if (!ReferenceEquals(verified.Bundles, source.Bundles) && Check(verified.Chain) is { } refusal)
@@ -64,7 +64,7 @@ internal sealed partial class PeerCheck(X509Source source, AuthorizedPeers peers
         switch (X509SvidVerifier.Verify(chain, bundles, source.TimeProvider.GetUtcNow()))
         {
             case X509SvidVerification.Verified verified when peers.Admits(verified.Id):
-                _verified = new Verified(verified.Id, verified.NotAfter, chain, bundles);
+                _verified = new Verified(verified.Id, verified.TrustedUntil, chain, bundles);
                 return null;
             case X509SvidVerification.Verified verified:
                 return $"{verified.Id} is not authorized; expected {peers}";
@@ -82,5 +82,5 @@ internal sealed partial class PeerCheck(X509Source source, AuthorizedPeers peers
     private static partial void LogRefusedLater(ILogger logger, string reason);
 
     /// <summary>Swapped whole, so that an ID and what it was verified with belong together.</summary>
-    private sealed record Verified(SpiffeId Id, DateTimeOffset NotAfter, ReadOnlyMemory<byte>[] Chain, TrustBundleSet Bundles);
+    private sealed record Verified(SpiffeId Id, DateTimeOffset TrustedUntil, ReadOnlyMemory<byte>[] Chain, TrustBundleSet Bundles);
 }

@@ -24,12 +24,14 @@ public sealed class TestAuthority
     private readonly X509Certificate2 _root;
     private readonly X509Certificate2 _issuing;
 
-    public TestAuthority(string trustDomain = "example.org")
+    /// <param name="issuingLifetime">How long from now the issuing certificate is good; null means as long as the root.</param>
+    public TestAuthority(string trustDomain = "example.org", TimeSpan? issuingLifetime = null)
     {
         TrustDomain = TrustDomain.Parse(trustDomain);
         var (from, to) = (TimeProvider.System.GetUtcNow().AddHours(-1), TimeProvider.System.GetUtcNow().AddDays(30));
         var rootName = Name("root");
         _root = AuthorityRequest(rootName, _key).Create(rootName, X509SignatureGenerator.CreateForECDsa(_key), from, to, Serial());
+        if (issuingLifetime is { } lifetime) to = TimeProvider.System.GetUtcNow() + lifetime;
         _issuing = AuthorityRequest(Name("issuing"), _issuingKey).Create(rootName, X509SignatureGenerator.CreateForECDsa(_key), from, to, Serial());
     }
 

@@ -17,7 +17,7 @@ namespace Identity.Tests.WorkloadApi;
 
 public sealed class X509SvidAuthenticationTests : IAsyncLifetime
 {
-    private readonly TestAuthority _authority = new();
+    private readonly TestAuthority _authority = new(issuingLifetime: TimeSpan.FromHours(3));
     private readonly FakeTimeProvider _clock = new(TimeProvider.System.GetUtcNow());
     private readonly List<IAsyncDisposable> _owned = [];
     private FakeWorkloadApi _api = null!;
@@ -89,6 +89,16 @@ public sealed class X509SvidAuthenticationTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_open_connection_authenticates_nobody_once_an_authority_above_its_svid_has_expired()
+    {
+        using var http = await ClientAsync("/admins/a", TimeSpan.FromDays(1));
+        _clock.Advance(TimeSpan.FromHours(2));
+        Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/admins", Cancellation)).StatusCode);
+        _clock.Advance(TimeSpan.FromHours(2));
+        Assert.Equal(HttpStatusCode.Unauthorized, (await http.GetAsync("/admins", Cancellation)).StatusCode);
+    }
+
+    [Fact]
     [Trait("rule", "WLAPI-10")]
     [Trait("rule", "WLAPI-19")]
     public async Task An_open_connection_authenticates_nobody_once_its_authority_is_withdrawn()
@@ -118,10 +128,10 @@ public sealed class X509SvidAuthenticationTests : IAsyncLifetime
     }
 
     // One connection, kept open.
-    private async Task<HttpClient> ClientAsync(string path)
+    private async Task<HttpClient> ClientAsync(string path, TimeSpan? lifetime = null)
     {
         var api = Own(await FakeWorkloadApi.StartAsync());
-        api.Serve(_authority.Respond(_authority.Id(path)));
+        api.Serve(new X509SVIDResponse { Svids = { _authority.IssueX509(_authority.Id(path), lifetime) } });
         var source = Own(await X509Source.CreateAsync(api.ClientOptions(), cancellation: Cancellation));
         return new HttpClient(SpiffeTls.CreateHandler(source, AuthorizedPeers.Exactly(ServerId)))
         {
