@@ -15,8 +15,12 @@ var config = DefaultConfig.Instance.AddJob(Job.Default
     .WithIterationCount(12));
 
 // The load on the Workload API is a program of its own: it asks for percentiles, and for what another process used.
-if (Value("--filter") is { } filter && FileSystemName.MatchesSimpleExpression(filter, WorkloadApiLoad.Name))
+var filter = Value("--filter");
+if (filter is not null && FileSystemName.MatchesSimpleExpression(filter, WorkloadApiLoad.Name))
     await WorkloadApiLoad.RunAsync(Path.Combine(Value("--artifacts") ?? "BenchmarkDotNet.Artifacts", "results"));
-BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args, config);
+
+// A filter that names nothing but that load finds no benchmark here, and that is no failure; a benchmark without a result is one.
+var summaries = BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args, config);
+return summaries.Any(summary => summary.HasCriticalValidationErrors || summary.Reports.IsEmpty || summary.Reports.Any(report => !report.Success)) ? 1 : 0;
 
 string? Value(string option) => Array.IndexOf(args, option) is var at && at >= 0 && at + 1 < args.Length ? args[at + 1] : null;

@@ -41,10 +41,10 @@ public class MintX509SvidFromCsr
         _request = new CertificateRequest("", _workloadKey, HashAlgorithmName.SHA256).CreateSigningRequest();
     }
 
-    [Benchmark(Baseline = true, Description = "P-256: sign + verify, keys ready")]
+    [Benchmark(Baseline = true, Description = "floor: sign + verify, keys imported")]
     public bool Floor() => Sign() > 0 && _workloadKey.VerifyData(_data, _proof, HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
 
-    [Benchmark(Description = "P-256: sign + import + verify")]
+    [Benchmark(Description = "floor: sign + import + verify")]
     public bool FloorWithImport()
     {
         using var key = ECDsa.Create();

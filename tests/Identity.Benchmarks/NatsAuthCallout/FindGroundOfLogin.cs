@@ -48,7 +48,7 @@ public class FindGroundOfLogin
         }
     }
 
-    [Benchmark(Baseline = true, Description = "one look into a dictionary")]
+    [Benchmark(Baseline = true, Description = "floor: one look into a dictionary")]
     public string Floor() => _floor[_wanted];
 
     [Benchmark(Description = "the entries of a SPIFFE ID")]

@@ -17,6 +17,7 @@ internal sealed class OpenStreams : IAsyncDisposable
     {
     }
 
+    /// <summary>Returns when each stream has had an answer of one identity.</summary>
     public static async Task<OpenStreams> OpenAsync(string socket, int connections, int streamsEach)
     {
         var opened = new OpenStreams();
@@ -27,14 +28,22 @@ internal sealed class OpenStreams : IAsyncDisposable
             opened._channels.AddRange(channels);
             var readers = channels.SelectMany(channel => Enumerable.Range(0, streamsEach).Select(_ => new Reader(channel, opened._closing.Token))).ToArray();
             opened._readers.AddRange(readers);
-            await Task.WhenAll(readers.Select(reader => reader.HasAsync(1)));
+            await Task.WhenAll(readers.Select(reader => reader.HasAsync(1))).WaitAsync(Patience);
         }
 
+        opened.DemandOpen(connections * streamsEach);
         return opened;
     }
 
-    /// <summary>When each stream had an answer of so many identities, as <see cref="Stopwatch"/> ticks.</summary>
+    /// <summary>When each stream had an answer of so many identities, as <see cref="Stopwatch"/> ticks. A stream that never has is an error, not a figure left out.</summary>
     public Task<long[]> AllHaveAsync(int identities) => Task.WhenAll(_readers.Select(reader => reader.HasAsync(identities))).WaitAsync(Patience);
+
+    /// <summary>Throws unless exactly so many streams are open: answered once at least, and not ended by either side.</summary>
+    public void DemandOpen(int streams)
+    {
+        var open = _readers.Count(reader => reader.IsOpen);
+        if (open != streams || _readers.Count != streams) throw new InvalidOperationException($"{open} of {streams} streams are open");
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -50,14 +59,23 @@ internal sealed class OpenStreams : IAsyncDisposable
         private readonly Task _reading;
         private (int Identities, long At) _newest;
         private (int Identities, TaskCompletionSource<long> Reached)? _waiting;
+        private Exception? _ended;
 
         public Reader(UnixChannel channel, CancellationToken closing) => _reading = ReadAsync(channel, closing);
+
+        public bool IsOpen
+        {
+            get
+            {
+                lock (_lock) return _newest.Identities > 0 && _ended is null;
+            }
+        }
 
         public Task<long> HasAsync(int identities)
         {
             lock (_lock)
             {
-                if (_reading.IsFaulted) return Task.FromException<long>(_reading.Exception);
+                if (_ended is not null) return Task.FromException<long>(_ended);
                 if (_newest.Identities == identities) return Task.FromResult(_newest.At);
                 var reached = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
                 _waiting = (identities, reached);
@@ -65,40 +83,39 @@ internal sealed class OpenStreams : IAsyncDisposable
             }
         }
 
-        public async Task EndAsync()
-        {
-            try
-            {
-                await _reading;
-            }
-            catch (Exception e) when (e is RpcException or OperationCanceledException)
-            {
-                // As told.
-            }
-        }
+        public Task EndAsync() => _reading;
 
         private async Task ReadAsync(UnixChannel channel, CancellationToken closing)
         {
             using var call = channel.Workload.FetchX509SVID(new X509SVIDRequest(), UnixChannel.Header, cancellationToken: closing);
             try
             {
-                while (await call.ResponseStream.MoveNext(closing))
-                {
-                    lock (_lock)
-                    {
-                        _newest = (call.ResponseStream.Current.Svids.Count, Stopwatch.GetTimestamp());
-                        if (_waiting is { } waiting && waiting.Identities == _newest.Identities)
-                        {
-                            _waiting = null;
-                            waiting.Reached.TrySetResult(_newest.At);
-                        }
-                    }
-                }
+                while (await call.ResponseStream.MoveNext(closing)) Note(call.ResponseStream.Current.Svids.Count, Stopwatch.GetTimestamp());
+                End(new InvalidOperationException("the agent ended a stream"));
             }
-            catch (Exception e) when (!closing.IsCancellationRequested)
+            catch (Exception e) when (e is RpcException or OperationCanceledException)
             {
-                lock (_lock) _waiting?.Reached.TrySetException(e);
-                throw;
+                End(e);
+            }
+        }
+
+        private void Note(int identities, long at)
+        {
+            lock (_lock)
+            {
+                _newest = (identities, at);
+                if (_waiting is not { } waiting || waiting.Identities != identities) return;
+                _waiting = null;
+                waiting.Reached.TrySetResult(at);
+            }
+        }
+
+        private void End(Exception why)
+        {
+            lock (_lock)
+            {
+                _ended = why;
+                _waiting?.Reached.TrySetException(why);
             }
         }
     }
