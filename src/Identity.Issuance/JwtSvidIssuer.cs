@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Security.Cryptography;
 using System.Text.Json;
 using Spiffe.Net;
 
@@ -12,6 +11,7 @@ public sealed class JwtSvidIssuer(JwtSigningAuthority authority, IssuanceProfile
     private const int MaxAudienceLength = 1024;
 
     private readonly byte[] _encodedHeader = CompactJwsWriter.EncodeHeader(authority.Key, authority.KeyId, "JWT");
+    private readonly SerialNumber _tokenIds = new();
 
     public JwtSigningAuthority Authority => authority;
 
@@ -29,7 +29,7 @@ public sealed class JwtSvidIssuer(JwtSigningAuthority authority, IssuanceProfile
         if (now < authority.NotBefore || expiresAt <= now)
             return Refuse($"the JWT authority of {authority.TrustDomain} is valid from {authority.NotBefore:O} to {authority.NotAfter:O}, not at {now:O}");
 
-        var tokenId = RandomNumberGenerator.GetHexString(32, lowercase: true);
+        var tokenId = Convert.ToHexStringLower(_tokenIds.Next());
         var claims = WriteClaims(request, issuedAt, expiresAt, tokenId);
         if (Lint(claims, request, issuedAt, expiresAt, tokenId) is { } flaw) return Refuse(flaw);
         return new JwtSvidPreparation.Prepared(new JwtSvidDraft(this, request, tokenId, issuedAt, expiresAt, CompactJwsWriter.Join(_encodedHeader, claims)));

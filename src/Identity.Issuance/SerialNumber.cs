@@ -2,7 +2,9 @@ using System.Security.Cryptography;
 
 namespace Identity.Issuance;
 
-/// <summary>Serial numbers of 16 random bytes (126 bits of chance): always positive and of one length, so that DER never shortens them.</summary>
+/// <summary>
+/// Serial numbers of 16 random bytes (126 bits of chance): always positive and of one length, so that DER never shortens them. In hexadecimal they are the IDs of tokens as well.
+/// </summary>
 internal sealed class SerialNumber
 {
     public const int Length = 16;
