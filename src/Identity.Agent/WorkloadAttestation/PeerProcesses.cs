@@ -30,8 +30,9 @@ internal sealed class PeerProcesses : IDisposable
     {
         if (!TryReadCredentials(socket, out var credentials)) return null;
         // Before 6.5 the handle is opened by number, a moment after connect(): if the peer ended within it, the number could be another's. Its start
-        // time tells nothing then, so such a kernel narrows the race where a newer one closes it.
-        var pidfd = (askSocket ? PidFd.OfPeer(socket) : null) ?? PidFd.Open(credentials.Pid);
+        // time tells nothing then, so such a kernel narrows the race where a newer one closes it. A newer one that knows of no peer is not asked again.
+        SafeFileHandle? pidfd = null;
+        if (!askSocket || !PidFd.TryOfPeer(socket, out pidfd)) pidfd = PidFd.Open(credentials.Pid);
         if (pidfd is null) return null;
         // Read under a number, then the handle asked: alive, so the number was its own all along.
         if (!ProcessFiles.TryReadStartTime(credentials.Pid, out var startTime) || !PidFd.IsAlive(pidfd))

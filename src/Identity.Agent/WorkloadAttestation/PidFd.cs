@@ -13,19 +13,22 @@ internal static partial class PidFd
     private const int PidFdOpen = 434;  // The same on every architecture; Linux 5.3.
     private const short PollIn = 1;
 
-    /// <summary>The process that called connect(), from the socket itself. Null where the kernel is older, or the process is gone.</summary>
-    public static SafeFileHandle? OfPeer(Socket socket)
+    /// <summary>The process that called connect(), from the socket itself: null when it is gone.</summary>
+    /// <returns>False where the kernel is older and does not know the question, and only there: to ask by number then is a guess.</returns>
+    public static bool TryOfPeer(Socket socket, out SafeFileHandle? pidfd)
     {
+        pidfd = null;
         Span<byte> descriptor = stackalloc byte[4];
         try
         {
-            return socket.GetRawSocketOption(SolSocket, SoPeerPidFd, descriptor) == descriptor.Length
-                ? new SafeFileHandle(BinaryPrimitives.ReadInt32LittleEndian(descriptor), ownsHandle: true)
-                : null;
+            if (socket.GetRawSocketOption(SolSocket, SoPeerPidFd, descriptor) == descriptor.Length)
+                pidfd = new SafeFileHandle(BinaryPrimitives.ReadInt32LittleEndian(descriptor), ownsHandle: true);
+            return true;
         }
-        catch (SocketException)
+        catch (SocketException e)
         {
-            return null;
+            // Every other error is the kernel's answer that there is no such process any more (EINVAL, ESRCH, ENODATA), or that we are out of descriptors.
+            return e.SocketErrorCode is not SocketError.ProtocolOption;
         }
     }
 

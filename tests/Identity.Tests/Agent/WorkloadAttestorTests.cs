@@ -76,6 +76,14 @@ public sealed class WorkloadAttestorTests : IDisposable
     }
 
     [Fact]
+    public void Does_not_guess_by_number_where_the_kernel_knows_of_no_peer()
+    {
+        using var nobody = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        if (!PidFd.TryOfPeer(nobody, out var pidfd)) Assert.Skip("NOT TESTED, SO_PEERPIDFD: the kernel is older than 6.5.");
+        Assert.Null(pidfd);
+    }
+
+    [Fact]
     public async Task Does_not_take_a_process_for_the_dead_one_whose_number_it_was_given()
     {
         const string last = "/proc/sys/kernel/ns_last_pid";
