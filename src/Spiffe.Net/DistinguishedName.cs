@@ -86,7 +86,7 @@ internal static class DistinguishedName
 
     /// <param name="Value">The encoded value.</param>
     /// <param name="Folded">Text to compare by; null when only the bytes can be compared.</param>
-    /// <param name="IsOpaque">Text that could equal other text in ways nothing here can tell: an old character set, or letters beyond ASCII.</param>
+    /// <param name="IsOpaque">Text that could equal other text in ways nothing here can tell: an old character set, letters beyond ASCII, or bytes that are no text.</param>
     private sealed record Attribute(string Type, byte[] Value, string? Folded, bool IsOpaque)
     {
         public static Attribute Read(ReadOnlySpan<byte> pair)
@@ -98,8 +98,8 @@ internal static class DistinguishedName
             switch ((UniversalTagNumber)tag.TagValue)
             {
                 case UniversalTagNumber.UTF8String or UniversalTagNumber.PrintableString or UniversalTagNumber.IA5String or UniversalTagNumber.BMPString:
-                    var text = AsnDecoder.ReadCharacterString(value, AsnEncodingRules.DER, (UniversalTagNumber)tag.TagValue, out _);
-                    return new Attribute(type, value.ToArray(), Fold(text), !Ascii.IsValid(text));
+                    var text = ReadText(value, (UniversalTagNumber)tag.TagValue);
+                    return new Attribute(type, value.ToArray(), text is null ? null : Fold(text), text is null || !Ascii.IsValid(text));
                 case UniversalTagNumber.T61String or UniversalTagNumber.UniversalString:
                     return new Attribute(type, value.ToArray(), null, true);
                 default:
@@ -110,6 +110,19 @@ internal static class DistinguishedName
         public bool MayEqual(Attribute other) =>
             Type == other.Type
             && (IsOpaque || other.IsOpaque || Value.AsSpan().SequenceEqual(other.Value) || (Folded is not null && Folded == other.Folded));
+
+        // Null when the bytes are not of their type, as the underscore that many write into a PrintableString: what they mean is then anyone's guess.
+        private static string? ReadText(ReadOnlySpan<byte> value, UniversalTagNumber type)
+        {
+            try
+            {
+                return AsnDecoder.ReadCharacterString(value, AsnEncodingRules.DER, type, out _);
+            }
+            catch (AsnContentException)
+            {
+                return null;
+            }
+        }
 
         // RFC 5280 §7.1: one case, no space at the ends, one space between words.
         private static string Fold(string text) =>

@@ -244,6 +244,24 @@ public class NameConstraintsTests
         Assert.IsType<X509SvidVerification.Verified>(Verify([chain[^1].Issue(new CertificateRecipe { DnsNames = names }), chain[^1]]));
     }
 
+    /// <summary>Strict DER goes down to the tags of strings, not to what is in them.</summary>
+    [Theory]
+    [InlineData(0x13, "615F62")] // PrintableString with an underscore, as many write it
+    [InlineData(0x0C, "61FF")] // UTF8String that is none
+    [InlineData(0x16, "61FF")]
+    [InlineData(0x1E, "006100")] // BMPString of one and a half characters
+    [InlineData(0x1E, "D800")]
+    public void Text_in_a_subject_that_is_not_of_its_type_is_an_answer_and_no_fault(byte type, string text)
+    {
+        var attribute = DerTree.Encode(0x30, [0x06, 0x03, 0x55, 0x04, 0x03, .. DerTree.Encode(type, Convert.FromHexString(text))]);
+        var name = DerTree.Encode(0x30, DerTree.Encode(0x31, attribute));
+        var leaf = new CertificateRecipe { Subject = "replaced", SpoilSignedPart = tbs => tbs[5] = DerTree.Parse(name) };
+        AssertAllowed(true, Permitted(Ia5(1, "example.org")), leaf);
+        AssertAllowed(false, Excluded(Directory("CN=another")), leaf);
+        AssertAllowed(false, Permitted(Directory("CN=another")), leaf);
+        AssertAllowed(false, Excluded(DerTree.Encode(0xA4, name)), Named("CN=another"));
+    }
+
     private static CertificateRecipe Named(string subject) => new()
     {
         Subject = "replaced",
