@@ -7,7 +7,7 @@ using Spiffe.Net;
 namespace Identity.Agent.Broker;
 
 /// <summary>Who is at the other end of a broker connection, as its X509-SVID proved.</summary>
-internal sealed record BrokerCaller(SpiffeId Id, DateTimeOffset NotAfter);
+internal sealed record BrokerCaller(SpiffeId Id, DateTimeOffset TrustedUntil);
 
 /// <summary>Lets a client of the broker socket in, at the handshake and again at each call.</summary>
 internal sealed partial class BrokerCallers(AgentOptions options, ViewHolder views, TimeProvider time, ILogger<BrokerCallers> log)
@@ -18,7 +18,7 @@ internal sealed partial class BrokerCallers(AgentOptions options, ViewHolder vie
         switch (SvidTls.Verify(certificate, chain, bundles, time.GetUtcNow()))
         {
             case X509SvidVerification.Verified verified when verified.Id.IsMemberOf(options.TrustDomain):
-                connection.Set(new BrokerCaller(verified.Id, verified.NotAfter));
+                connection.Set(new BrokerCaller(verified.Id, verified.TrustedUntil));
                 return true;
             case X509SvidVerification.Verified verified:
                 Refused($"{verified.Id} is not of the trust domain {options.TrustDomain}");
@@ -36,8 +36,8 @@ internal sealed partial class BrokerCallers(AgentOptions options, ViewHolder vie
     {
         var caller = context.GetHttpContext().Features.Get<BrokerCaller>()
             ?? throw new RpcException(new Status(StatusCode.Unauthenticated, "this socket asks for an X509-SVID"));
-        if (time.GetUtcNow() > caller.NotAfter)
-            throw new RpcException(new Status(StatusCode.Unauthenticated, $"the X509-SVID of {caller.Id} expired at {caller.NotAfter:O}; connect again with a new one"));
+        if (time.GetUtcNow() > caller.TrustedUntil)
+            throw new RpcException(new Status(StatusCode.Unauthenticated, $"the X509-SVID of {caller.Id}, or an authority above it, expired at {caller.TrustedUntil:O}; connect again with a new one"));
         return caller;
     }
 

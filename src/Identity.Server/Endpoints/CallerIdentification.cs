@@ -26,9 +26,9 @@ internal sealed class CallerIdentification(ControlPlaneLedger ledger, TimeProvid
     private Caller IdentifyAgent(X509SvidVerification.Verified verified)
     {
         var id = verified.Id.ToString();
-        if (verified.NotAfter <= time.GetUtcNow())
+        if (verified.TrustedUntil <= time.GetUtcNow())
         {
-            return new Caller.Anonymous($"the SVID of {id} expired at {verified.NotAfter:O} while the connection was open", Reason.AgentExpired);
+            return new Caller.Anonymous($"the SVID of {id}, or an authority above it, expired at {verified.TrustedUntil:O} while the connection was open", Reason.AgentExpired);
         }
         if (!ledger.State.Agents.TryGetValue(id, out var agent))
         {
