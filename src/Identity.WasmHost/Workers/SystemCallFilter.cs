@@ -111,6 +111,7 @@ internal static partial class SystemCallFilter
                 434, 438, 424, 200, // pidfd_open, pidfd_getfd, pidfd_send_signal, tkill
                 425, 426, 427, // io_uring_*: would open sockets past this filter
                 321, 323, 298, 248, 249, 250, // bpf, userfaultfd, perf_event_open, add_key, request_key, keyctl
+                53, // socketpair: one end of datagrams can be turned to any local socket
                 272, 308, 165, 166, 155, 304, // unshare, setns, mount, umount2, pivot_root, open_by_handle_at
             ]);
 
@@ -123,6 +124,7 @@ internal static partial class SystemCallFilter
                 434, 438, 424, 130,
                 425, 426, 427,
                 280, 282, 241, 217, 218, 219,
+                199,
                 97, 268, 40, 39, 41, 265,
             ]);
 

@@ -34,6 +34,7 @@ public sealed partial class SystemCallFilterTests
             seen["no_new_privs"] = SetNoNewPrivileges(38, 1, 0, 0, 0);
             SystemCallFilter.Install(onAllThreads: false);
             seen["socket(AF_UNIX)"] = Refusal(() => OpenSocket(1, 1, 0));
+            seen["socketpair(AF_UNIX)"] = Refusal(() => OpenPair(1, 2, 0, new int[2]));
             seen["socket(AF_VSOCK)"] = Refusal(() => OpenSocket(40, 1, 0));
             seen["execve"] = Refusal(() => Execute("/nonexistent", 0, 0));
             seen["ptrace"] = Refusal(() => (int)Trace(16, Environment.ProcessId, 0, 0));
@@ -46,7 +47,7 @@ public sealed partial class SystemCallFilterTests
         thread.Join();
 
         string[] allowed = ["no_new_privs", "kill(self)", "socket(AF_INET)"];
-        Assert.Equal(9, seen.Count);
+        Assert.Equal(10, seen.Count);
         Assert.All(seen, call => Assert.Equal((call.Key, allowed.Contains(call.Key) ? 0 : NotPermitted), (call.Key, call.Value)));
     }
 
@@ -61,6 +62,7 @@ public sealed partial class SystemCallFilterTests
         { "x64", "socket of IPv6", 41, 10, "allow" },
         { "x64", "socket of netlink", 41, 16, "allow" },
         { "x64", "local socket", 41, 1, "EPERM" },
+        { "x64", "pair of local sockets", 53, 1, "EPERM" },
         { "x64", "io_uring_setup", 425, 0, "EPERM" },
         { "x64", "kill of itself", 62, OwnId, "allow" },
         { "x64", "kill of its group", 62, 0, "EPERM" },
@@ -72,6 +74,7 @@ public sealed partial class SystemCallFilterTests
         { "arm64", "read", 63, 0, "allow" },
         { "arm64", "execve", 221, 0, "EPERM" },
         { "arm64", "local socket", 198, 1, "EPERM" },
+        { "arm64", "pair of local sockets", 199, 1, "EPERM" },
         { "arm64", "socket of IPv4", 198, 2, "allow" },
         { "arm64", "clone of a process", 220, 17, "EPERM" },
         { "arm64", "ptrace", 117, 0, "EPERM" },
@@ -115,6 +118,9 @@ public sealed partial class SystemCallFilterTests
 
     [LibraryImport("libc", EntryPoint = "socket", SetLastError = true)]
     private static partial int OpenSocket(int domain, int type, int protocol);
+
+    [LibraryImport("libc", EntryPoint = "socketpair", SetLastError = true)]
+    private static partial int OpenPair(int domain, int type, int protocol, [Out] int[] pair);
 
     [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
     private static partial int Close(int descriptor);
