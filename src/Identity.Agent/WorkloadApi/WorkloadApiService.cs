@@ -89,9 +89,10 @@ internal sealed class WorkloadApiService(
             var claims = Struct.Parser.ParseJson(System.Text.Encoding.UTF8.GetString(verified.Svid.ClaimsJson.Span));
             return new ValidateJWTSVIDResponse { SpiffeId = verified.Id.ToString(), Claims = claims };
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception e) when (e is InvalidProtocolBufferException or InvalidJsonException)
         {
-            throw InvalidArgument("the token's claims are nested too deeply");
+            // Neither message is repeated: they quote the claims.
+            throw InvalidArgument("the token's claims are nested too deeply, or hold a number that is out of range");
         }
     }
 

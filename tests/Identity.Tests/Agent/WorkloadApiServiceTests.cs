@@ -215,6 +215,42 @@ public sealed class WorkloadApiServiceTests
         Assert.Equal(["spiffe://example.org"], (await jwt.ResponseStream.NextAsync()).Bundles.Keys);
     }
 
+    /// <summary>The signer is a foreign trust domain: what it writes into its tokens is no fault of ours.</summary>
+    [Theory]
+    [InlineData("\"n\":1e999")]
+    [InlineData("\"n\":-1e999")]
+    [InlineData("\"n\":[[[[[[[[[[[[[[1]]]]]]]]]]]]]]")]
+    [InlineData("\"n\":\"\\u0000\\ud83d\\ude00\"")]
+    public async Task Answers_a_genuine_foreign_token_whatever_is_in_its_claims(string more)
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid).FederatesWith.Add("other.example");
+        var forge = SpiffeNet.JwtForge.Es256();
+        plane.FederatedBundles.Add(new Spire.Api.Types.Bundle
+        {
+            TrustDomain = "other.example",
+            JwtAuthorities = { new Spire.Api.Types.JWTKey { KeyId = "k1", PublicKey = Google.Protobuf.ByteString.CopyFrom(forge.Authority.SubjectPublicKeyInfo.Span) } },
+        });
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        var expiry = SpiffeNet.JwtForge.Seconds(TimeProvider.System.GetUtcNow().AddMinutes(5));
+        string Token(string sub) => forge.Sign(SpiffeNet.JwtForge.GoodHeader, SpiffeNet.JwtForge.Claims($"\"{sub}\"", "\"x\"", expiry, more));
+
+        try
+        {
+            var valid = await agent.Workload.ValidateJWTSVIDAsync(new() { Audience = "x", Svid = Token("spiffe://other.example/b") }, WorkloadHeader);
+            Assert.Equal("spiffe://other.example/b", valid.SpiffeId);
+        }
+        catch (RpcException e)
+        {
+            Assert.Equal(StatusCode.InvalidArgument, e.StatusCode);
+        }
+
+        // Their key speaks for nobody of ours.
+        await RefusedAsync(
+            StatusCode.InvalidArgument, () => agent.Workload.ValidateJWTSVIDAsync(new() { Audience = "x", Svid = Token("spiffe://example.org/a") }, WorkloadHeader).ResponseAsync);
+    }
+
     [Fact]
     [Trait("rule", "WLAPI-31")]
     [Trait("rule", "WLAPI-33")]
