@@ -9,6 +9,9 @@ internal static class EndpointChannel
 {
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
 
+    // Bytes. gRPC's own 4 MiB could be filled by the bundles of foreign trust domains, and then our own rotation would never come through.
+    private const int MaxResponse = 64 << 20;
+
     public static GrpcChannel Create(WorkloadEndpoint endpoint)
     {
         var handler = new SocketsHttpHandler
@@ -26,6 +29,7 @@ internal static class EndpointChannel
         {
             HttpHandler = handler,
             DisposeHttpClient = true,
+            MaxReceiveMessageSize = MaxResponse,
 
             // True would turn some lost connections into cancellations too; the client tells them apart itself.
             ThrowOperationCanceledOnCancellation = false,

@@ -57,6 +57,18 @@ public sealed class X509SourceTests : IAsyncLifetime
         Assert.NotSame(before, source.Svid);
     }
 
+    [Fact]
+    public async Task Takes_its_identity_from_beside_a_foreign_bundle_of_any_size()
+    {
+        var response = _authority.Respond(_authority.Id("/a"));
+        response.FederatedBundles["spiffe://huge.example"] = Google.Protobuf.ByteString.CopyFrom(new byte[6 << 20]);
+        _api.Serve(response);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        patience.CancelAfter(TimeSpan.FromSeconds(30));
+        await using var source = await X509Source.CreateAsync(_api.ClientOptions(), cancellation: patience.Token);
+        Assert.Equal(_authority.TrustDomain, Assert.Single(source.Bundles.Bundles).TrustDomain);
+    }
+
     [Trait("rule", "WLAPI-19")]
     [Fact]
     public async Task Drops_all_material_when_it_is_withdrawn_and_takes_it_up_again()
