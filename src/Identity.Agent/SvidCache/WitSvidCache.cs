@@ -49,7 +49,7 @@ internal sealed partial class WitSvidCache(ServerConnection server, ViewHolder v
 
     private Slot SlotOf(AuthorizedEntry entry, DateTimeOffset now)
     {
-        if (_slots.Count >= MaxSlots)
+        if (_slots.Count >= MaxSlots && !_slots.ContainsKey(entry.Id))
         {
             foreach (var (id, old) in _slots.Where(s => s.Value.Held is null || now >= s.Value.Held.ExpiresAt)) _slots.TryRemove(KeyValuePair.Create(id, old));
             if (_slots.Count >= MaxSlots) throw new RpcException(new Status(StatusCode.ResourceExhausted, $"this agent already holds {MaxSlots} WIT-SVIDs"));
