@@ -18,6 +18,7 @@ internal sealed class Entitlement(ControlPlaneView view, ImmutableArray<Authoriz
     private volatile X509BundlesResponse? _x509Bundles;
     private volatile JWTBundlesResponse? _jwtBundles;
     private volatile WITBundlesResponse? _witBundles;
+    private volatile TrustBundleSet? _trusted;
 
     public ControlPlaneView View => view;
 
@@ -32,6 +33,9 @@ internal sealed class Entitlement(ControlPlaneView view, ImmutableArray<Authoriz
         .. entries.SelectMany(e => e.FederatesWith).Distinct().OrderBy(domain => domain.Name, StringComparer.Ordinal)
             .Select(domain => view.FederatedBundles.TryGet(domain, out var bundle) ? bundle : null).OfType<TrustBundle>(),
     ];
+
+    /// <summary>Whose tokens are judged for the caller: our own trust domain's, and theirs. Made once, for it is asked for with each token.</summary>
+    public TrustBundleSet Trusted => _trusted ??= new TrustBundleSet([.. Federated, view.Bundle]);
 
     public X509BundlesResponse X509Bundles => _x509Bundles ??= SvidMessages.X509Bundles(this);
 

@@ -79,8 +79,7 @@ internal sealed class WorkloadApiService(
         if (request.Svid.Length == 0) throw InvalidArgument("svid is empty");
         var peer = PeerOf(context);
         using var bound = streams.Enter(peer);
-        var bundles = entitlements.CurrentView().Bundles;
-        foreach (var foreign in (await entitlements.FindAsync(peer))?.Federated ?? []) bundles = bundles.With(foreign);
+        var bundles = (await entitlements.FindAsync(peer))?.Trusted ?? entitlements.CurrentView().Bundles;
         var verification = JwtSvidVerifier.Verify(request.Svid, request.Audience, bundles, time.GetUtcNow());
         if (verification is not JwtSvidVerification.Verified verified)
             throw InvalidArgument(verification is JwtSvidVerification.Refused refused ? refused.Reason : "the token is not valid");
