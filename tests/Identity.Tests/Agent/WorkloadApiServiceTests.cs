@@ -182,7 +182,8 @@ public sealed class WorkloadApiServiceTests
         foreign.X509Authorities.Add(new Spire.Api.Types.X509Certificate { Asn1 = Google.Protobuf.ByteString.CopyFrom(other.Bundle.X509Authorities[0].RawData) });
         foreign.JwtAuthorities.Add(new Spire.Api.Types.JWTKey
         {
-            KeyId = other.Bundle.JwtAuthorities[0].KeyId, PublicKey = Google.Protobuf.ByteString.CopyFrom(other.Bundle.JwtAuthorities[0].SubjectPublicKeyInfo.Span),
+            KeyId = other.Bundle.JwtAuthorities[0].KeyId,
+            PublicKey = Google.Protobuf.ByteString.CopyFrom(other.Bundle.JwtAuthorities[0].SubjectPublicKeyInfo.Span),
         });
         plane.FederatedBundles.Add(foreign);
         await plane.StartAsync();
