@@ -37,6 +37,8 @@ internal sealed class FakeControlPlane : IAsyncDisposable
     private readonly ConcurrentDictionary<string, byte> _usedTokens = new();
     private WebApplication? _app;
     private int _nextSubscriber;
+    private int _jwtRequests;
+    private int _witRequests;
 
     public FakeControlPlane(TimeProvider time)
     {
@@ -78,9 +80,9 @@ internal sealed class FakeControlPlane : IAsyncDisposable
 
     public int X509Batches { get; private set; }
 
-    public int JwtRequests { get; private set; }
+    public int JwtRequests => Volatile.Read(ref _jwtRequests);
 
-    public int WitRequests { get; private set; }
+    public int WitRequests => Volatile.Read(ref _witRequests);
 
     public int Attestations { get; private set; }
 
@@ -264,7 +266,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
 
         public override Task<SvidApi.NewJWTSVIDResponse> NewJWTSVID(SvidApi.NewJWTSVIDRequest request, ServerCallContext context)
         {
-            plane.JwtRequests++;
+            Interlocked.Increment(ref plane._jwtRequests);
             var entry = plane.Entries.Find(e => e.Id == request.EntryId) ?? throw new RpcException(new Status(StatusCode.NotFound, "no such entry"));
             var issued = plane.SignJwt(SpiffeId.Parse($"spiffe://{entry.SpiffeId.TrustDomain}{entry.SpiffeId.Path}"), request.Audience);
             return Task.FromResult(new SvidApi.NewJWTSVIDResponse { Svid = new Types.JWTSVID { Token = issued.Token, Id = entry.SpiffeId } });
@@ -275,7 +277,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
     {
         public override Task<V1.NewWitSvidResponse> NewWitSvid(V1.NewWitSvidRequest request, ServerCallContext context)
         {
-            plane.WitRequests++;
+            Interlocked.Increment(ref plane._witRequests);
             var entry = plane.Entries.Find(e => e.Id == request.EntryId) ?? throw new RpcException(new Status(StatusCode.NotFound, "no such entry"));
             if (!ProofKey.TryParse(request.Jwk.Memory, out var key, out var problem)) throw new RpcException(new Status(StatusCode.InvalidArgument, problem));
             var prepared = (WitSvidPreparation.Prepared)plane._wit.Prepare(
