@@ -164,7 +164,35 @@ public class JwtBestPracticeTests
         Assert.IsType<JwtSvidVerification.Refused>(Verify($"{Base64Url.EncodeToString(header)}.{Base64Url.EncodeToString(claims)}.{Base64Url.EncodeToString(new byte[64])}"));
     }
 
-    // §3.8, §3.9: who issued it, for whom, and for how long.
+    // §3.8: who issued it, and about whom.
+    [Fact]
+    [Trait("rule", "JWT-23")]
+    public void Section_3_8_a_subject_is_vouched_for_by_its_own_trust_domain_alone()
+    {
+        var other = JwtForge.Es256();
+        var both = Bundles.With(other.Bundles("other.example").Bundles.Single());
+        var foreign = JwtForge.Claims(sub: "\"spiffe://other.example/hosts/local\"");
+        AssertRefused("no trust bundle for the trust domain other.example", Verify(Forge.Sign(JwtForge.GoodHeader, foreign)));
+        AssertRefused("signature", Verify(Forge.Sign(JwtForge.GoodHeader, foreign), both));
+        AssertRefused("signature", Verify(other.Sign(JwtForge.GoodHeader, JwtForge.GoodClaims), both));
+        Assert.IsType<JwtSvidVerification.Verified>(Verify(other.Sign(JwtForge.GoodHeader, foreign), both));
+    }
+
+    [Theory]
+    [InlineData("\"https://other.example\"")]
+    [InlineData("\"spiffe://other.example\"")]
+    [InlineData("\"\"")]
+    [Trait("rule", "JWT-14")]
+    public void Section_3_8_no_key_is_chosen_by_who_a_token_says_issued_it(string iss)
+    {
+        var other = JwtForge.Es256();
+        var both = Bundles.With(other.Bundles("other.example").Bundles.Single());
+        var claims = JwtForge.Claims(more: $"\"iss\":{iss}");
+        Assert.IsType<JwtSvidVerification.Verified>(Verify(Forge.Sign(JwtForge.GoodHeader, claims), both));
+        AssertRefused("signature", Verify(other.Sign(JwtForge.GoodHeader, claims), both));
+    }
+
+    // §3.9: for whom, and for how long.
     [Theory]
     [InlineData("\"spiffe://example.org/nats\"", true)]
     [InlineData("[\"spiffe://example.org/nats\"]", true)]
@@ -251,7 +279,7 @@ public class JwtBestPracticeTests
         AssertRefused("\"jwk\"", Verify(Forge.Sign(header, JwtForge.GoodClaims)));
     }
 
-    // §3.11, §3.12: tokens of other kinds.
+    // §3.11, §3.12: tokens of other kinds, and their keys.
     [Theory]
     [InlineData("wit+jwt")]
     [InlineData("wpt+jwt")]
@@ -262,6 +290,15 @@ public class JwtBestPracticeTests
     [Trait("rule", "JWT-06")]
     public void Section_3_11_a_token_of_another_type_is_refused(string type) =>
         AssertRefused("typ", Verify(Forge.Sign($$"""{"alg":"ES256","kid":"k1","typ":"{{type}}"}""", JwtForge.GoodClaims)));
+
+    [Fact]
+    [Trait("rule", "JWT-19")]
+    public void Section_3_12_a_key_for_tokens_of_another_kind_is_not_used()
+    {
+        Assert.True(WitAuthority.TryCreate("k1", Forge.Authority.SubjectPublicKeyInfo, out var wit, out var problem), problem);
+        Assert.True(TrustBundle.TryCreate(TrustDomain.Parse("example.org"), [], [], [wit], null, null, out var bundle, out problem), problem);
+        AssertRefused("no JWT key \"k1\"", Verify(Good(), new TrustBundleSet(bundle)));
+    }
 
     // Below the claims: one document has one meaning.
     [Theory]
@@ -310,8 +347,9 @@ public class JwtBestPracticeTests
         var secret = Good();
         foreach (var token in new[] { secret, secret + "A", "x" + secret, secret.Replace('.', ',') })
         {
-            if (JwtSvidVerifier.Verify(token, "spiffe://example.org/other", Bundles, Now) is JwtSvidVerification.Refused refused)
-                Assert.DoesNotContain(secret.Split('.')[1][..16], refused.Reason, StringComparison.Ordinal);
+            var refused = Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(token, "spiffe://example.org/other", Bundles, Now));
+            Assert.NotEmpty(refused.Reason);
+            Assert.DoesNotContain(secret.Split('.')[1][..16], refused.Reason, StringComparison.Ordinal);
         }
     }
 
