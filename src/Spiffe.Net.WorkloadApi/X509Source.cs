@@ -133,9 +133,10 @@ public sealed partial class X509Source : IAsyncDisposable
         }
         catch (Exception e)
         {
-            // Nothing more will come. Before the first value that is for the caller to know; afterwards the SVID runs out by itself.
+            // Nothing more will come, so what is held would never be withdrawn.
+            _lastProblem = e as WorkloadApiException ?? _lastProblem;
             LogWatchEnded(Logger, e.Message);
-            _first.TrySetException(e);
+            if (!_first.TrySetException(e)) Take(X509Context.None);
         }
     }
 

@@ -87,6 +87,22 @@ public sealed class X509SourceTests : IAsyncLifetime
         Assert.Equal(_authority.Id("/a"), source.Svid.Id);
     }
 
+    [Theory]
+    [InlineData(StatusCode.InvalidArgument)]
+    [InlineData(StatusCode.Unimplemented)]
+    public async Task Has_nothing_and_trusts_nobody_once_no_more_will_come(StatusCode status)
+    {
+        _api.Serve(_authority.Respond(_authority.Id("/a")));
+        await using var source = await X509Source.CreateAsync(_api.ClientOptions(), cancellation: Cancellation);
+
+        _api.Refuse(status);
+        await Until(source, context => context.Svids.Count == 0);
+        var e = Assert.Throws<WorkloadApiException>(() => source.Svid);
+        Assert.Equal(WorkloadApiFailure.NoIdentity, e.Failure);
+        Assert.StartsWith("this process has no X.509-SVID at the moment: ", e.Message, StringComparison.Ordinal);
+        Assert.Empty(source.Bundles.Bundles);
+    }
+
     [Trait("rule", "WLAPI-10")]
     [Fact]
     public async Task A_federated_bundle_that_is_no_longer_sent_is_no_longer_trusted()
