@@ -18,7 +18,8 @@ internal static class DecisionLimits
             reason.Capability = Cut(reason.Capability, MaxText);
             reason.Rule = Cut(reason.Rule, MaxText);
             reason.Explanation = Cut(reason.Explanation, MaxText);
-            reason.SmallestGrant = Cut(reason.SmallestGrant, MaxText);
+            // Half a policy may say something else, or be applied: whole or not at all.
+            if (reason.SmallestGrant.Length > MaxText) reason.SmallestGrant = "";
         }
 
         while (shorter.Reasons.Count > 0 && shorter.CalculateSize() > maxBytes) shorter.Reasons.RemoveAt(shorter.Reasons.Count - 1);

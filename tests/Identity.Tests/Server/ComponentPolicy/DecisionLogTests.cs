@@ -119,6 +119,16 @@ public sealed class DecisionLogTests : IAsyncLifetime
     }
 
     [Fact]
+    public void Keeps_a_grant_whole_or_not_at_all()
+    {
+        var decision = new Decision { Summary = "no" };
+        decision.Reasons.Add(new Reason { Capability = "short", SmallestGrant = "kind: CapabilityPolicy" });
+        decision.Reasons.Add(new Reason { Capability = "long", SmallestGrant = new string('g', DecisionLog.MaxDecisionBytes) });
+
+        Assert.Equal(["kind: CapabilityPolicy", ""], _log.TryGet(_log.Record(decision))!.Reasons.Select(reason => reason.SmallestGrant));
+    }
+
+    [Fact]
     public void Lists_the_newest_first_and_only_the_denied_when_asked()
     {
         _log.Record(new Decision { Summary = "1" });
