@@ -6,6 +6,7 @@ using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Identity.Policy;
+using Identity.Testing.Components;
 using Microsoft.Extensions.Time.Testing;
 using Spiffe.Broker;
 using Spiffe.Net;
@@ -239,7 +240,7 @@ public sealed class AdmissionServiceTests
         await using var plane = PlaneWithHost();
         await plane.StartAsync();
         await using var agent = await StartAsync(plane);
-        var greedy = new Policy.ComponentWriter().Instances([.. Enumerable.Range(0, 1000).Select(i => $"hostile:package/{new string('x', 200)}-x{i}@1.0.0")]).ToArray();
+        var greedy = new ComponentWriter().Instances([.. Enumerable.Range(0, 1000).Select(i => $"hostile:package/{new string('x', 200)}-x{i}@1.0.0")]).ToArray();
         using var call = await AdmitAsync(agent, plane, "greeter", greedy);
         var denied = (await call.ResponseStream.NextAsync()).Denied;
         Assert.Contains("(and 999 more)", denied.Summary, StringComparison.Ordinal);

@@ -1,8 +1,7 @@
-using Identity.Policy;
 using Identity.Testing.Platform;
 using Spiffe.Net;
 
-namespace Identity.Tests.Policy;
+namespace Identity.Policy.Tests;
 
 /// <summary>Short ways to write policies and starts.</summary>
 internal static class Samples

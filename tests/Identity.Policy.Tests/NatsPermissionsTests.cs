@@ -1,7 +1,6 @@
-using Identity.Policy;
 using Spiffe.Net;
 
-namespace Identity.Tests.Policy;
+namespace Identity.Policy.Tests;
 
 public sealed class NatsPermissionsTests
 {

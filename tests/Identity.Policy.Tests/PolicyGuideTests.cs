@@ -1,8 +1,7 @@
 using System.Text.RegularExpressions;
-using Identity.Policy;
 using Spiffe.Net;
 
-namespace Identity.Tests.Policy;
+namespace Identity.Policy.Tests;
 
 /// <summary>The examples of docs/policy.md do what the page says.</summary>
 public sealed partial class PolicyGuideTests

@@ -1,9 +1,9 @@
 using System.Text;
 
-namespace Identity.Tests.Policy;
+namespace Identity.Testing.Components;
 
 /// <summary>Writes component binaries by hand, well-formed or not (component model, Binary.md).</summary>
-internal sealed class ComponentWriter
+public sealed class ComponentWriter
 {
     public static readonly byte[] Preamble = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
 

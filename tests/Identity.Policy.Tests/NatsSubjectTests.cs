@@ -1,6 +1,5 @@
-using Identity.Policy;
 
-namespace Identity.Tests.Policy;
+namespace Identity.Policy.Tests;
 
 public sealed class NatsSubjectTests
 {

@@ -1,9 +1,8 @@
 using System.Diagnostics;
 using System.Text;
 using CsCheck;
-using Identity.Policy;
 
-namespace Identity.Tests.Policy;
+namespace Identity.Policy.Tests;
 
 public sealed class PolicyParserTests
 {

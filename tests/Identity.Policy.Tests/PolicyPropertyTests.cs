@@ -1,8 +1,7 @@
 using CsCheck;
-using Identity.Policy;
 using Spiffe.Net;
 
-namespace Identity.Tests.Policy;
+namespace Identity.Policy.Tests;
 
 /// <summary>What must hold for every policy, shown on all policies of a small world and against an oracle that scans every rule.</summary>
 public sealed class PolicyPropertyTests

@@ -1,8 +1,7 @@
 using System.Collections.Immutable;
-using Identity.Policy;
 using Spiffe.Net;
 
-namespace Identity.Tests.Policy;
+namespace Identity.Policy.Tests;
 
 public sealed class ComponentAdmissionTests
 {

@@ -1,7 +1,6 @@
 using CsCheck;
-using Identity.Policy;
 
-namespace Identity.Tests.Policy;
+namespace Identity.Policy.Tests;
 
 public sealed class InterfaceNameTests
 {

@@ -1,7 +1,7 @@
 using CsCheck;
-using Identity.Policy;
+using Identity.Testing.Components;
 
-namespace Identity.Tests.Policy;
+namespace Identity.Policy.Tests;
 
 public sealed class ComponentReaderTests
 {
