@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Identity.Cli;
 using Identity.Cli.Commands;
+using Identity.Cli.Commands.Policy;
 
 // The command line of the control plane, one file for each command under Commands/.
 CliConfiguration configuration;

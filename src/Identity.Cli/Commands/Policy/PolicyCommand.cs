@@ -1,0 +1,14 @@
+using System.CommandLine;
+
+namespace Identity.Cli.Commands.Policy;
+
+/// <summary><c>identity policy</c>: one file of this folder for each verb.</summary>
+internal static class PolicyCommand
+{
+    public static Command Create() => new("policy", "Look at, compare, check and change capability policies")
+    {
+        PolicyList.Create(),
+        PolicyShow.Create(),
+        PolicyDelete.Create(),
+    };
+}
