@@ -26,9 +26,9 @@ public sealed class ComponentReaderTests
     [Fact]
     public void Lists_the_kind_of_each_import()
     {
-        var component = new ComponentWriter().Imports(
-            ComponentWriter.Import("m", [0x00, 0x11, 0]), ComponentWriter.Import("f", [0x01, 0]), ComponentWriter.Import("t", [0x03, 0x00, 0]),
-            ComponentWriter.Import("r", [0x03, 0x01]), ComponentWriter.Import("c", [0x04, 0]), ComponentWriter.Import("i", [0x05, 0])).ToArray();
+        var component = new ComponentWriter().Types(ComponentWriter.InstanceType(), ComponentWriter.FunctionType, ComponentWriter.ComponentType()).Imports(
+            ComponentWriter.Import("m", [0x00, 0x11, 0]), ComponentWriter.Import("f", [0x01, 1]), ComponentWriter.Import("t", [0x03, 0x00, 1]),
+            ComponentWriter.Import("r", [0x03, 0x01]), ComponentWriter.Import("c", [0x04, 2]), ComponentWriter.Import("i", [0x05, 0])).ToArray();
 
         Assert.Equal(
             [ImportKind.Module, ImportKind.Function, ImportKind.Type, ImportKind.Type, ImportKind.Component, ImportKind.Instance],
@@ -37,14 +37,13 @@ public sealed class ComponentReaderTests
 
     [Fact]
     public void Reads_both_plain_forms_of_a_name() =>
-        Assert.Equal("wasi:io/poll@0.2.0", Assert.Single(Read(new ComponentWriter().Imports(
+        Assert.Equal("wasi:io/poll@0.2.0", Assert.Single(Read(new ComponentWriter().WithTypes().Imports(
             ComponentWriter.Import("wasi:io/poll@0.2.0", ComponentWriter.InstanceKind, form: 0x01)).ToArray()).Imports).Name);
 
     [Fact]
     public void Accepts_lengths_that_are_spelt_longer_than_needed_as_the_runtime_does()
     {
-        byte[] component = [.. ComponentWriter.Preamble, 10, 0x86, 0x80, 0x00, 0x81, 0x00, 0x00, 0x01, (byte)'a', 0x05, 0x00];
-        component[9] = 0x87;
+        byte[] component = [.. new ComponentWriter().WithTypes().ToArray(), 10, 0x87, 0x80, 0x00, 0x81, 0x00, 0x00, 0x01, (byte)'a', 0x05, 0x00];
         Assert.Equal("a", Assert.Single(Read(component).Imports).Name);
     }
 
@@ -82,10 +81,10 @@ public sealed class ComponentReaderTests
         { "cut off", [.. ComponentWriter.Preamble, 0, 0xff, 0xff, 0xff, 0xff, 0x0f] },
         { "longer than 32 bits", [.. ComponentWriter.Preamble, 0, 0xff, 0xff, 0xff, 0xff, 0x1f] },
         { "longer than 32 bits", [.. ComponentWriter.Preamble, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00] },
-        { "cut off", new ComponentWriter().Section(10, 2, 0, 1, (byte)'a', 5, 0).ToArray() },
+        { "cut off", new ComponentWriter().WithTypes().Section(10, 2, 0, 1, (byte)'a', 5, 0).ToArray() },
         { "cut off", new ComponentWriter().Section(10, 0xff, 0xff, 0xff, 0xff, 0x0f).ToArray() },
         { "left over", new ComponentWriter().Section(10, 0, 0).ToArray() },
-        { "left over", new ComponentWriter().Section(10, [.. ComponentWriter.Number(1), .. ComponentWriter.Import("a", ComponentWriter.InstanceKind), 0]).ToArray() },
+        { "left over", new ComponentWriter().WithTypes().Section(10, [.. ComponentWriter.Number(1), .. ComponentWriter.Import("a", ComponentWriter.InstanceKind), 0]).ToArray() },
         { "has the form 2; annotated", new ComponentWriter().Imports(ComponentWriter.Import("kv", [1, 0, .. ComponentWriter.Text("wasi:keyvalue/store"), 5, 0], form: 0x02)).ToArray() },
         { "has the form 3", new ComponentWriter().Imports(ComponentWriter.Import("kv", ComponentWriter.InstanceKind, form: 0x03)).ToArray() },
         { "the sort 2", new ComponentWriter().Imports(ComponentWriter.Import("v", [0x02, 0x01, 0x7f])).ToArray() },

@@ -24,17 +24,28 @@ internal sealed record NativeMember(string Name, NativeImportKind Kind, string S
 /// <param name="IsAnnotated">It carries <c>implements</c> or <c>external-id</c>, which the engine's configuration should have refused.</param>
 internal sealed record NativeImport(string Name, NativeImportKind Kind, IReadOnlyList<NativeMember> Members, bool IsAnnotated);
 
-/// <summary>Reads the authoritative list of imports from the very component that will be instantiated.</summary>
+/// <summary>One top-level export: what could be called from outside.</summary>
+internal sealed record NativeExport(string Name, NativeImportKind Kind, IReadOnlyList<NativeMember> Members);
+
+/// <summary>Reads the authoritative lists of imports and exports from the very component that will be instantiated.</summary>
 internal static unsafe class NativeImports
 {
-    public static IReadOnlyList<NativeImport> Read(Engine engine, Component component)
+    private delegate T Reading<out T>(nint type, nint engine);
+
+    public static IReadOnlyList<NativeImport> Read(Engine engine, Component component) => Borrow(engine, component, ReadImports);
+
+    public static IReadOnlyList<NativeExport> ReadExports(Engine engine, Component component) => Borrow(engine, component, ReadExports);
+
+    internal static string Text(byte* name, nuint length) => Encoding.UTF8.GetString(new ReadOnlySpan<byte>(name, checked((int)length)));
+
+    private static T Borrow<T>(Engine engine, Component component, Reading<T> read)
     {
         using var engineHandle = new Borrowed(HandleOf(engine));
         using var componentHandle = new Borrowed(HandleOf(component));
         var type = ComponentType(componentHandle.Pointer);
         try
         {
-            return ReadImports(type, engineHandle.Pointer);
+            return read(type, engineHandle.Pointer);
         }
         finally
         {
@@ -42,7 +53,23 @@ internal static unsafe class NativeImports
         }
     }
 
-    internal static string Text(byte* name, nuint length) => Encoding.UTF8.GetString(new ReadOnlySpan<byte>(name, checked((int)length)));
+    private static List<NativeExport> ReadExports(nint type, nint engine)
+    {
+        var exports = new List<NativeExport>();
+        var count = ExportCount(type, engine);
+        for (nuint i = 0; i < count; i++)
+        {
+            if (!ExportAt(type, engine, i, out var name, out var length, out var external))
+                throw new InvalidOperationException($"export {i} of {count} cannot be read");
+            TypeOfExtern(external, out var item);
+            var kind = (NativeImportKind)item.Kind;
+            exports.Add(new NativeExport(Text(name, length), kind, kind == NativeImportKind.Instance ? ReadMembers(item.Pointer, engine) : []));
+            DeleteExtern(external);
+            DeleteItem(ref item);
+        }
+
+        return exports;
+    }
 
     private static List<NativeImport> ReadImports(nint type, nint engine)
     {

@@ -63,6 +63,13 @@ internal static unsafe partial class WasmtimeNative
     [return: MarshalAs(UnmanagedType.I1)]
     internal static partial bool ImportAt(nint type, nint engine, nuint index, out byte* name, out nuint length, out nint external);
 
+    [LibraryImport(Library, EntryPoint = "wasmtime_component_type_export_count")]
+    internal static partial nuint ExportCount(nint type, nint engine);
+
+    [LibraryImport(Library, EntryPoint = "wasmtime_component_type_export_nth")]
+    [return: MarshalAs(UnmanagedType.I1)]
+    internal static partial bool ExportAt(nint type, nint engine, nuint index, out byte* name, out nuint length, out nint external);
+
     [LibraryImport(Library, EntryPoint = "wasmtime_component_extern_type")]
     internal static partial void TypeOfExtern(nint external, out Item item);
 
