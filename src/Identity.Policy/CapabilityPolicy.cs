@@ -8,10 +8,11 @@ public sealed class CapabilityPolicy
 {
     private CapabilityPolicy(long revision, ImmutableArray<PolicyDocument> documents, string? unreadable)
     {
+        ClauseList = unreadable is null ? ClauseBuilder.Build(documents, out unreadable) : [];
         Revision = revision;
-        Documents = documents;
+        Documents = unreadable is null ? documents : [];
         Unreadable = unreadable;
-        Index = new RuleIndex(documents);
+        Index = new RuleIndex(Documents);
     }
 
     /// <summary>No documents: denies everything.</summary>
@@ -25,9 +26,17 @@ public sealed class CapabilityPolicy
     /// <summary>Why this policy denies everything, when a document of it could not be read: it may hold a forbid.</summary>
     public string? Unreadable { get; }
 
+    /// <summary>Everything the policy says, sorted by the reference of the rule, labels expanded; empty when it is unreadable.</summary>
+    public IEnumerable<PolicyClause> Clauses => ClauseList;
+
+    internal ImmutableArray<PolicyClause> ClauseList { get; }
+
     internal RuleIndex Index { get; }
 
-    /// <summary>Throws <see cref="ArgumentException"/> when two documents share a name.</summary>
+    /// <summary>
+    /// Throws <see cref="ArgumentException"/> when two documents share a name. What is too large, or holds a forbid that cannot be
+    /// evaluated, makes a policy that denies everything; ask <see cref="Unreadable"/> before it is put in force.
+    /// </summary>
     public static CapabilityPolicy Create(IEnumerable<PolicyDocument> documents, long revision)
     {
         ImmutableArray<PolicyDocument> all = [.. documents];

@@ -8,7 +8,7 @@ public static class ComponentAdmission
 {
     public static Decision Decide(CapabilityPolicy policy, ComponentStart start, DateTimeOffset now)
     {
-        var caller = new Caller(start.Id, start.Digest, start.Host);
+        var caller = start.Principal;
         if (policy.Unreadable is { } why) return Deny(policy, caller, [new Refusal("start", RefusalReason.PolicyUnreadable, why)]);
 
         var evaluator = new Evaluator(policy, caller, now);
@@ -57,7 +57,7 @@ public static class ComponentAdmission
         return evaluator.AddPermitsOf(keys, determination) ? null : Explainer.NotGranted(import.Name);
     }
 
-    private static Decision.Denied Deny(CapabilityPolicy policy, in Caller caller, ImmutableArray<Refusal> refusals) =>
+    private static Decision.Denied Deny(CapabilityPolicy policy, Principal caller, ImmutableArray<Refusal> refusals) =>
         new(new Explanation(caller.Id.ToString(), refusals, SmallestGrant.Admitting(policy, caller, refusals)));
 
     private static string Article(ImportKind kind) => kind switch

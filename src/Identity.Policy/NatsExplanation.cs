@@ -14,14 +14,14 @@ public static class NatsExplanation
 {
     /// <summary>Null when policy permits it. For a workload that is a process.</summary>
     public static Explanation? WhyNot(CapabilityPolicy policy, SpiffeId id, NatsAction action, NatsSubject subject, DateTimeOffset now) =>
-        WhyNot(policy, new Caller(id, Digest: null, Host: null), action, subject, now);
+        WhyNot(policy, Principal.Process(id), action, subject, now);
 
     /// <summary>Null when policy permits it. For an admitted component, by the digest and host of its admission.</summary>
     public static Explanation? WhyNot(
         CapabilityPolicy policy, SpiffeId id, ComponentDigest digest, SpiffeId host, NatsAction action, NatsSubject subject, DateTimeOffset now) =>
-        WhyNot(policy, new Caller(id, digest, host), action, subject, now);
+        WhyNot(policy, Principal.Component(id, digest, host), action, subject, now);
 
-    private static Explanation? WhyNot(CapabilityPolicy policy, in Caller caller, NatsAction action, NatsSubject subject, DateTimeOffset now)
+    public static Explanation? WhyNot(CapabilityPolicy policy, Principal caller, NatsAction action, NatsSubject subject, DateTimeOffset now)
     {
         var field = action == NatsAction.Subscribe ? "natsSubscribe" : "natsPublish";
         var asked = $"{field} {subject}";
@@ -50,15 +50,15 @@ public static class NatsExplanation
             var speaks = clause.Rule.Capabilities.Any(capability => capability switch
             {
                 Capability.NatsPublish publish => action == NatsAction.Publish && concerns(publish.Subject),
-                Capability.NatsSubscribe subscribe => action == NatsAction.Subscribe && concerns(subscribe.Subject),
+                Capability.NatsSubscribe subscribe => action == NatsAction.Subscribe && (subscribe.Queue is null || clause.Rule.Effect != RuleEffect.Permit) && concerns(subscribe.Subject),
                 _ => false,
             });
-            if (speaks && clause.Means(evaluator.Caller) && (first is null || clause.Ranked.Rank < first.Ranked.Rank)) first = clause;
+            if (speaks && clause.Means(evaluator.Principal) && (first is null || clause.Ranked.Rank < first.Ranked.Rank)) first = clause;
         }
 
         return first;
     }
 
-    private static Explanation Explain(in Caller caller, Refusal refusal, string? smallestGrant = null) =>
+    private static Explanation Explain(Principal caller, Refusal refusal, string? smallestGrant = null) =>
         new(caller.Id.ToString(), [refusal], smallestGrant);
 }

@@ -37,11 +37,11 @@ public abstract record NatsPermissions
 
     /// <summary>For a workload that is a process. Rules that name a digest or a host do not speak of it.</summary>
     public static NatsPermissions For(CapabilityPolicy policy, SpiffeId id, DateTimeOffset now) =>
-        For(policy, new Caller(id, Digest: null, Host: null), now);
+        For(policy, Principal.Process(id), now);
 
     /// <summary>For an admitted component, by the digest and host of its admission.</summary>
     public static NatsPermissions For(CapabilityPolicy policy, SpiffeId id, ComponentDigest digest, SpiffeId host, DateTimeOffset now) =>
-        For(policy, new Caller(id, digest, host), now);
+        For(policy, Principal.Component(id, digest, host), now);
 
     /// <summary>
     /// Where replies to this identity arrive: <c>_INBOX.</c> and 128 bits of the SHA-256 of its SPIFFE ID, so that nobody else's
@@ -68,16 +68,16 @@ public abstract record NatsPermissions
         foreach (var rule in subjects.Rules) determination?.Add(rule);
         var own = new Determination();
         foreach (var rule in subjects.Rules) own.Add(rule);
-        var prefix = InboxPrefixOf(evaluator.Caller.Id);
+        var prefix = InboxPrefixOf(evaluator.Principal.Id);
         return new Allowed(publish, subjects.SubscribeSide(NatsSubject.Parse(prefix + ".>")), prefix, own.References(), own.ValidUntil());
     }
 
-    private static NatsPermissions For(CapabilityPolicy policy, in Caller caller, DateTimeOffset now) => policy.Unreadable is { } why
+    public static NatsPermissions For(CapabilityPolicy policy, Principal caller, DateTimeOffset now) => policy.Unreadable is { } why
         ? new Denied(new Explanation(caller.Id.ToString(), [new Refusal(Login, RefusalReason.PolicyUnreadable, why)], SmallestGrant: null))
         : Of(new Evaluator(policy, caller, now), determination: null);
 
     private static Denied Deny(in Evaluator evaluator, string detail, NearestMiss? nearestMiss) => new(new Explanation(
-        evaluator.Caller.Id.ToString(), [new Refusal(Login, RefusalReason.NotGranted, detail, NearestMiss: nearestMiss)], SmallestGrant: null));
+        evaluator.Principal.Id.ToString(), [new Refusal(Login, RefusalReason.NotGranted, detail, NearestMiss: nearestMiss)], SmallestGrant: null));
 }
 
 /// <summary>One side, publish or subscribe, as nats-server takes it: deny beats allow. Never both empty; nothing allowed is written as deny <c>&gt;</c>.</summary>

@@ -10,6 +10,9 @@ public sealed record PolicyDocument
 
     public required ImmutableArray<PolicyRule> Rules { get; init; }
 
+    /// <summary>What it calls whom; holds for the rules of every document that is in force.</summary>
+    public ImmutableArray<LabelAssignment> Labels { get; init; } = [];
+
     /// <summary>The text it was read from, comments included, so that it can be stored and shown as its author wrote it.</summary>
     public required string Source { get; init; }
 }

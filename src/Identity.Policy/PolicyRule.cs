@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Spiffe.Net;
 
 namespace Identity.Policy;
 
@@ -8,6 +7,21 @@ public enum RuleEffect
 {
     Forbid = 0,
     Permit = 1,
+}
+
+/// <summary>How far a rule goes. Enforce is the zero value, so that a forgotten mode enforces.</summary>
+public enum RuleMode
+{
+    Enforce = 0,
+
+    /// <summary>As if the rule were not there.</summary>
+    Off,
+
+    /// <summary>No effect; a decision says what would come if the rule were enforced.</summary>
+    Shadow,
+
+    /// <summary>Lets it happen and says so: a permit permits, a forbid does not forbid.</summary>
+    Warn,
 }
 
 /// <summary>One statement: these subjects may, or may never, use these capabilities.</summary>
@@ -29,23 +43,12 @@ public sealed record PolicyRule
     /// <summary>A permit grants nothing from this moment on. A forbid never ends by itself.</summary>
     public DateTimeOffset? Expires { get; init; }
 
+    public RuleMode Mode { get; init; }
+
+    /// <summary>Why the rule is there; a rule that ends always says.</summary>
+    public string? Reason { get; init; }
+
     internal bool IsExpired(DateTimeOffset now) => Expires <= now;
-}
-
-/// <summary>Whom a rule means. Every attribute that is set must match, and at least one is set.</summary>
-public sealed record PolicySubject
-{
-    public SpiffeId? SpiffeId { get; init; }
-
-    public SpiffeIdPrefix? SpiffeIdPrefix { get; init; }
-
-    /// <summary>Matches components only: a process has no digest that policy could know.</summary>
-    public ComponentDigest? Digest { get; init; }
-
-    /// <summary>The SPIFFE ID of the host that runs the component; matches components only.</summary>
-    public SpiffeId? Host { get; init; }
-
-    public SpiffeIdPrefix? HostPrefix { get; init; }
 }
 
 /// <summary>Where a decision comes from: <c>policy/rule</c>.</summary>

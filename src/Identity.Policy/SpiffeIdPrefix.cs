@@ -21,11 +21,12 @@ public sealed record SpiffeIdPrefix
         return value is not null;
     }
 
-    public bool Covers(SpiffeId id)
-    {
-        var text = id.ToString();
-        return text.StartsWith(Text, StringComparison.Ordinal) && (text.Length == Text.Length || text[Text.Length] == '/');
-    }
+    public bool Covers(SpiffeId id) => Covers(id.ToString());
+
+    public bool Covers(SpiffeIdPrefix other) => Covers(other.Text);
 
     public override string ToString() => Text;
+
+    private bool Covers(string text) =>
+        text.StartsWith(Text, StringComparison.Ordinal) && (text.Length == Text.Length || text[Text.Length] == '/');
 }

@@ -24,6 +24,7 @@ public sealed class PolicyParserTests
               - natsPublish: greetings.hello
             ceilings: { memory: 16MiB, memories: 2, fuel: 1000000, time: 500ms, instances: 3, tables: 4, tableElements: 5 }
             expires: 2026-12-31T23:59:59Z
+            reason: the old bus goes away
           - name: no-sockets
             effect: forbid
             subjects: [{ spiffeIdPrefix: spiffe://example.org }]
@@ -88,7 +89,7 @@ public sealed class PolicyParserTests
     [InlineData("name: platform", "name: platform\nname: other", 4, "'name' is given twice", null)]
     [InlineData("kind: CapabilityPolicy", "kind: CapabilityPolicies", 2, "unknown kind", "CapabilityPolicy")]
     [InlineData("kind: CapabilityPolicy", "kid: CapabilityPolicy", 2, "lacks the field 'kind'", null)]
-    [InlineData("name: no-sockets", "name: greeter", 18, "a second rule is named 'greeter'", null)]
+    [InlineData("name: no-sockets", "name: greeter", 19, "a second rule is named 'greeter'", null)]
     [InlineData("spiffeId: spiffe://example.org/components/greeter", "spiffeId: https://example.org", 8, "does not start with spiffe://", null)]
     [InlineData("spiffeId: spiffe://example.org/components/greeter", "spiffeId: spiffe://example.org", 8, "names a trust domain", null)]
     [InlineData("spiffeId: spiffe://example.org/components/greeter", "spiffeid: spiffe://example.org/c", 8, "unknown field 'spiffeid'", "spiffeId")]
@@ -96,10 +97,10 @@ public sealed class PolicyParserTests
     [InlineData("hostPrefix: spiffe://example.org/hosts", "hostPrefix: [spiffe://example.org/hosts]", 9, "must be a SPIFFE ID, found a list", null)]
     [InlineData("digest: sha256:aa", "digest: sha256:AA", 10, "is not a digest", null)]
     [InlineData("digest: sha256:aa", "digest: sha512:aa", 10, "is not a digest", null)]
-    [InlineData("[{ spiffeIdPrefix: spiffe://example.org }]", "[]", 20, "must be a list that is not empty", null)]
-    [InlineData("[{ spiffeIdPrefix: spiffe://example.org }]", "[{}]", 20, "an empty subject would mean everyone", null)]
-    [InlineData("[{ spiffeIdPrefix: spiffe://example.org }]", "everyone", 20, "must be a list", null)]
-    [InlineData("[{ spiffeIdPrefix: spiffe://example.org }]", "[everyone]", 20, "expected a subject with the fields", null)]
+    [InlineData("[{ spiffeIdPrefix: spiffe://example.org }]", "[]", 21, "must be a list that is not empty", null)]
+    [InlineData("[{ spiffeIdPrefix: spiffe://example.org }]", "[{}]", 21, "an empty subject would mean everyone", null)]
+    [InlineData("[{ spiffeIdPrefix: spiffe://example.org }]", "everyone", 21, "must be a list", null)]
+    [InlineData("[{ spiffeIdPrefix: spiffe://example.org }]", "[everyone]", 21, "expected a subject with the fields", null)]
     [InlineData("- start", "- stat", 12, "unknown capability 'stat'", "start")]
     [InlineData("- start", "- {}", 12, "a capability is one field", null)]
     [InlineData("- start", "- { start: true }", 12, "unknown field 'start' in a capability", null)]
@@ -135,8 +136,8 @@ public sealed class PolicyParserTests
     [InlineData("expires: 2026-12-31T23:59:59Z", "expires: 2026-12-31", 17, "must be a moment in UTC", null)]
     [InlineData("expires: 2026-12-31T23:59:59Z", "expires: 2026-12-31T23:59:59+01:00", 17, "must be a moment in UTC", null)]
     [InlineData("expires: 2026-12-31T23:59:59Z", "expires: ", 17, "must be a moment in UTC", null)]
-    [InlineData("effect: forbid", "effect: forbid\n    expires: 2026-12-31T23:59:59Z", 20, "a forbid that ends by itself", null)]
-    [InlineData("effect: forbid", "effect: forbid\n    ceilings: { fuel: 1 }", 20, "a forbid states no ceilings", null)]
+    [InlineData("effect: forbid", "effect: forbid\n    expires: 2026-12-31T23:59:59Z", 21, "a forbid that ends by itself", null)]
+    [InlineData("effect: forbid", "effect: forbid\n    ceilings: { fuel: 1 }", 21, "a forbid states no ceilings", null)]
     [InlineData("name: platform", "name: &anchor platform", 3, "the anchor '&anchor' is not allowed", null)]
     [InlineData("name: platform", "name: !!str platform", 3, "tags ('!…') are not allowed", null)]
     [InlineData("name: platform", "name: ! platform", 3, "tags ('!…') are not allowed", null)]
@@ -194,7 +195,7 @@ public sealed class PolicyParserTests
 
         Assert.False(PolicyParser.TryParse(source, out _, out var problems));
 
-        Assert.Equal([6, 16, 19], problems.Select(problem => problem.Line));
+        Assert.Equal([6, 16, 20], problems.Select(problem => problem.Line));
     }
 
     [Fact]

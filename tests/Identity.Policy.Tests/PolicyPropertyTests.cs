@@ -125,7 +125,7 @@ public sealed class PolicyPropertyTests
 
     [Fact]
     public void No_side_of_a_nats_login_is_ever_empty() => Gen.Select(RulesGen, StartGen).Sample((rules, start) =>
-        NatsPermissions.For(Policy(rules), start.Id, start.Digest, start.Host, Samples.Now) is not NatsPermissions.Allowed allowed
+        NatsPermissions.For(Policy(rules), start.Principal, Samples.Now) is not NatsPermissions.Allowed allowed
             || ((allowed.Publish.Allow.Length > 0 || allowed.Publish.Deny.SequenceEqual([">"])) && (allowed.Subscribe.Allow.Length > 0 || allowed.Subscribe.Deny.SequenceEqual([">"]))), iter: Runs);
 
     private static Decision Decide(PolicyRule[] rules, ComponentStart start) => ComponentAdmission.Decide(Policy(rules), start, Samples.Now);

@@ -7,8 +7,6 @@ internal sealed class CeilingsBinder(ProblemList problems)
     private const int MaxCount = 10_000;
     private const int MaxTableElements = 10_000_000;
 
-    private delegate bool Parse<T>(string text, T least, T most, out T value, out string? problem);
-
     public StatedCeilings? Bind(DocumentNode node)
     {
         var fields = Fields.Of(node, problems, "ceilings", ["memory", "memories", "fuel", "time", "instances", "tables", "tableElements"]);
@@ -20,7 +18,7 @@ internal sealed class CeilingsBinder(ProblemList problems)
             MemoryBytes = Value<long>(fields.Optional("memory"), 64L << 10, 4L << 30, Quantities.TryParseSize),
             Memories = Count(fields.Optional("memories"), MaxCount),
             Fuel = Value<long>(fields.Optional("fuel"), 1, MaxFuel, Quantities.TryParseCount),
-            Time = Value(fields.Optional("time"), TimeSpan.FromMilliseconds(1), TimeSpan.FromHours(24), (Parse<TimeSpan>)Quantities.TryParseTime),
+            Time = Value(fields.Optional("time"), TimeSpan.FromMilliseconds(1), TimeSpan.FromHours(24), (Quantities.Parse<TimeSpan>)Quantities.TryParseTime),
             Instances = Count(fields.Optional("instances"), MaxCount),
             Tables = Count(fields.Optional("tables"), MaxCount),
             TableElements = Count(fields.Optional("tableElements"), MaxTableElements),
@@ -29,12 +27,5 @@ internal sealed class CeilingsBinder(ProblemList problems)
 
     private int? Count(DocumentNode? node, int most) => (int?)Value<long>(node, 1, most, Quantities.TryParseCount);
 
-    private T? Value<T>(DocumentNode? node, T least, T most, Parse<T> parse) where T : struct
-    {
-        if (node is null) return null;
-        var problem = $"expected one value, found {node.Describe()}";
-        if (node is DocumentNode.Scalar { IsNull: false } scalar && parse(scalar.Text, least, most, out var value, out problem)) return value;
-        problems.Add(node, problem!);
-        return null;
-    }
+    private T? Value<T>(DocumentNode? node, T least, T most, Quantities.Parse<T> parse) where T : struct => Quantities.Bind(node, least, most, parse, problems);
 }

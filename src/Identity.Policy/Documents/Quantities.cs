@@ -7,10 +7,22 @@ namespace Identity.Policy.Documents;
 internal static class Quantities
 {
     private const int MaxNameLength = 128;
+    private const int MaxReasonLength = 500;
 
     private static readonly (string Suffix, long Factor)[] SizeUnits = [("KiB", 1L << 10), ("MiB", 1L << 20), ("GiB", 1L << 30)];
 
     private static readonly (string Suffix, long Factor)[] TimeUnits = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+
+    public delegate bool Parse<T>(string text, T least, T most, out T value, out string? problem);
+
+    public static T? Bind<T>(DocumentNode? node, T least, T most, Parse<T> parse, ProblemList problems) where T : struct
+    {
+        if (node is null) return null;
+        var problem = $"expected one value, found {node.Describe()}";
+        if (node is DocumentNode.Scalar { IsNull: false } scalar && parse(scalar.Text, least, most, out var value, out problem)) return value;
+        problems.Add(node, problem!);
+        return null;
+    }
 
     /// <summary>Bytes, written as 64KiB, 16MiB, 2GiB.</summary>
     public static bool TryParseSize(string text, long least, long most, out long bytes, out string? problem)
@@ -65,6 +77,22 @@ internal static class Quantities
         if (problem is null) name = text;
         return problem is null;
     }
+
+    /// <summary>A sentence for people, in one line.</summary>
+    public static bool TryParseReason(string text, [NotNullWhen(true)] out string? reason, [NotNullWhen(false)] out string? problem)
+    {
+        reason = null;
+        problem = text.Length is 0 or > MaxReasonLength ? $"the reason has {text.Length} characters; expected 1 to {MaxReasonLength}"
+            : text.AsSpan().Trim().IsEmpty ? "the reason says nothing"
+            : text.Any(IsUnseen) ? $"the reason {Quoted.From(text)} has characters that cannot be seen; write one line of plain text" : null;
+        if (problem is null) reason = text;
+        return problem is null;
+    }
+
+    // Line breaks, and marks that turn the direction of what is shown.
+    private static bool IsUnseen(char character) => char.GetUnicodeCategory(character)
+        is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator
+        or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned;
 
     private static bool TryParse(string text, (string Suffix, long Factor)[] units, out long value)
     {

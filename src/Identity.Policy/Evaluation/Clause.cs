@@ -8,10 +8,7 @@ internal sealed record Clause(RankedRule Ranked, PolicySubject Subject)
 {
     public PolicyRule Rule => Ranked.Rule;
 
-    public bool Means(in Caller caller) =>
-        (Subject.SpiffeId is null || Subject.SpiffeId == caller.Id)
-        && (Subject.Digest is null || Subject.Digest == caller.Digest)
-        && (Subject.SpiffeIdPrefix is null || Subject.SpiffeIdPrefix.Covers(caller.Id))
-        && (Subject.Host is null || Subject.Host == caller.Host)
-        && (Subject.HostPrefix is null || (caller.Host is not null && Subject.HostPrefix.Covers(caller.Host)));
+    /// <summary>True when its subject means the principal: a permit's only surely, a forbid's also when something it depends on is unknown.</summary>
+    public bool Means(Principal principal) =>
+        Subject.MayMean(principal, out var untold) && (untold == 0 || Rule.Effect != RuleEffect.Permit);
 }

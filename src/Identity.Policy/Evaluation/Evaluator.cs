@@ -1,11 +1,11 @@
 namespace Identity.Policy.Evaluation;
 
 /// <summary>Asks the rules about one caller at one moment.</summary>
-internal readonly struct Evaluator(CapabilityPolicy policy, Caller caller, DateTimeOffset now)
+internal readonly struct Evaluator(CapabilityPolicy policy, Principal principal, DateTimeOffset now)
 {
-    private readonly List<Bucket> _buckets = policy.Index.BucketsFor(caller);
+    private readonly List<Bucket> _buckets = policy.Index.BucketsFor(principal);
 
-    public Caller Caller => caller;
+    public Principal Principal => principal;
 
     public CapabilityPolicy Policy => policy;
 
@@ -24,7 +24,7 @@ internal readonly struct Evaluator(CapabilityPolicy policy, Caller caller, DateT
                 if (bucket.Forbids(key) is not { } clauses) continue;
                 foreach (var clause in clauses)
                 {
-                    if ((first is null || clause.Ranked.Rank < first.Rank) && clause.Means(caller)) first = clause.Ranked;
+                    if ((first is null || clause.Ranked.Rank < first.Rank) && clause.Means(principal)) first = clause.Ranked;
                 }
             }
         }
@@ -43,7 +43,7 @@ internal readonly struct Evaluator(CapabilityPolicy policy, Caller caller, DateT
                 if (bucket.Permits(key) is not { } clauses) continue;
                 foreach (var clause in clauses)
                 {
-                    if (clause.Rule.IsExpired(now) || !clause.Means(caller)) continue;
+                    if (clause.Rule.IsExpired(now) || !clause.Means(principal)) continue;
                     determination.Add(clause.Ranked);
                     any = true;
                 }

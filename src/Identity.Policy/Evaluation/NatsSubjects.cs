@@ -29,12 +29,12 @@ internal sealed class NatsSubjects
         {
             foreach (var clause in bucket.NatsForbids)
             {
-                if (clause.Means(evaluator.Caller)) subjects.Forbid(clause.Rule);
+                if (clause.Means(evaluator.Principal)) subjects.Forbid(clause.Rule);
             }
 
             foreach (var clause in bucket.NatsPermits)
             {
-                if (clause.Rule.IsExpired(evaluator.Now) || !clause.Means(evaluator.Caller)) continue;
+                if (clause.Rule.IsExpired(evaluator.Now) || !clause.Means(evaluator.Principal)) continue;
                 if (subjects.Permit(clause.Rule)) subjects.Rules.Add(clause.Ranked);
             }
         }
@@ -55,7 +55,7 @@ internal sealed class NatsSubjects
             var (subject, side) = capability switch
             {
                 Capability.NatsPublish publish => (publish.Subject, _publish),
-                Capability.NatsSubscribe subscribe => (subscribe.Subject, _subscribe),
+                Capability.NatsSubscribe { Queue: null } subscribe => (subscribe.Subject, _subscribe),
                 _ => (null, _publish),
             };
             // The parser refuses subjects that may not be granted; a rule built in code is not trusted to.

@@ -42,11 +42,11 @@ internal static class NearestMissFinder
         var best = default((Clause Clause, int Distance, int Shared, string Lacks)?);
         var candidates = evaluator.Buckets.SelectMany(bucket => bucket.SomePermits)
             .Concat(grantedToOthers)
-            .Concat(evaluator.Policy.Index.SomePermitsNear(evaluator.Caller.Id));
+            .Concat(evaluator.Policy.Index.SomePermitsNear(evaluator.Principal.Id));
         foreach (var clause in candidates)
         {
             var (distance, lacks) = Judge(evaluator, clause, capabilityGap(clause));
-            var shared = SharedPath(clause, evaluator.Caller);
+            var shared = SharedPath(clause, evaluator.Principal);
             if (best is { } known && (distance, -shared, clause.Ranked.Rank).CompareTo((known.Distance, -known.Shared, known.Clause.Ranked.Rank)) >= 0)
                 continue;
             best = (clause, distance, shared, lacks);
@@ -57,14 +57,14 @@ internal static class NearestMissFinder
 
     private static (int Distance, string Lacks) Judge(in Evaluator evaluator, Clause clause, Gap capability)
     {
-        var subject = GapOf(clause, evaluator.Caller);
+        var subject = GapOf(clause, evaluator.Principal);
         var expired = clause.Rule.IsExpired(evaluator.Now) ? $"expired at {clause.Rule.Expires:yyyy-MM-ddTHH:mm:ssZ}" : null;
         if (subject.Lacks is null && capability.Lacks is null) return (Expired, expired ?? "does not apply");
         var distance = subject.Lacks is null ? capability.Distance : capability.Lacks is null ? subject.Distance : Neighbour;
         return (distance, string.Join(" and ", new[] { subject.Lacks, capability.Lacks, expired }.OfType<string>()));
     }
 
-    private static Gap GapOf(Clause clause, in Caller caller)
+    private static Gap GapOf(Clause clause, Principal caller)
     {
         var subject = clause.Subject;
         if (subject.SpiffeId is { } id && id != caller.Id) return new Gap(OtherId, $"is for {id}");
@@ -110,7 +110,7 @@ internal static class NearestMissFinder
         return nearest;
     }
 
-    private static int SharedPath(Clause clause, in Caller caller)
+    private static int SharedPath(Clause clause, Principal caller)
     {
         var theirs = (clause.Subject.SpiffeId?.ToString() ?? clause.Subject.SpiffeIdPrefix?.Text).AsSpan();
         var common = theirs.CommonPrefixLength(caller.Id.ToString());

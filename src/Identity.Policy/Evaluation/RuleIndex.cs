@@ -21,9 +21,11 @@ internal sealed class RuleIndex
     private readonly Dictionary<int, List<Clause>> _somePermitsOf = [];
     private readonly Dictionary<string, List<Clause>> _somePermitsNear = new(StringComparer.Ordinal);
     private readonly List<Clause> _someNatsPermits = [];
+    private readonly LabelExpansion _labels;
 
-    public RuleIndex(IEnumerable<PolicyDocument> documents)
+    public RuleIndex(ImmutableArray<PolicyDocument> documents)
     {
+        _labels = new LabelExpansion(documents);
         var rules = documents
             .SelectMany(document => Whole(document.Rules).Select(rule => (Reference: new RuleReference(document.Name, rule.Name), rule)))
             .OrderBy(named => named.Reference);
@@ -36,7 +38,7 @@ internal sealed class RuleIndex
     public IReadOnlyList<Clause> SomeNatsPermits => _someNatsPermits;
 
     /// <summary>Every bucket that may hold clauses about the caller.</summary>
-    public List<Bucket> BucketsFor(in Caller caller)
+    public List<Bucket> BucketsFor(Principal caller)
     {
         var buckets = new List<Bucket>(capacity: 8) { _everyone };
         if (_byId.TryGetValue(caller.Id, out var bucket)) buckets.Add(bucket);
@@ -66,9 +68,10 @@ internal sealed class RuleIndex
         if (ranked.Rule.Capabilities.IsDefault) ranked = ranked with { Rule = ranked.Rule with { Capabilities = [] } };
         // Anything that is not clearly a permit forbids.
         var permits = ranked.Rule.Effect == RuleEffect.Permit;
+        if (ranked.Rule.Mode is RuleMode.Off or RuleMode.Shadow || (ranked.Rule.Mode == RuleMode.Warn && !permits)) return;
         var subjects = Whole(ranked.Rule.Subjects);
         if (!permits && subjects.IsEmpty) subjects = [new PolicySubject()];
-        foreach (var subject in subjects)
+        foreach (var subject in subjects.SelectMany(_labels.Expand))
         {
             var clause = new Clause(ranked, subject);
             if (BucketOf(subject) is { } bucket)
@@ -92,7 +95,7 @@ internal sealed class RuleIndex
             var key = capability switch
             {
                 Capability.Start => CapabilityKeys.Start,
-                Capability.Import { Pattern: { AnyVersion: false } pattern } => _keys.KeyOf(pattern),
+                Capability.Import { Pattern: { AnyVersion: false, Function: null } pattern } => _keys.KeyOf(pattern),
                 _ => -1,
             };
             if (key < 0) continue;
@@ -120,7 +123,7 @@ internal sealed class RuleIndex
         {
             speaksOfNats |= capability is Capability.NatsPublish or Capability.NatsSubscribe;
             if (capability is Capability.Import import) bucket.AddForbid(_keys.KeyOf(import.Pattern), clause);
-            else if (capability is not (Capability.NatsPublish or Capability.NatsSubscribe)) bucket.AddForbid(CapabilityKeys.Start, clause);
+            else if (capability is Capability.Start) bucket.AddForbid(CapabilityKeys.Start, clause);
         }
 
         if (speaksOfNats) bucket.NatsForbids.Add(clause);
@@ -133,7 +136,8 @@ internal sealed class RuleIndex
         if (subject.Digest is { } digest) return GetOrAdd(_byDigest, digest);
         if (subject.SpiffeIdPrefix is { } prefix) return _byPrefix.GetOrAdd(prefix);
         if (subject.Host is { } host) return GetOrAdd(_byHost, host);
-        return subject.HostPrefix is { } hostPrefix ? _byHostPrefix.GetOrAdd(hostPrefix) : null;
+        if (subject.HostPrefix is { } hostPrefix) return _byHostPrefix.GetOrAdd(hostPrefix);
+        return subject.IsEmpty ? null : _everyone;
     }
 
     private static Bucket GetOrAdd<TKey>(Dictionary<TKey, Bucket> buckets, TKey key) where TKey : notnull

@@ -9,25 +9,25 @@ internal static class SmallestGrant
     private const int MaxShownName = 64;
 
     /// <summary>Null when no grant can help, because something is forbidden or cannot be granted at all.</summary>
-    public static string? Admitting(CapabilityPolicy policy, in Caller caller, ImmutableArray<Refusal> refusals)
+    public static string? Admitting(CapabilityPolicy policy, Principal caller, ImmutableArray<Refusal> refusals)
     {
         if (refusals.Any(refusal => refusal.Reason != RefusalReason.NotGranted)) return null;
         return Of(policy, caller, refusals.Select(refusal => refusal.Capability == "start" ? "start" : $"import: {refusal.Capability}"));
     }
 
-    public static string Of(CapabilityPolicy policy, in Caller caller, IEnumerable<string> capabilities)
+    public static string Of(CapabilityPolicy policy, Principal caller, IEnumerable<string> capabilities)
     {
         var text = new StringBuilder();
         text.Append("kind: CapabilityPolicy\nname: ").Append(FreeName(policy, caller)).Append("\nrules:\n");
         text.Append("  - name: grant\n    effect: permit\n    subjects:\n      - spiffeId: ").Append(caller.Id).Append('\n');
-        if (caller.Digest is { } digest) text.Append("        digest: ").Append(digest.Text).Append('\n');
+        if (caller.Digest is { } digest && (caller.Unknown & PrincipalAttributes.Digest) == 0) text.Append("        digest: ").Append(digest.Text).Append('\n');
         text.Append("    capabilities:\n");
         foreach (var capability in capabilities.Distinct(StringComparer.Ordinal)) text.Append("      - ").Append(capability).Append('\n');
         return text.ToString();
     }
 
     // Applying a document replaces the one of its name: a grant under a name that is taken would take away what that one grants.
-    private static string FreeName(CapabilityPolicy policy, in Caller caller)
+    private static string FreeName(CapabilityPolicy policy, Principal caller)
     {
         var id = caller.Id.ToString();
         var last = id[(id.LastIndexOf('/') + 1)..];

@@ -1,0 +1,67 @@
+using System.Collections.Immutable;
+
+namespace Identity.Policy.Evaluation;
+
+/// <summary>Takes documents apart into clauses: one for each rule, subject and capability, labels expanded.</summary>
+internal static class ClauseBuilder
+{
+    /// <summary>Of one policy. Enough for 10,000 rules of 20 pairs each, few enough to hold and to search.</summary>
+    public const int MaxClauses = 200_000;
+
+    /// <param name="unreadable">Why the clauses would not be what was meant; then there are none.</param>
+    public static ImmutableArray<PolicyClause> Build(ImmutableArray<PolicyDocument> documents, out string? unreadable)
+    {
+        unreadable = null;
+        var labels = new LabelExpansion(documents);
+        var clauses = ImmutableArray.CreateBuilder<PolicyClause>();
+        var rules = documents
+            .SelectMany(document => Whole(document.Rules).Select(rule => (Reference: new RuleReference(document.Name, rule.Name), Rule: rule)))
+            .OrderBy(named => named.Reference);
+        var rank = 0;
+        foreach (var (reference, rule) in rules)
+        {
+            if (Add(clauses, reference, rule, rank++, labels) is not { } problem) continue;
+            unreadable = problem;
+            return [];
+        }
+
+        return clauses.DrainToImmutable();
+    }
+
+    private static string? Add(ImmutableArray<PolicyClause>.Builder clauses, RuleReference reference, PolicyRule rule, int rank, LabelExpansion labels)
+    {
+        if (rule.Mode == RuleMode.Off) return null;
+        var permits = rule.Effect == RuleEffect.Permit;
+        // The parser refuses what cannot be evaluated; a rule built in code is not trusted to be whole. A permit then grants nothing, and
+        // a forbid might have meant anything.
+        if (FindProblem(rule) is { } problem)
+            return permits || rule.Mode is RuleMode.Shadow or RuleMode.Warn ? null : $"the forbid {reference} cannot be evaluated: {problem}";
+        foreach (var stated in rule.Subjects)
+        {
+            foreach (var subject in labels.Expand(stated))
+            {
+                foreach (var capability in rule.Capabilities)
+                {
+                    if (permits && capability.WhyNotGrantable() is not null) continue;
+                    if (clauses.Count == MaxClauses) return $"rules, subjects, capabilities and labels make more than {MaxClauses} combinations; split or simplify rule {reference} and those like it";
+                    clauses.Add(new PolicyClause(reference, permits ? RuleEffect.Permit : RuleEffect.Forbid, rule.Mode, permits ? rule.Expires : null, subject, capability)
+                    {
+                        Ceilings = permits ? rule.Ceilings : StatedCeilings.None,
+                        Rank = rank,
+                    });
+                }
+            }
+        }
+
+        return null;
+    }
+
+    private static string? FindProblem(PolicyRule rule)
+    {
+        if (rule.Subjects.IsDefaultOrEmpty) return "it names no subject";
+        if (rule.Capabilities.IsDefaultOrEmpty) return "it names no capability";
+        return rule.Subjects.Any(subject => subject is null || subject.IsEmpty) ? "one of its subjects states nothing" : null;
+    }
+
+    private static ImmutableArray<T> Whole<T>(ImmutableArray<T> items) => items.IsDefault ? [] : items;
+}

@@ -1,0 +1,57 @@
+using System.Collections.Immutable;
+
+namespace Identity.Policy.Evaluation;
+
+/// <summary>Words the answer to one request.</summary>
+internal static class DecisionExplainer
+{
+    public static Explanation Explain(CapabilityPolicy policy, Principal principal, CapabilityRequest request, DateTimeOffset now)
+    {
+        var decision = PolicyDecision.Decide(policy, principal, request, now);
+        var notes = NotesOf(decision, request);
+        var subject = principal.Id.ToString();
+        if (decision.Allowed) return new Explanation(subject, [], SmallestGrant: null) { Notes = [$"{request}: rule {decision.Determining} permits it", .. notes] };
+
+        var refusal = RefusalOf(policy, principal, request, decision, now);
+        var grant = refusal.Reason == RefusalReason.NotGranted ? SmallestGrant.Of(policy, principal, [request.ToCapability().ToYaml()]) : null;
+        return new Explanation(subject, [refusal], grant) { Notes = notes };
+    }
+
+    /// <summary>What the door could not tell, for a sentence: "digest and host".</summary>
+    public static string NamesOf(PrincipalAttributes attributes)
+    {
+        var names = new List<string>();
+        if ((attributes & PrincipalAttributes.Digest) != 0) names.Add("digest");
+        if ((attributes & PrincipalAttributes.Signer) != 0) names.Add("signers");
+        if ((attributes & PrincipalAttributes.Image) != 0) names.Add("image");
+        if ((attributes & PrincipalAttributes.Host) != 0) names.Add("host");
+        if ((attributes & PrincipalAttributes.Namespace) != 0) names.Add("namespace");
+        if ((attributes & PrincipalAttributes.Lattice) != 0) names.Add("lattice");
+        return string.Join(" and ", names);
+    }
+
+    private static Refusal RefusalOf(CapabilityPolicy policy, Principal principal, CapabilityRequest request, in CapabilityDecision decision, DateTimeOffset now)
+    {
+        var asked = request.ToString();
+        switch (decision.Reason)
+        {
+            case RefusalReason.PolicyUnreadable:
+                return new Refusal(asked, RefusalReason.PolicyUnreadable, policy.Unreadable ?? "policy cannot be read");
+            case RefusalReason.Forbidden:
+                var unsure = decision.Untold == 0 ? "" : $"; whether it means this caller depends on its {NamesOf(decision.Untold)}, which was not told";
+                return new Refusal(asked, RefusalReason.Forbidden, $"rule {decision.Determining} forbids it{unsure}", decision.Determining) { Untold = decision.Untold };
+            default:
+                if (request.ToCapability().WhyNotGrantable() is { } problem) return new Refusal(asked, RefusalReason.NotGrantable, problem);
+                var miss = NearestClause.Find(policy.ClauseList, principal, request, now, out var untold);
+                return new Refusal(asked, RefusalReason.NotGranted, "no rule permits it", NearestMiss: miss) { Untold = untold };
+        }
+    }
+
+    private static ImmutableArray<string> NotesOf(in CapabilityDecision decision, CapabilityRequest request)
+    {
+        var notes = ImmutableArray.CreateBuilder<string>();
+        if (decision.Warned) notes.Add($"{request}: warning, rule {decision.Warning} {(decision.Warning == decision.Determining ? "permits it in mode warn only" : "would forbid it if it were enforced")}");
+        if (decision.ShadowAllowed is { } shadow) notes.Add($"{request}: rule {decision.ShadowRule} would {(shadow ? "permit" : "forbid")} it if it were enforced; it is in mode shadow");
+        return notes.DrainToImmutable();
+    }
+}

@@ -1,0 +1,98 @@
+namespace Identity.Policy.Evaluation;
+
+/// <summary>Finds the permit that came closest to a refused request, and what keeps it from applying.</summary>
+internal static class NearestClause
+{
+    private const int Expired = 0;
+    private const int Untold = 1;
+    private const int OtherVersion = 2;
+    private const int OtherAttribute = 3;
+    private const int OtherInterface = 4;
+    private const int OtherId = 5;
+    private const int OtherCapability = 6;
+    private const int Neighbour = 7;
+
+    /// <param name="untold">What the nearest rule depends on and the door could not tell.</param>
+    public static NearestMiss? Find(IEnumerable<PolicyClause> clauses, Principal principal, CapabilityRequest request, DateTimeOffset now, out PrincipalAttributes untold)
+    {
+        untold = PrincipalAttributes.None;
+        var best = default((PolicyClause Clause, int Distance, int Shared, string Lacks)?);
+        foreach (var clause in clauses)
+        {
+            if (clause.Effect != RuleEffect.Permit) continue;
+            var (distance, lacks) = Judge(clause, principal, request, now, out var open);
+            var shared = SharedPath(clause.Subject, principal);
+            if (best is { } known && (distance, -shared, clause.Rank).CompareTo((known.Distance, -known.Shared, known.Clause.Rank)) >= 0) continue;
+            best = (clause, distance, shared, lacks);
+            untold = distance == Untold ? open : PrincipalAttributes.None;
+        }
+
+        return best is { } nearest ? new NearestMiss(nearest.Clause.Rule, nearest.Lacks) : null;
+    }
+
+    private static (int Distance, string Lacks) Judge(PolicyClause clause, Principal principal, CapabilityRequest request, DateTimeOffset now, out PrincipalAttributes untold)
+    {
+        var subject = GapOf(clause.Subject, principal, out untold);
+        var capability = GapOf(clause.Capability, request);
+        var expired = clause.IsExpired(now) ? $"expired at {clause.Expires:yyyy-MM-ddTHH:mm:ssZ}" : null;
+        var shadow = clause.Mode == RuleMode.Shadow ? "is in mode shadow" : null;
+        if (subject.Lacks is null && capability.Lacks is null) return (Expired, string.Join(" and ", new[] { expired, shadow }.OfType<string>()));
+        var distance = subject.Lacks is null ? capability.Distance : capability.Lacks is null ? subject.Distance : Neighbour;
+        return (distance, string.Join(" and ", new[] { subject.Lacks, capability.Lacks, expired, shadow }.OfType<string>()));
+    }
+
+    private static Gap GapOf(PolicySubject subject, Principal principal, out PrincipalAttributes untold)
+    {
+        if (subject.MayMean(principal, out untold))
+            return untold == 0 ? default : new Gap(Untold, $"depends on the caller's {DecisionExplainer.NamesOf(untold)}, which was not told");
+        if (subject.SpiffeId is { } id && id != principal.Id) return new Gap(OtherId, $"is for {id}");
+        if (subject.SpiffeIdPrefix is { } prefix && !prefix.Covers(principal.Id)) return new Gap(OtherId, $"is for {prefix}/…");
+        var told = ~principal.Unknown;
+        if (subject.Digest is { } digest && (told & PrincipalAttributes.Digest) != 0 && digest != principal.Digest) return new Gap(OtherAttribute, $"is for the digest {digest}");
+        if (subject.Signer is { } signer && (told & PrincipalAttributes.Signer) != 0 && !principal.IsSignedBy(signer)) return new Gap(OtherAttribute, $"is for what '{signer}' signed");
+        if ((told & PrincipalAttributes.Image) != 0)
+        {
+            if (subject.ImagePrefix is { } images && (principal.Image is null || !images.Covers(principal.Image))) return new Gap(OtherAttribute, $"is for images under {images}");
+            if (subject.Image is { } image && (principal.Image is null || !image.Covers(principal.Image))) return new Gap(OtherAttribute, $"is for the image {image}");
+        }
+
+        if ((told & PrincipalAttributes.Host) != 0)
+        {
+            if (subject.Host is { } host && host != principal.Host) return new Gap(OtherAttribute, $"is for the host {host}");
+            if (subject.HostPrefix is { } hosts && (principal.Host is null || !hosts.Covers(principal.Host))) return new Gap(OtherAttribute, $"is for hosts under {hosts}/");
+        }
+
+        return subject.Namespace is { } name && (told & PrincipalAttributes.Namespace) != 0 && name != principal.Namespace
+            ? new Gap(OtherAttribute, $"is for the namespace {name}") : new Gap(OtherAttribute, $"is for the lattice {subject.Lattice}");
+    }
+
+    private static Gap GapOf(Capability capability, CapabilityRequest request)
+    {
+        if (capability.Matches(request)) return default;
+        var (pattern, asked) = (capability, request) switch
+        {
+            (Capability.Import import, CapabilityRequest.Import one) => (import.Pattern, one.Interface),
+            (Capability.Export export, CapabilityRequest.Export one) => (export.Pattern, one.Interface),
+            _ => (null, null),
+        };
+        if (pattern is not null && asked is not null && pattern.Package == asked.Package)
+        {
+            if (pattern.Interface is not null && pattern.Interface != asked.Interface) return new Gap(OtherInterface, $"grants {pattern} of that package");
+            return pattern.Touches(asked, null) ? new Gap(OtherInterface, $"grants {pattern} only") : new Gap(OtherVersion, $"grants {pattern}, another version track");
+        }
+
+        if (request is CapabilityRequest.Import { Interface.Package: var package }) return new Gap(OtherCapability, $"grants nothing of {package}");
+        if (request.ToCapability().Kind != capability.Kind) return new Gap(OtherCapability, "grants other things only");
+        return new Gap(OtherInterface, $"grants {capability} only");
+    }
+
+    private static int SharedPath(PolicySubject subject, Principal principal)
+    {
+        var theirs = (subject.SpiffeId?.ToString() ?? subject.SpiffeIdPrefix?.Text).AsSpan();
+        var common = theirs.CommonPrefixLength(principal.Id.ToString());
+        return theirs[..common].Count('/');
+    }
+
+    /// <param name="Lacks">Null when nothing is lacking.</param>
+    private readonly record struct Gap(int Distance, string? Lacks);
+}

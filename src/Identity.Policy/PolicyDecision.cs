@@ -1,0 +1,23 @@
+using Identity.Policy.Evaluation;
+
+namespace Identity.Policy;
+
+/// <summary>The one decision behind every door: may this caller do this one thing, now? Default deny, forbid overrides permit, order-free.</summary>
+public static class PolicyDecision
+{
+    public static CapabilityDecision Decide(CapabilityPolicy policy, Principal principal, CapabilityRequest request, DateTimeOffset now)
+    {
+        if (policy.Unreadable is not null) return new CapabilityDecision { Reason = RefusalReason.PolicyUnreadable };
+        var tally = default(Tally);
+        foreach (var clause in policy.ClauseList)
+        {
+            if (!clause.IsExpired(now)) tally.Add(clause, principal, request);
+        }
+
+        return tally.Decide();
+    }
+
+    /// <summary>Why the answer is as it is, and when it is no, the nearest rule and the smallest change that turns it.</summary>
+    public static Explanation Explain(CapabilityPolicy policy, Principal principal, CapabilityRequest request, DateTimeOffset now) =>
+        DecisionExplainer.Explain(policy, principal, request, now);
+}

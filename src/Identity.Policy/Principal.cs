@@ -1,0 +1,68 @@
+using System.Collections.Immutable;
+using Spiffe.Net;
+
+namespace Identity.Policy;
+
+/// <summary>What a door may know about a caller besides its SPIFFE ID.</summary>
+[Flags]
+public enum PrincipalAttributes
+{
+    None = 0,
+    Digest = 1,
+    Signer = 2,
+    Image = 4,
+    Host = 8,
+    Namespace = 16,
+    Lattice = 32,
+}
+
+/// <summary>
+/// Whom a decision is about. What is null and not <see cref="Unknown"/> it is known not to have: a process has no digest. A permit never
+/// matches what is absent or unknown; a forbid about an unknown attribute does.
+/// </summary>
+public sealed record Principal
+{
+    public required SpiffeId Id { get; init; }
+
+    public ComponentDigest? Digest { get; init; }
+
+    /// <summary>Everybody whose signature on the component was verified.</summary>
+    public ImmutableArray<SignerName> Signers { get; init; } = [];
+
+    public ImageReference? Image { get; init; }
+
+    /// <summary>The SPIFFE ID of the host that runs the component.</summary>
+    public SpiffeId? Host { get; init; }
+
+    /// <summary>The Kubernetes namespace.</summary>
+    public string? Namespace { get; init; }
+
+    /// <summary>The wasmCloud lattice.</summary>
+    public string? Lattice { get; init; }
+
+    /// <summary>What this door cannot tell. Its values above are then not looked at.</summary>
+    public PrincipalAttributes Unknown { get; init; }
+
+    /// <summary>A workload that is a process: it has no digest, signer, image or host, and nobody says in which namespace or lattice it runs.</summary>
+    public static Principal Process(SpiffeId id) => new() { Id = id, Unknown = PrincipalAttributes.Namespace | PrincipalAttributes.Lattice };
+
+    /// <summary>A component of which only the bytes and the host are known.</summary>
+    public static Principal Component(SpiffeId id, ComponentDigest digest, SpiffeId host) => new()
+    {
+        Id = id,
+        Digest = digest,
+        Host = host,
+        Unknown = PrincipalAttributes.Signer | PrincipalAttributes.Image | PrincipalAttributes.Namespace | PrincipalAttributes.Lattice,
+    };
+
+    internal bool IsSignedBy(SignerName signer)
+    {
+        if (Signers.IsDefault) return false;
+        foreach (var one in Signers)
+        {
+            if (one == signer) return true;
+        }
+
+        return false;
+    }
+}
