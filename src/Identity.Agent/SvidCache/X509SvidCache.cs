@@ -31,23 +31,46 @@ internal sealed partial class X509SvidCache(
     /// <summary>The SVID of an entry: at once when it is held, else after asking the server. Null when it cannot be had now.</summary>
     public async ValueTask<CachedX509Svid?> GetAsync(AuthorizedEntry entry, CancellationToken cancellation)
     {
-        var slot = _slots.AddOrUpdate(
-            entry.Id,
-            static (_, entry) => new SvidSlot(entry),
-            static (_, old, entry) => old.Entry.IssuesTheSameAs(entry) ? old : new SvidSlot(entry),
-            entry);
-        if (slot.ValidAt(time.GetUtcNow()) is { } held) return held;
+        var slot = SlotOf(entry);
+        // The answer is taken before looking, so that the one that comes meanwhile is not missed.
+        var answer = slot.Answer;
+        if (!IsAwaited(slot, out var held)) return held;
+        await answer.WaitAsync(cancellation);
+        return slot.ValidAt(time.GetUtcNow());
+    }
+
+    /// <summary>
+    /// Without waiting: false when the server is being asked; its answer, good or bad, is a change that <see cref="ChangeFeed"/> tells. Null when the SVID cannot
+    /// be had now.
+    /// </summary>
+    public bool TryGet(AuthorizedEntry entry, out CachedX509Svid? svid) => !IsAwaited(SlotOf(entry), out svid);
+
+    private SvidSlot SlotOf(AuthorizedEntry entry) => _slots.AddOrUpdate(
+        entry.Id,
+        static (_, entry) => new SvidSlot(entry),
+        static (_, old, entry) => old.Entry.IssuesTheSameAs(entry) ? old : new SvidSlot(entry),
+        entry);
+
+    private bool IsAwaited(SvidSlot slot, out CachedX509Svid? held)
+    {
+        var now = time.GetUtcNow();
+        held = slot.ValidAt(now);
+        if (held is not null) return false;
         if (_slots.Count > MaxSlots)
         {
-            _slots.TryRemove(entry.Id, out _);
+            _slots.TryRemove(KeyValuePair.Create(slot.Entry.Id, slot));
             throw new RpcException(new Status(StatusCode.ResourceExhausted, $"this agent already holds {MaxSlots} SVIDs"));
         }
 
-        if (slot.NextAttempt > time.GetUtcNow()) return null;
-        var answer = slot.Answer;
+        if (slot.NextAttempt > now)
+        {
+            // Answered, perhaps in this instant: then the SVID was there before the time of the next attempt.
+            held = slot.ValidAt(now);
+            return false;
+        }
+
         _wake.Writer.TryWrite(true);
-        await answer.WaitAsync(cancellation);
-        return slot.ValidAt(time.GetUtcNow());
+        return true;
     }
 
     /// <summary>Keeps an SVID renewed while someone uses it. A component's SVID is forgotten with its last user; a workload's stays for the next outage.</summary>
@@ -110,6 +133,8 @@ internal sealed partial class X509SvidCache(
     private async Task RenewAsync(List<SvidSlot> slots, CancellationToken cancellation)
     {
         var requests = slots.ConvertAll(static _ => new SvidRequest());
+        // Nobody waits for the renewal of what is held still.
+        var awaited = slots.Exists(slot => slot.ValidAt(time.GetUtcNow()) is null);
         var renewed = 0;
         var channel = server.Channel;
         try
@@ -137,7 +162,7 @@ internal sealed partial class X509SvidCache(
             foreach (var request in requests) request.Dispose();
         }
 
-        if (renewed > 0) changes.Signal();
+        if (renewed > 0 || awaited) changes.Signal();
     }
 
     private bool Take(SvidSlot slot, SvidRequest request, SvidApi.BatchNewX509SVIDResponse.Types.Result? result)

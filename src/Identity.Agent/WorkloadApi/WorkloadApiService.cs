@@ -21,12 +21,17 @@ internal sealed class WorkloadApiService(
     TimeProvider time) : SpiffeWorkloadAPI.SpiffeWorkloadAPIBase
 {
     public override Task FetchX509SVID(X509SVIDRequest request, IServerStreamWriter<X509SVIDResponse> responseStream, ServerCallContext context) =>
-        StreamAsync(responseStream, context, async (entitlement, cancellation) =>
+        StreamAsync(responseStream, context, (entitlement, _) =>
         {
-            var svids = await Task.WhenAll(entitlement.Entries.Select(e => x509Svids.GetAsync(e, cancellation).AsTask()));
+            // All are asked for before any is waited for, so that the server signs them together.
+            var svids = new CachedX509Svid?[entitlement.Entries.Length];
+            var isWhole = true;
+            for (var i = 0; i < svids.Length; i++) isWhole &= x509Svids.TryGet(entitlement.Entries[i], out svids[i]);
+            if (!isWhole) return null;
+
             // §5.2.1: at least one. Entitled but not issued is the server's absence, not a refusal.
             return svids.Any(s => s is not null)
-                ? entitlement.X509(svids)
+                ? Task.FromResult(entitlement.X509(svids))
                 : throw new RpcException(new Status(StatusCode.Unavailable, "the X509-SVID cannot be had from the server now; retry"));
         });
 
@@ -96,7 +101,8 @@ internal sealed class WorkloadApiService(
     }
 
     /// <summary>Attest, look, send when it differs from what was sent; again at each change, until the caller leaves, ends or is no longer entitled.</summary>
-    private async Task StreamAsync<T>(IServerStreamWriter<T> responses, ServerCallContext context, Func<Entitlement, CancellationToken, Task<T>> compose)
+    /// <param name="compose">Null where there is no answer yet and a change will tell of it, so that a thousand streams that wait for one SVID wake once.</param>
+    private async Task StreamAsync<T>(IServerStreamWriter<T> responses, ServerCallContext context, Func<Entitlement, CancellationToken, Task<T>?> compose)
         where T : class, IMessage<T>
     {
         var peer = PeerOf(context);
@@ -116,7 +122,7 @@ internal sealed class WorkloadApiService(
                 // A new stream looks for itself: what was found out at the last change may have been about the program that the process was then.
                 entitlement = await entitlements.DemandAsync(peer, sent is null ? null : change).WaitAsync(over.Token);
                 over.Token.ThrowIfCancellationRequested();
-                var composing = compose(entitlement, over.Token);
+                if (compose(entitlement, over.Token) is not { } composing) continue;
                 // Composing may have to wait for the server. Meanwhile the answer may become another, such as a refusal.
                 if (!composing.IsCompleted) await Task.WhenAny(composing, change.Passed).WaitAsync(over.Token);
                 if (!composing.IsCompleted) continue;

@@ -6,7 +6,7 @@ namespace Identity.Benchmarks.WorkloadApi;
 /// <summary>What open streams cost while they are silent, and how soon all of them have heard of a change.</summary>
 internal static class Streams
 {
-    private const int WarmRounds = 3;
+    private const int WarmRounds = 10;
 
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(5);
 
