@@ -27,18 +27,9 @@ internal static class ProofOfPossession
         if (isRsa && algorithm.HasData) algorithm.ReadNull();
         algorithm.ThrowIfNotEmpty();
 
-        switch (key.Kind is PublicKeyKind.EcP256 && oid == EcdsaWithSha256 ? NativeP256.Verify(key.SubjectPublicKeyInfo.Span, signedPart, signature) : default)
-        {
-            case NativeVerdict.Genuine:
-                return null;
-            case NativeVerdict.NotAKey:
-                return "the public key is not valid: its numbers do not form a key";
-            case NativeVerdict.Wrong:
-                return NotSigned;
-            default:
-                if (!SubjectPublicKey.TryParse(key.SubjectPublicKeyInfo, out key, out problem)) return problem;
-                return key.Verify(signedPart, signature, hash, isRsa ? RSASignaturePadding.Pkcs1 : null, DSASignatureFormat.Rfc3279DerSequence) ? null : NotSigned;
-        }
+        if (key.Verify(signedPart, signature, hash, isRsa ? RSASignaturePadding.Pkcs1 : null, DSASignatureFormat.Rfc3279DerSequence)) return null;
+        // Only a refusal is worth the import that tells a wrong signature from numbers that form no key.
+        return SubjectPublicKey.TryParse(key.SubjectPublicKeyInfo, out _, out problem) ? NotSigned : problem;
     }
 
     private static HashAlgorithmName? FindHash(string oid, bool isRsa) => oid switch

@@ -1,10 +1,10 @@
 using System.Formats.Asn1;
 using System.Security.Cryptography;
 using CsCheck;
-using Identity.Issuance;
+using Spiffe.Net;
 using Xunit;
 
-namespace Identity.Tests.Issuance;
+namespace Identity.Tests.SpiffeNet;
 
 /// <summary>The quick signature check says what the base library says; the base library is the oracle.</summary>
 public class NativeP256Tests

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 
-namespace Identity.Issuance;
+namespace Spiffe.Net;
 
 /// <summary>What a signature check by <see cref="NativeP256"/> came to.</summary>
 internal enum NativeVerdict
