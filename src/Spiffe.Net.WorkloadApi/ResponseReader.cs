@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using Google.Protobuf;
 using Google.Protobuf.Collections;
@@ -96,12 +97,27 @@ internal sealed class ResponseReader(Action<string> onLeftOut)
             if (!WitSvid.TryParseUnverified(message.WitSvid, out var svid, out var problem)) throw Malformed(problem);
             if (svid.Id.ToString() != message.SpiffeId) throw Malformed($"a WIT-SVID of {svid.Id} is announced as another identity's");
             if (subject is not null && svid.Id != subject) throw Malformed($"a WIT-SVID is for {svid.Id}, not for {subject} as asked");
-            if (!PrivateJwk.TryRead(message.WitSvidKey, svid.ProofKey.PublicKey.SubjectPublicKeyInfo.Span, out var key, out problem))
-                throw Malformed($"a WIT-SVID of {svid.Id}: {problem}");
+            var key = ReadProofKey(message.WitSvidKey, svid);
             credentials.Add(new WitCredential(svid, key, message.Hint));
         }
 
         return credentials;
+    }
+
+    private static AsymmetricAlgorithm ReadProofKey(string jwk, WitSvid svid)
+    {
+        var bytes = Encoding.UTF8.GetBytes(jwk);
+        try
+        {
+            if (!PrivateJsonWebKey.TryRead(bytes, out var key, out var problem)) throw Malformed($"a WIT-SVID of {svid.Id}: {problem}");
+            if (key.ExportSubjectPublicKeyInfo().AsSpan().SequenceEqual(svid.ProofKey.PublicKey.SubjectPublicKeyInfo.Span)) return key;
+            key.Dispose();
+            throw Malformed($"a WIT-SVID of {svid.Id}: its key does not belong to it");
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(bytes);
+        }
     }
 #pragma warning restore SPIFFE001
 

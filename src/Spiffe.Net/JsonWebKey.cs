@@ -8,6 +8,9 @@ namespace Spiffe.Net;
 /// <summary>Public keys as RFC 7517 JWKs (RFC 7518 §6.2 and §6.3).</summary>
 internal static class JsonWebKey
 {
+    // 8192 bits of modulus, which is also the most that is worth decoding.
+    private const int MaxRsaBytes = 1024;
+
     /// <param name="subjectPublicKeyInfo">Null, with success, for a curve that is not known here: such keys are ignored.</param>
     public static bool TryReadPublicKey(JsonElement key, out byte[]? subjectPublicKeyInfo, [NotNullWhen(false)] out string? problem)
     {
@@ -17,7 +20,7 @@ internal static class JsonWebKey
         {
             if (StrictJson.GetString(key, "kty") is "RSA")
             {
-                using var rsa = RSA.Create(new RSAParameters { Modulus = Number(key, "n", 1024), Exponent = Number(key, "e", 8) });
+                using var rsa = RSA.Create(new RSAParameters { Modulus = Number(key, "n", MaxRsaBytes), Exponent = Number(key, "e", 8) });
                 subjectPublicKeyInfo = rsa.ExportSubjectPublicKeyInfo();
                 return true;
             }
@@ -35,32 +38,43 @@ internal static class JsonWebKey
         }
     }
 
-    public static bool TryReadPrivateKey(JsonElement key, [NotNullWhen(true)] out ECDsa? privateKey)
+    /// <summary>False when the numbers are missing, do not form a key, or the public half is not the private one's.</summary>
+    public static bool TryReadPrivateKey(JsonElement key, [NotNullWhen(true)] out AsymmetricAlgorithm? privateKey)
     {
         privateKey = null;
-        if (StrictJson.GetString(key, "kty") is not "EC" || FindCurve(StrictJson.GetString(key, "crv")) is not var (curve, size)) return false;
-        var candidate = ECDsa.Create();
         try
         {
+            privateKey = StrictJson.GetString(key, "kty") switch
+            {
+                "EC" when FindCurve(StrictJson.GetString(key, "crv")) is var (curve, size) => ECDsa.Create(new ECParameters
+                {
+                    Curve = curve,
+                    Q = new ECPoint { X = Number(key, "x", size), Y = Number(key, "y", size) },
+                    D = Number(key, "d", size),
+                }),
+                "RSA" => RSA.Create(new RSAParameters
+                {
+                    Modulus = Number(key, "n", MaxRsaBytes),
+                    Exponent = Number(key, "e", 8),
+                    D = Number(key, "d", MaxRsaBytes),
+                    P = Number(key, "p", MaxRsaBytes),
+                    Q = Number(key, "q", MaxRsaBytes),
+                    DP = Number(key, "dp", MaxRsaBytes),
+                    DQ = Number(key, "dq", MaxRsaBytes),
+                    InverseQ = Number(key, "qi", MaxRsaBytes),
+                }),
+                _ => null,
+            };
             // The import checks the point, not that it is the private number's.
-            candidate.ImportParameters(new ECParameters
-            {
-                Curve = curve,
-                Q = new ECPoint { X = Number(key, "x", size), Y = Number(key, "y", size) },
-                D = Number(key, "d", size),
-            });
-            if (candidate.VerifyData("probe"u8, candidate.SignData("probe"u8.ToArray(), HashAlgorithmName.SHA256), HashAlgorithmName.SHA256))
-            {
-                privateKey = candidate;
-                return true;
-            }
+            if (privateKey is not null && VerifiesItself(privateKey)) return true;
         }
         catch (Exception e) when (e is FormatException or CryptographicException)
         {
-            // Answered by the return value.
+            // What was wrong with it might repeat parts of the key.
         }
 
-        candidate.Dispose();
+        privateKey?.Dispose();
+        privateKey = null;
         return false;
     }
 
@@ -93,7 +107,18 @@ internal static class JsonWebKey
         _ => null,
     };
 
-    // 8192 bits of RSA modulus are 1024 bytes, which is also the most that is worth decoding.
+    private static bool VerifiesItself(AsymmetricAlgorithm key)
+    {
+        var probe = "probe"u8.ToArray();
+        return key switch
+        {
+            ECDsa ec => ec.VerifyData(probe, ec.SignData(probe, HashAlgorithmName.SHA256), HashAlgorithmName.SHA256),
+            RSA rsa => rsa.VerifyData(
+                probe, rsa.SignData(probe, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1), HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1),
+            _ => false,
+        };
+    }
+
     private static byte[] Number(JsonElement key, string member, int maxBytes)
     {
         var text = StrictJson.GetString(key, member);

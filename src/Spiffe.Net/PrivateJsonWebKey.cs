@@ -6,9 +6,12 @@ using System.Text.Json;
 
 namespace Spiffe.Net;
 
-/// <summary>EC private keys as JWKs (RFC 7518 §6.2.2), which is how the Workload API hands out the key of a WIT-SVID (Workload API §7.2.1).</summary>
+/// <summary>Private keys as JWKs (RFC 7518 §6.2.2 and §6.3.2), which is how the Workload API hands out the key of a WIT-SVID (Workload API §7.2.1).</summary>
 public static class PrivateJsonWebKey
 {
+    /// <summary>Bytes of the longest private JWK that is read: an RSA key of 8192 bits has about 6,400.</summary>
+    public const int MaxLength = 8 * 1024;
+
     /// <summary>The private JWK with <c>alg</c>, UTF-8. A secret: zero the bytes after use.</summary>
     /// <exception cref="CryptographicException">The key is not on P-256, P-384 or P-521, or cannot be exported.</exception>
     public static byte[] Write(ECDsa key)
@@ -31,14 +34,16 @@ public static class PrivateJsonWebKey
         return jwk;
     }
 
-    /// <summary>Reads an EC private JWK whose public half belongs to it. RSA keys are refused: no WIT-SVID issuer known here hands them out.</summary>
-    /// <param name="jwk">UTF-8 JSON of at most <see cref="ProofKey.MaxJwkLength"/> bytes.</param>
-    public static bool TryRead(ReadOnlyMemory<byte> jwk, [NotNullWhen(true)] out ECDsa? key, [NotNullWhen(false)] out string? problem)
+    /// <summary>Reads a private JWK whose public half belongs to it.</summary>
+    /// <param name="jwk">UTF-8 JSON of at most <see cref="MaxLength"/> bytes.</param>
+    /// <param name="key">An <see cref="ECDsa"/> or an <see cref="RSA"/>; the caller's to dispose of.</param>
+    /// <param name="problem">One sentence that repeats nothing of the key.</param>
+    public static bool TryRead(ReadOnlyMemory<byte> jwk, [NotNullWhen(true)] out AsymmetricAlgorithm? key, [NotNullWhen(false)] out string? problem)
     {
         key = null;
-        if (jwk.Length > ProofKey.MaxJwkLength || !StrictJson.TryParseObject(jwk, out var document))
+        if (jwk.Length > MaxLength || !StrictJson.TryParseObject(jwk, out var document))
         {
-            problem = $"the private key is not a JSON object of at most {ProofKey.MaxJwkLength} bytes, or has a member twice";
+            problem = $"the private key is not a JSON object of at most {MaxLength} bytes, or has a member twice";
             return false;
         }
 
@@ -46,7 +51,7 @@ public static class PrivateJsonWebKey
         {
             problem = null;
             if (JsonWebKey.TryReadPrivateKey(document.RootElement, out key)) return true;
-            problem = "the private key is not an EC key on P-256, P-384 or P-521, or its public half is not its own";
+            problem = "the private key is neither RSA nor EC on P-256, P-384 or P-521, or its public half is not its own";
             return false;
         }
     }

@@ -69,7 +69,7 @@ public class WorkloadProofTests
         using (read)
         {
             Assert.Equal(key.ExportSubjectPublicKeyInfo(), read.ExportSubjectPublicKeyInfo());
-            Assert.True(key.VerifyData("x"u8, read.SignData("x"u8.ToArray(), HashAlgorithmName.SHA256), HashAlgorithmName.SHA256));
+            Assert.True(key.VerifyData("x"u8, Assert.IsAssignableFrom<ECDsa>(read).SignData("x"u8.ToArray(), HashAlgorithmName.SHA256), HashAlgorithmName.SHA256));
         }
 
         Assert.Contains($"\"alg\":\"{algorithm}\"", Encoding.UTF8.GetString(jwk), StringComparison.Ordinal);
@@ -93,6 +93,8 @@ public class WorkloadProofTests
     [InlineData("[]")]
     [InlineData("{}")]
     [InlineData("""{"kty":"RSA"}""")]
+    [InlineData("""{"kty":"RSA","n":"AA","e":"AQAB","d":"AA","p":"AA","q":"AA","dp":"AA","dq":"AA","qi":"AA"}""")]
+    [InlineData("""{"kty":"EC","kty":"RSA"}""")]
     [InlineData("""{"kty":"EC","crv":"P-256"}""")]
     [InlineData("""{"kty":"EC","crv":"secp256k1","x":"AA","y":"AA","d":"AA"}""")]
     public void What_is_no_private_key_is_refused(string jwk) => Assert.False(PrivateJsonWebKey.TryRead(Encoding.UTF8.GetBytes(jwk), out _, out _));
