@@ -39,14 +39,23 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
         {
             if (_slots.TryGetValue(key, out var slot)) return slot;
             if (_slots.Count >= MaxTokens) MakeRoom(now);
-            return _slots[key] = new Slot();
+            return _slots[key] = new Slot(entry.Id);
         }
     }
 
     private void MakeRoom(DateTimeOffset now)
     {
         foreach (var (key, _) in _slots.Where(s => s.Value.Held is null || now >= s.Value.Held.ExpiresAt).ToList()) _slots.Remove(key);
-        foreach (var (key, _) in _slots.OrderBy(s => s.Value.Held?.ExpiresAt).Take(Math.Max(0, _slots.Count - (MaxTokens * 9 / 10))).ToList()) _slots.Remove(key);
+
+        // From whom has most: a workload that asks for token after token pushes out its own, not its neighbours'.
+        var excess = _slots.Count - (MaxTokens * 9 / 10);
+        while (excess > 0)
+        {
+            var greediest = _slots.GroupBy(s => s.Value.EntryId, StringComparer.Ordinal).MaxBy(held => held.Count())!;
+            var dropped = greediest.OrderBy(s => s.Value.Held?.ExpiresAt).Take(Math.Min(excess, (greediest.Count() + 1) / 2)).ToList();
+            foreach (var (key, _) in dropped) _slots.Remove(key);
+            excess -= dropped.Count;
+        }
     }
 
     private Task<HeldToken> Joined(Slot slot, AuthorizedEntry entry, IReadOnlyList<string> audience)
@@ -91,9 +100,11 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
         return new HeldToken(verified.Svid.Token, verified.Svid.ExpiresAt, BackOff.HalfLife(now, verified.Svid.ExpiresAt));
     }
 
-    private sealed class Slot
+    private sealed class Slot(string entryId)
     {
         public volatile HeldToken? Held;
+
+        public string EntryId => entryId;
 
         public Task<HeldToken>? Pending { get; set; }
     }

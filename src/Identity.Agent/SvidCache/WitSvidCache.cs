@@ -37,6 +37,7 @@ internal sealed partial class WitSvidCache(ServerConnection server, ViewHolder v
         while (!stoppingToken.IsCancellationRequested)
         {
             var change = changes.Current;
+            ForgetWithdrawn();
             var now = time.GetUtcNow();
             var next = _slots.Values.Select(s => s.NextAttempt).Where(at => at > now).DefaultIfEmpty(DateTimeOffset.MaxValue).Min();
             using var waiting = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
@@ -44,6 +45,16 @@ internal sealed partial class WitSvidCache(ServerConnection server, ViewHolder v
             var first = await Task.WhenAny(due, change.Passed);
             await waiting.CancelAsync();
             if (first == due && time.GetUtcNow() >= next) changes.Signal();
+        }
+    }
+
+    // A private key is kept no longer than there is an entry for it.
+    private void ForgetWithdrawn()
+    {
+        if (views.Current is not { } view) return;
+        foreach (var (id, slot) in _slots)
+        {
+            if (view.Entries.Find(id) is not { } entry || !entry.IssuesTheSameAs(slot.Entry)) _slots.TryRemove(KeyValuePair.Create(id, slot));
         }
     }
 

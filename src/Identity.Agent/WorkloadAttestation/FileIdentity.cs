@@ -13,23 +13,29 @@ internal readonly record struct FileIdentity(uint DeviceMajor, uint DeviceMinor,
     public static FileIdentity? Of(string path) => FileStamp.Of(path)?.File;
 }
 
-/// <summary>A file and the state of its content: whoever writes to it, renames it or takes its name away moves the change time, which no one but the kernel sets.</summary>
-internal readonly partial record struct FileStamp(FileIdentity File, ulong Size, long ModifiedSeconds, uint ModifiedNanoseconds, long ChangedSeconds, uint ChangedNanoseconds)
+/// <summary>
+/// A file and the state of its content: whoever writes to it, renames it or takes its name away moves the change time, which no one but the kernel sets. Except by
+/// writing a file system of their own on another machine; where it is mounted, <paramref name="Mount"/> tells it from the one that had the device's number before.
+/// </summary>
+/// <param name="Mount">Never used again while the machine runs, from Linux 6.8 on; before that, of the mounts that exist now; before Linux 5.8, 0.</param>
+internal readonly partial record struct FileStamp(FileIdentity File, ulong Mount, ulong Size, long ModifiedSeconds, uint ModifiedNanoseconds, long ChangedSeconds, uint ChangedNanoseconds)
 {
     private const int CurrentFolder = -100;       // AT_FDCWD
     private const int EmptyPath = 0x1000;         // AT_EMPTY_PATH: the descriptor itself
     private const int NoWaiting = 0x800 | 0x4000; // AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC: the path is a stranger's choice
-    private const uint Wanted = 0x40 | 0x80 | 0x100 | 0x200; // STATX_MTIME, STATX_CTIME, STATX_INO, STATX_SIZE
+    private const uint Needed = 0x40 | 0x80 | 0x100 | 0x200; // STATX_MTIME, STATX_CTIME, STATX_INO, STATX_SIZE
+    private const uint Mounts = 0x1000 | 0x4000;             // STATX_MNT_ID, STATX_MNT_ID_UNIQUE; whichever the kernel knows
 
     /// <summary>False when a write could still follow that leaves the same times: the kernel counts them in ticks of some milliseconds.</summary>
     public bool IsSettledAt(DateTimeOffset now) => now.ToUnixTimeSeconds() - ChangedSeconds > 2;
 
-    public static FileStamp? Of(SafeFileHandle file) => Statx(file, "", EmptyPath | NoWaiting, Wanted, out var found) == 0 ? From(found) : null;
+    public static FileStamp? Of(SafeFileHandle file) => Statx(file, "", EmptyPath | NoWaiting, Needed | Mounts, out var found) == 0 ? From(found) : null;
 
-    public static FileStamp? Of(string path) => Statx(CurrentFolder, path, NoWaiting, Wanted, out var found) == 0 ? From(found) : null;
+    public static FileStamp? Of(string path) => Statx(CurrentFolder, path, NoWaiting, Needed | Mounts, out var found) == 0 ? From(found) : null;
 
-    private static FileStamp? From(in StatxBuffer found) => (found.Mask & Wanted) != Wanted ? null : new FileStamp(
+    private static FileStamp? From(in StatxBuffer found) => (found.Mask & Needed) != Needed ? null : new FileStamp(
         new FileIdentity(found.DeviceMajor, found.DeviceMinor, found.Inode),
+        (found.Mask & Mounts) != 0 ? found.Mount : 0,
         found.Size, found.ModifiedSeconds, found.ModifiedNanoseconds, found.ChangedSeconds, found.ChangedNanoseconds);
 
     [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
@@ -68,5 +74,8 @@ internal readonly partial record struct FileStamp(FileIdentity File, ulong Size,
 
         [FieldOffset(140)]
         public uint DeviceMinor;
+
+        [FieldOffset(144)]
+        public ulong Mount;
     }
 }

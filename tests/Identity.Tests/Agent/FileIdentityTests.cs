@@ -28,6 +28,17 @@ public sealed class FileIdentityTests : IDisposable
     }
 
     [Fact]
+    public void Tells_which_mount_a_file_is_on()
+    {
+        Assert.SkipUnless(Environment.OSVersion.Version >= new Version(5, 8), "this kernel does not number mounts for statx");
+        var here = Assert.NotNull(FileStamp.Of(Write("a")));
+        var proc = Assert.NotNull(FileStamp.Of("/proc/self/status"));
+        Assert.NotEqual(0ul, here.Mount);
+        Assert.NotEqual(here.Mount, proc.Mount);
+        Assert.Equal(here, FileStamp.Of(Path.Combine(_folder, "a")));
+    }
+
+    [Fact]
     public void Sees_no_file_where_none_is()
     {
         Assert.Null(FileIdentity.Of(Path.Combine(_folder, "none")));

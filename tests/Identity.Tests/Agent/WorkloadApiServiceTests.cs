@@ -253,6 +253,25 @@ public sealed class WorkloadApiServiceTests
     }
 
     [Fact]
+    public async Task A_workload_that_asks_for_token_after_token_costs_its_neighbour_none_of_those_held()
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        plane.Entry("e1", "spiffe://example.org/modest", Node, OwnUid);
+        plane.Entry("e2", "spiffe://example.org/greedy", Node, OwnUid);
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+
+        var first = await TokenAsync("modest", "x");
+        foreach (var some in Enumerable.Range(0, 2100).Chunk(50)) await Task.WhenAll(some.Select(i => TokenAsync("greedy", $"audience-{i}")));
+        Assert.Equal(2101, plane.JwtRequests);
+        Assert.Equal(first, await TokenAsync("modest", "x"));
+        Assert.Equal(2101, plane.JwtRequests);
+
+        async Task<string> TokenAsync(string who, string audience) => Assert.Single((await agent.Workload.FetchJWTSVIDAsync(
+            new JWTSVIDRequest { Audience = { audience }, SpiffeId = $"spiffe://example.org/{who}" }, WorkloadHeader)).Svids).Svid;
+    }
+
+    [Fact]
     [Trait("rule", "WLAPI-31")]
     [Trait("rule", "WLAPI-33")]
     [Trait("rule", "WIT-17")]
