@@ -52,7 +52,7 @@ public class DecideAdmission
     public Decision Refuse() => ComponentAdmission.Decide(_policy, _refused, Now);
 
     [Benchmark(Description = "permissions of a NATS login")]
-    public NatsPermissions NatsLogin() => NatsPermissions.For(_policy, _granted.Id, _granted.Digest, _granted.Host, Now);
+    public NatsPermissions NatsLogin() => NatsPermissions.For(_policy, _granted.Id, _granted.Digest!, _granted.Host!, Now);
 
     private ComponentStart StartOf(params string[] imports) => new(
         IdOf(Rules / 2), SpiffeId.Parse("spiffe://example.org/hosts/local"), ComponentDigest.Of("component"u8), "component",
