@@ -4,10 +4,10 @@ using Identity.Policy.Documents;
 
 namespace Identity.Policy;
 
-/// <summary>Reads a file of several documents, in YAML or JSON: policies and registration entries in any order.</summary>
+/// <summary>Reads a file of several documents, in YAML or JSON: policies, roles and registration entries in any order.</summary>
 public static class ManifestReader
 {
-    private static readonly string[] Kinds = [PolicyBinder.Kind, EntryBinder.Kind];
+    private static readonly string[] Kinds = [PolicyBinder.Kind, EntryBinder.Kind, RoleBinder.Kind];
 
     /// <param name="problems">The problems found, in the order of the text; empty exactly when the file was read.</param>
     public static bool TryRead(string source, [NotNullWhen(true)] out Manifest? manifest, out IReadOnlyList<PolicyProblem> problems)
@@ -23,6 +23,7 @@ public static class ManifestReader
     {
         var policies = ImmutableArray.CreateBuilder<PolicyDocument>();
         var entries = ImmutableArray.CreateBuilder<RegistrationEntryDocument>();
+        var roles = ImmutableArray.CreateBuilder<PolicyRole>();
         var seen = new HashSet<string>(StringComparer.Ordinal);
         if (trees.Count == 0 && problems.IsEmpty) problems.Add(1, 1, $"the file holds no document; expected kind: {string.Join(" or ", Kinds)}");
         foreach (var tree in trees)
@@ -39,10 +40,14 @@ public static class ManifestReader
                     if (!seen.Add(key)) problems.Add(tree.Root, $"a second entry gives '{entry.SpiffeId}' to the same parent and selectors");
                     entries.Add(entry);
                     break;
+                case RoleBinder.Kind when new RoleBinder(problems).Bind(tree) is { } role:
+                    if (!seen.Add($"role {role.Name}")) problems.Add(tree.Root, $"a second role is named {Quoted.From(role.Name)}");
+                    roles.Add(role);
+                    break;
             }
         }
 
-        return new Manifest(policies.ToImmutable(), entries.ToImmutable());
+        return new Manifest(policies.ToImmutable(), entries.ToImmutable(), roles.ToImmutable());
     }
 
     private static string? KindOf(DocumentNode root, ProblemList problems)

@@ -12,8 +12,8 @@ public static class PolicyParser
         document = null;
         if (ManifestReader.TryRead(source, out var manifest, out problems))
         {
-            if (manifest.Policies is [var only] && manifest.Entries.IsEmpty) document = only;
-            else problems = [new PolicyProblem(1, 1, $"expected one document of kind {PolicyBinder.Kind}, found {manifest.Policies.Length} and {manifest.Entries.Length} of kind {EntryBinder.Kind}")];
+            if (manifest is { Policies: [var only], Entries.IsEmpty: true, Roles.IsEmpty: true }) document = only;
+            else problems = [new PolicyProblem(1, 1, $"expected one document of kind {PolicyBinder.Kind}, found {manifest.Policies.Length} and {manifest.Entries.Length + manifest.Roles.Length} of other kinds")];
         }
 
         return document is not null;

@@ -27,4 +27,4 @@ public sealed record RegistrationEntryDocument
 }
 
 /// <summary>What a file of several documents holds, each kind in the order of the file.</summary>
-public sealed record Manifest(ImmutableArray<PolicyDocument> Policies, ImmutableArray<RegistrationEntryDocument> Entries);
+public sealed record Manifest(ImmutableArray<PolicyDocument> Policies, ImmutableArray<RegistrationEntryDocument> Entries, ImmutableArray<PolicyRole> Roles);

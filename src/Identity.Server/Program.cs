@@ -65,7 +65,7 @@ internal static class Program
             var authority = await SigningAuthority.OpenAsync(ledger, keys, options.TrustDomain, options.Authority, time);
             var certificate = new ServerCertificate(authority, options);
             await certificate.RenewAsync(CancellationToken.None);
-            var listeners = new Listeners(options, certificate, authority, time, loggers.CreateLogger<Listeners>());
+            var listeners = new Listeners(options, certificate, authority, ledger, time, loggers.CreateLogger<Listeners>());
 
             var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "identityd" });
             builder.Services.AddSystemd();
@@ -99,7 +99,7 @@ internal static class Program
             app.Lifetime.ApplicationStopping.Register(ledger.EndWatches);
             AdminSocket.Clear(options.AdminSocket);
             await ListenAsync(app, options);
-            AdminSocket.Restrict(options.AdminSocket);
+            AdminSocket.SetAccess(options.AdminSocket, ledger.State.Governance.Roles.NamesUnixUsers);
             return new RunningServer(app, ledger, listeners, options, loggers);
         }
         catch

@@ -40,6 +40,12 @@ internal static class TransactionText
             $"bundle of {change.FederatedBundleSet.TrustDomain} set: {change.FederatedBundleSet.X509Authorities.Count} X.509, {change.FederatedBundleSet.JwtAuthorities.Count} JWT authorities",
         Change.ChangeOneofCase.FederatedBundleDeleted => $"bundle of {change.FederatedBundleDeleted} deleted",
         Change.ChangeOneofCase.CrlSet => $"CRL of authority {change.CrlSet.AuthorityId} set, {change.CrlSet.Der.Length} bytes",
+        Change.ChangeOneofCase.PolicyRoleSet => $"role {change.PolicyRoleSet.Name} set",
+        Change.ChangeOneofCase.PolicyRoleDeleted => $"role {change.PolicyRoleDeleted} deleted",
+        Change.ChangeOneofCase.PolicyProposed => $"proposal {change.PolicyProposed.Id} of {change.PolicyProposed.Person} opened, {Convert.ToHexStringLower(change.PolicyProposed.Hash.Span)}",
+        Change.ChangeOneofCase.PolicyApproved => $"proposal {change.PolicyApproved.ProposalId} approved by {change.PolicyApproved.Person}",
+        Change.ChangeOneofCase.PolicyProposalClosed => $"proposal {change.PolicyProposalClosed.ProposalId} closed: {change.PolicyProposalClosed.Outcome}",
+        Change.ChangeOneofCase.PolicyStageSet => $"staged change {change.PolicyStageSet.Id}: {change.PolicyStageSet.State}, step {change.PolicyStageSet.Step}",
         _ => "a change this version does not know",
     };
 }

@@ -7,6 +7,8 @@ internal static class ComponentPolicySetup
         public WebApplicationBuilder AddComponentPolicy()
         {
             builder.Services.AddSingleton<PolicyRegistry>();
+            builder.Services.AddSingleton<PolicyRevisions>();
+            builder.Services.AddSingleton<PolicyProposals>();
             builder.Services.AddSingleton<DecisionLog>();
             builder.Services.AddSingleton<LiveAdmissions>();
             builder.Services.AddSingleton<AgentReports>();

@@ -9,26 +9,88 @@ using Status = Grpc.Core.Status;
 namespace Identity.Server.ComponentPolicy;
 
 /// <summary><c>identity.v1.PolicyAdmin</c>.</summary>
-internal sealed class PolicyAdminService(ControlPlaneLedger ledger, PolicyRegistry registry) : PolicyAdmin.PolicyAdminBase
+internal sealed class PolicyAdminService(ControlPlaneLedger ledger, PolicyRegistry registry, PolicyRevisions revisions, PolicyProposals proposals)
+    : PolicyAdmin.PolicyAdminBase
 {
+    private const int DefaultRevisions = 50;
+    private const int MaxRevisions = 1000;
+
     public override Task<ApplyPoliciesResponse> ApplyPolicies(ApplyPoliciesRequest request, ServerCallContext context)
     {
         RefuseUnfit(request.Documents.Count, request.Reason, "documents");
-        return registry.ApplyAsync(
-            request.Documents, request.ExpectedRevision, request.Reason, Caller.Of(context).Author, context.CancellationToken);
+        return registry.ApplyAsync(request, Caller.Of(context), context.CancellationToken);
     }
 
     public override Task<ApplyPoliciesResponse> DeletePolicies(DeletePoliciesRequest request, ServerCallContext context)
     {
-        RefuseUnfit(request.Names.Count, request.Reason, "names");
-        return registry.DeleteAsync(request.Names, request.ExpectedRevision, request.Reason, Caller.Of(context).Author, context.CancellationToken);
+        RefuseUnfit(request.Names.Count + request.Roles.Count, request.Reason, "names");
+        return registry.DeleteAsync(request, Caller.Of(context), context.CancellationToken);
     }
 
     public override Task<ListPoliciesResponse> ListPolicies(ListPoliciesRequest request, ServerCallContext context)
     {
         var state = ledger.State;
-        var response = new ListPoliciesResponse { Revision = state.Revision };
-        response.Policies.AddRange(state.Policies.Values.Select(policy => new Identity.V1.AppliedPolicy
+        return Task.FromResult(Response(state.Revision, state.Policies.Values));
+    }
+
+    public override Task<ListPoliciesResponse> ListRoles(ListRolesRequest request, ServerCallContext context)
+    {
+        var state = ledger.State;
+        return Task.FromResult(Response(state.Revision, state.Governance.Roles.Documents));
+    }
+
+    public override Task<ListPoliciesResponse> GetPolicies(GetPoliciesRequest request, ServerCallContext context)
+    {
+        var state = ledger.State;
+        var at = At(request.AtRevision, state);
+        return Task.FromResult(Response(at, revisions.DocumentsAt(state, at)));
+    }
+
+    public override Task<ListRevisionsResponse> ListRevisions(ListRevisionsRequest request, ServerCallContext context)
+    {
+        if (request.Limit is < 0 or > MaxRevisions)
+        {
+            throw new RpcException(new Status(StatusCode.InvalidArgument, $"limit is {request.Limit}; expected 0 to {MaxRevisions}"));
+        }
+
+        var state = ledger.State;
+        var response = new ListRevisionsResponse { Current = state.PolicyRevision };
+        response.Revisions.AddRange(revisions.List(
+            state, request.Limit == 0 ? DefaultRevisions : request.Limit, request.Before, request.Name.Length > 0 ? request.Name : null));
+        return Task.FromResult(response);
+    }
+
+    public override Task<ApplyPoliciesResponse> Rollback(RollbackRequest request, ServerCallContext context)
+    {
+        RefuseWithoutReason(request.Reason);
+        return registry.RollbackAsync(request, Caller.Of(context), context.CancellationToken);
+    }
+
+    public override Task<Proposal> Propose(ProposeRequest request, ServerCallContext context)
+    {
+        RefuseUnfit(request.Documents.Count + request.DeletePolicies.Count + request.DeleteRoles.Count, request.Reason, "documents and names");
+        RefuseWithoutReason(request.Reason);
+        return proposals.ProposeAsync(request, Caller.Of(context), context.CancellationToken);
+    }
+
+    public override Task<ListProposalsResponse> ListProposals(ListProposalsRequest request, ServerCallContext context) =>
+        Task.FromResult(new ListProposalsResponse { Proposals = { proposals.List() } });
+
+    public override Task<ApproveResponse> Approve(ApproveRequest request, ServerCallContext context) =>
+        proposals.ApproveAsync(request, Caller.Of(context), context.CancellationToken);
+
+    public override Task<Proposal> Withdraw(WithdrawRequest request, ServerCallContext context) =>
+        proposals.WithdrawAsync(request, Caller.Of(context), context.CancellationToken);
+
+    private static ulong At(ulong revision, ControlPlaneState state) =>
+        revision == 0 ? state.Revision
+        : revision <= state.Revision ? revision
+        : throw new RpcException(new Status(StatusCode.InvalidArgument, $"revision {revision} is not there yet; the ledger is at {state.Revision}"));
+
+    private static ListPoliciesResponse Response(ulong revision, IEnumerable<Ledger.AppliedPolicy> documents)
+    {
+        var response = new ListPoliciesResponse { Revision = revision };
+        response.Policies.AddRange(documents.Select(policy => new Identity.V1.AppliedPolicy
         {
             Name = policy.Name,
             Text = policy.Text,
@@ -36,7 +98,7 @@ internal sealed class PolicyAdminService(ControlPlaneLedger ledger, PolicyRegist
             AppliedAt = Timestamp.FromDateTimeOffset(policy.AppliedAt),
             Author = policy.Author,
         }));
-        return Task.FromResult(response);
+        return response;
     }
 
     private static void RefuseUnfit(int count, string reason, string what)
@@ -46,6 +108,17 @@ internal sealed class PolicyAdminService(ControlPlaneLedger ledger, PolicyRegist
             throw new RpcException(new Status(StatusCode.InvalidArgument, $"the request has {count} {what}; expected 1 to {PolicyRegistry.MaxDocuments}"));
         }
 
+        RefuseUnfit(reason);
+    }
+
+    private static void RefuseWithoutReason(string reason)
+    {
+        if (string.IsNullOrWhiteSpace(reason)) throw new RpcException(new Status(StatusCode.InvalidArgument, "a reason is required: the ledger keeps it"));
+        RefuseUnfit(reason);
+    }
+
+    private static void RefuseUnfit(string reason)
+    {
         if (Encoding.UTF8.GetByteCount(reason) > PolicyRegistry.MaxReasonBytes || reason.Any(char.IsControl))
         {
             throw new RpcException(new Status(

@@ -2,6 +2,7 @@ using Grpc.Core;
 using Identity.Ledger.V1;
 using Identity.Policy;
 using Identity.Server.Administration;
+using Identity.Server.Endpoints;
 using Identity.Server.Ledger;
 using Identity.Server.Registration;
 using Identity.V1;
@@ -9,105 +10,171 @@ using Status = Grpc.Core.Status;
 
 namespace Identity.Server.ComponentPolicy;
 
-/// <summary>Puts policy documents into force and takes them out: all that were sent, or none.</summary>
-internal sealed class PolicyRegistry(ControlPlaneLedger ledger)
+/// <summary>
+/// Puts policies and roles into force and takes them out: all that was sent, or none. What the caller's role lets nobody do alone becomes a
+/// proposal instead.
+/// </summary>
+internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions revisions, TimeProvider time)
 {
     public const int MaxDocuments = 1000;
     public const int MaxDocumentBytes = 1 << 20;
     public const int MaxReasonBytes = 1024;
 
-    public async Task<ApplyPoliciesResponse> ApplyAsync(
-        IReadOnlyList<PolicySource> sources, ulong expectedRevision, string reason, string author, CancellationToken cancellation)
+    /// <summary>Documents in force together, bytes of UTF-8: what every agent is sent.</summary>
+    public const long MaxTotalBytes = 32 << 20;
+
+    // Writers of policy wait for one another here: a thousand who try at once would otherwise undo each other's attempts.
+    private readonly SemaphoreSlim _turn = new(1);
+
+    public Task<ApplyPoliciesResponse> ApplyAsync(ApplyPoliciesRequest request, Caller caller, CancellationToken cancellation)
     {
-        var documents = ParseAll(sources);
-        var (changes, state) = await ledger.ChangeAsync(
-            author,
-            current =>
+        var edit = PolicyEditParser.Parse(request.Documents, [], []);
+        return ChangeAsync(
+            caller,
+            state =>
             {
-                RefuseStale(expectedRevision, current);
-                return ProposeApplication(documents, current, reason.Length > 0 ? reason : "apply policies");
+                RefuseStale(request.ExpectedRevision, state);
+                return edit;
             },
+            request.Reason.Length > 0 ? request.Reason : "apply policies",
             cancellation);
-        return Response(changes, state);
     }
 
-    public async Task<ApplyPoliciesResponse> DeleteAsync(
-        IReadOnlyList<string> names, ulong expectedRevision, string reason, string author, CancellationToken cancellation)
+    public Task<ApplyPoliciesResponse> DeleteAsync(DeletePoliciesRequest request, Caller caller, CancellationToken cancellation)
     {
-        var (changes, state) = await ledger.ChangeAsync(
-            author,
-            current =>
+        var edit = PolicyEditParser.Parse([], request.Names, request.Roles);
+        return ChangeAsync(
+            caller,
+            state =>
             {
-                RefuseStale(expectedRevision, current);
-                return ProposeDeletion(names, current, reason.Length > 0 ? reason : "delete policies");
+                RefuseStale(request.ExpectedRevision, state);
+                RefuseMissing(edit, state);
+                return edit;
             },
+            request.Reason.Length > 0 ? request.Reason : "delete policies",
             cancellation);
-        return Response(changes, state);
     }
 
-    private static Proposal<List<PolicyChange>> ProposeApplication(List<PolicyDocument> documents, ControlPlaneState state, string reason)
-    {
-        var after = state.Policies.Keys.Union(documents.Select(d => d.Name), StringComparer.Ordinal).Count();
-        if (after > MaxDocuments)
+    public Task<ApplyPoliciesResponse> RollbackAsync(RollbackRequest request, Caller caller, CancellationToken cancellation) => ChangeAsync(
+        caller,
+        state =>
         {
-            throw new RpcException(new Status(StatusCode.ResourceExhausted, $"there would be {after} policies; at most {MaxDocuments} are allowed"));
+            RefuseUnseen(request.ExpectedRevision, state);
+            if (request.ToRevision > state.Revision)
+            {
+                throw new RpcException(new Status(StatusCode.InvalidArgument, $"to_revision is {request.ToRevision} but the ledger is at {state.Revision}"));
+            }
+
+            var then = revisions.DocumentsAt(state, request.ToRevision);
+            var names = then.Select(document => document.Name).ToHashSet(StringComparer.Ordinal);
+            return new PolicyEdit(
+                [.. then.Select(document => new PolicyRecord { Name = document.Name, Text = document.Text })],
+                [.. state.Policies.Keys.Where(name => !names.Contains(name))],
+                [],
+                []).Against(state);
+        },
+        $"roll back to revision {request.ToRevision}: {request.Reason}",
+        cancellation);
+
+    /// <summary>Runs a change of policy in its turn.</summary>
+    public async Task<T> InTurnAsync<T>(Func<Task<T>> change, CancellationToken cancellation)
+    {
+        await _turn.WaitAsync(cancellation);
+        try
+        {
+            return await change();
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    /// <exception cref="RpcException">So many documents, or so large, may not be in force together.</exception>
+    public static void RefuseTooMuch(PolicyEdit edit, ControlPlaneState state)
+    {
+        var after = state.Policies.ToDictionary(known => known.Key, known => known.Value.Text, StringComparer.Ordinal);
+        foreach (var set in edit.Set) after[set.Name] = set.Text;
+        foreach (var name in edit.Deleted) after.Remove(name);
+        if (after.Count > MaxDocuments || state.Governance.Roles.Count + edit.RoleSet.Count > MaxDocuments)
+        {
+            throw new RpcException(new Status(
+                StatusCode.ResourceExhausted, $"there would be {after.Count} policies; at most {MaxDocuments} are allowed, and as many roles"));
         }
 
-        var answers = documents.Select(document => new PolicyChange { Name = document.Name, Kind = KindOf(document, state) }).ToList();
-        var changes = documents.Zip(answers)
-            .Where(pair => pair.Second.Kind != PolicyChange.Types.Kind.Unchanged)
-            .Select(pair => new Change { PolicySet = new PolicyRecord { Name = pair.First.Name, Text = pair.First.Source } })
-            .ToList();
-        return new(answers, changes, reason);
+        if (edit.ApplyTo(state).Unreadable is { } unreadable && state.Policy.Unreadable is null)
+        {
+            throw new RpcException(new Status(StatusCode.InvalidArgument, $"together with the policies in force these would deny everything: {unreadable}; nothing was changed"));
+        }
+
+        if (after.Values.Sum(text => (long)System.Text.Encoding.UTF8.GetByteCount(text)) is > MaxTotalBytes and var bytes)
+        {
+            throw new RpcException(new Status(StatusCode.ResourceExhausted, $"all policies together would have {bytes} bytes; at most {MaxTotalBytes} are allowed"));
+        }
     }
 
-    private static Proposal<List<PolicyChange>> ProposeDeletion(IReadOnlyList<string> names, ControlPlaneState state, string reason)
+    /// <exception cref="RpcException">A policy or role changed after what the caller has seen.</exception>
+    public static void RefuseUnseen(ulong expected, ControlPlaneState state)
     {
-        var distinct = names.Distinct(StringComparer.Ordinal).ToList();
-        var missing = distinct.Where(name => !state.Policies.ContainsKey(name)).Take(10).Select(name => Quote.From(name)).ToList();
+        var newest = Math.Max(state.PolicyRevision, state.Governance.RoleRevision);
+        if (expected < newest || expected > state.Revision)
+        {
+            throw new RpcException(new Status(
+                StatusCode.Aborted, $"expected_revision is {expected} but policy last changed at revision {newest}; look at what changed since and decide anew"));
+        }
+    }
+
+    private Task<ApplyPoliciesResponse> ChangeAsync(Caller caller, Func<ControlPlaneState, PolicyEdit> make, string reason, CancellationToken cancellation)
+    {
+        var person = caller.Person ?? throw new RpcException(new Status(StatusCode.PermissionDenied, "this caller changes no policy"));
+        return InTurnAsync(
+            async () =>
+            {
+                var (response, state) = await ledger.ChangeAsync(caller.Author, current => Decide(current, make(current), person, reason), cancellation);
+                if (response.Revision == 0) response.Revision = state.Revision;
+                return response;
+            },
+            cancellation);
+    }
+
+    private Proposal<ApplyPoliciesResponse> Decide(ControlPlaneState state, PolicyEdit whole, PolicyPerson person, string reason)
+    {
+        var edit = whole.Against(state);
+        var response = new ApplyPoliciesResponse { Changes = { whole.Answers(state) } };
+        if (edit.IsEmpty)
+        {
+            // Nothing is written, but what may not be asked is not answered either.
+            if (PolicyGate.Judge(state, whole, person, time.GetUtcNow()) is PolicyGateAnswer.Refused no) throw Refusal(no);
+            return new(response, [], reason);
+        }
+
+        RefuseTooMuch(edit, state);
+        switch (PolicyGate.Judge(state, edit, person, time.GetUtcNow()))
+        {
+            case PolicyGateAnswer.Free:
+                return new(response, [.. edit.Changes()], reason);
+            case PolicyGateAnswer.NeedsApproval:
+                var proposal = PolicyProposals.Draft(state, edit, person, reason, time.GetUtcNow());
+                foreach (var change in response.Changes.Where(change => change.Kind != PolicyChange.Types.Kind.Unchanged)) change.Kind = PolicyChange.Types.Kind.Proposed;
+                response.Proposal = ProposalText.Of(state, new OpenProposal(proposal, []), time.GetUtcNow());
+                return new(response, [new Change { PolicyProposed = proposal }], $"propose: {reason}");
+            case PolicyGateAnswer.Refused refused:
+                throw Refusal(refused);
+            default:
+                throw new RpcException(new Status(StatusCode.PermissionDenied, "there is no decision about this change"));
+        }
+    }
+
+    public static RpcException Refusal(PolicyGateAnswer.Refused refused) => new(new Status(StatusCode.PermissionDenied, $"{refused.Reason}; nothing was changed"));
+
+    private static void RefuseMissing(PolicyEdit edit, ControlPlaneState state)
+    {
+        var missing = edit.Deleted.Where(name => !state.Policies.ContainsKey(name)).Select(name => $"policy named {Quote.From(name)}")
+            .Concat(edit.RoleDeleted.Where(name => state.Governance.Roles.Find(name) is null).Select(name => $"role named {Quote.From(name)}")).Take(10).ToList();
         if (missing.Count > 0)
         {
-            throw new RpcException(new Status(StatusCode.NotFound, $"there is no policy named {string.Join(", ", missing)}; nothing was deleted"));
+            throw new RpcException(new Status(StatusCode.NotFound, $"there is no {string.Join(", no ", missing)}; nothing was deleted"));
         }
-
-        return new(
-            [.. distinct.Select(name => new PolicyChange { Name = name, Kind = PolicyChange.Types.Kind.Deleted })],
-            [.. distinct.Select(name => new Change { PolicyDeleted = name })],
-            reason);
-    }
-
-    private static PolicyChange.Types.Kind KindOf(PolicyDocument document, ControlPlaneState state) =>
-        !state.Policies.TryGetValue(document.Name, out var known) ? PolicyChange.Types.Kind.Created
-        : known.Text == document.Source ? PolicyChange.Types.Kind.Unchanged
-        : PolicyChange.Types.Kind.Updated;
-
-    private static List<PolicyDocument> ParseAll(IReadOnlyList<PolicySource> sources)
-    {
-        var documents = new List<PolicyDocument>();
-        var problems = new List<string>();
-        for (var i = 0; i < sources.Count; i++)
-        {
-            var text = sources[i].Text;
-            if (System.Text.Encoding.UTF8.GetByteCount(text) > MaxDocumentBytes)
-            {
-                problems.Add($"document {i + 1}: it has more than {MaxDocumentBytes} bytes");
-            }
-            else if (!PolicyParser.TryParse(text, out var document, out var found))
-            {
-                problems.AddRange(found.Select(problem => $"document {i + 1}, {problem}"));
-            }
-            else if (documents.Any(other => other.Name == document.Name))
-            {
-                problems.Add($"document {i + 1}: {Quote.From(document.Name)} is the name of another document in this request");
-            }
-            else
-            {
-                documents.Add(document);
-            }
-        }
-
-        if (problems.Count > 0) throw PolicyProblems.Refusal(problems);
-        return documents;
     }
 
     private static void RefuseStale(ulong expected, ControlPlaneState state)
@@ -117,12 +184,5 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger)
             throw new RpcException(new Status(
                 StatusCode.Aborted, $"expected_revision is {expected} but the ledger is at {state.Revision}; read the policies again and decide anew"));
         }
-    }
-
-    private static ApplyPoliciesResponse Response(List<PolicyChange> changes, ControlPlaneState state)
-    {
-        var response = new ApplyPoliciesResponse { Revision = state.Revision };
-        response.Changes.AddRange(changes);
-        return response;
     }
 }

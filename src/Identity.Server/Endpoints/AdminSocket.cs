@@ -42,5 +42,17 @@ internal static class AdminSocket
         throw new CannotStartException($"Another process is serving the admin socket {path}. Stop it, or choose another path with --admin-socket.");
     }
 
-    public static void Restrict(string path) => File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
+    private static readonly uint OwnUid = PeerCredentials.OwnUid();
+
+    /// <summary>Our own user and root: whoever can read the signing keys anyway.</summary>
+    public static bool IsAdmin(uint uid) => uid == 0 || uid == OwnUid;
+
+    /// <summary>
+    /// Whose connections are read at all. Connecting to a socket takes the right to write it, so while a role names users of this machine all
+    /// of them may knock; who is not named is turned away by what the kernel says about them.
+    /// </summary>
+    public static void SetAccess(string path, bool openToRoles) => File.SetUnixFileMode(
+        path, openToRoles ? OwnerOnly | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite : OwnerOnly);
 }

@@ -74,6 +74,8 @@ internal sealed class CallGate(CallerIdentification identification, ILogger<Call
 
     private static RpcException Refusal(string method, Caller caller) => caller switch
     {
+        Caller.Anonymous { Problem.Length: > 0 } known when MethodTable.Allows(method, CallerKinds.PolicyAuthor) =>
+            new RpcException(new Status(StatusCode.PermissionDenied, $"{method} is for administrators and those whom a PolicyRole names: {known.Problem}")),
         Caller.Anonymous { Problem.Length: > 0 } known => PermissionDeniedStatus.From($"{method} needs an attested agent: {known.Problem}", known.Reason),
         Caller.Anonymous when MethodTable.Allows(method, CallerKinds.Agent) =>
             new RpcException(new Status(StatusCode.Unauthenticated, $"{method} needs an attested agent's SVID as the client certificate; none was shown")),

@@ -1,3 +1,4 @@
+using Identity.Policy;
 using Grpc.Core;
 using Spiffe.Net;
 using static Spire.Api.Types.PermissionDeniedDetails.Types;
@@ -15,6 +16,8 @@ internal abstract record Caller
         public override string Author => $"admin:uid={Uid}";
 
         public override CallerKinds Kind => CallerKinds.Admin;
+
+        public override PolicyPerson Person => PolicyPerson.Of(Uid);
     }
 
     /// <summary>An attested agent that is not banned, with an SVID that is its current one.</summary>
@@ -24,6 +27,16 @@ internal abstract record Caller
         public override string Author => Id.ToString();
 
         public override CallerKinds Kind => CallerKinds.Agent;
+    }
+
+    /// <summary>Someone whom a PolicyRole names: a user of this machine on the admin socket, or the holder of an SVID on the gRPC port.</summary>
+    public sealed record PolicyAuthor(PolicyPerson Named) : Caller
+    {
+        public override string Author => Named.Text;
+
+        public override CallerKinds Kind => CallerKinds.PolicyAuthor;
+
+        public override PolicyPerson Person => Named;
     }
 
     /// <summary>Anyone on the mesh's listener; the service there reads a bearer token.</summary>
@@ -49,6 +62,9 @@ internal abstract record Caller
 
     public abstract CallerKinds Kind { get; }
 
+    /// <summary>As roles and approvals know it; null for callers that change no policy.</summary>
+    public virtual PolicyPerson? Person => null;
+
     /// <summary>The caller of this call, as the gate established it; anonymous when it did not.</summary>
     public static Caller Of(ServerCallContext context) => context.GetHttpContext().Features.Get<Caller>() ?? new Anonymous();
 }
@@ -62,4 +78,5 @@ internal enum CallerKinds
     Agent = 2,
     MeshClient = 4,
     Anonymous = 8,
+    PolicyAuthor = 16,
 }

@@ -1,3 +1,5 @@
+using Identity.Server.Registration;
+using Identity.Policy;
 using Identity.Server.Ledger;
 using Spiffe.Net;
 using static Spire.Api.Types.PermissionDeniedDetails.Types;
@@ -9,11 +11,17 @@ internal sealed class CallerIdentification(ControlPlaneLedger ledger, TimeProvid
 {
     public Caller Identify(HttpContext call) => call.Features.Get<ListenerFeature>()?.Kind switch
     {
-        ListenerKind.Admin when call.Features.Get<PeerCredentials>() is { } peer => new Caller.Admin(peer.Uid),
+        ListenerKind.Admin when call.Features.Get<PeerCredentials>() is { } peer => IdentifyUser(peer.Uid),
         ListenerKind.Mesh => new Caller.MeshClient(),
         ListenerKind.Grpc => IdentifyClient(call.Features.Get<ClientCertificate>()),
         _ => new Caller.Anonymous("the connection came on no listener of ours"),
     };
+
+    // Asked anew on each call: who was named when the connection began may be named no more.
+    private Caller IdentifyUser(uint uid) =>
+        AdminSocket.IsAdmin(uid) ? new Caller.Admin(uid)
+        : ledger.State.Governance.Roles.Names(PolicyPerson.Of(uid)) ? new Caller.PolicyAuthor(PolicyPerson.Of(uid))
+        : new Caller.Anonymous($"no PolicyRole names unix:{uid}");
 
     private Caller IdentifyClient(ClientCertificate? certificate) => certificate?.Verification switch
     {
@@ -32,7 +40,9 @@ internal sealed class CallerIdentification(ControlPlaneLedger ledger, TimeProvid
         }
         if (!ledger.State.Agents.TryGetValue(id, out var agent))
         {
-            return new Caller.Anonymous($"{id} is not an attested agent", Reason.AgentNotAttested);
+            return ledger.State.Governance.Roles.Names(PolicyPerson.Of(verified.Id)) && !ReservedPaths.Contains(verified.Id)
+                ? new Caller.PolicyAuthor(PolicyPerson.Of(verified.Id))
+                : new Caller.Anonymous($"{id} is not an attested agent", Reason.AgentNotAttested);
         }
         if (agent.Banned)
         {

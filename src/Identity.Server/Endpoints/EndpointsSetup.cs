@@ -24,6 +24,7 @@ internal static class EndpointsSetup
             builder.Services.AddGrpcReflection();
             builder.Services.AddGrpcHealthChecks().AddCheck<LedgerHealth>("ledger").AddCheck<AuthorityHealth>("authority");
             builder.Services.AddHostedService<ServerCertificateRenewer>();
+            builder.Services.AddHostedService<AdminSocketAccess>();
             return builder;
         }
     }

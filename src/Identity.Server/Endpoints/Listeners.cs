@@ -1,3 +1,5 @@
+using Identity.Server.Ledger;
+using Identity.Policy;
 using System.Net;
 using System.Net.Security;
 using System.Security.Authentication;
@@ -21,7 +23,7 @@ internal enum ListenerKind
 internal sealed record ListenerFeature(ListenerKind Kind);
 
 /// <summary>The three doors: gRPC for agents, the admin socket, the mesh's certificate authority.</summary>
-internal sealed class Listeners(ServerOptions options, ServerCertificate certificate, SigningAuthority authority, TimeProvider time, ILogger<Listeners> logger)
+internal sealed class Listeners(ServerOptions options, ServerCertificate certificate, SigningAuthority authority, ControlPlaneLedger ledger, TimeProvider time, ILogger<Listeners> logger)
 {
     private const int MaxConnections = 20_000;
     private const int MaxStreamsPerConnection = 256;
@@ -47,8 +49,7 @@ internal sealed class Listeners(ServerOptions options, ServerCertificate certifi
         kestrel.ListenUnixSocket(options.AdminSocket, listen =>
         {
             listen.Protocols = HttpProtocols.Http2;
-            var ownUid = PeerCredentials.OwnUid();
-            listen.Use(next => PeerCredentials.Require(next, ownUid, logger));
+            listen.Use(next => PeerCredentials.Require(next, MayConnect, logger));
             listen.Use(Mark(ListenerKind.Admin));
         });
         kestrel.Listen(options.Listen, listen =>
@@ -66,6 +67,8 @@ internal sealed class Listeners(ServerOptions options, ServerCertificate certifi
             listen.UseHttps(Tls(askForClient: false));
         });
     }
+
+    private bool MayConnect(uint uid) => AdminSocket.IsAdmin(uid) || ledger.State.Governance.Roles.Names(PolicyPerson.Of(uid));
 
     private static Func<ConnectionDelegate, ConnectionDelegate> Mark(ListenerKind kind)
     {

@@ -7,7 +7,8 @@ internal static class MethodTable
 {
     private const CallerKinds Admin = CallerKinds.Admin;
     private const CallerKinds Agent = CallerKinds.Agent;
-    private const CallerKinds Anyone = CallerKinds.Admin | CallerKinds.Agent | CallerKinds.Anonymous;
+    private const CallerKinds PolicyAuthors = CallerKinds.Admin | CallerKinds.PolicyAuthor;
+    private const CallerKinds Anyone = CallerKinds.Admin | CallerKinds.Agent | CallerKinds.Anonymous | CallerKinds.PolicyAuthor;
     private const CallerKinds Everyone = Anyone | CallerKinds.MeshClient;
 
     private static readonly FrozenDictionary<string, CallerKinds> Rules = new Dictionary<string, CallerKinds>(StringComparer.Ordinal)
@@ -51,11 +52,20 @@ internal static class MethodTable
 
         ["/identity.v1.Sync/Subscribe"] = Agent,
         ["/identity.v1.WitSigning/NewWitSvid"] = Agent,
-        ["/identity.v1.PolicyAdmin/ApplyPolicies"] = Admin,
-        ["/identity.v1.PolicyAdmin/ListPolicies"] = Admin,
-        ["/identity.v1.PolicyAdmin/DeletePolicies"] = Admin,
-        ["/identity.v1.Explain/GetDecision"] = Admin,
-        ["/identity.v1.Explain/ListDecisions"] = Admin,
+        // What each may change is the roles' to say: PolicyChanges.
+        ["/identity.v1.PolicyAdmin/ApplyPolicies"] = PolicyAuthors,
+        ["/identity.v1.PolicyAdmin/ListPolicies"] = PolicyAuthors,
+        ["/identity.v1.PolicyAdmin/DeletePolicies"] = PolicyAuthors,
+        ["/identity.v1.PolicyAdmin/ListRevisions"] = PolicyAuthors,
+        ["/identity.v1.PolicyAdmin/GetPolicies"] = PolicyAuthors,
+        ["/identity.v1.PolicyAdmin/Rollback"] = PolicyAuthors,
+        ["/identity.v1.PolicyAdmin/ListRoles"] = PolicyAuthors,
+        ["/identity.v1.PolicyAdmin/Propose"] = PolicyAuthors,
+        ["/identity.v1.PolicyAdmin/ListProposals"] = PolicyAuthors,
+        ["/identity.v1.PolicyAdmin/Approve"] = PolicyAuthors,
+        ["/identity.v1.PolicyAdmin/Withdraw"] = PolicyAuthors,
+        ["/identity.v1.Explain/GetDecision"] = PolicyAuthors,
+        ["/identity.v1.Explain/ListDecisions"] = PolicyAuthors,
         ["/identity.v1.Revocation/SetCrl"] = Admin,
         ["/identity.v1.Revocation/ListCrls"] = Admin,
         ["/identity.v1.Control/GetStatus"] = Admin,

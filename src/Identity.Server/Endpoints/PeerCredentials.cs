@@ -10,11 +10,11 @@ internal sealed record PeerCredentials(int Pid, uint Uid, uint Gid)
     private const int SolSocket = 1;
     private const int SoPeerCred = 17;
 
-    /// <summary>Lets only our own user and root in; anyone else's connection is closed before a byte is read.</summary>
-    public static ConnectionDelegate Require(ConnectionDelegate next, uint ownUid, ILogger logger) => async connection =>
+    /// <summary>Lets only these users in; anyone else's connection is closed before a byte is read.</summary>
+    public static ConnectionDelegate Require(ConnectionDelegate next, Func<uint, bool> mayConnect, ILogger logger) => async connection =>
     {
         var peer = Read(connection);
-        if (peer is null || (peer.Uid != 0 && peer.Uid != ownUid))
+        if (peer is null || !mayConnect(peer.Uid))
         {
             EndpointLog.AdminConnectionRefused(logger, peer?.Uid);
             connection.Abort();

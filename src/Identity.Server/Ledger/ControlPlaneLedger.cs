@@ -136,6 +136,18 @@ internal sealed class ControlPlaneLedger : IAsyncDisposable
             .Select(row => new NumberedTransaction(row.Number, Transaction.Parser.ParseFrom(row.Payload)))];
     }
 
+    /// <summary>Single transactions by revision, in the order asked for; one at a time, so that the caller need not hold them all.</summary>
+    /// <exception cref="InvalidDataException">There is no transaction of that number.</exception>
+    public IEnumerable<NumberedTransaction> ReadTransactions(IEnumerable<ulong> revisions)
+    {
+        using var reader = _file.OpenReader();
+        foreach (var revision in revisions)
+        {
+            var payload = reader.ReadTransaction(revision) ?? throw new InvalidDataException($"The ledger holds no transaction {revision}.");
+            yield return new NumberedTransaction(revision, Transaction.Parser.ParseFrom(payload));
+        }
+    }
+
     /// <summary>Recorded issuances, newest first.</summary>
     public IReadOnlyList<IssuanceRecord> ListIssuances(int limit)
     {

@@ -26,6 +26,7 @@ internal sealed class ControlPlaneState
         ImmutableDictionary<string, AuthorityRecord> authorities,
         ImmutableSortedDictionary<string, Bundle> federatedBundles,
         ImmutableSortedDictionary<string, CrlRecord> crls,
+        PolicyGovernance governance,
         CapabilityPolicy policy,
         ulong policyRevision,
         ulong authorityRevision,
@@ -42,6 +43,7 @@ internal sealed class ControlPlaneState
         Authorities = authorities;
         FederatedBundles = federatedBundles;
         Crls = crls;
+        Governance = governance;
         Policy = policy;
         PolicyRevision = policyRevision;
         AuthorityRevision = authorityRevision;
@@ -60,6 +62,7 @@ internal sealed class ControlPlaneState
         ImmutableDictionary<string, AuthorityRecord>.Empty,
         ImmutableSortedDictionary.Create<string, Bundle>(StringComparer.Ordinal),
         ImmutableSortedDictionary.Create<string, CrlRecord>(StringComparer.Ordinal),
+        PolicyGovernance.Empty,
         CapabilityPolicy.Empty,
         0,
         0,
@@ -91,6 +94,9 @@ internal sealed class ControlPlaneState
 
     /// <summary>Certificate revocation lists by the id of the authority that signed each, in ordinal order.</summary>
     public ImmutableSortedDictionary<string, CrlRecord> Crls { get; }
+
+    /// <summary>Who may change <see cref="Policies"/>, what waits for approval, and what was in force when.</summary>
+    public PolicyGovernance Governance { get; }
 
     /// <summary>The documents of <see cref="Policies"/>, compiled.</summary>
     public CapabilityPolicy Policy { get; }
@@ -138,6 +144,7 @@ internal sealed class ControlPlaneState
         private readonly ImmutableDictionary<string, AuthorityRecord>.Builder _authorities = state.Authorities.ToBuilder();
         private readonly ImmutableSortedDictionary<string, Bundle>.Builder _federatedBundles = state.FederatedBundles.ToBuilder();
         private readonly ImmutableSortedDictionary<string, CrlRecord>.Builder _crls = state.Crls.ToBuilder();
+        private PolicyGovernance _governance = state.Governance;
         private ulong _revision = state.Revision;
         private ulong _policyRevision = state.PolicyRevision;
         private ulong _authorityRevision = state.AuthorityRevision;
@@ -167,6 +174,7 @@ internal sealed class ControlPlaneState
             _authorities.ToImmutable(),
             _federatedBundles.ToImmutable(),
             _crls.ToImmutable(),
+            _governance,
             _policyRevision == state.PolicyRevision ? state.Policy : Compile(),
             _policyRevision,
             _authorityRevision,
@@ -176,6 +184,7 @@ internal sealed class ControlPlaneState
 
         private void Apply(Change change, Transaction by)
         {
+            _governance = _governance.Apply(change, by, _revision);
             switch (change.ChangeCase)
             {
                 case Change.ChangeOneofCase.EntrySet:
@@ -203,8 +212,7 @@ internal sealed class ControlPlaneState
                     _entitlementRevision = _revision;
                     break;
                 case Change.ChangeOneofCase.PolicySet:
-                    var set = change.PolicySet;
-                    _policies[set.Name] = new AppliedPolicy(set.Name, set.Text, _revision, by.At.ToDateTimeOffset(), by.Author);
+                    _policies[change.PolicySet.Name] = AppliedPolicy.Of(change.PolicySet, by, _revision);
                     _policyRevision = _entitlementRevision = _revision;
                     break;
                 case Change.ChangeOneofCase.PolicyDeleted:
@@ -228,6 +236,10 @@ internal sealed class ControlPlaneState
                     break;
                 case Change.ChangeOneofCase.CrlSet:
                     _crls[change.CrlSet.AuthorityId] = change.CrlSet;
+                    break;
+                case Change.ChangeOneofCase.PolicyRoleSet or Change.ChangeOneofCase.PolicyRoleDeleted
+                    or Change.ChangeOneofCase.PolicyProposed or Change.ChangeOneofCase.PolicyApproved or Change.ChangeOneofCase.PolicyProposalClosed
+                    or Change.ChangeOneofCase.PolicyStageSet:
                     break;
                 default:
                     // A kind this version does not know: skipping it could drop a ban or a forbid.

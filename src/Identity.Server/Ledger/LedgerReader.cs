@@ -59,6 +59,15 @@ internal sealed class LedgerReader(SqliteConnection connection) : IDisposable
         }
     }
 
+    /// <summary>One transaction's bytes; null when there is none of that number.</summary>
+    public byte[]? ReadTransaction(ulong number)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT payload FROM transactions WHERE number = $number";
+        command.Parameters.AddWithValue("$number", (long)number);
+        return command.ExecuteScalar() as byte[];
+    }
+
     public IEnumerable<byte[]> ReadNewestDecisions(int limit)
     {
         using var command = connection.CreateCommand();

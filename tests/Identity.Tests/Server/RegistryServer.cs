@@ -83,6 +83,24 @@ internal sealed class RegistryServer : IAsyncDisposable
         return new TestAgent(id, OverTls(SslStreamCertificateContext.Create(leaf, above, offline: true)));
     }
 
+    /// <summary>Whoever an administrator minted this SVID for, on the gRPC port.</summary>
+    public async Task<CallInvoker> AsAsync(string spiffeId)
+    {
+        var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest("CN=ignored", key, HashAlgorithmName.SHA256);
+        var names = new SubjectAlternativeNameBuilder();
+        names.AddUri(new Uri(spiffeId));
+        request.CertificateExtensions.Add(names.Build());
+        var minted = await new Spire.Api.Server.Svid.V1.SVID.SVIDClient(Admin).MintX509SVIDAsync(
+            new() { Csr = ByteString.CopyFrom(request.CreateSigningRequest()) });
+        var leaf = X509CertificateLoader.LoadCertificate(minted.Svid.CertChain[0].Span).CopyWithPrivateKey(key);
+        var above = new X509Certificate2Collection(minted.Svid.CertChain.Skip(1).Select(c => X509CertificateLoader.LoadCertificate(c.Span)).ToArray());
+        return OverTls(SslStreamCertificateContext.Create(leaf, above, offline: true));
+    }
+
+    /// <summary>Another user of this machine, on the admin socket. Only root can play one.</summary>
+    public CallInvoker AsUser(uint uid) => OverSocket(AdminSocket, uid);
+
     public async Task<X509SVID> AttestAsync(string token, ECDsa key, string type = "join_token", byte[]? csr = null)
     {
         using var call = new AgentClient(Anonymous).AttestAgent();
@@ -108,12 +126,13 @@ internal sealed class RegistryServer : IAsyncDisposable
         _folder.Dispose();
     }
 
-    private CallInvoker OverSocket(string path) => Open("http://localhost", new SocketsHttpHandler
+    private CallInvoker OverSocket(string path, uint? uid = null) => Open("http://localhost", new SocketsHttpHandler
     {
         ConnectCallback = async (_, cancellation) =>
         {
             var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation);
+            if (uid is { } other) await OtherUser.RunAsync(other, () => socket.Connect(new UnixDomainSocketEndPoint(path)));
+            else await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation);
             return new NetworkStream(socket, ownsSocket: true);
         },
     });

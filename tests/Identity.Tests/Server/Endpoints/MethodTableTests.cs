@@ -56,6 +56,11 @@ public sealed class MethodTableTests
     public void Refuses_to_the_mesh_all_but_its_certificate() => AllowsExactly(CallerKinds.MeshClient, ForTheMesh);
 
     [Fact]
+    public void Refuses_to_authors_of_policies_all_but_policy_and_explanations() => AllowsExactly(
+        CallerKinds.PolicyAuthor,
+        [.. ForAnyone, .. Everything.Where(method => method.StartsWith("/identity.v1.PolicyAdmin/", StringComparison.Ordinal) || method.StartsWith("/identity.v1.Explain/", StringComparison.Ordinal))]);
+
+    [Fact]
     public void Refuses_to_operators_what_only_an_agent_can_mean()
     {
         var agentsOnly = ForAgents.Except(ForAnyone).Except(["/spire.api.server.bundle.v1.Bundle/GetFederatedBundle"]);

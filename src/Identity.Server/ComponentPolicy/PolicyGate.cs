@@ -1,0 +1,86 @@
+using Identity.Policy;
+using Identity.Server.Endpoints;
+using Identity.Server.Ledger;
+using Identity.Server.Registration;
+
+namespace Identity.Server.ComponentPolicy;
+
+/// <summary>May this person change policy so, and who else must agree?</summary>
+internal abstract record PolicyGateAnswer
+{
+    private PolicyGateAnswer() { }
+
+    public sealed record Free : PolicyGateAnswer;
+
+    /// <param name="Approvals">How many other people must say yes.</param>
+    public sealed record NeedsApproval(int Approvals) : PolicyGateAnswer;
+
+    /// <param name="Reason">For the person; what would have to be otherwise.</param>
+    public sealed record Refused(string Reason) : PolicyGateAnswer;
+}
+
+/// <summary>
+/// The roles applied to one change. Administrators (the server's own user and root) may change anything, the roles too; everyone else only what
+/// some role of theirs covers whole, both what is replaced or deleted and what comes instead. Of all roles that name a person and a policy the
+/// strictest demand for approval counts, for administrators too.
+/// </summary>
+internal static class PolicyGate
+{
+    public static PolicyGateAnswer Judge(ControlPlaneState state, PolicyEdit edit, PolicyPerson person, DateTimeOffset now)
+    {
+        var roles = state.Governance.Roles;
+        var isAdmin = IsAdmin(person);
+        if (roles.Unreadable is { } unreadable)
+        {
+            return isAdmin && edit is { Set.Count: 0, Deleted.Count: 0 } && edit.RoleSet.Select(set => set.Name).Concat(edit.RoleDeleted).All(name => name == unreadable)
+                ? new PolicyGateAnswer.Free()
+                : new PolicyGateAnswer.Refused($"the role {Quote.From(unreadable)} cannot be read, so nobody knows whom it binds; an administrator must replace or delete it first");
+        }
+
+        if (FindProblem(state, edit, person) is { } problem) return new PolicyGateAnswer.Refused(problem);
+        var approvals = Demand(state, edit, person);
+        return approvals > 0 && (edit.TouchesRoles || AuthorityChange.Widens(state.Policy, edit.ApplyTo(state), now))
+            ? new PolicyGateAnswer.NeedsApproval(approvals)
+            : new PolicyGateAnswer.Free();
+    }
+
+    /// <summary>Whether this person's word counts for somebody else's change: they could make it themselves.</summary>
+    public static string? WhyNoApprover(ControlPlaneState state, PolicyEdit edit, PolicyPerson proposer, PolicyPerson approver) =>
+        proposer == approver ? "nobody approves their own proposal" : FindProblem(state, edit, approver);
+
+    private static int Demand(ControlPlaneState state, PolicyEdit edit, PolicyPerson person)
+    {
+        var own = state.Governance.Roles.Of(person).ToList();
+        // A role is the lock on everything it names, so whoever it binds anywhere is bound when changing roles.
+        var demanding = edit.TouchesRoles ? own : own.Where(role => edit.Names.Any(role.CoversName));
+        return demanding.Select(role => role.Approvals).DefaultIfEmpty(0).Max();
+    }
+
+    private static string? FindProblem(ControlPlaneState state, PolicyEdit edit, PolicyPerson person)
+    {
+        if (IsAdmin(person)) return null;
+        if (edit.TouchesRoles) return "roles are changed by administrators only: the server's own user and root";
+        var own = state.Governance.Roles.Of(person).ToList();
+        if (own.Count == 0) return $"no role names {person}";
+        var after = edit.Set.ToDictionary(set => set.Name, set => set.Text, StringComparer.Ordinal);
+        foreach (var name in edit.Names)
+        {
+            var before = state.Policies.GetValueOrDefault(name)?.Text;
+            string? nearest = null;
+            if (!own.Any(role => Covers(role, name, before, ref nearest) && Covers(role, name, after.GetValueOrDefault(name), ref nearest)))
+                return $"{person} may not change the policy {Quote.From(name)}: {nearest}";
+        }
+
+        return null;
+    }
+
+    private static bool Covers(PolicyRole role, string name, string? text, ref string? nearest)
+    {
+        string? problem = null;
+        var covers = role.CoversName(name) && (text is null || (PolicyParser.TryParse(text, out var document, out _) && role.Covers(document, out problem)));
+        if (!covers && (problem is not null || nearest is null)) nearest = problem ?? $"the role {role.Name} is not about policies of this name";
+        return covers;
+    }
+
+    private static bool IsAdmin(PolicyPerson person) => person.Uid is { } uid && AdminSocket.IsAdmin(uid);
+}

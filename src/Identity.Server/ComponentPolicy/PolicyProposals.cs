@@ -1,0 +1,187 @@
+using System.Security.Cryptography;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Identity.Ledger.V1;
+using Identity.Policy;
+using Identity.Server.Administration;
+using Identity.Server.Endpoints;
+using Identity.Server.Ledger;
+using Identity.Server.Registration;
+using Identity.V1;
+using Status = Grpc.Core.Status;
+
+namespace Identity.Server.ComponentPolicy;
+
+/// <summary>
+/// Changes that wait for others to agree. A proposal is never edited, an approval names its hash, and who proposed, who approved and what it would do are
+/// asked anew when it is applied.
+/// </summary>
+internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry registry, TimeProvider time)
+{
+    public static readonly TimeSpan Lifetime = TimeSpan.FromDays(7);
+
+    private const int MaxOpen = 200;
+    private const int MaxOpenOfOne = 20;
+    private const long MaxOpenBytes = 32 << 20;
+    private const string Alphabet = "abcdefghijklmnopqrstuvwxyz234567";
+
+    /// <summary>A new proposal of what a person wants changed.</summary>
+    /// <exception cref="RpcException">Too many are open.</exception>
+    public static PolicyProposal Draft(ControlPlaneState state, PolicyEdit edit, PolicyPerson person, string reason, DateTimeOffset now)
+    {
+        RefuseTooMany(state, edit, person, now);
+        var baseRevision = Base(state);
+        var proposal = new PolicyProposal
+        {
+            Id = "p-" + RandomNumberGenerator.GetString(Alphabet, 26),
+            Person = person.Text,
+            BaseRevision = baseRevision,
+            Reason = reason,
+            Hash = ByteString.CopyFrom(edit.Hash(person, baseRevision, reason)),
+            Effect = ByteString.CopyFrom(AuthorityChange.Fingerprint(state.Policy, edit.ApplyTo(state), now)),
+            CreatedAt = now.ToTimestamp(),
+            ExpiresAt = (now + Lifetime).ToTimestamp(),
+            ApprovalsRequired = PolicyGate.Judge(state, edit, person, now) is PolicyGateAnswer.NeedsApproval needs ? (uint)needs.Approvals : 0,
+        };
+        proposal.Set.AddRange(edit.Set);
+        proposal.Deleted.AddRange(edit.Deleted);
+        proposal.RoleSet.AddRange(edit.RoleSet);
+        proposal.RoleDeleted.AddRange(edit.RoleDeleted);
+        return proposal;
+    }
+
+    public Task<Identity.V1.Proposal> ProposeAsync(ProposeRequest request, Caller caller, CancellationToken cancellation)
+    {
+        var whole = PolicyEditParser.Parse(request.Documents, request.DeletePolicies, request.DeleteRoles);
+        return ChangeAsync(
+            caller,
+            (state, person, now) =>
+            {
+                if (request.ExpectedRevision != 0) PolicyRegistry.RefuseUnseen(request.ExpectedRevision, state);
+                var edit = whole.Against(state);
+                if (edit.IsEmpty) throw new RpcException(new Status(StatusCode.FailedPrecondition, "this is in force already; there is nothing to propose"));
+                PolicyRegistry.RefuseTooMuch(edit, state);
+                if (PolicyGate.Judge(state, edit, person, now) is PolicyGateAnswer.Refused no) throw PolicyRegistry.Refusal(no);
+                var proposal = Draft(state, edit, person, request.Reason, now);
+                return new Proposal<Identity.V1.Proposal>(ProposalText.Of(state, new OpenProposal(proposal, []), now), [new Change { PolicyProposed = proposal }], $"propose: {request.Reason}");
+            },
+            cancellation);
+    }
+
+    public async Task<ApproveResponse> ApproveAsync(ApproveRequest request, Caller caller, CancellationToken cancellation)
+    {
+        var applies = false;
+        var response = await ChangeAsync(
+            caller,
+            (state, person, now) =>
+            {
+                var open = Find(state, request.Id, now);
+                var proposal = open.Proposal;
+                var edit = PolicyEdit.Of(proposal);
+                if (!CryptographicOperations.FixedTimeEquals(proposal.Hash.Span, HashOf(request.Hash)))
+                {
+                    throw new RpcException(new Status(StatusCode.Aborted, $"the hash is not that of {proposal.Id}; look at the proposal again and approve what it says"));
+                }
+
+                if (!Proposer(open, out var proposer)) throw new RpcException(new Status(StatusCode.FailedPrecondition, "the proposer is nobody this version knows"));
+                if (PolicyGate.WhyNoApprover(state, edit, proposer, person) is { } why)
+                {
+                    throw new RpcException(new Status(StatusCode.PermissionDenied, $"{person} may not approve {proposal.Id}: {why}"));
+                }
+
+                if (open.Approvals.Any(approval => approval.Person == person.Text))
+                {
+                    throw new RpcException(new Status(StatusCode.AlreadyExists, $"{person} has approved {proposal.Id} already"));
+                }
+
+                if (ProposalText.WhyStale(state, open, now) is { } stale) throw new RpcException(new Status(StatusCode.Aborted, $"{proposal.Id} is stale: {stale}"));
+                PolicyRegistry.RefuseTooMuch(edit, state);
+                var approval = new PolicyApproval { ProposalId = proposal.Id, Hash = proposal.Hash, Person = person.Text, At = now.ToTimestamp() };
+                var after = open with { Approvals = open.Approvals.Add(approval) };
+                var needed = ProposalText.Needed(state, open, now);
+                var counted = after.Approvals.Count(given => ProposalText.WhyVoid(state, open, given) is null);
+                var changes = new List<Change> { new() { PolicyApproved = approval } };
+                applies = counted >= Math.Max(1, needed);
+                if (applies)
+                {
+                    changes.AddRange(edit.Changes(proposal.Person));
+                    changes.Add(new Change { PolicyProposalClosed = new() { ProposalId = proposal.Id, Outcome = PolicyProposalClosed.Types.Outcome.Applied } });
+                }
+
+                return new Proposal<ApproveResponse>(
+                    new ApproveResponse { Proposal = ProposalText.Of(state, after, now) },
+                    changes,
+                    $"approve {proposal.Id} of {proposal.Person}: {proposal.Reason}");
+            },
+            cancellation,
+            (answer, state) => answer.AppliedRevision = applies ? state.Revision : 0);
+        return response;
+    }
+
+    public Task<Identity.V1.Proposal> WithdrawAsync(WithdrawRequest request, Caller caller, CancellationToken cancellation) => ChangeAsync(
+        caller,
+        (state, person, now) =>
+        {
+            var open = Find(state, request.Id, DateTimeOffset.MinValue);
+            if (open.Proposal.Person != person.Text && caller is not Caller.Admin)
+            {
+                throw new RpcException(new Status(StatusCode.PermissionDenied, $"{open.Proposal.Id} is withdrawn by {open.Proposal.Person} or an administrator"));
+            }
+
+            var closed = new PolicyProposalClosed { ProposalId = open.Proposal.Id, Outcome = PolicyProposalClosed.Types.Outcome.Withdrawn };
+            return new Proposal<Identity.V1.Proposal>(ProposalText.Of(state, open, now), [new Change { PolicyProposalClosed = closed }], $"withdraw {open.Proposal.Id}");
+        },
+        cancellation);
+
+    public IEnumerable<Identity.V1.Proposal> List()
+    {
+        var (state, now) = (ledger.State, time.GetUtcNow());
+        return state.Governance.Proposals.Values.Where(open => open.Proposal.ExpiresAt.ToDateTimeOffset() > now)
+            .OrderByDescending(open => open.Proposal.CreatedAt).Select(open => ProposalText.Of(state, open, now));
+    }
+
+    /// <summary>The last revision that changed a policy or a role.</summary>
+    public static ulong Base(ControlPlaneState state) => Math.Max(state.PolicyRevision, state.Governance.RoleRevision);
+
+    public static bool Proposer(OpenProposal open, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out PolicyPerson? proposer) =>
+        PolicyPerson.TryParse(open.Proposal.Person, out proposer, out _);
+
+    private Task<T> ChangeAsync<T>(
+        Caller caller,
+        Func<ControlPlaneState, PolicyPerson, DateTimeOffset, Proposal<T>> decide,
+        CancellationToken cancellation,
+        Action<T, ControlPlaneState>? complete = null)
+    {
+        var person = caller.Person ?? throw new RpcException(new Status(StatusCode.PermissionDenied, "this caller changes no policy"));
+        return registry.InTurnAsync(
+            async () =>
+            {
+                var (answer, state) = await ledger.ChangeAsync(caller.Author, current => decide(current, person, time.GetUtcNow()), cancellation);
+                complete?.Invoke(answer, state);
+                return answer;
+            },
+            cancellation);
+    }
+
+    private static OpenProposal Find(ControlPlaneState state, string id, DateTimeOffset now) =>
+        state.Governance.Proposals.TryGetValue(id, out var open) && open.Proposal.ExpiresAt.ToDateTimeOffset() > now
+            ? open
+            : throw new RpcException(new Status(StatusCode.NotFound, $"there is no open proposal {Quote.From(id)}; it was applied, withdrawn or has expired"));
+
+    private static byte[] HashOf(string text) =>
+        text.Length == 2 * SHA256.HashSizeInBytes && text.All(char.IsAsciiHexDigitLower)
+            ? Convert.FromHexString(text)
+            : throw new RpcException(new Status(StatusCode.InvalidArgument, "the hash is not 64 lower-case hexadecimal digits; take it from the proposal you looked at"));
+
+    private static void RefuseTooMany(ControlPlaneState state, PolicyEdit edit, PolicyPerson person, DateTimeOffset now)
+    {
+        var open = state.Governance.Proposals.Values.Select(known => known.Proposal).Where(proposal => proposal.ExpiresAt.ToDateTimeOffset() > now).ToList();
+        if (open.Count >= MaxOpen || open.Count(proposal => proposal.Person == person.Text) >= MaxOpenOfOne
+            || open.Sum(proposal => (long)proposal.CalculateSize()) + edit.Set.Concat(edit.RoleSet).Sum(set => (long)set.CalculateSize()) > MaxOpenBytes)
+        {
+            throw new RpcException(new Status(
+                StatusCode.ResourceExhausted, $"too many proposals are open (at most {MaxOpenOfOne} of one person, {MaxOpen} in all); withdraw some first"));
+        }
+    }
+}

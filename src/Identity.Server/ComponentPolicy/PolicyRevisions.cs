@@ -1,0 +1,80 @@
+using Identity.Ledger.V1;
+using Identity.Policy;
+using Identity.Server.Ledger;
+using Identity.V1;
+
+namespace Identity.Server.ComponentPolicy;
+
+/// <summary>
+/// What the policies were, and who changed them why. A past revision costs as many reads as it had documents, at most
+/// <see cref="PolicyRegistry.MaxDocuments"/>, however long history is.
+/// </summary>
+internal sealed class PolicyRevisions(ControlPlaneLedger ledger)
+{
+    private const int MaxChangesShown = 100;
+
+    // Somebody who asks several questions about one past revision compiles it once.
+    private CapabilityPolicy? _newestPast;
+
+    /// <summary>The documents in force at a revision, by name in ordinal order.</summary>
+    /// <param name="revision">Not beyond the state's.</param>
+    public IReadOnlyList<Ledger.AppliedPolicy> DocumentsAt(ControlPlaneState state, ulong revision)
+    {
+        if (state.PolicyRevision <= revision) return [.. state.Policies.Values];
+        var inForce = state.Governance.History.InForceAt(revision).ToList();
+        var byRevision = inForce.ToLookup(document => document.Revision, document => document.Name);
+        var found = new List<Ledger.AppliedPolicy>(inForce.Count);
+        foreach (var (at, transaction) in ledger.ReadTransactions(byRevision.Select(group => group.Key)))
+        {
+            var names = byRevision[at].ToHashSet(StringComparer.Ordinal);
+            // The last word of a transaction about a name is the one that counts, as in the fold.
+            found.AddRange(transaction.Changes.Select(change => change.PolicySet).OfType<PolicyRecord>().Reverse()
+                .Where(set => names.Remove(set.Name)).Select(set => Ledger.AppliedPolicy.Of(set, transaction, at)));
+        }
+
+        return [.. found.OrderBy(document => document.Name, StringComparer.Ordinal)];
+    }
+
+    /// <summary>The policy that decided at a revision.</summary>
+    public CapabilityPolicy PolicyAt(ControlPlaneState state, ulong revision)
+    {
+        if (state.PolicyRevision <= revision) return state.Policy;
+        var changed = (long)state.Governance.History.LastChange(revision);
+        if (Volatile.Read(ref _newestPast) is { } known && known.Revision == changed) return known;
+        var policy = CapabilityPolicy.FromSources(DocumentsAt(state, revision).Select(document => document.Text), changed);
+        Volatile.Write(ref _newestPast, policy);
+        return policy;
+    }
+
+    /// <summary>Revisions that changed a policy, the newest first.</summary>
+    public IEnumerable<PolicyRevision> List(ControlPlaneState state, int limit, ulong before, string? name)
+    {
+        var history = state.Governance.History;
+        var revisions = history.Revisions(before == 0 ? state.Revision + 1 : before, name).Take(limit).ToList();
+        foreach (var (revision, transaction) in ledger.ReadTransactions(revisions))
+        {
+            var changes = transaction.Changes.Select(change => ChangeOf(change, history, revision)).OfType<PolicyChange>().ToList();
+            var line = new PolicyRevision
+            {
+                Revision = revision,
+                At = transaction.At,
+                Author = transaction.Author,
+                Reason = transaction.Reason,
+                Changed = changes.Count,
+            };
+            line.Changes.AddRange(changes.Take(MaxChangesShown));
+            yield return line;
+        }
+    }
+
+    private static PolicyChange? ChangeOf(Change change, PolicyHistory history, ulong revision) => change.ChangeCase switch
+    {
+        Change.ChangeOneofCase.PolicySet => new()
+        {
+            Name = change.PolicySet.Name,
+            Kind = history.WasInForce(change.PolicySet.Name, revision - 1) ? PolicyChange.Types.Kind.Updated : PolicyChange.Types.Kind.Created,
+        },
+        Change.ChangeOneofCase.PolicyDeleted => new() { Name = change.PolicyDeleted, Kind = PolicyChange.Types.Kind.Deleted },
+        _ => null,
+    };
+}

@@ -1,0 +1,73 @@
+using Google.Protobuf;
+using Identity.Ledger.V1;
+using Identity.Policy;
+using Identity.Server.Ledger;
+using Identity.V1;
+
+namespace Identity.Server.ComponentPolicy;
+
+/// <summary>A proposal as those see it who decide about it, judged by what is in force now.</summary>
+internal static class ProposalText
+{
+    private const int MaxLines = 100;
+
+    public static Identity.V1.Proposal Of(ControlPlaneState state, OpenProposal open, DateTimeOffset now)
+    {
+        var proposal = open.Proposal;
+        var edit = PolicyEdit.Of(proposal);
+        var after = edit.ApplyTo(state);
+        var answer = new Identity.V1.Proposal
+        {
+            Id = proposal.Id,
+            Person = proposal.Person,
+            Reason = proposal.Reason,
+            Hash = Convert.ToHexStringLower(proposal.Hash.Span),
+            BaseRevision = proposal.BaseRevision,
+            CreatedAt = proposal.CreatedAt,
+            ExpiresAt = proposal.ExpiresAt,
+            ApprovalsRequired = Needed(state, open, now),
+            Stale = WhyStale(state, open, now) ?? "",
+        };
+        answer.Documents.AddRange(edit.Set.Concat(edit.RoleSet).Select(set => new PolicySource { Text = set.Text }));
+        answer.Changes.AddRange(edit.Answers(state));
+        answer.Approvals.AddRange(open.Approvals.Select(given => new Approval { Person = given.Person, At = given.At, Void = WhyVoid(state, open, given) ?? "" }));
+        answer.Gained.AddRange(AuthorityChange.Gained(state.Policy, after, now).Take(MaxLines));
+        answer.Lost.AddRange(AuthorityChange.Lost(state.Policy, after, now).Take(MaxLines));
+        return answer;
+    }
+
+    /// <summary>How many others must agree, as the roles are now; never fewer than when it was proposed.</summary>
+    public static int Needed(ControlPlaneState state, OpenProposal open, DateTimeOffset now)
+    {
+        var asked = (int)open.Proposal.ApprovalsRequired;
+        return PolicyProposals.Proposer(open, out var proposer)
+            && PolicyGate.Judge(state, PolicyEdit.Of(open.Proposal), proposer, now) is PolicyGateAnswer.NeedsApproval needs
+            ? Math.Max(asked, needs.Approvals)
+            : asked;
+    }
+
+    /// <summary>Why it may not be applied any more: what people said yes to is not what would happen. Null while it is.</summary>
+    public static string? WhyStale(ControlPlaneState state, OpenProposal open, DateTimeOffset now)
+    {
+        var proposal = open.Proposal;
+        var edit = PolicyEdit.Of(proposal);
+        if (!PolicyProposals.Proposer(open, out var proposer)) return "nobody knows who proposed it";
+        if (PolicyGate.Judge(state, edit, proposer, now) is PolicyGateAnswer.Refused refused) return refused.Reason;
+        if (proposal.BaseRevision == PolicyProposals.Base(state)) return null;
+        if (edit.Names.FirstOrDefault(name => state.Governance.History.LastChangeOf(name) > proposal.BaseRevision) is { } changed)
+        {
+            return $"the policy '{changed}' changed after revision {proposal.BaseRevision}; propose anew";
+        }
+
+        if (edit.TouchesRoles && state.Governance.RoleRevision > proposal.BaseRevision) return $"a role changed after revision {proposal.BaseRevision}; propose anew";
+        return proposal.Effect.Span.SequenceEqual(AuthorityChange.Fingerprint(state.Policy, edit.ApplyTo(state), now))
+            ? null
+            : $"other policies changed after revision {proposal.BaseRevision}, and it would give or take something else now; propose anew";
+    }
+
+    /// <summary>Why an approval does not count any more; null while it does.</summary>
+    public static string? WhyVoid(ControlPlaneState state, OpenProposal open, PolicyApproval given) =>
+        !given.Hash.Span.SequenceEqual(open.Proposal.Hash.Span) ? "it is of something else"
+        : !PolicyPerson.TryParse(given.Person, out var person, out _) || !PolicyProposals.Proposer(open, out var proposer) ? "nobody knows this person"
+        : PolicyGate.WhyNoApprover(state, PolicyEdit.Of(open.Proposal), proposer, person);
+}

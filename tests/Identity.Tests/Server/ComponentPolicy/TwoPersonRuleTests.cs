@@ -1,0 +1,269 @@
+// Every call here ends with the server, which the test disposes of.
+#pragma warning disable xUnit1051
+using Grpc.Core;
+using Identity.V1;
+using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
+
+namespace Identity.Tests.Server.ComponentPolicy;
+
+/// <summary>A change that widens authority needs others to agree when a role says so, and no way around that.</summary>
+public sealed class TwoPersonRuleTests : IAsyncLifetime
+{
+    private const string Ann = "spiffe://example.org/people/ann";
+    private const string Bob = "spiffe://example.org/people/bob";
+    private const string Cleo = "spiffe://example.org/people/cleo";
+    private const string Dan = "spiffe://example.org/people/dan";
+
+    private RegistryServer _server = null!;
+    private PolicyWriter _admin = null!;
+    private PolicyWriter _ann = null!;
+    private PolicyWriter _bob = null!;
+    private PolicyWriter _cleo = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _server = await RegistryServer.StartAsync();
+        _admin = new PolicyWriter(_server.Admin);
+        await _admin.ApplyAsync(
+            Role("shop-team", $"{Ann}, {Bob}, {Cleo}", approvals: 1),
+            Role("others", Dan, "[other]"));
+        _ann = await AsAsync(Ann);
+        _bob = await AsAsync(Bob);
+        _cleo = await AsAsync(Cleo);
+    }
+
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    [Fact]
+    public async Task Makes_a_widening_change_a_proposal_that_another_puts_into_force()
+    {
+        var asked = await _ann.ApplyAsync(Permit("shop"));
+        Assert.Equal([PolicyChange.Types.Kind.Proposed], asked.Changes.Select(change => change.Kind));
+        Assert.Empty(_server.Ledger.State.Policies);
+
+        var approved = await _bob.ApproveAsync(asked.Proposal);
+
+        Assert.Equal(_server.Ledger.State.Revision, approved.AppliedRevision);
+        Assert.Equal(Ann, _server.Ledger.State.Policies["shop"].Author);
+        Assert.Empty((await _ann.Client.ListProposalsAsync(new())).Proposals);
+        var transaction = _server.Ledger.ListTransactions(1).Single().Transaction;
+        Assert.Equal(Bob, transaction.Author);
+        Assert.Contains(asked.Proposal.Id, transaction.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Asks_nobody_about_a_change_that_only_narrows()
+    {
+        var applied = await _ann.ApplyAsync(Forbid("shop.guard"));
+        Assert.Null(applied.Proposal);
+        Assert.Equal(["shop.guard"], _server.Ledger.State.Policies.Keys);
+    }
+
+    [Fact]
+    public async Task Lifting_a_forbid_widens()
+    {
+        await _ann.ApplyAsync(Forbid("shop.guard"));
+        var asked = await _ann.DeleteAsync("shop.guard");
+        Assert.NotNull(asked.Proposal);
+        Assert.Single(_server.Ledger.State.Policies);
+    }
+
+    [Fact]
+    public async Task A_rollback_that_widens_needs_approval_like_any_other_change()
+    {
+        var before = _server.Ledger.State.Revision;
+        var seen = await _ann.ApplyAsync(Forbid("shop.guard"));
+        var asked = await _ann.Client.RollbackAsync(new() { ToRevision = before, ExpectedRevision = seen.Revision, Reason = "quick" });
+        Assert.NotNull(asked.Proposal);
+        Assert.Single(_server.Ledger.State.Policies);
+        await _bob.ApproveAsync(asked.Proposal);
+        Assert.Empty(_server.Ledger.State.Policies);
+    }
+
+    [Fact]
+    public async Task Nobody_approves_their_own()
+    {
+        var asked = await _ann.ApplyAsync(Permit("shop"));
+        await RefusedAsync(() => _ann.ApproveAsync(asked.Proposal), StatusCode.PermissionDenied);
+        // Not through another connection either: it is the person who counts.
+        await RefusedAsync(async () => await (await AsAsync(Ann)).ApproveAsync(asked.Proposal), StatusCode.PermissionDenied);
+        Assert.Empty(_server.Ledger.State.Policies);
+    }
+
+    [Fact]
+    public async Task Nobody_approves_what_they_could_not_change_themselves()
+    {
+        var asked = await _ann.ApplyAsync(Permit("shop"));
+        await RefusedAsync(async () => await (await AsAsync(Dan)).ApproveAsync(asked.Proposal), StatusCode.PermissionDenied);
+    }
+
+    [Fact]
+    public async Task An_approval_is_of_one_proposal_and_of_what_it_said()
+    {
+        var one = (await _ann.ApplyAsync(Permit("shop"))).Proposal;
+        var other = (await _ann.ApplyAsync(Permit("shop", capability: "start, { import: wasi:sockets/tcp@0.2.0 }"))).Proposal;
+
+        await RefusedAsync(async () => await _bob.Client.ApproveAsync(new() { Id = other.Id, Hash = one.Hash }), StatusCode.Aborted);
+        foreach (var hash in new[] { "", "00", new string('0', 64), one.Hash.ToUpperInvariant() })
+        {
+            var refused = await Assert.ThrowsAsync<RpcException>(async () => await _bob.Client.ApproveAsync(new() { Id = one.Id, Hash = hash }));
+            Assert.Contains(refused.StatusCode, new[] { StatusCode.Aborted, StatusCode.InvalidArgument });
+        }
+
+        await _bob.ApproveAsync(one);
+        Assert.Equal(Permit("shop"), _server.Ledger.State.Policies["shop"].Text);
+        // The other was written for what the first replaced.
+        await RefusedAsync(() => _bob.ApproveAsync(other), StatusCode.Aborted);
+    }
+
+    [Fact]
+    public async Task An_approval_is_worth_nothing_for_the_same_change_made_again()
+    {
+        var before = _server.Ledger.State.Revision;
+        var asked = (await _ann.ApplyAsync(Permit("shop"))).Proposal;
+        var applied = await _bob.ApproveAsync(asked);
+        await _ann.Client.RollbackAsync(new() { ToRevision = before, ExpectedRevision = applied.AppliedRevision, Reason = "narrow" });
+        Assert.Empty(_server.Ledger.State.Policies);
+
+        await RefusedAsync(() => _bob.ApproveAsync(asked), StatusCode.NotFound);
+        var again = (await _ann.ApplyAsync(Permit("shop"))).Proposal;
+        Assert.NotEqual((asked.Id, asked.Hash), (again.Id, again.Hash));
+        Assert.Empty(again.Approvals);
+        Assert.Empty(_server.Ledger.State.Policies);
+    }
+
+    [Fact]
+    public async Task Somebody_who_approves_twice_is_one_person()
+    {
+        await _admin.ApplyAsync(Role("shop-team", $"{Ann}, {Bob}, {Cleo}", approvals: 2));
+        var asked = (await _ann.ApplyAsync(Permit("shop"))).Proposal;
+        Assert.Equal(0ul, (await _bob.ApproveAsync(asked)).AppliedRevision);
+        await RefusedAsync(() => _bob.ApproveAsync(asked), StatusCode.AlreadyExists);
+        Assert.Empty(_server.Ledger.State.Policies);
+        Assert.NotEqual(0ul, (await _cleo.ApproveAsync(asked)).AppliedRevision);
+    }
+
+    [Fact]
+    public async Task An_approver_who_lost_the_role_counts_no_more()
+    {
+        await _admin.ApplyAsync(Role("shop-team", $"{Ann}, {Bob}, {Cleo}", approvals: 2));
+        var asked = (await _ann.ApplyAsync(Permit("shop"))).Proposal;
+        await _bob.ApproveAsync(asked);
+        await _admin.ApplyAsync(Role("shop-team", $"{Ann}, {Cleo}", approvals: 2));
+
+        Assert.Equal(0ul, (await _cleo.ApproveAsync(asked)).AppliedRevision);
+
+        Assert.NotEmpty((await _ann.FindAsync(asked.Id)).Approvals.Single(approval => approval.Person == Bob).Void);
+        Assert.Empty(_server.Ledger.State.Policies);
+        await _admin.ApproveAsync(asked);
+        Assert.Single(_server.Ledger.State.Policies);
+    }
+
+    [Fact]
+    public async Task A_proposal_of_somebody_who_lost_the_role_is_stale()
+    {
+        var asked = (await _ann.ApplyAsync(Permit("shop"))).Proposal;
+        await _admin.ApplyAsync(Role("shop-team", $"{Bob}, {Cleo}", approvals: 1));
+        await RefusedAsync(() => _bob.ApproveAsync(asked), StatusCode.Aborted);
+    }
+
+    [Fact]
+    public async Task A_role_that_asks_for_more_by_now_is_heeded_and_one_that_asks_for_less_is_not()
+    {
+        var asked = (await _ann.ApplyAsync(Permit("shop"))).Proposal;
+        await _admin.ApplyAsync(Role("shop-team", $"{Ann}, {Bob}, {Cleo}", approvals: 2));
+        Assert.Equal(0ul, (await _bob.ApproveAsync(asked)).AppliedRevision);
+        await _admin.ApplyAsync(Role("shop-team", $"{Ann}, {Bob}, {Cleo}", approvals: 0));
+        Assert.Empty(_server.Ledger.State.Policies);
+        var second = await _ann.ProposeAsync(Permit("shop.two"));
+        Assert.NotEqual(0ul, (await _bob.ApproveAsync(second)).AppliedRevision);
+    }
+
+    [Fact]
+    public async Task Is_stale_once_the_same_policy_changed()
+    {
+        var asked = (await _ann.ApplyAsync(Permit("shop"))).Proposal;
+        await _admin.ApplyAsync(Forbid("shop"));
+        Assert.NotEmpty((await _ann.FindAsync(asked.Id)).Stale);
+        await RefusedAsync(() => _bob.ApproveAsync(asked), StatusCode.Aborted);
+        // Also when it is what it was again.
+        await _admin.DeleteAsync("shop");
+        await RefusedAsync(() => _bob.ApproveAsync(asked), StatusCode.Aborted);
+    }
+
+    [Fact]
+    public async Task Is_not_stale_when_something_unrelated_changed()
+    {
+        var asked = (await _ann.ApplyAsync(Permit("shop"))).Proposal;
+        await _admin.ApplyAsync(Permit("bank", "{ spiffeId: spiffe://example.org/components/bank }"));
+        await _server.CreateTokenAsync();
+        Assert.NotEqual(0ul, (await _bob.ApproveAsync(asked)).AppliedRevision);
+    }
+
+    [Fact]
+    public async Task Expires()
+    {
+        var asked = (await _ann.ApplyAsync(Permit("shop"))).Proposal;
+        _server.Time.Shift = asked.ExpiresAt.ToDateTimeOffset() - _server.Time.GetUtcNow() + TimeSpan.FromSeconds(1);
+        await RefusedAsync(() => _admin.ApproveAsync(asked), StatusCode.NotFound);
+        Assert.Empty((await _admin.Client.ListProposalsAsync(new())).Proposals);
+    }
+
+    [Fact]
+    public async Task Is_withdrawn_by_its_proposer_or_an_administrator_and_by_nobody_else()
+    {
+        var asked = (await _ann.ApplyAsync(Permit("shop"))).Proposal;
+        await RefusedAsync(async () => await _bob.Client.WithdrawAsync(new() { Id = asked.Id }), StatusCode.PermissionDenied);
+        await _ann.Client.WithdrawAsync(new() { Id = asked.Id });
+        await RefusedAsync(() => _bob.ApproveAsync(asked), StatusCode.NotFound);
+    }
+
+    [Fact]
+    public async Task Binds_an_administrator_whom_a_role_names_also_in_taking_that_role_away()
+    {
+        var root = (await _admin.Client.ListPoliciesAsync(new())).Policies.Count == 0 ? _server.Ledger.ListTransactions(1).Single().Transaction.Author : "";
+        var uid = root["admin:uid=".Length..];
+        await _admin.ApplyAsync(Role("four-eyes", $"unix:{uid}", "['*']", "any", approvals: 1));
+
+        Assert.NotNull((await _admin.ApplyAsync(Permit("bank"))).Proposal);
+        Assert.NotNull((await _admin.Client.DeletePoliciesAsync(new() { Roles = { "four-eyes" } })).Proposal);
+        Assert.NotNull((await _admin.ApplyAsync(Role("four-eyes", $"unix:{uid}", "['*']", "any", approvals: 0))).Proposal);
+        Assert.NotNull((await _admin.ApplyAsync(Role("friend", "unix:4242", "['*']", "any"))).Proposal);
+        Assert.Empty(_server.Ledger.State.Policies);
+        // Only administrators may agree to a change of roles.
+        var roles = (await _admin.Client.ListProposalsAsync(new())).Proposals.First(proposal => proposal.Changes.Any(change => change.Role));
+        await RefusedAsync(() => _bob.ApproveAsync(roles), StatusCode.PermissionDenied);
+    }
+
+    [Fact]
+    public async Task Keeps_proposals_and_approvals_over_a_restart_of_the_fold()
+    {
+        await _admin.ApplyAsync(Role("shop-team", $"{Ann}, {Bob}, {Cleo}", approvals: 2));
+        var asked = (await _ann.ApplyAsync(Permit("shop"))).Proposal;
+        await _bob.ApproveAsync(asked);
+        var before = _server.Ledger.State.Governance.Proposals[asked.Id];
+
+        var fold = new Identity.Server.Ledger.ControlPlaneState.Fold(Identity.Server.Ledger.ControlPlaneState.Empty);
+        foreach (var transaction in _server.Ledger.ListTransactions(1000).Reverse()) fold.Apply(transaction.Transaction);
+        var after = fold.ToState().Governance.Proposals[asked.Id];
+
+        Assert.Equal(before.Proposal, after.Proposal);
+        Assert.Equal(before.Approvals, after.Approvals);
+    }
+
+    [Fact]
+    public async Task Nobody_opens_proposals_without_end()
+    {
+        for (var i = 0; i < 20; i++) await _ann.ProposeAsync(Permit($"shop.p{i}"));
+        await RefusedAsync(() => _ann.ProposeAsync(Permit("shop.more")), StatusCode.ResourceExhausted);
+        await _bob.ProposeAsync(Permit("shop.more"));
+    }
+
+    private async Task<PolicyWriter> AsAsync(string id) => new(await _server.AsAsync(id));
+
+    private static async Task RefusedAsync(Func<Task> call, StatusCode code)
+    {
+        var refused = await Assert.ThrowsAsync<RpcException>(call);
+        Assert.Equal(code, refused.StatusCode);
+    }
+}
