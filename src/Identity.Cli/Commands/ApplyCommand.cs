@@ -14,11 +14,11 @@ internal static class ApplyCommand
         var reason = new Option<string>("--reason") { Description = "Why, for the ledger", DefaultValueFactory = _ => "" };
         var expected = new Option<ulong>("--expected-revision") { Description = "Refuse the policies when the server's ledger is not at this revision", DefaultValueFactory = _ => 0 };
         var dryRun = new Option<bool>("--dry-run") { Description = "Check the files and send nothing" };
-        var command = new Command("apply", "Apply policies and registration entries from files") { files, reason, expected, dryRun };
+        var command = new Command("apply", "Apply policies, roles and registration entries from files") { files, reason, expected, dryRun };
         command.SetAction(async (parsed, cancellation) =>
         {
             var manifest = ManifestFiles.Read(parsed.GetValue(files)!);
-            if (parsed.GetValue(expected) > 0 && manifest.Policies.IsEmpty)
+            if (parsed.GetValue(expected) > 0 && manifest.Policies.IsEmpty && manifest.Roles.IsEmpty)
                 throw new UsageException("--expected-revision guards policies, and the files hold none.");
 
             var changes = new List<(string Kind, string Name, string Outcome)>();
@@ -26,18 +26,19 @@ internal static class ApplyCommand
             {
                 changes.AddRange(manifest.Entries.Select(entry => ("RegistrationEntry", entry.SpiffeId.ToString(), "valid")));
                 changes.AddRange(manifest.Policies.Select(policy => ("CapabilityPolicy", policy.Name, "valid")));
+                changes.AddRange(manifest.Roles.Select(role => ("PolicyRole", role.Name, "valid")));
                 return Print(parsed, 0, changes);
             }
             using var channel = AdminConnection.Open(parsed);
             ulong revision = 0;
             // Policies first: an entry that nothing governs yet gets nothing, so the order never widens what anyone may do.
-            if (manifest.Policies.Length > 0)
+            if (manifest.Policies.Length + manifest.Roles.Length > 0)
             {
                 var request = new ApplyPoliciesRequest { ExpectedRevision = parsed.GetValue(expected), Reason = parsed.GetValue(reason) };
-                request.Documents.AddRange(manifest.Policies.Select(policy => new PolicySource { Text = policy.Source }));
+                request.Documents.AddRange(PolicySources(manifest));
                 var applied = await new PolicyAdmin.PolicyAdminClient(channel).ApplyPoliciesAsync(request, cancellationToken: cancellation);
                 revision = applied.Revision;
-                changes.AddRange(applied.Changes.Select(change => ("CapabilityPolicy", change.Name, Outcome(change.Kind))));
+                changes.AddRange(Lines(applied));
             }
             if (manifest.Entries.Length > 0)
             {
@@ -50,12 +51,25 @@ internal static class ApplyCommand
         return command;
     }
 
+    /// <summary>The policies and roles of files, as the server is sent them.</summary>
+    internal static IEnumerable<PolicySource> PolicySources(Identity.Policy.Manifest manifest) =>
+        manifest.Policies.Select(policy => policy.Source).Concat(manifest.Roles.Select(role => role.Source)).Select(text => new PolicySource { Text = text });
+
+    /// <summary>One line a document, and how to go on when others must approve.</summary>
+    internal static IEnumerable<(string Kind, string Name, string Outcome)> Lines(ApplyPoliciesResponse answer)
+    {
+        foreach (var change in answer.Changes) yield return (change.Role ? "PolicyRole" : "CapabilityPolicy", change.Name, Outcome(change.Kind));
+        if (answer.Proposal is { } proposal)
+            yield return ("Proposal", proposal.Id, $"is not in force: {proposal.ApprovalsRequired} other(s) must `identity policy approve {proposal.Id} --hash {proposal.Hash}`");
+    }
+
     internal static string Outcome(PolicyChange.Types.Kind kind) => kind switch
     {
         PolicyChange.Types.Kind.Created => "created",
         PolicyChange.Types.Kind.Updated => "updated",
         PolicyChange.Types.Kind.Unchanged => "unchanged",
         PolicyChange.Types.Kind.Deleted => "deleted",
+        PolicyChange.Types.Kind.Proposed => "proposed",
         _ => "unknown",
     };
 

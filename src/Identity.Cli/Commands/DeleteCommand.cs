@@ -12,7 +12,7 @@ internal static class DeleteCommand
         var files = ManifestFiles.Option();
         var reason = new Option<string>("--reason") { Description = "Why, for the ledger", DefaultValueFactory = _ => "" };
         var ignoreMissing = new Option<bool>("--ignore-missing") { Description = "What is already gone is no error" };
-        var command = new Command("delete", "Delete the policies and registration entries that files name") { files, reason, ignoreMissing };
+        var command = new Command("delete", "Delete the policies, roles and registration entries that files name") { files, reason, ignoreMissing };
         command.SetAction(async (parsed, cancellation) =>
         {
             var manifest = ManifestFiles.Read(parsed.GetValue(files)!);
@@ -26,20 +26,26 @@ internal static class DeleteCommand
                 ? (await policies.ListPoliciesAsync(new(), cancellationToken: cancellation)).Policies.Select(policy => policy.Name).ToHashSet() : [];
             var names = manifest.Policies.Select(policy => policy.Name).ToArray();
 
+            var roles = manifest.Roles.Length > 0
+                ? (await policies.ListRolesAsync(new(), cancellationToken: cancellation)).Policies.Select(role => role.Name).ToHashSet() : [];
+            var roleNames = manifest.Roles.Select(role => role.Name).ToArray();
+
             var missing = doomed.Where(entry => entry.Known is null).Select(entry => $"entry {EntryText.Of(entry.Wanted)}")
-                .Concat(names.Where(name => !applied.Contains(name)).Select(name => $"policy {name}")).ToArray();
+                .Concat(names.Where(name => !applied.Contains(name)).Select(name => $"policy {name}"))
+                .Concat(roleNames.Where(name => !roles.Contains(name)).Select(name => $"role {name}")).ToArray();
             if (missing.Length > 0 && !parsed.GetValue(ignoreMissing))
                 throw new Grpc.Core.RpcException(new(Grpc.Core.StatusCode.NotFound, $"nothing was deleted; the server has no {string.Join(", no ", missing)}"));
 
             var changes = new List<(string, string, string)>();
             ulong revision = 0;
-            if (names.Where(applied.Contains).ToArray() is { Length: > 0 } known)
+            if (names.Count(applied.Contains) + roleNames.Count(roles.Contains) > 0)
             {
                 var request = new DeletePoliciesRequest { Reason = parsed.GetValue(reason) };
-                request.Names.AddRange(known);
+                request.Names.AddRange(names.Where(applied.Contains));
+                request.Roles.AddRange(roleNames.Where(roles.Contains));
                 var response = await policies.DeletePoliciesAsync(request, cancellationToken: cancellation);
                 revision = response.Revision;
-                changes.AddRange(response.Changes.Select(change => ("CapabilityPolicy", change.Name, ApplyCommand.Outcome(change.Kind))));
+                changes.AddRange(ApplyCommand.Lines(response));
             }
             if (doomed.Where(entry => entry.Known is not null).Select(entry => entry.Known!).ToArray() is { Length: > 0 } gone)
                 changes.AddRange(await EntryPlan.DeleteAsync(entries, gone, cancellation));

@@ -10,7 +10,7 @@ internal static class ManifestFiles
 
     public static Option<string[]> Option() => new("--file", "-f")
     {
-        Description = "A file of CapabilityPolicy and RegistrationEntry documents (YAML or JSON), a folder of such files, or - for standard input",
+        Description = "A file of CapabilityPolicy, PolicyRole and RegistrationEntry documents (YAML or JSON), a folder of such files, or - for standard input",
         HelpName = "PATH",
         Required = true,
         AllowMultipleArgumentsPerToken = true,
@@ -20,6 +20,7 @@ internal static class ManifestFiles
     {
         var policies = new List<PolicyDocument>();
         var entries = new List<RegistrationEntryDocument>();
+        var roles = new List<PolicyRole>();
         var problems = new List<string>();
         foreach (var file in paths.SelectMany(Expand))
         {
@@ -27,6 +28,7 @@ internal static class ManifestFiles
             {
                 policies.AddRange(manifest.Policies);
                 entries.AddRange(manifest.Entries);
+                roles.AddRange(manifest.Roles);
             }
             else
             {
@@ -35,14 +37,16 @@ internal static class ManifestFiles
         }
         problems.AddRange(policies.GroupBy(policy => policy.Name).Where(same => same.Count() > 1)
             .Select(same => $"policy '{same.Key}' stands in {same.Count()} documents; a name may stand once."));
+        problems.AddRange(roles.GroupBy(role => role.Name).Where(same => same.Count() > 1)
+            .Select(same => $"role '{same.Key}' stands in {same.Count()} documents; a name may stand once."));
         problems.AddRange(entries.GroupBy(entry => $"{entry.SpiffeId} {entry.ParentId} {string.Join(' ', entry.Selectors.Order(StringComparer.Ordinal))}")
             .Where(same => same.Count() > 1)
             .Select(same => $"{same.Count()} documents give '{same.First().SpiffeId}' to the same parent and selectors; one may."));
         if (problems.Count > 0)
             throw new UsageException(string.Join(Environment.NewLine + "  ", problems.Prepend("nothing was sent, because:")));
-        if (policies.Count + entries.Count == 0)
+        if (policies.Count + entries.Count + roles.Count == 0)
             throw new UsageException($"{string.Join(", ", paths)} holds no document.");
-        return new([.. policies], [.. entries]);
+        return new([.. policies], [.. entries], [.. roles]);
     }
 
     private static IEnumerable<string> Expand(string path)

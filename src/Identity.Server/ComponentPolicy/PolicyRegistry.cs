@@ -14,7 +14,7 @@ namespace Identity.Server.ComponentPolicy;
 /// Puts policies and roles into force and takes them out: all that was sent, or none. What the caller's role lets nobody do alone becomes a
 /// proposal instead.
 /// </summary>
-internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions revisions, TimeProvider time)
+internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions revisions, TimeProvider time) : IDisposable
 {
     public const int MaxDocuments = 1000;
     public const int MaxDocumentBytes = 1 << 20;
@@ -166,6 +166,8 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
     }
 
     public static RpcException Refusal(PolicyGateAnswer.Refused refused) => new(new Status(StatusCode.PermissionDenied, $"{refused.Reason}; nothing was changed"));
+
+    public void Dispose() => _turn.Dispose();
 
     private static void RefuseMissing(PolicyEdit edit, ControlPlaneState state)
     {

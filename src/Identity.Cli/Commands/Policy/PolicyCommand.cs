@@ -10,5 +10,12 @@ internal static class PolicyCommand
         PolicyList.Create(),
         PolicyShow.Create(),
         PolicyDelete.Create(),
+        PolicyHistory.Create(),
+        PolicyRollback.Create(),
+        PolicyRoles.Create(),
+        PolicyPropose.Create(),
+        PolicyProposals.Create(),
+        PolicyApprove.Create(),
+        PolicyWithdraw.Create(),
     };
 }

@@ -17,7 +17,7 @@ internal static class PolicyDelete
             var request = new DeletePoliciesRequest { Reason = parsed.GetValue(reason) };
             request.Names.AddRange(parsed.GetValue(names)!);
             var answer = await new PolicyAdmin.PolicyAdminClient(channel).DeletePoliciesAsync(request, cancellationToken: cancellation);
-            return ApplyCommand.Print(parsed, answer.Revision, [.. answer.Changes.Select(change => ("CapabilityPolicy", change.Name, ApplyCommand.Outcome(change.Kind)))]);
+            return ApplyCommand.Print(parsed, answer.Revision, [.. ApplyCommand.Lines(answer)]);
         });
         return command;
     }

@@ -2,8 +2,8 @@
 #pragma warning disable xUnit1051
 using Grpc.Core;
 using Identity.V1;
-using Spire.Api.Server.Agent.V1;
 using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
+using AgentClient = Spire.Api.Server.Agent.V1.Agent.AgentClient;
 
 namespace Identity.Tests.Server.ComponentPolicy;
 
@@ -148,7 +148,7 @@ public sealed class PolicyRoleAttackTests : IAsyncLifetime
     {
         var invoker = await _server.AsAsync(Ann);
         await RefusedAsync(async () => await new Control.ControlClient(invoker).GetStatusAsync(new()), StatusCode.PermissionDenied);
-        await RefusedAsync(async () => await new Agent.AgentClient(invoker).CreateJoinTokenAsync(new() { Ttl = 60 }), StatusCode.PermissionDenied);
+        await RefusedAsync(async () => await new AgentClient(invoker).CreateJoinTokenAsync(new() { Ttl = 60 }), StatusCode.PermissionDenied);
         await new Explain.ExplainClient(invoker).ListDecisionsAsync(new());
     }
 
