@@ -11,7 +11,9 @@ internal static class PolicyRollback
         var to = new Option<ulong>("--to") { Description = "The revision to go back to (`identity policy history`)", HelpName = "REV", Required = true };
         var expected = new Option<ulong>("--expected-revision")
         {
-            Description = "The newest revision you have seen: a change after it is not undone unseen", HelpName = "REV", Required = true,
+            Description = "The newest revision you have seen: a change after it is not undone unseen",
+            HelpName = "REV",
+            Required = true,
         };
         var reason = new Option<string>("--reason") { Description = "Why, for the ledger", Required = true };
         var command = new Command("rollback", "Make the policies what they were at a revision") { to, expected, reason };
