@@ -39,6 +39,38 @@ public sealed class PolicyRoleTests
     public void A_subject_is_covered_only_when_all_it_means_is(string bound, string subject, bool expected) =>
         Assert.Equal(expected, Role($"[{bound}]").Covers(Document(subject), out _));
 
+    [Theory]
+    [InlineData("{ namespace: shop }", "{ namespace: shop }", true, false)]
+    [InlineData("{ spiffeIdPrefix: spiffe://example.org/a, namespace: shop }", "{ spiffeId: spiffe://example.org/a, namespace: shop }", true, false)]
+    [InlineData("{ imagePrefix: ghcr.io/acme }", "{ image: \"ghcr.io/acme/shop:1.0\" }", true, false)]
+    [InlineData("{ imagePrefix: ghcr.io/acme }", "{ imagePrefix: ghcr.io/acme2 }", false, false)]
+    [InlineData("{ signer: acme }", "{ signer: acme, lattice: default }", true, false)]
+    [InlineData("{ lattice: default }", "{ lattice: other }", false, false)]
+    [InlineData("{ spiffeIdPrefix: spiffe://example.org/a }", "{ spiffeId: spiffe://example.org/a, namespace: shop }", true, true)]
+    public void A_forbid_is_held_in_only_by_what_every_door_knows(string bound, string subject, bool permit, bool forbid)
+    {
+        Assert.Equal(permit, Role($"[{bound}]").Covers(Document(subject), out _));
+        Assert.Equal(forbid, Role($"[{bound}]").Covers(Document(subject, "forbid"), out _));
+    }
+
+    [Theory]
+    [InlineData("team", "spiffe://example.org/a/b", true)]
+    [InlineData("tier", "spiffe://example.org/a/b", false)]
+    [InlineData("team", "spiffe://example.org/b", false)]
+    public void A_label_is_assigned_when_the_role_names_it_and_covers_who_gets_it(string label, string subject, bool expected)
+    {
+        var source = $"labels: [{{ name: {label}, value: x, subjects: [{{ spiffeId: {subject} }}] }}]";
+        Assert.Equal(expected, Role("[{ spiffeIdPrefix: spiffe://example.org/a }]\nlabels: [team]").Covers(Document("{ spiffeId: spiffe://example.org/a }", more: source), out _));
+        Assert.False(Role("[{ spiffeIdPrefix: spiffe://example.org/a }]").Covers(Document("{ spiffeId: spiffe://example.org/a }", more: source), out _));
+    }
+
+    [Theory]
+    [InlineData("{ labels: { team: shop } }", "{ labels: { team: shop }, namespace: x }", true)]
+    [InlineData("{ labels: { team: shop } }", "{ labels: { team: bank } }", false)]
+    [InlineData("{ spiffeIdPrefix: spiffe://example.org/a }", "{ labels: { team: shop } }", false)]
+    public void A_label_covers_only_itself(string bound, string subject, bool expected) =>
+        Assert.Equal(expected, Role($"[{bound}]").Covers(Document(subject), out _));
+
     [Fact]
     public void Any_subject_is_said_in_so_many_words()
     {
@@ -71,9 +103,9 @@ public sealed class PolicyRoleTests
     private static bool TryParse(string more, out PolicyRole? role) =>
         PolicyRole.TryParse($"kind: PolicyRole\nname: r\nmembers: [unix:1000]\npolicies: ['*']\n{more}", out role, out _);
 
-    private static PolicyDocument Document(string subject) =>
+    private static PolicyDocument Document(string subject, string effect = "permit", string more = "") =>
         PolicyParser.TryParse(
-            $"kind: CapabilityPolicy\nname: p\nrules: [{{ name: a, effect: permit, subjects: [{subject}], capabilities: [start] }}]", out var document, out _)
+            $"kind: CapabilityPolicy\nname: p\nrules: [{{ name: a, effect: {effect}, subjects: [{subject}], capabilities: [start] }}]\n{more}", out var document, out _)
             ? document
             : throw new InvalidOperationException(subject);
 }
