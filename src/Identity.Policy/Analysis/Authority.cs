@@ -1,0 +1,61 @@
+using System.Collections.Immutable;
+using Identity.Policy.Analysis.Sets;
+
+namespace Identity.Policy.Analysis;
+
+/// <summary>What a policy allows from a moment on: the union of its permits without the union of its forbids.</summary>
+internal sealed class Authority
+{
+    private readonly Lazy<AuthorityIndex> _permits;
+    private readonly Lazy<AuthorityIndex> _forbids;
+    private readonly Lazy<HashSet<Meaning>> _meanings;
+
+    public Authority(CapabilityPolicy policy, DateTimeOffset now)
+        : this(policy.Clauses, now)
+    {
+    }
+
+    public Authority(IEnumerable<PolicyClause> clauses, DateTimeOffset now)
+    {
+        Clauses = [.. clauses.Where(clause => Decides(clause) && !(clause.Effect == RuleEffect.Permit && clause.Expires <= now))];
+        Since = RangeSet.Of((UInt128)now.UtcTicks, (UInt128)DateTimeOffset.MaxValue.UtcTicks);
+        _permits = new(() => new AuthorityIndex(Of(RuleEffect.Permit)));
+        _forbids = new(() => new AuthorityIndex(Of(RuleEffect.Forbid)));
+        _meanings = new(() => [.. Clauses.Select(clause => new Meaning(clause))]);
+    }
+
+    /// <summary>Those that decide something, now or later.</summary>
+    public ImmutableArray<PolicyClause> Clauses { get; }
+
+    public RangeSet Since { get; }
+
+    public AuthorityIndex Permits => _permits.Value;
+
+    public AuthorityIndex Forbids => _forbids.Value;
+
+    /// <summary>True when the policy says the same, under whatever name.</summary>
+    public bool Says(PolicyClause clause) => _meanings.Value.Contains(new Meaning(clause));
+
+    /// <summary>Anything that is not clearly softer is enforced; a permit that warns permits, a forbid that warns does not forbid.</summary>
+    public static bool Decides(PolicyClause clause) =>
+        clause.Mode is not (RuleMode.Off or RuleMode.Shadow) && !(clause.Mode == RuleMode.Warn && clause.Effect != RuleEffect.Permit);
+
+    /// <summary>The clause's regions from the moment on.</summary>
+    public IEnumerable<Region> RegionsOf(PolicyClause clause)
+    {
+        foreach (var region in ClauseRegion.Of(clause))
+        {
+            if (region.Region[Dimensions.Time].Intersect(Since) is { } time) yield return region.Region.With(Dimensions.Time, time);
+        }
+    }
+
+    private IEnumerable<ClauseRegion> Of(RuleEffect effect) => Clauses.Where(clause => clause.Effect == effect).SelectMany(ClauseRegion.Of);
+
+    private readonly record struct Meaning(RuleEffect Effect, DateTimeOffset? Expires, PolicySubject Subject, Capability Capability)
+    {
+        public Meaning(PolicyClause clause)
+            : this(clause.Effect, clause.Effect == RuleEffect.Permit ? clause.Expires : null, clause.Subject, clause.Capability)
+        {
+        }
+    }
+}

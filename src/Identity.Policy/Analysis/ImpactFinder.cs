@@ -1,0 +1,150 @@
+using System.Collections.Immutable;
+using Identity.Policy.Analysis.Sets;
+
+namespace Identity.Policy.Analysis;
+
+/// <summary>
+/// Whom of an inventory changes concern. Each principal is looked up by its ID among the changes; what is left of a change for it depends
+/// only on which of the change's cuts mean it too, so it is computed once for all principals that are alike in that.
+/// </summary>
+internal sealed class ImpactFinder
+{
+    private readonly Dictionary<string, List<Entry>> _byPath = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, List<Entry>>.AlternateLookup<ReadOnlySpan<char>> _lookup;
+
+    private ImpactFinder(ImmutableArray<AuthorityChange> changes)
+    {
+        _lookup = _byPath.GetAlternateLookup<ReadOnlySpan<char>>();
+        foreach (var change in changes)
+        {
+            if (change.Kind != AuthorityChangeKind.Authority) continue;
+            foreach (var region in change.Regions)
+            {
+                var within = ((TreeSet)region[Dimensions.Id]).Within ?? TreePattern.All;
+                if (!_byPath.TryGetValue(within.Path, out var entries)) _byPath.Add(within.Path, entries = []);
+                entries.Add(new Entry(change, region));
+            }
+        }
+    }
+
+    public static ImmutableArray<PrincipalImpact> Find(ImmutableArray<AuthorityChange> changes, IReadOnlyList<Principal> inventory)
+    {
+        var impacts = ImmutableArray.CreateBuilder<PrincipalImpact>();
+        var finder = new ImpactFinder(changes);
+        if (finder._byPath.Count == 0) return [];
+        foreach (var principal in inventory) finder.Add(principal, impacts);
+        return impacts.DrainToImmutable();
+    }
+
+    private void Add(Principal principal, ImmutableArray<PrincipalImpact>.Builder impacts)
+    {
+        var path = principal.Id.ToString().AsSpan("spiffe://".Length);
+        Caller? caller = null;
+        for (var end = 0; ;)
+        {
+            if (_lookup.TryGetValue(path[..end], out var entries))
+            {
+                caller ??= new Caller(principal);
+                foreach (var entry in entries)
+                {
+                    if (caller.IsIn(entry.Region) && entry.LeftFor(caller) is var (request, at)) impacts.Add(new PrincipalImpact(principal, entry.Change, request, at));
+                }
+            }
+
+            if (end == path.Length) return;
+            var next = path[(end + 1)..].IndexOf('/');
+            end = next < 0 ? path.Length : end + 1 + next;
+        }
+    }
+
+    private sealed class Entry(AuthorityChange change, Region mine)
+    {
+        private readonly Dictionary<string, List<int>> _cutsByPath = Group(change);
+        private readonly Dictionary<string, (CapabilityRequest Request, DateTimeOffset At)?> _left = new(StringComparer.Ordinal);
+
+        public AuthorityChange Change => change;
+
+        public Region Region => mine;
+
+        public (CapabilityRequest Request, DateTimeOffset At)? LeftFor(Caller caller)
+        {
+            var cuts = new List<int>();
+            for (var end = 0; ;)
+            {
+                if (_cutsByPath.TryGetValue(caller.Path[..end], out var some)) cuts.AddRange(some.Where(cut => caller.IsIn(change.Cuts[cut])));
+                if (end == caller.Path.Length) break;
+                var next = caller.Path.IndexOf('/', end + 1);
+                end = next < 0 ? caller.Path.Length : next;
+            }
+
+            var alike = string.Join(',', cuts);
+            if (!_left.TryGetValue(alike, out var left)) _left.Add(alike, left = Compute(cuts));
+            return left;
+        }
+
+        // For one caller only time and capability are left to differ.
+        private (CapabilityRequest, DateTimeOffset)? Compute(List<int> cuts)
+        {
+            var search = new RegionSearch(RegionSearch.DefaultWork);
+            var found = search.FindOutside(ForAnyone(mine), cuts.ConvertAll(cut => ForAnyone(change.Cuts[cut])));
+            // Cut short: the change itself is known, whether it reaches this caller is not; then it is told.
+            var region = found ?? (search.IsExhausted ? mine : null);
+            return region is { } some ? (ExampleRequest.In(some), new DateTimeOffset((long)((RangeSet)some[Dimensions.Time]).First, TimeSpan.Zero)) : null;
+        }
+
+        private static Region ForAnyone(Region region) =>
+            new(region.Kind, [.. Dimensions.Anyone.AsSpan()[..Dimensions.Time], .. region.Values[Dimensions.Time..]]);
+
+        private static Dictionary<string, List<int>> Group(AuthorityChange change)
+        {
+            var groups = new Dictionary<string, List<int>>(StringComparer.Ordinal);
+            for (var i = 0; i < change.Cuts.Length; i++)
+            {
+                var path = (((TreeSet)change.Cuts[i][Dimensions.Id]).Within ?? TreePattern.All).Path;
+                if (!groups.TryGetValue(path, out var group)) groups.Add(path, group = []);
+                group.Add(i);
+            }
+
+            return groups;
+        }
+    }
+}
+
+/// <summary>A principal in the words of the sets.</summary>
+internal sealed class Caller(Principal principal)
+{
+    private readonly string? _digest = principal.Digest?.Text;
+    private readonly string? _manifest = principal.Image?.Digest?.Text;
+    private readonly string? _host = principal.Host is { } host ? Dimensions.PathOf(host.ToString()) : null;
+    private readonly string[] _signers = principal.Signers.IsDefault ? [] : [.. principal.Signers.Select(signer => signer.Text)];
+
+    public string Path { get; } = Dimensions.PathOf(principal.Id.ToString());
+
+    public bool IsIn(Region region) =>
+        ((TreeSet)region[Dimensions.Id]).Contains(Path)
+        && Has(region, Dimensions.Digest, PrincipalAttributes.Digest, _digest)
+        && (ReferenceEquals(region[Dimensions.Signers], SignerSet.All)
+            || (IsUnknown(PrincipalAttributes.Signer) ? ((SignerSet)region[Dimensions.Signers]).IsUnknown : ((SignerSet)region[Dimensions.Signers]).Contains(_signers)))
+        && HasPath(region, Dimensions.Repository, PrincipalAttributes.Image, principal.Image?.Repository)
+        && (IsUnknown(PrincipalAttributes.Image) || principal.Image is null
+            || (Has(region, Dimensions.Tag, PrincipalAttributes.None, principal.Image.Tag) && Has(region, Dimensions.ManifestDigest, PrincipalAttributes.None, _manifest)))
+        && HasPath(region, Dimensions.Host, PrincipalAttributes.Host, _host)
+        && Has(region, Dimensions.Namespace, PrincipalAttributes.Namespace, principal.Namespace)
+        && Has(region, Dimensions.Lattice, PrincipalAttributes.Lattice, principal.Lattice);
+
+    private bool IsUnknown(PrincipalAttributes attribute) => (principal.Unknown & attribute) != 0;
+
+    private bool Has(Region region, int dimension, PrincipalAttributes attribute, string? text)
+    {
+        if (ReferenceEquals(region[dimension], Dimensions.Anyone[dimension])) return true;
+        var set = (TextSet)region[dimension];
+        return IsUnknown(attribute) ? (set.Lacking & Lacking.Unknown) != 0 : text is null ? (set.Lacking & Lacking.Absent) != 0 : set.Contains(text);
+    }
+
+    private bool HasPath(Region region, int dimension, PrincipalAttributes attribute, string? path)
+    {
+        if (ReferenceEquals(region[dimension], Dimensions.Anyone[dimension])) return true;
+        var set = (TreeSet)region[dimension];
+        return IsUnknown(attribute) ? (set.Lacking & Lacking.Unknown) != 0 : path is null ? (set.Lacking & Lacking.Absent) != 0 : set.Contains(path);
+    }
+}

@@ -1,0 +1,34 @@
+using System.Collections.Immutable;
+
+namespace Identity.Policy.Analysis;
+
+/// <summary>
+/// What one policy allows that another does not, exactly: over every caller, request and moment from now on, also those that nobody has
+/// thought of. Rules in mode shadow or off, and forbids in mode warn, decide nothing and so count for nothing.
+/// </summary>
+/// <param name="Gained">What the second policy allows and the first does not; and where it allows a component to consume more.</param>
+/// <param name="Lost">The same the other way round.</param>
+public sealed record PolicyDiff(ImmutableArray<AuthorityChange> Gained, ImmutableArray<AuthorityChange> Lost)
+{
+    /// <summary>Proof that both policies allow the same to everybody, now and later.</summary>
+    public bool IsEmpty => Gained.IsEmpty && Lost.IsEmpty;
+
+    /// <summary>False when some of the changes could not be decided within the bounds of work; these are <see cref="AuthorityChangeKind.Undecided"/>.</summary>
+    public bool IsComplete => Gained.Concat(Lost).All(change => change.Kind != AuthorityChangeKind.Undecided);
+
+    /// <param name="now">The comparison is about this moment and all later ones.</param>
+    public static PolicyDiff Between(CapabilityPolicy before, CapabilityPolicy after, DateTimeOffset now) =>
+        Between(before, after, now, RegionSearch.DefaultWork);
+
+    /// <summary>True unless the second policy is proven to allow nothing, to nobody, that the first does not.</summary>
+    public static bool Widens(CapabilityPolicy before, CapabilityPolicy after, DateTimeOffset now) => !Between(before, after, now).Gained.IsEmpty;
+
+    internal static PolicyDiff Between(CapabilityPolicy before, CapabilityPolicy after, DateTimeOffset now, long work)
+    {
+        var (was, will) = (new Authority(before, now), new Authority(after, now));
+        return new PolicyDiff(new AuthorityGain(was, will, work).Find(), new AuthorityGain(will, was, work).Find());
+    }
+
+    /// <summary>Whom of an inventory the changes concern, each with something the principal itself may now ask for, or no longer.</summary>
+    public PolicyImpact On(IReadOnlyList<Principal> inventory) => new(ImpactFinder.Find(Gained, inventory), ImpactFinder.Find(Lost, inventory));
+}

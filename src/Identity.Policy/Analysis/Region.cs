@@ -1,0 +1,48 @@
+using Identity.Policy.Analysis.Sets;
+
+namespace Identity.Policy.Analysis;
+
+/// <summary>
+/// A product of value sets, one for each dimension of an authority: who, from which bytes and host, what exactly, and when. The dimensions
+/// of the caller and of time are the same for every kind of capability; those of the capability follow them.
+/// </summary>
+internal readonly struct Region(RegionKind kind, ValueSet[] values)
+{
+    public RegionKind Kind => kind;
+
+    public ReadOnlySpan<ValueSet> Values => values;
+
+    public ValueSet this[int dimension] => values[dimension];
+
+    public Region With(int dimension, ValueSet value)
+    {
+        var copy = (ValueSet[])values.Clone();
+        copy[dimension] = value;
+        return new Region(kind, copy);
+    }
+
+    public bool Overlaps(Region pattern)
+    {
+        if (kind != pattern.Kind) return false;
+        // Backwards, since rules differ most in what they are about.
+        for (var i = values.Length - 1; i >= 0; i--)
+        {
+            if (!ReferenceEquals(values[i], pattern[i]) && values[i].Intersect(pattern[i]) is null) return false;
+        }
+
+        return true;
+    }
+
+    public Region? Intersect(Region pattern)
+    {
+        if (kind != pattern.Kind) return null;
+        var shared = new ValueSet[values.Length];
+        for (var i = 0; i < values.Length; i++)
+        {
+            if (values[i].Intersect(pattern[i]) is not { } both) return null;
+            shared[i] = both;
+        }
+
+        return new Region(kind, shared);
+    }
+}
