@@ -220,7 +220,7 @@ public abstract record Capability
         public override bool Overlaps(Capability other) =>
             other is Bucket bucket && Name == bucket.Name && (Access & bucket.Access) != 0 && Keys.Overlaps(bucket.Keys);
 
-        public override string? WhyNotGrantable() => WhyManageHasNoKeys(Keys, Access);
+        public override string? WhyNotGrantable() => WhyManageHasNoKeys(Keys, Access) ?? NatsJetStream.WhyKeysCannotBeGranted(Keys, Access);
 
         internal static string? WhyManageHasNoKeys(NatsSubject keys, BucketAccess access) => (access & BucketAccess.Manage) != 0 && keys != AllKeys
             ? $"'manage' is about the whole bucket, which the keys '{keys}' are not; grant it without keys" : null;

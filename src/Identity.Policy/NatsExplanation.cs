@@ -29,31 +29,50 @@ public static class NatsExplanation
 
         var evaluator = new Evaluator(policy, caller, now);
         var forbids = evaluator.Buckets.SelectMany(bucket => bucket.NatsForbids);
-        if (FirstAbout(evaluator, forbids, action, subject.Overlaps) is { } forbid) return Explain(caller, Explainer.Forbidden(asked, forbid.Ranked));
+        if (FirstAbout(evaluator, forbids, capability => Forbids(capability, action, subject)) is { } forbid)
+            return Explain(caller, Explainer.Forbidden(asked, forbid.Ranked));
 
         var inbox = NatsSubject.Parse(NatsPermissions.InboxPrefixOf(caller.Id) + ".>");
         if (action == NatsAction.Subscribe && inbox.Covers(subject) && NatsPermissions.Of(evaluator, determination: null) is NatsPermissions.Allowed) return null;
-        if (subject.WhyNotGrantable() is { } problem) return Explain(caller, new Refusal(asked, RefusalReason.NotGrantable, problem));
         var permits = evaluator.Buckets.SelectMany(bucket => bucket.NatsPermits).Where(clause => !clause.Rule.IsExpired(now));
-        if (FirstAbout(evaluator, permits, action, granted => granted.Covers(subject)) is not null) return null;
+        if (FirstAbout(evaluator, permits, capability => Permits(capability, action, subject)) is not null)
+            return action == NatsAction.Subscribe ? WhyInexpressible(evaluator, subject, asked) : null;
 
+        // What JetStream is asked is granted by what it is for.
+        var meant = action == NatsAction.Publish ? NatsJetStream.MeaningOf(subject) : null;
+        if (meant is null && subject.WhyNotGrantable() is { } problem) return Explain(caller, new Refusal(asked, RefusalReason.NotGrantable, problem));
         var miss = NearestMissFinder.ForNats(evaluator, subject, action != NatsAction.Subscribe);
-        var grant = SmallestGrant.Of(policy, caller, [$"{field}: '{subject.Text.Replace("'", "''", StringComparison.Ordinal)}'"]);
-        return Explain(caller, Explainer.NotGranted(asked) with { NearestMiss = miss }, grant);
+        var grant = meant is { } capability
+            ? capability.WhyNotGrantable() is null ? SmallestGrant.Of(policy, caller, [capability.ToYaml()]) : null
+            : SmallestGrant.Of(policy, caller, [$"{field}: '{subject.Text.Replace("'", "''", StringComparison.Ordinal)}'"]);
+        return Explain(caller, Explainer.NotGranted(meant is null ? asked : $"{asked} ({meant})") with { NearestMiss = miss }, grant);
     }
 
-    private static Clause? FirstAbout(in Evaluator evaluator, IEnumerable<Clause> clauses, NatsAction action, Func<NatsSubject, bool> concerns)
+    // A queue group is not asked about: a permit of one group does not permit the subject, a forbid of one may take it away.
+    private static bool Permits(Capability capability, NatsAction action, NatsSubject subject) => action == NatsAction.Publish
+        ? NatsSubjects.PublishedUnder(capability).Any(granted => granted.Covers(subject))
+        : capability is Capability.NatsSubscribe { Queue: null } subscribe && subscribe.Subject.Covers(subject);
+
+    private static bool Forbids(Capability capability, NatsAction action, NatsSubject subject) => action == NatsAction.Publish
+        ? NatsSubjects.ForbiddenUnder(capability).Any(subject.Overlaps)
+        : capability is Capability.NatsSubscribe { Queue: null } subscribe && subscribe.Subject.Overlaps(subject);
+
+    private static Explanation? WhyInexpressible(in Evaluator evaluator, NatsSubject subject, string asked)
+    {
+        var left = NatsSubjects.Collect(evaluator).Inexpressible().FindIndex(one => one.Queue is null && one.Subject.Covers(subject));
+        if (left < 0) return null;
+        var star = NatsSubjects.Collect(evaluator).Inexpressible()[left].Subject;
+        return Explain(evaluator.Principal, new Refusal(
+            asked, RefusalReason.NotGrantable,
+            $"a rule permits '{star}', but nats-server takes that for '{star.Text[..^1]}>', and what lies deeper cannot be taken back beside the other subjects that are granted there; name the subjects instead of '{star}'"));
+    }
+
+    private static Clause? FirstAbout(in Evaluator evaluator, IEnumerable<Clause> clauses, Func<Capability, bool> concerns)
     {
         Clause? first = null;
         foreach (var clause in clauses)
         {
-            var speaks = clause.Rule.Capabilities.Any(capability => capability switch
-            {
-                Capability.NatsPublish publish => action == NatsAction.Publish && concerns(publish.Subject),
-                Capability.NatsSubscribe subscribe => action == NatsAction.Subscribe && (subscribe.Queue is null || clause.Rule.Effect != RuleEffect.Permit) && concerns(subscribe.Subject),
-                _ => false,
-            });
-            if (speaks && clause.Means(evaluator.Principal) && (first is null || clause.Ranked.Rank < first.Ranked.Rank)) first = clause;
+            if (clause.Rule.Capabilities.Any(concerns) && clause.Means(evaluator.Principal) && (first is null || clause.Ranked.Rank < first.Ranked.Rank)) first = clause;
         }
 
         return first;

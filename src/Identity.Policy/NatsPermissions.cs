@@ -22,10 +22,14 @@ public abstract record NatsPermissions
         ImmutableArray<RuleReference> DeterminingRules,
         DateTimeOffset? ValidUntil) : NatsPermissions
     {
+        /// <summary>How it may answer requests on their reply subjects, beside what it may publish; null when it may not.</summary>
+        public NatsResponses? Responses { get; init; }
+
         public bool Equals(Allowed? other) =>
             other is not null
             && Publish == other.Publish
             && Subscribe == other.Subscribe
+            && Responses == other.Responses
             && InboxPrefix == other.InboxPrefix
             && DeterminingRules.AsSpan().SequenceEqual(other.DeterminingRules.AsSpan())
             && ValidUntil == other.ValidUntil;
@@ -69,7 +73,10 @@ public abstract record NatsPermissions
         var own = new Determination();
         foreach (var rule in subjects.Rules) own.Add(rule);
         var prefix = InboxPrefixOf(evaluator.Principal.Id);
-        return new Allowed(publish, subjects.SubscribeSide(NatsSubject.Parse(prefix + ".>")), prefix, own.References(), own.ValidUntil());
+        return new Allowed(publish, subjects.SubscribeSide(NatsSubject.Parse(prefix + ".>")), prefix, own.References(), own.ValidUntil())
+        {
+            Responses = subjects.Responses,
+        };
     }
 
     public static NatsPermissions For(CapabilityPolicy policy, Principal caller, DateTimeOffset now) => policy.Unreadable is { } why
@@ -78,6 +85,16 @@ public abstract record NatsPermissions
 
     private static Denied Deny(in Evaluator evaluator, string detail, NearestMiss? nearestMiss) => new(new Explanation(
         evaluator.Principal.Id.ToString(), [new Refusal(Login, RefusalReason.NotGranted, detail, NearestMiss: nearestMiss)], SmallestGrant: null));
+}
+
+/// <summary>Answers to requests, published where the request says (nats-server, <c>allow_responses</c>). nats-server asks no deny about them.</summary>
+/// <param name="MaxMessages">To one request; at least 1.</param>
+/// <param name="Within">After the request.</param>
+public sealed record NatsResponses(int MaxMessages, TimeSpan Within)
+{
+    internal NatsResponses SmallestWith(NatsResponses? other) => other is null
+        ? this
+        : new NatsResponses(Math.Min(MaxMessages, other.MaxMessages), Within < other.Within ? Within : other.Within);
 }
 
 /// <summary>One side, publish or subscribe, as nats-server takes it: deny beats allow. Never both empty; nothing allowed is written as deny <c>&gt;</c>.</summary>

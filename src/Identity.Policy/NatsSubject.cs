@@ -24,6 +24,11 @@ public sealed record NatsSubject
         return value is not null;
     }
 
+    /// <summary>Made here of parts that were checked; it may be longer than what a policy may name.</summary>
+    internal static NatsSubject Raw(string text) => new(text);
+
+    internal bool HasWildcard => Text.AsSpan().ContainsAny('*', '>');
+
     /// <summary>
     /// Why a policy may not grant this subject, or null. Subjects that begin with <c>$</c> speak to the server and to JetStream, those
     /// under <c>_INBOX</c> carry the replies to others, and a wildcard in the first place would cover both.
@@ -33,6 +38,9 @@ public sealed record NatsSubject
         var dot = Text.IndexOf('.', StringComparison.Ordinal);
         var first = dot < 0 ? Text : Text[..dot];
         if (first is "*" or ">") return $"'{Text}' begins with a wildcard and so covers $SYS, $JS and everyone's inbox; name at least the first token";
+        if (NatsJetStream.MeaningOf(this) is { } meaning)
+            return $"'{Text}' is how JetStream is asked; grant what it is for instead: {meaning.ToYaml()}";
+        if (first is "$JS" or "$KV") return $"'{Text}' is how JetStream is asked; name the stream, the consumer or the bucket instead, as in {{ stream: ORDERS, access: [read] }}";
         if (first[0] == '$') return $"'{Text}' belongs to the server; subjects that begin with '$' cannot be granted";
         return first == "_INBOX" ? $"'{Text}' is where replies to others arrive; each identity has an inbox of its own without a rule" : null;
     }

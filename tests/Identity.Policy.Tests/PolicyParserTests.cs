@@ -116,7 +116,7 @@ public sealed class PolicyParserTests
     [InlineData("natsPublish: greetings.hello", "natsPublish: \">\"", 15, "begins with a wildcard", null)]
     [InlineData("natsPublish: greetings.hello", "natsPublish: \"*.hello\"", 15, "begins with a wildcard", null)]
     [InlineData("natsPublish: greetings.hello", "natsPublish: $SYS.REQ.USER.INFO", 15, "belongs to the server", null)]
-    [InlineData("natsPublish: greetings.hello", "natsPublish: $JS.API.INFO", 15, "belongs to the server", null)]
+    [InlineData("natsPublish: greetings.hello", "natsPublish: $JS.API.INFO", 15, "is how JetStream is asked", null)]
     [InlineData("natsPublish: greetings.hello", "natsSubscribe: _INBOX.>", 15, "where replies to others arrive", null)]
     [InlineData("natsPublish: greetings.hello", "natsPublish: *all", 15, "the alias '*all' is not allowed", null)]
     [InlineData("memory: 16MiB", "memory: 16MB", 16, "is not a size", null)]

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace Identity.Policy.Evaluation;
 
-/// <summary>The NATS subjects that the rules about one caller permit and forbid.</summary>
+/// <summary>What the rules about one caller permit and forbid on NATS, in subjects as nats-server has them.</summary>
 internal sealed class NatsSubjects
 {
     // Keeps the answer to nats-server, which holds every subject, in the order of tens of kilobytes.
@@ -11,8 +11,10 @@ internal sealed class NatsSubjects
 
     private readonly List<NatsSubject> _publish = [];
     private readonly List<NatsSubject> _publishForbidden = [];
-    private readonly List<NatsSubject> _subscribe = [];
-    private readonly List<NatsSubject> _subscribeForbidden = [];
+    private readonly List<NatsSubscription> _subscribe = [];
+    private readonly List<NatsSubscription> _subscribeForbidden = [];
+    private NatsResponses? _responses;
+    private bool _responsesForbidden;
 
     private NatsSubjects() { }
 
@@ -21,6 +23,13 @@ internal sealed class NatsSubjects
 
     /// <summary>Then the subjects are incomplete, and no answer may be made of them.</summary>
     public bool IsTooMany => _publish.Count + _publishForbidden.Count + _subscribe.Count + _subscribeForbidden.Count > MaxSubjects;
+
+    /// <summary>The smallest of what was permitted; null when nothing was, or a rule forbids it.</summary>
+    public NatsResponses? Responses => _responsesForbidden ? null : _responses;
+
+    /// <summary>True for the capabilities that nats-server enforces.</summary>
+    public static bool IsAbout(Capability capability) => capability is Capability.NatsPublish or Capability.NatsSubscribe or Capability.NatsRespond
+        or Capability.Stream or Capability.Consumer or Capability.Bucket;
 
     public static NatsSubjects Collect(in Evaluator evaluator)
     {
@@ -42,26 +51,75 @@ internal sealed class NatsSubjects
         return subjects;
     }
 
-    public NatsSide PublishSide() => SideOf(_publish, _publishForbidden);
+    /// <summary>What a permit lets a client publish on.</summary>
+    public static IEnumerable<NatsSubject> PublishedUnder(Capability capability) => capability switch
+    {
+        // The parser refuses what may not be granted; a rule built in code is not trusted to.
+        _ when capability.WhyNotGrantable() is not null => [],
+        Capability.NatsPublish publish => [publish.Subject],
+        Capability.Stream stream => Raw(NatsJetStream.OfStream(stream.Name, stream.Access)),
+        Capability.Consumer consumer => Raw(NatsJetStream.OfConsumer(consumer.StreamName, consumer.Name, consumer.Access)),
+        Capability.Bucket bucket => Raw(NatsJetStream.OfBucket(bucket.Name, bucket.Keys, bucket.Access)),
+        _ => [],
+    };
+
+    /// <summary>What a forbid keeps a client from publishing on.</summary>
+    public static IEnumerable<NatsSubject> ForbiddenUnder(Capability capability) => capability switch
+    {
+        Capability.NatsPublish publish => [publish.Subject],
+        Capability.Stream stream => Raw(NatsJetStream.ForbiddingStream(stream.Name, stream.Access)),
+        Capability.Consumer consumer => Raw(NatsJetStream.ForbiddingConsumer(consumer.StreamName, consumer.Name, consumer.Access)),
+        Capability.Bucket bucket => Raw(NatsJetStream.ForbiddingBucket(bucket.Name, bucket.Keys, bucket.Access)),
+        _ => [],
+    };
+
+    public NatsSide PublishSide()
+    {
+        if (_publish.Count == 0) return NatsSide.Nothing;
+        var allow = _publish.FindAll(subject =>
+            !_publishForbidden.Exists(forbid => forbid.Covers(subject)) && !_publish.Exists(wider => wider != subject && wider.Covers(subject)));
+        // A forbid of something that is not allowed anyway would only lengthen the answer.
+        var deny = _publishForbidden.FindAll(forbid => allow.Exists(forbid.Overlaps));
+        return NatsSide.Of(Sorted(allow), Sorted(deny));
+    }
 
     /// <param name="inbox">Added to what is granted; a forbid can take it away.</param>
-    public NatsSide SubscribeSide(NatsSubject? inbox) => SideOf(inbox is null ? _subscribe : [.. _subscribe, inbox], _subscribeForbidden);
+    public NatsSide SubscribeSide(NatsSubject? inbox)
+    {
+        var (allow, deny) = SubscriptionSides.Of(inbox is null ? _subscribe : [.. _subscribe, new NatsSubscription(inbox, null)], _subscribeForbidden, inexpressible: null);
+        return NatsSide.Of(Sorted(allow), Sorted(deny));
+    }
+
+    /// <summary>The permitted subscriptions that nats-server cannot be told of beside the others.</summary>
+    public List<NatsSubscription> Inexpressible()
+    {
+        var found = new List<NatsSubscription>();
+        SubscriptionSides.Of(_subscribe, _subscribeForbidden, found);
+        return found;
+    }
 
     private bool Permit(PolicyRule rule)
     {
         var any = false;
         foreach (var capability in rule.Capabilities)
         {
-            var (subject, side) = capability switch
+            foreach (var subject in PublishedUnder(capability))
             {
-                Capability.NatsPublish publish => (publish.Subject, _publish),
-                Capability.NatsSubscribe { Queue: null } subscribe => (subscribe.Subject, _subscribe),
-                _ => (null, _publish),
-            };
-            // The parser refuses subjects that may not be granted; a rule built in code is not trusted to.
-            if (subject is null || subject.WhyNotGrantable() is not null) continue;
-            AddOnce(side, subject);
-            any = true;
+                any = true;
+                if (!IsTooMany && !_publish.Contains(subject)) _publish.Add(subject);
+            }
+
+            if (capability is Capability.NatsSubscribe subscribe && subscribe.WhyNotGrantable() is null)
+            {
+                any = true;
+                AddOnce(_subscribe, new NatsSubscription(subscribe.Subject, subscribe.Queue));
+            }
+
+            if (capability is Capability.NatsRespond respond && respond.WhyNotGrantable() is null)
+            {
+                any = true;
+                _responses = new NatsResponses(respond.MaxMessages, respond.Within).SmallestWith(_responses);
+            }
         }
 
         return any;
@@ -71,31 +129,28 @@ internal sealed class NatsSubjects
     {
         foreach (var capability in rule.Capabilities)
         {
-            if (capability is Capability.NatsPublish publish) AddOnce(_publishForbidden, publish.Subject);
-            if (capability is Capability.NatsSubscribe subscribe) AddOnce(_subscribeForbidden, subscribe.Subject);
+            foreach (var subject in ForbiddenUnder(capability))
+            {
+                if (!IsTooMany && !_publishForbidden.Contains(subject)) _publishForbidden.Add(subject);
+            }
+
+            if (capability is Capability.NatsSubscribe subscribe) AddOnce(_subscribeForbidden, new NatsSubscription(subscribe.Subject, subscribe.Queue));
+            _responsesForbidden |= capability is Capability.NatsRespond;
         }
     }
 
-    private void AddOnce(List<NatsSubject> side, NatsSubject subject)
+    private void AddOnce(List<NatsSubscription> side, NatsSubscription subscription)
     {
-        if (!IsTooMany && !side.Contains(subject)) side.Add(subject);
+        if (!IsTooMany && !side.Contains(subscription)) side.Add(subscription);
     }
 
-    private static NatsSide SideOf(List<NatsSubject> permitted, List<NatsSubject> forbidden)
-    {
-        if (permitted.Count == 0) return NatsSide.Nothing;
-        var allow = permitted.FindAll(subject =>
-            !forbidden.Exists(forbid => forbid.Covers(subject)) && !permitted.Exists(wider => wider != subject && wider.Covers(subject)));
-        // A forbid of something that is not allowed anyway would only lengthen the answer.
-        var deny = forbidden.FindAll(forbid => allow.Exists(forbid.Overlaps));
-        return NatsSide.Of(Sorted(allow), Sorted(deny));
-    }
+    private static IEnumerable<NatsSubject> Raw(IEnumerable<string> subjects) => subjects.Select(NatsSubject.Raw);
 
-    private static ImmutableArray<string> Sorted(List<NatsSubject> subjects)
+    private static ImmutableArray<string> Sorted<T>(List<T> subjects) where T : notnull
     {
         if (subjects.Count == 0) return [];
         var texts = new string[subjects.Count];
-        for (var i = 0; i < texts.Length; i++) texts[i] = subjects[i].Text;
+        for (var i = 0; i < texts.Length; i++) texts[i] = subjects[i].ToString()!;
         Array.Sort(texts, StringComparer.Ordinal);
         return ImmutableCollectionsMarshal.AsImmutableArray(texts);
     }

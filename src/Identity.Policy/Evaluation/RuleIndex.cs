@@ -91,7 +91,7 @@ internal sealed class RuleIndex
         var speaksOfNats = false;
         foreach (var capability in clause.Rule.Capabilities)
         {
-            speaksOfNats |= capability is Capability.NatsPublish or Capability.NatsSubscribe;
+            speaksOfNats |= NatsSubjects.IsAbout(capability);
             var key = capability switch
             {
                 Capability.Start => CapabilityKeys.Start,
@@ -121,7 +121,7 @@ internal sealed class RuleIndex
         var speaksOfNats = false;
         foreach (var capability in capabilities)
         {
-            speaksOfNats |= capability is Capability.NatsPublish or Capability.NatsSubscribe;
+            speaksOfNats |= NatsSubjects.IsAbout(capability);
             if (capability is Capability.Import import) bucket.AddForbid(_keys.KeyOf(import.Pattern), clause);
             else if (capability is Capability.Start) bucket.AddForbid(CapabilityKeys.Start, clause);
         }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using Identity.Policy;
 
 namespace Identity.Server.NatsAuthCallout;
 
@@ -25,6 +26,7 @@ internal static class CalloutClaims
         json.WriteNumber("version"u8, Version);
         WriteSide(json, "pub", login.Publish);
         WriteSide(json, "sub", login.Subscribe);
+        WriteResponses(json, login.Grant?.Responses);
         json.WriteNumber("subs"u8, -1);
         json.WriteNumber("data"u8, -1);
         json.WriteNumber("payload"u8, -1);
@@ -55,6 +57,16 @@ internal static class CalloutClaims
         json.WriteStartObject(name);
         WriteSubjects(json, "allow", rights.Allow);
         WriteSubjects(json, "deny", rights.Deny);
+        json.WriteEndObject();
+    }
+
+    // Left out, nats-server lets nobody respond; a number of 0 would mean its own default, so both are always written.
+    private static void WriteResponses(Utf8JsonWriter json, NatsResponses? responses)
+    {
+        if (responses is null) return;
+        json.WriteStartObject("resp"u8);
+        json.WriteNumber("max"u8, responses.MaxMessages);
+        json.WriteNumber("ttl"u8, responses.Within.Ticks * TimeSpan.NanosecondsPerTick);
         json.WriteEndObject();
     }
 

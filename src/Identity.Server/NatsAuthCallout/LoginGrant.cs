@@ -12,8 +12,12 @@ internal abstract record LoginGrant
     /// <param name="Until">Ask again then; null when nothing it rests on has an end.</param>
     public sealed record Allowed(NatsSide Publish, NatsSide Subscribe, DateTimeOffset? Until, ImmutableArray<RuleReference> DeterminingRules) : LoginGrant
     {
+        /// <summary>How it may answer requests; null when it may not.</summary>
+        public NatsResponses? Responses { get; init; }
+
         /// <summary>Whether both permit the same for as long; which rules say so makes no difference.</summary>
-        public bool Equals(Allowed? other) => other is not null && Publish == other.Publish && Subscribe == other.Subscribe && Until == other.Until;
+        public bool Equals(Allowed? other) =>
+            other is not null && Publish == other.Publish && Subscribe == other.Subscribe && Responses == other.Responses && Until == other.Until;
 
         public override int GetHashCode() => HashCode.Combine(Publish, Subscribe, Until);
     }
@@ -33,7 +37,10 @@ internal abstract record LoginGrant
     {
         NatsPermissions.Allowed allowed => new Allowed(
             allowed.Publish, allowed.Subscribe, registeredUntil < (allowed.ValidUntil ?? DateTimeOffset.MaxValue) ? registeredUntil : allowed.ValidUntil,
-            allowed.DeterminingRules),
+            allowed.DeterminingRules)
+        {
+            Responses = allowed.Responses,
+        },
         NatsPermissions.Denied denied => new Refused(LoginRefusal.Policy, $"policy gives {id} no NATS subject", denied.Explanation),
         _ => new Refused(LoginRefusal.Policy, $"policy has no answer for {id}"),
     };

@@ -1,0 +1,211 @@
+namespace Identity.Policy;
+
+/// <summary>
+/// What rights on a stream, a consumer or a bucket are to nats-server: subjects to publish on. JetStream has no permissions of its own.
+/// Answers come to the identity's own inbox, so there is nothing to subscribe to. Never <c>$JS.&gt;</c>: each subject names its stream.
+/// </summary>
+/// <remarks>
+/// Subjects say which request may be made, not what stands in it. So no request is granted whose body names what it is about, unless
+/// the right covers all that the body could name: <c>STREAM.MSG.GET</c>, <c>DIRECT.GET</c> without a subject, a consumer without a
+/// filter, <c>STREAM.INFO</c> (its answer lists subjects). What no list of subjects can prevent is in docs/policy.md: a client that may
+/// ask JetStream names the subject that the answer goes to, and who may write one key of a bucket with roll-ups can empty the bucket.
+/// </remarks>
+internal static class NatsJetStream
+{
+    private const string Api = "$JS.API.";
+
+    /// <summary>What a permit of this access allows to publish.</summary>
+    public static IEnumerable<string> OfStream(string stream, StreamAccess access)
+    {
+        if (access.HasFlag(StreamAccess.Info)) yield return $"{Api}STREAM.INFO.{stream}";
+        if (access.HasFlag(StreamAccess.Read))
+        {
+            yield return $"{Api}STREAM.MSG.GET.{stream}";
+            yield return $"{Api}DIRECT.GET.{stream}";
+            yield return $"{Api}DIRECT.GET.{stream}.>";
+        }
+
+        if (access.HasFlag(StreamAccess.Consume))
+        {
+            // Without and with a name and filter in the subject; the first two are what clients of before 2.9 say.
+            yield return $"{Api}CONSUMER.CREATE.{stream}";
+            yield return $"{Api}CONSUMER.DURABLE.CREATE.{stream}.*";
+            yield return $"{Api}CONSUMER.CREATE.{stream}.>";
+            yield return $"{Api}CONSUMER.INFO.{stream}.*";
+            yield return $"{Api}CONSUMER.DELETE.{stream}.*";
+            foreach (var subject in Delivery(stream, "*")) yield return subject;
+        }
+
+        if (access.HasFlag(StreamAccess.Purge))
+        {
+            yield return $"{Api}STREAM.PURGE.{stream}";
+            yield return $"{Api}STREAM.MSG.DELETE.{stream}";
+        }
+
+        if (access.HasFlag(StreamAccess.Manage))
+        {
+            foreach (var verb in (string[])["CREATE", "UPDATE", "DELETE", "INFO"]) yield return $"{Api}STREAM.{verb}.{stream}";
+        }
+    }
+
+    public static IEnumerable<string> OfConsumer(string stream, string consumer, ConsumerAccess access)
+    {
+        if ((access & (ConsumerAccess.Info | ConsumerAccess.Consume)) != 0) yield return $"{Api}CONSUMER.INFO.{stream}.{consumer}";
+        if (access.HasFlag(ConsumerAccess.Consume))
+        {
+            foreach (var subject in Delivery(stream, consumer)) yield return subject;
+        }
+
+        if (access.HasFlag(ConsumerAccess.Manage))
+        {
+            yield return $"{Api}CONSUMER.CREATE.{stream}.{consumer}";
+            yield return $"{Api}CONSUMER.CREATE.{stream}.{consumer}.>";
+            yield return $"{Api}CONSUMER.DURABLE.CREATE.{stream}.{consumer}";
+            yield return $"{Api}CONSUMER.DELETE.{stream}.{consumer}";
+            yield return $"{Api}CONSUMER.PAUSE.{stream}.{consumer}";
+        }
+    }
+
+    /// <param name="keys">See <see cref="WhyKeysCannotBeGranted"/>.</param>
+    public static IEnumerable<string> OfBucket(string bucket, NatsSubject keys, BucketAccess access)
+    {
+        var stream = StreamOf(bucket);
+        var all = keys.Text == ">";
+        var read = access.HasFlag(BucketAccess.Read);
+        var watch = access.HasFlag(BucketAccess.Watch);
+        if (WhyKeysCannotBeGranted(keys, access) is null)
+        {
+            if (read) yield return $"{Api}DIRECT.GET.{stream}.$KV.{bucket}.{keys}";
+            if (watch)
+            {
+                yield return $"{Api}CONSUMER.CREATE.{stream}.*.$KV.{bucket}.{keys}";
+                foreach (var subject in FlowControl(stream, "*")) yield return subject;
+            }
+        }
+
+        if (access.HasFlag(BucketAccess.Write)) yield return $"$KV.{bucket}.{keys}";
+        if (all && read)
+        {
+            yield return $"{Api}DIRECT.GET.{stream}";
+            yield return $"{Api}STREAM.MSG.GET.{stream}";
+        }
+
+        if (all && access != BucketAccess.None) yield return $"{Api}STREAM.INFO.{stream}";
+        if (access.HasFlag(BucketAccess.Manage))
+        {
+            foreach (var verb in (string[])["CREATE", "UPDATE", "DELETE", "PURGE", "INFO"]) yield return $"{Api}STREAM.{verb}.{stream}";
+        }
+    }
+
+    /// <summary>
+    /// Why keys cannot be granted for this access, or null. nats-server takes a published subject as it is written, so a permission that
+    /// ends in <c>*</c> also lets <c>&gt;</c> through, and in a request to JetStream that means every key below.
+    /// </summary>
+    public static string? WhyKeysCannotBeGranted(NatsSubject keys, BucketAccess access) =>
+        (access & (BucketAccess.Read | BucketAccess.Watch)) != 0 && (keys.Text == "*" || keys.Text.EndsWith(".*", StringComparison.Ordinal))
+            ? $"the keys '{keys}' end in '*', which nats-server cannot tell from '>' when they are read or watched; name the keys, or grant '{keys.Text[..^1]}>'"
+            : null;
+
+    /// <summary>What a forbid of this access denies to publish: every request by which it could be had, also under another right.</summary>
+    public static IEnumerable<string> ForbiddingStream(string stream, StreamAccess access)
+    {
+        foreach (var subject in OfStream(stream, access & ~StreamAccess.Manage)) yield return subject;
+        if (!access.HasFlag(StreamAccess.Manage)) yield break;
+        foreach (var verb in (string[])["CREATE", "UPDATE", "DELETE"]) yield return $"{Api}STREAM.{verb}.{stream}";
+        yield return $"{Api}STREAM.RESTORE.{stream}";
+    }
+
+    public static IEnumerable<string> ForbiddingConsumer(string stream, string consumer, ConsumerAccess access)
+    {
+        foreach (var subject in OfConsumer(stream, consumer, access)) yield return subject;
+        // The form of before 2.9 names the consumer in its body.
+        if (access.HasFlag(ConsumerAccess.Manage)) yield return $"{Api}CONSUMER.CREATE.{stream}";
+    }
+
+    public static IEnumerable<string> ForbiddingBucket(string bucket, NatsSubject keys, BucketAccess access)
+    {
+        var stream = StreamOf(bucket);
+        if (access.HasFlag(BucketAccess.Read))
+        {
+            // A request for a wildcard is taken as it is written and so cannot be denied for some keys only.
+            yield return $"{Api}DIRECT.GET.{stream}";
+            yield return $"{Api}DIRECT.GET.{stream}.>";
+            yield return $"{Api}STREAM.MSG.GET.{stream}";
+        }
+
+        if (access.HasFlag(BucketAccess.Watch))
+        {
+            yield return $"{Api}CONSUMER.CREATE.{stream}";
+            yield return $"{Api}CONSUMER.CREATE.{stream}.>";
+            yield return $"{Api}CONSUMER.DURABLE.CREATE.{stream}.*";
+        }
+
+        if (access.HasFlag(BucketAccess.Write)) yield return $"$KV.{bucket}.{keys}";
+        if (!access.HasFlag(BucketAccess.Manage)) yield break;
+        foreach (var verb in (string[])["CREATE", "UPDATE", "DELETE", "PURGE", "RESTORE"]) yield return $"{Api}STREAM.{verb}.{stream}";
+        yield return $"{Api}STREAM.MSG.DELETE.{stream}";
+    }
+
+    /// <summary>The narrowest capability that lets a client publish on this subject of JetStream, or null when none does.</summary>
+    public static Capability? MeaningOf(NatsSubject subject)
+    {
+        var tokens = subject.Text.Split('.');
+        return tokens switch
+        {
+            ["$KV", var bucket, _, ..] => BucketOf(bucket, subject, tokens, 2, BucketAccess.Write),
+            ["$JS", "API", "DIRECT", "GET", var stream, "$KV", var bucket, _, ..] when stream == StreamOf(bucket) => BucketOf(bucket, subject, tokens, 7, BucketAccess.Read),
+            ["$JS", "API", "CONSUMER", "CREATE", var stream, _, "$KV", var bucket, _, ..] when stream == StreamOf(bucket) => BucketOf(bucket, subject, tokens, 8, BucketAccess.Watch),
+            ["$JS", "API", "STREAM", "INFO", var stream] => StreamWith(stream, StreamAccess.Info),
+            ["$JS", "API", "STREAM", "MSG", "GET", var stream] => StreamWith(stream, StreamAccess.Read),
+            ["$JS", "API", "DIRECT", "GET", var stream, ..] => StreamWith(stream, StreamAccess.Read),
+            ["$JS", "API", "STREAM", "PURGE", var stream] => StreamWith(stream, StreamAccess.Purge),
+            ["$JS", "API", "STREAM", "MSG", "DELETE", var stream] => StreamWith(stream, StreamAccess.Purge),
+            ["$JS", "API", "STREAM", "CREATE" or "UPDATE" or "DELETE", var stream] => StreamWith(stream, StreamAccess.Manage),
+            ["$JS", "API", "CONSUMER", "CREATE", var stream] => StreamWith(stream, StreamAccess.Consume),
+            ["$JS", "API", "CONSUMER", "INFO", var stream, var consumer] => ConsumerWith(stream, consumer, ConsumerAccess.Info),
+            ["$JS", "API", "CONSUMER", "MSG", "NEXT", var stream, var consumer] => ConsumerWith(stream, consumer, ConsumerAccess.Consume),
+            ["$JS", "API", "CONSUMER", "CREATE", var stream, var consumer, ..] => ConsumerWith(stream, consumer, ConsumerAccess.Manage),
+            ["$JS", "API", "CONSUMER", "DURABLE", "CREATE", var stream, var consumer] => ConsumerWith(stream, consumer, ConsumerAccess.Manage),
+            ["$JS", "API", "CONSUMER", "DELETE" or "PAUSE", var stream, var consumer] => ConsumerWith(stream, consumer, ConsumerAccess.Manage),
+            ["$JS", "ACK", var stream, var consumer, _, _, _, _, _] => ConsumerWith(stream, consumer, ConsumerAccess.Consume),
+            ["$JS", "ACK", _, _, var stream, var consumer, _, _, _, _, _, ..] => ConsumerWith(stream, consumer, ConsumerAccess.Consume),
+            ["$JS", "FC", var stream, var consumer, _] => ConsumerWith(stream, consumer, ConsumerAccess.Consume),
+            ["$JS", "FC", _, _, var stream, var consumer, _] => ConsumerWith(stream, consumer, ConsumerAccess.Consume),
+            _ => null,
+        };
+    }
+
+    /// <summary>The stream behind a bucket (NATS ADR-8).</summary>
+    public static string StreamOf(string bucket) => "KV_" + bucket;
+
+    /// <summary>Fetching messages and acknowledging them; flow control is what a consumer that pushes expects.</summary>
+    private static IEnumerable<string> Delivery(string stream, string consumer)
+    {
+        yield return $"{Api}CONSUMER.MSG.NEXT.{stream}.{consumer}";
+        // Acknowledgements have 9 tokens, those of version 2 at least 11, with the domain and a hash of the account in front (NATS
+        // ADR-15). Counted, because otherwise each form could be read as the other with parts of another stream's name.
+        yield return $"$JS.ACK.{stream}.{consumer}.*.*.*.*.*";
+        yield return $"$JS.ACK.*.*.{stream}.{consumer}.*.*.*.*.>";
+        foreach (var subject in FlowControl(stream, consumer)) yield return subject;
+    }
+
+    private static IEnumerable<string> FlowControl(string stream, string consumer)
+    {
+        yield return $"$JS.FC.{stream}.{consumer}.*";
+        yield return $"$JS.FC.*.*.{stream}.{consumer}.*";
+    }
+
+    private static Capability.Stream? StreamWith(string stream, StreamAccess access) =>
+        JetStreamNames.FindProblem(stream, "stream") is null ? new Capability.Stream(stream, access) : null;
+
+    private static Capability.Consumer? ConsumerWith(string stream, string consumer, ConsumerAccess access) =>
+        JetStreamNames.FindProblem(stream, "stream") is null && JetStreamNames.FindProblem(consumer, "consumer") is null
+            ? new Capability.Consumer(stream, consumer, access) : null;
+
+    private static Capability.Bucket? BucketOf(string bucket, NatsSubject subject, string[] tokens, int keysAt, BucketAccess access)
+    {
+        if (JetStreamNames.FindProblem(bucket, "bucket") is not null) return null;
+        var start = tokens.Take(keysAt).Sum(token => token.Length + 1);
+        return JetStreamNames.TryParseKeys(subject.Text[start..], out var keys, out _) ? new Capability.Bucket(bucket, keys, access) : null;
+    }
+}
