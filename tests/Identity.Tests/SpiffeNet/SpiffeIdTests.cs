@@ -229,4 +229,13 @@ public class SpiffeIdTests
     }
 
     private static IEnumerable<char> EveryCharacterBut(char separator) => Enumerable.Range(0, 256).Select(value => (char)value).Where(character => character != separator);
+
+    [Fact]
+    public void A_refusal_quotes_little_of_what_cannot_be_shown()
+    {
+        var hostile = $"spiffe://td{new string('\u0002', 90)}//{new string('\u202e', 90)}";
+        Assert.False(SpiffeId.TryParse(hostile, out _, out var problem));
+        Assert.InRange(problem.Length, 1, 512);
+        Assert.All(problem, character => Assert.True(character is (>= ' ' and <= '~') or '…'));
+    }
 }
