@@ -12,7 +12,7 @@ namespace Identity.Server.ComponentPolicy;
 /// for an entry may be deleted while the report is on its way.
 /// </summary>
 internal sealed partial class AgentReports(
-    ControlPlaneLedger ledger, DecisionLog decisions, TrustDomain trustDomain, TimeProvider time, ILogger<AgentReports> logger)
+    ControlPlaneLedger ledger, DecisionLog decisions, ShadowCounts shadows, TrustDomain trustDomain, TimeProvider time, ILogger<AgentReports> logger)
 {
     // More than an honest agent decides; a flood would push the decisions of others out of the log.
     private const int MaxDecisionsPerMinute = 6000;
@@ -38,6 +38,7 @@ internal sealed partial class AgentReports(
                 case AgentReport.ReportOneofCase.Decision:
                     if (time.GetElapsedTime(minute) > TimeSpan.FromMinutes(1)) (minute, decided) = (time.GetTimestamp(), 0);
                     if (++decided > MaxDecisionsPerMinute || !decisions.TryRecordReported(report.Decision, session.Agent)) LogDecisionRefused(session.Agent);
+                    else shadows.RecordReported(report.Decision, ledger.State.Policy);
                     break;
                 default:
                     throw Invalid("the report is empty; expected admissions, admitted, ended or decision");

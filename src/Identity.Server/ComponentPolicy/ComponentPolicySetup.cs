@@ -9,6 +9,11 @@ internal static class ComponentPolicySetup
             builder.Services.AddSingleton<PolicyRegistry>();
             builder.Services.AddSingleton<PolicyRevisions>();
             builder.Services.AddSingleton<PolicyProposals>();
+            builder.Services.AddSingleton<PolicyQuestions>();
+            builder.Services.AddSingleton<ShadowCounts>();
+            builder.Services.AddSingleton<StageObservations>();
+            builder.Services.AddSingleton<StagedChanges>();
+            builder.Services.AddHostedService<StageRunner>();
             builder.Services.AddSingleton<DecisionLog>();
             builder.Services.AddSingleton<LiveAdmissions>();
             builder.Services.AddSingleton<AgentReports>();

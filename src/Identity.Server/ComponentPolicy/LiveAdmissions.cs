@@ -6,7 +6,7 @@ namespace Identity.Server.ComponentPolicy;
 /// <summary>
 /// Which components run now, as far as their agents say. Empty after a start: until agents are back, no component may log in to NATS.
 /// </summary>
-internal sealed class LiveAdmissions(TimeProvider time)
+internal sealed class LiveAdmissions(TimeProvider time, StageObservations? observations = null)
 {
     public const int MaxPerAgent = 10_000;
 
@@ -31,6 +31,12 @@ internal sealed class LiveAdmissions(TimeProvider time)
         {
             return _live.GetValueOrDefault(component)?.First?.Value;
         }
+    }
+
+    /// <summary>All that run now.</summary>
+    public IReadOnlyList<ReportedAdmission> All()
+    {
+        lock (_gate) return [.. _live.Values.SelectMany(same => same)];
     }
 
     public int Count
@@ -167,6 +173,7 @@ internal sealed class LiveAdmissions(TimeProvider time)
 
         if (!_live.TryGetValue(admission.SpiffeId, out var same)) _live[admission.SpiffeId] = same = [];
         held.Admissions[admission.Id] = same.AddLast(admission);
+        observations?.Admitted(admission);
     }
 
     private void End(Held held, IReadOnlyList<LinkedListNode<ReportedAdmission>> admissions)

@@ -9,8 +9,14 @@ using Status = Grpc.Core.Status;
 namespace Identity.Server.ComponentPolicy;
 
 /// <summary><c>identity.v1.PolicyAdmin</c>.</summary>
-internal sealed class PolicyAdminService(ControlPlaneLedger ledger, PolicyRegistry registry, PolicyRevisions revisions, PolicyProposals proposals)
-    : PolicyAdmin.PolicyAdminBase
+internal sealed class PolicyAdminService(
+    ControlPlaneLedger ledger,
+    PolicyRegistry registry,
+    PolicyRevisions revisions,
+    PolicyProposals proposals,
+    PolicyQuestions questions,
+    ShadowCounts shadows,
+    StagedChanges stages) : PolicyAdmin.PolicyAdminBase
 {
     private const int DefaultRevisions = 50;
     private const int MaxRevisions = 1000;
@@ -42,7 +48,7 @@ internal sealed class PolicyAdminService(ControlPlaneLedger ledger, PolicyRegist
     public override Task<ListPoliciesResponse> GetPolicies(GetPoliciesRequest request, ServerCallContext context)
     {
         var state = ledger.State;
-        var at = At(request.AtRevision, state);
+        var at = PolicyRevisions.Check(request.AtRevision, state);
         return Task.FromResult(Response(at, revisions.DocumentsAt(state, at)));
     }
 
@@ -74,7 +80,7 @@ internal sealed class PolicyAdminService(ControlPlaneLedger ledger, PolicyRegist
     }
 
     public override Task<ListProposalsResponse> ListProposals(ListProposalsRequest request, ServerCallContext context) =>
-        Task.FromResult(new ListProposalsResponse { Proposals = { proposals.List() } });
+        Task.FromResult(new ListProposalsResponse { Proposals = { proposals.List(request.Id) } });
 
     public override Task<ApproveResponse> Approve(ApproveRequest request, ServerCallContext context) =>
         proposals.ApproveAsync(request, Caller.Of(context), context.CancellationToken);
@@ -82,10 +88,27 @@ internal sealed class PolicyAdminService(ControlPlaneLedger ledger, PolicyRegist
     public override Task<Proposal> Withdraw(WithdrawRequest request, ServerCallContext context) =>
         proposals.WithdrawAsync(request, Caller.Of(context), context.CancellationToken);
 
-    private static ulong At(ulong revision, ControlPlaneState state) =>
-        revision == 0 ? state.Revision
-        : revision <= state.Revision ? revision
-        : throw new RpcException(new Status(StatusCode.InvalidArgument, $"revision {revision} is not there yet; the ledger is at {state.Revision}"));
+    public override Task<DecideAtResponse> DecideAt(DecideAtRequest request, ServerCallContext context) => Task.FromResult(questions.Decide(request));
+
+    public override Task<DiffRevisionsResponse> DiffRevisions(DiffRevisionsRequest request, ServerCallContext context) => Task.FromResult(questions.Diff(request));
+
+    public override Task<ListShadowCountsResponse> ListShadowCounts(ListShadowCountsRequest request, ServerCallContext context) => Task.FromResult(shadows.List());
+
+    public override Task<StagedChange> Stage(StageRequest request, ServerCallContext context)
+    {
+        RefuseUnfit(request.Documents.Count + request.DeletePolicies.Count, request.Reason, "documents and names");
+        RefuseWithoutReason(request.Reason);
+        return stages.StageAsync(request, Caller.Of(context), context.CancellationToken);
+    }
+
+    public override Task<ListStagesResponse> ListStages(ListStagesRequest request, ServerCallContext context) =>
+        Task.FromResult(new ListStagesResponse { Stages = { stages.List() } });
+
+    public override Task<StagedChange> AbortStage(AbortStageRequest request, ServerCallContext context)
+    {
+        RefuseUnfit(request.Reason);
+        return stages.AbortAsync(request, Caller.Of(context), context.CancellationToken);
+    }
 
     private static ListPoliciesResponse Response(ulong revision, IEnumerable<Ledger.AppliedPolicy> documents)
     {

@@ -39,7 +39,7 @@ internal static class PolicyGate
 
         if (FindProblem(state, edit, person) is { } problem) return new PolicyGateAnswer.Refused(problem);
         var approvals = Demand(state, edit, person);
-        return approvals > 0 && (edit.TouchesRoles || AuthorityChange.Widens(state.Policy, edit.ApplyTo(state), now))
+        return approvals > 0 && (edit.TouchesRoles || AuthorityDifference.Between(state.Policy, edit.ApplyTo(state), now) is { Widens: true } or { LiftsForbids: true })
             ? new PolicyGateAnswer.NeedsApproval(approvals)
             : new PolicyGateAnswer.Free();
     }

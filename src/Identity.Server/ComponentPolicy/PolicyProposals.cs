@@ -39,7 +39,7 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
             BaseRevision = baseRevision,
             Reason = reason,
             Hash = ByteString.CopyFrom(edit.Hash(person, baseRevision, reason)),
-            Effect = ByteString.CopyFrom(AuthorityChange.Fingerprint(state.Policy, edit.ApplyTo(state), now)),
+            Effect = ByteString.CopyFrom(AuthorityDifference.Between(state.Policy, edit.ApplyTo(state), now).Fingerprint()),
             CreatedAt = now.ToTimestamp(),
             ExpiresAt = (now + Lifetime).ToTimestamp(),
             ApprovalsRequired = PolicyGate.Judge(state, edit, person, now) is PolicyGateAnswer.NeedsApproval needs ? (uint)needs.Approvals : 0,
@@ -102,7 +102,7 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
                 var needed = ProposalText.Needed(state, open, now);
                 var counted = after.Approvals.Count(given => ProposalText.WhyVoid(state, open, given) is null);
                 var changes = new List<Change> { new() { PolicyApproved = approval } };
-                applies = counted >= Math.Max(1, needed);
+                applies = counted >= needed;
                 if (applies)
                 {
                     changes.AddRange(edit.Changes(proposal.Person));
@@ -134,11 +134,14 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
         },
         cancellation);
 
-    public IEnumerable<Identity.V1.Proposal> List()
+    /// <param name="id">Only this one, whole; empty for all of them in short.</param>
+    public IEnumerable<Identity.V1.Proposal> List(string id)
     {
         var (state, now) = (ledger.State, time.GetUtcNow());
-        return state.Governance.Proposals.Values.Where(open => open.Proposal.ExpiresAt.ToDateTimeOffset() > now)
-            .OrderByDescending(open => open.Proposal.CreatedAt).Select(open => ProposalText.Of(state, open, now));
+        var open = state.Governance.Proposals.Values.Where(known => known.Proposal.ExpiresAt.ToDateTimeOffset() > now);
+        return id.Length > 0
+            ? open.Where(known => known.Proposal.Id == id).Select(known => ProposalText.Of(state, known, now))
+            : open.OrderByDescending(known => known.Proposal.CreatedAt).Select(known => ProposalText.Summary(state, known, now));
     }
 
     /// <summary>The last revision that changed a policy or a role.</summary>

@@ -1,7 +1,9 @@
+using Grpc.Core;
 using Identity.Ledger.V1;
 using Identity.Policy;
 using Identity.Server.Ledger;
 using Identity.V1;
+using Status = Grpc.Core.Status;
 
 namespace Identity.Server.ComponentPolicy;
 
@@ -15,6 +17,13 @@ internal sealed class PolicyRevisions(ControlPlaneLedger ledger)
 
     // Somebody who asks several questions about one past revision compiles it once.
     private CapabilityPolicy? _newestPast;
+
+    /// <summary>A revision that a caller asked for; 0 is the current one.</summary>
+    /// <exception cref="RpcException">It is not there yet.</exception>
+    public static ulong Check(ulong revision, ControlPlaneState state) =>
+        revision == 0 ? state.Revision
+        : revision <= state.Revision ? revision
+        : throw new RpcException(new Status(StatusCode.InvalidArgument, $"revision {revision} is not there yet; the ledger is at {state.Revision}"));
 
     /// <summary>The documents in force at a revision, by name in ordinal order.</summary>
     /// <param name="revision">Not beyond the state's.</param>

@@ -11,11 +11,24 @@ internal static class ProposalText
 {
     private const int MaxLines = 100;
 
+    /// <summary>All of it.</summary>
     public static Identity.V1.Proposal Of(ControlPlaneState state, OpenProposal open, DateTimeOffset now)
     {
+        var edit = PolicyEdit.Of(open.Proposal);
+        var difference = AuthorityDifference.Between(state.Policy, edit.ApplyTo(state), now);
+        var answer = Summary(state, open, now);
+        answer.ApprovalsRequired = Needed(state, open, now);
+        answer.Stale = WhyStale(state, open, now) ?? "";
+        answer.Documents.AddRange(edit.Set.Concat(edit.RoleSet).Select(set => new PolicySource { Text = set.Text }));
+        answer.Gained.AddRange(difference.Gained.Take(MaxLines));
+        answer.Lost.AddRange(difference.Lost.Take(MaxLines));
+        return answer;
+    }
+
+    /// <summary>What costs no comparison of policies; it may be stale for more reasons than this says.</summary>
+    public static Identity.V1.Proposal Summary(ControlPlaneState state, OpenProposal open, DateTimeOffset now)
+    {
         var proposal = open.Proposal;
-        var edit = PolicyEdit.Of(proposal);
-        var after = edit.ApplyTo(state);
         var answer = new Identity.V1.Proposal
         {
             Id = proposal.Id,
@@ -25,21 +38,18 @@ internal static class ProposalText
             BaseRevision = proposal.BaseRevision,
             CreatedAt = proposal.CreatedAt,
             ExpiresAt = proposal.ExpiresAt,
-            ApprovalsRequired = Needed(state, open, now),
-            Stale = WhyStale(state, open, now) ?? "",
+            ApprovalsRequired = Math.Max(1, (int)proposal.ApprovalsRequired),
+            Stale = WhyOutdated(state, open) ?? "",
         };
-        answer.Documents.AddRange(edit.Set.Concat(edit.RoleSet).Select(set => new PolicySource { Text = set.Text }));
-        answer.Changes.AddRange(edit.Answers(state));
+        answer.Changes.AddRange(PolicyEdit.Of(proposal).Answers(state));
         answer.Approvals.AddRange(open.Approvals.Select(given => new Approval { Person = given.Person, At = given.At, Void = WhyVoid(state, open, given) ?? "" }));
-        answer.Gained.AddRange(AuthorityChange.Gained(state.Policy, after, now).Take(MaxLines));
-        answer.Lost.AddRange(AuthorityChange.Lost(state.Policy, after, now).Take(MaxLines));
         return answer;
     }
 
-    /// <summary>How many others must agree, as the roles are now; never fewer than when it was proposed.</summary>
+    /// <summary>How many others must agree, as the roles are now; never fewer than when it was proposed, and at least one.</summary>
     public static int Needed(ControlPlaneState state, OpenProposal open, DateTimeOffset now)
     {
-        var asked = (int)open.Proposal.ApprovalsRequired;
+        var asked = Math.Max(1, (int)open.Proposal.ApprovalsRequired);
         return PolicyProposals.Proposer(open, out var proposer)
             && PolicyGate.Judge(state, PolicyEdit.Of(open.Proposal), proposer, now) is PolicyGateAnswer.NeedsApproval needs
             ? Math.Max(asked, needs.Approvals)
@@ -54,15 +64,21 @@ internal static class ProposalText
         if (!PolicyProposals.Proposer(open, out var proposer)) return "nobody knows who proposed it";
         if (PolicyGate.Judge(state, edit, proposer, now) is PolicyGateAnswer.Refused refused) return refused.Reason;
         if (proposal.BaseRevision == PolicyProposals.Base(state)) return null;
+        if (WhyOutdated(state, open) is { } outdated) return outdated;
+        return proposal.Effect.Span.SequenceEqual(AuthorityDifference.Between(state.Policy, edit.ApplyTo(state), now).Fingerprint())
+            ? null
+            : $"other policies changed after revision {proposal.BaseRevision}, and it would give or take something else now; propose anew";
+    }
+
+    private static string? WhyOutdated(ControlPlaneState state, OpenProposal open)
+    {
+        var (proposal, edit) = (open.Proposal, PolicyEdit.Of(open.Proposal));
         if (edit.Names.FirstOrDefault(name => state.Governance.History.LastChangeOf(name) > proposal.BaseRevision) is { } changed)
         {
             return $"the policy '{changed}' changed after revision {proposal.BaseRevision}; propose anew";
         }
 
-        if (edit.TouchesRoles && state.Governance.RoleRevision > proposal.BaseRevision) return $"a role changed after revision {proposal.BaseRevision}; propose anew";
-        return proposal.Effect.Span.SequenceEqual(AuthorityChange.Fingerprint(state.Policy, edit.ApplyTo(state), now))
-            ? null
-            : $"other policies changed after revision {proposal.BaseRevision}, and it would give or take something else now; propose anew";
+        return edit.TouchesRoles && state.Governance.RoleRevision > proposal.BaseRevision ? $"a role changed after revision {proposal.BaseRevision}; propose anew" : null;
     }
 
     /// <summary>Why an approval does not count any more; null while it does.</summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.RegularExpressions;
+using Identity.Policy;
 using Identity.Server.Registration;
 using Spiffe.Net;
 using Entry = Spire.Api.Types.Entry;
@@ -9,6 +10,12 @@ namespace Identity.Server.ComponentPolicy;
 /// <summary>An admission as its agent reported it, well formed; whether the agent may hold it is another question.</summary>
 internal sealed partial record ReportedAdmission(string Id, SpiffeId SpiffeId, SpiffeId Host, string Digest, string EntryId, ulong PolicyRevision)
 {
+    /// <summary>What it imports and exports; null when the agent does not tell.</summary>
+    public ComponentImports? Imports { get; init; }
+
+    /// <summary>The host's word for it; shown, never matched.</summary>
+    public string Name { get; init; } = "";
+
     public static bool TryParse(
         Identity.V1.LiveAdmission wire,
         TrustDomain trustDomain,
@@ -36,7 +43,11 @@ internal sealed partial record ReportedAdmission(string Id, SpiffeId SpiffeId, S
             return false;
         }
 
-        admission = new(wire.AdmissionId, spiffeId, host, wire.Digest, wire.EntryId, wire.PolicyRevision);
+        admission = new(wire.AdmissionId, spiffeId, host, wire.Digest, wire.EntryId, wire.PolicyRevision)
+        {
+            Imports = ReportedImports.Read(wire),
+            Name = wire.Name.Length <= 128 ? wire.Name : "",
+        };
         return true;
     }
 

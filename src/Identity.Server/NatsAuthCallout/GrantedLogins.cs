@@ -20,6 +20,9 @@ internal sealed class GrantedLogins(TimeSpan maxSession, TimeProvider time)
 
     public bool Knows(string spiffeId) => SpiffeId.TryParse(spiffeId, out var id, out _) && _granted.ContainsKey(id);
 
+    /// <summary>Whose sessions are remembered.</summary>
+    public IEnumerable<SpiffeId> Ids() => _granted.Keys;
+
     /// <summary>To be called before the login is answered.</summary>
     /// <returns>False when the login does not rest on what <paramref name="now"/> holds, or other sessions of this identity do not.</returns>
     public bool TryRemember(CalloutJudgement.Admitted login, LoginFacts now)

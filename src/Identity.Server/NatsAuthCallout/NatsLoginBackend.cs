@@ -12,7 +12,8 @@ namespace Identity.Server.NatsAuthCallout;
 
 /// <summary>This room's questions, answered by the ledger, the signing authority, the live admissions and the decision log.</summary>
 internal sealed class NatsLoginBackend(
-    ControlPlaneLedger ledger, SigningAuthority authority, LiveAdmissions admissions, DecisionLog decisions, TimeProvider time) : INatsLoginBackend
+    ControlPlaneLedger ledger, SigningAuthority authority, LiveAdmissions admissions, DecisionLog decisions, TimeProvider time,
+    StageObservations? observations = null) : INatsLoginBackend
 {
     public LoginFacts Facts
     {
@@ -23,7 +24,11 @@ internal sealed class NatsLoginBackend(
         }
     }
 
-    public string Record(Decision decision) => decisions.Record(decision);
+    public string Record(Decision decision)
+    {
+        if (decision.Allowed && SpiffeId.TryParse(decision.Subject, out var id, out _)) observations?.LoggedIn(id);
+        return decisions.Record(decision);
+    }
 
     public Task RecordIssuanceAsync(IssuanceRecord intent, CancellationToken cancellation)
     {

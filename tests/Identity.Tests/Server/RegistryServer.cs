@@ -27,6 +27,7 @@ internal sealed class RegistryServer : IAsyncDisposable
     private readonly TemporaryFolder _folder = new();
     private readonly List<IDisposable> _channels = [];
     private RunningServer _server = null!;
+    private ServerOptions _options = null!;
 
     private RegistryServer()
     {
@@ -58,11 +59,21 @@ internal sealed class RegistryServer : IAsyncDisposable
             ["nats-url"] = "tls://127.0.0.1:1",
         }).AddInMemoryCollection(more.Select(setting => KeyValuePair.Create(setting.Key, (string?)setting.Value))).Build();
         Assert.True(ServerOptions.TryRead(settings, Path.Combine(server._folder.Path, "data"), out var options, out _));
+        server._options = options;
         server._server = await Identity.Server.Program.StartAsync(options, server.Time);
         server.AdminSocket = options.AdminSocket;
         server.Admin = server.OverSocket(options.AdminSocket);
         server.Anonymous = server.OverTls(null);
         return server;
+    }
+
+    public T Service<T>() where T : notnull => _server.Services.GetRequiredService<T>();
+
+    /// <summary>Stops it and starts it anew on the same folder; clients on the admin socket connect again by themselves.</summary>
+    public async Task RestartAsync()
+    {
+        await _server.DisposeAsync();
+        _server = await Identity.Server.Program.StartAsync(_options, Time);
     }
 
     public async Task<string> CreateTokenAsync(string? alias = "/nodes/local", int ttl = 600) =>

@@ -14,10 +14,11 @@ internal static class PolicyProposals
         command.SetAction(async (parsed, cancellation) =>
         {
             using var channel = AdminConnection.Open(parsed);
-            var answer = await new PolicyAdmin.PolicyAdminClient(channel).ListProposalsAsync(new(), cancellationToken: cancellation);
-            if (parsed.GetValue(id) is { Length: > 0 } wanted)
+            var wanted = parsed.GetValue(id) ?? "";
+            var answer = await new PolicyAdmin.PolicyAdminClient(channel).ListProposalsAsync(new() { Id = wanted }, cancellationToken: cancellation);
+            if (wanted.Length > 0)
             {
-                var one = answer.Proposals.FirstOrDefault(proposal => proposal.Id == wanted)
+                var one = answer.Proposals.FirstOrDefault()
                     ?? throw new RpcException(new(StatusCode.NotFound, $"there is no open proposal '{wanted}'"));
                 return Answer.Print(parsed, one, output => ProposalText.Write(output, one, whole: true));
             }

@@ -23,7 +23,7 @@ internal sealed class PolicyWriter(CallInvoker invoker)
 
     public async Task<ApproveResponse> ApproveAsync(Proposal proposal) => await Client.ApproveAsync(new() { Id = proposal.Id, Hash = proposal.Hash });
 
-    public async Task<Proposal> FindAsync(string id) => (await Client.ListProposalsAsync(new())).Proposals.Single(proposal => proposal.Id == id);
+    public async Task<Proposal> FindAsync(string id) => (await Client.ListProposalsAsync(new() { Id = id })).Proposals.Single();
 
     public static ApplyPoliciesRequest Request(params string[] documents)
     {

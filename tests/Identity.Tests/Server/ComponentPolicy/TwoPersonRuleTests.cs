@@ -60,7 +60,7 @@ public sealed class TwoPersonRuleTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Lifting_a_forbid_widens()
+    public async Task Lifting_a_forbid_widens_also_when_nobody_is_permitted_what_it_holds_back()
     {
         await _ann.ApplyAsync(Forbid("shop.guard"));
         var asked = await _ann.DeleteAsync("shop.guard");

@@ -1,0 +1,62 @@
+using System.CommandLine;
+using Google.Protobuf.WellKnownTypes;
+using Identity.V1;
+
+namespace Identity.Cli.Commands.Policy;
+
+/// <summary><c>identity policy decide PRINCIPAL REQUEST --at REV</c>: what the policy of any revision says.</summary>
+internal static class PolicyDecide
+{
+    private static readonly string[] Attributes = ["digest", "signer", "image", "host", "namespace", "lattice"];
+
+    public static Command Create()
+    {
+        var principal = new Argument<string>("spiffe-id") { Description = "Whom the question is about" };
+        var request = new Argument<string[]>("request") { Description = "What, in the words of a policy: connect api.example.com:443", Arity = ArgumentArity.OneOrMore };
+        var at = new Option<ulong>("--at") { Description = "By the policy of this revision (`identity policy history`)", HelpName = "REV", DefaultValueFactory = _ => 0 };
+        var time = new Option<DateTimeOffset?>("--time") { Description = "As if it were this time; rules expire", HelpName = "TIME" };
+        var process = new Option<bool>("--process") { Description = "It is a process: it has no digest, signer, image or host" };
+        var options = Attributes.ToDictionary(name => name, name => new Option<string[]>($"--{name}") { HelpName = name.ToUpperInvariant(), DefaultValueFactory = _ => [] });
+        var command = new Command("decide", "Ask the policy of any revision one question; leaves no trace") { principal, request, at, time, process };
+        foreach (var option in options.Values) command.Options.Add(option);
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            var question = new DecideAtRequest
+            {
+                AtRevision = parsed.GetValue(at),
+                SpiffeId = parsed.GetValue(principal),
+                Request = string.Join(' ', parsed.GetValue(request)!),
+                Digest = One("digest"),
+                Image = One("image"),
+                Host = One("host"),
+                Namespace = One("namespace"),
+                Lattice = One("lattice"),
+                AtTime = parsed.GetValue(time) is { } then ? Timestamp.FromDateTimeOffset(then) : null,
+            };
+            question.Signers.AddRange(parsed.GetValue(options["signer"]));
+            if (parsed.GetValue(process)) question.KnownAbsent.AddRange(["digest", "signer", "image", "host"]);
+            using var channel = AdminConnection.Open(parsed);
+            var answer = await new PolicyAdmin.PolicyAdminClient(channel).DecideAtAsync(question, cancellationToken: cancellation);
+            Answer.Print(parsed, answer, output => Write(output, answer));
+            return answer.Allowed ? ExitCode.Ok : ExitCode.Refused;
+
+            string One(string name) => parsed.GetValue(options[name]) switch
+            {
+                null or [] => "",
+                [var only] => only,
+                _ => throw new UsageException($"--{name} is given more than once."),
+            };
+        });
+        return command;
+    }
+
+    private static void Write(TextWriter output, DecideAtResponse answer)
+    {
+        output.WriteLine($"{(answer.Allowed ? "allowed" : "denied")} by the policy of revision {answer.PolicyRevision}{(answer.Rule.Length > 0 ? $": {answer.Rule}" : "")}");
+        if (answer.Explanation.Length > 0) output.WriteLine(answer.Explanation);
+        foreach (var note in answer.Notes) output.WriteLine(note);
+        if (answer.SmallestGrant.Length == 0) return;
+        output.WriteLine("the smallest grant that would turn this:");
+        output.WriteLine(answer.SmallestGrant.TrimEnd());
+    }
+}

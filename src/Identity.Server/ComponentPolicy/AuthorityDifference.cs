@@ -1,0 +1,67 @@
+using System.Security.Cryptography;
+using System.Text;
+using Identity.Policy;
+using Identity.Policy.Analysis;
+
+namespace Identity.Server.ComponentPolicy;
+
+/// <summary>What one policy lets anybody do that another does not, exactly (<see cref="PolicyDiff"/>), in lines for a person.</summary>
+internal sealed class AuthorityDifference
+{
+    private readonly PolicyDiff _diff;
+    private readonly IReadOnlyList<PolicyClause> _lifted;
+
+    private AuthorityDifference(PolicyDiff diff, IReadOnlyList<PolicyClause> lifted, bool isReadable)
+    {
+        _diff = diff;
+        _lifted = lifted;
+        IsReadable = isReadable;
+    }
+
+    /// <summary>One line each: what somebody may do now, and the forbids that are gone, also where nobody is permitted what they held back.</summary>
+    public IEnumerable<string> Gained => _diff.Gained.Select(Line).Concat(_lifted.Select(clause => $"no longer forbidden: {clause.Capability} [{clause.Rule}]"));
+
+    /// <summary>One line each.</summary>
+    public IEnumerable<string> Lost => _diff.Lost.Select(Line);
+
+    /// <summary>False when one of the two policies cannot be read; then nobody can say what changes.</summary>
+    public bool IsReadable { get; }
+
+    /// <summary>What could not be decided within the bounds of work counts as wider.</summary>
+    public bool Widens => !IsReadable || !_diff.Gained.IsEmpty;
+
+    /// <summary>
+    /// Whether a forbid is gone, though perhaps nobody is permitted what it held back: it may have stood there against permits to come. Compared by
+    /// what forbids say, so that taking one apart into two counts as well.
+    /// </summary>
+    public bool LiftsForbids => !IsReadable || _lifted.Count > 0;
+
+    public bool Narrows => !IsReadable || !_diff.Lost.IsEmpty;
+
+    public static AuthorityDifference Between(CapabilityPolicy before, CapabilityPolicy after, DateTimeOffset now) =>
+        new(PolicyDiff.Between(before, after, now), Lifted(before, after), before.Unreadable is null && after.Unreadable is null);
+
+    /// <summary>SHA-256 over all of it, exceptions included: the same when the change means the same on another base.</summary>
+    public byte[] Fingerprint() => SHA256.HashData(Encoding.UTF8.GetBytes(string.Join(
+        '\n', Whole(_diff.Gained).Append("--").Concat(Whole(_diff.Lost)).Append("--").Concat(_lifted.Select(Clause).Order(StringComparer.Ordinal)).Append($"{IsReadable}"))));
+
+    private static List<PolicyClause> Lifted(CapabilityPolicy before, CapabilityPolicy after)
+    {
+        var kept = Forbids(after).Select(clause => (clause.Subject, clause.Capability)).ToHashSet();
+        return [.. Forbids(before).Where(clause => !kept.Contains((clause.Subject, clause.Capability)))];
+
+        static IEnumerable<PolicyClause> Forbids(CapabilityPolicy policy) =>
+            policy.Clauses.Where(clause => clause is { Effect: RuleEffect.Forbid, Mode: RuleMode.Enforce });
+    }
+
+    private static string Line(AuthorityChange change) =>
+        $"{change}{(change.Until is { } until ? $" until {until:u}" : "")} [{change.Rule}]"
+        + $"{(change.Kind == AuthorityChangeKind.Undecided ? " (too much work to decide; taken as a change)" : change.Example is { } example ? $", for example {example.Principal.Id} {example.Request}" : "")}";
+
+    private static IEnumerable<string> Whole(IEnumerable<AuthorityChange> changes) => changes.Select(change =>
+        $"{change.Kind} {Clause(change.Permit)} {(change.Lifted is { } lifted ? Clause(lifted) : "")} {change.Ceiling} "
+        + string.Join(';', change.Except.Select(Clause).Order(StringComparer.Ordinal))).Order(StringComparer.Ordinal);
+
+    private static string Clause(PolicyClause clause) =>
+        $"{clause.Rule} {clause.Effect} {clause.Mode} {clause.Subject} {clause.Capability} {clause.Ceilings} {clause.Expires:O}";
+}

@@ -1,0 +1,68 @@
+using System.Threading.Channels;
+using Identity.Policy;
+using Spiffe.Net;
+
+namespace Identity.Server.ComponentPolicy;
+
+/// <summary>Something that began or was asked while a change soaks.</summary>
+internal abstract record StageObservation
+{
+    private StageObservation() { }
+
+    public sealed record Admission(ReportedAdmission Begun) : StageObservation;
+
+    public sealed record Login(SpiffeId Id) : StageObservation;
+
+    public sealed record Question(Principal Principal, CapabilityRequest Request) : StageObservation;
+
+}
+
+/// <summary>
+/// Carries what happens to whoever tries a staged change on it. Costs one read of a flag while nothing is staged, and never delays the decision it is
+/// about.
+/// </summary>
+internal sealed class StageObservations
+{
+    private const int MaxWaiting = 8192;
+
+    private readonly Channel<StageObservation> _channel;
+    private volatile bool _isOpen;
+    private volatile bool _overflowed;
+
+    public StageObservations() =>
+        _channel = Channel.CreateBounded<StageObservation>(
+            new BoundedChannelOptions(MaxWaiting) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite }, _ => _overflowed = true);
+
+    public ChannelReader<StageObservation> Reader => _channel.Reader;
+
+    /// <summary>Whether anything is staged.</summary>
+    public bool IsOpen
+    {
+        get => _isOpen;
+        set => _isOpen = value;
+    }
+
+    public void Admitted(ReportedAdmission admission)
+    {
+        if (_isOpen) _channel.Writer.TryWrite(new StageObservation.Admission(admission));
+    }
+
+    public void LoggedIn(SpiffeId id)
+    {
+        if (_isOpen) _channel.Writer.TryWrite(new StageObservation.Login(id));
+    }
+
+    /// <param name="allowed">What was answered; only a yes can be taken away.</param>
+    public void Decided(Principal principal, CapabilityRequest request, bool allowed)
+    {
+        if (_isOpen && allowed) _channel.Writer.TryWrite(new StageObservation.Question(principal, request));
+    }
+
+    /// <summary>Whether something was dropped since the last call.</summary>
+    public bool TakeOverflow()
+    {
+        if (!_overflowed) return false;
+        _overflowed = false;
+        return true;
+    }
+}

@@ -1,0 +1,69 @@
+using System.Collections.Immutable;
+using Identity.Policy;
+using Identity.Server.NatsAuthCallout;
+using Spiffe.Net;
+using Decision = Identity.Policy.Decision;
+
+namespace Identity.Server.ComponentPolicy;
+
+/// <summary>Would a candidate deny something that runs under the policy in force? Answers with the sentence for a person, or null.</summary>
+/// <param name="narrows">Whether the candidate takes anything from anybody: what takes nothing denies nothing, whatever runs.</param>
+internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy candidate, bool narrows, DateTimeOffset now)
+{
+    /// <summary>What is only asked: a yes that would become a no.</summary>
+    public string? WhyDenied(Principal principal, CapabilityRequest request)
+    {
+        if (!PolicyDecision.Decide(current, principal, request, now).Allowed || PolicyDecision.Decide(candidate, principal, request, now).Allowed) return null;
+        return $"{principal.Id} would be denied {request}: {First(PolicyDecision.Explain(candidate, principal, request, now))}";
+    }
+
+    /// <summary>A running component: the start as it would be decided now, and what it may say on NATS.</summary>
+    public string? WhyDenied(ReportedAdmission admission)
+    {
+        if (!narrows || !ComponentDigest.TryParse(admission.Digest, out var digest, out _)) return null;
+        if (admission.Imports is not { } imports)
+        {
+            return $"{admission.SpiffeId} runs on {admission.Host}, and its agent does not tell what it imports: nobody can say whether it would be denied";
+        }
+
+        var start = new ComponentStart(admission.SpiffeId, admission.Host, digest, admission.Name, imports);
+        if (ComponentAdmission.Decide(current, start, now) is not Decision.Admitted before) return null;
+        return ComponentAdmission.Decide(candidate, start, now) switch
+        {
+            Decision.Admitted after => WhyNarrower(admission.SpiffeId, before.Nats, after.Nats),
+            Decision.Denied denied => $"{admission.SpiffeId} runs on {admission.Host} and would be denied: {First(denied.Explanation)}",
+            _ => $"{admission.SpiffeId} runs on {admission.Host}, and there is no decision about it",
+        };
+    }
+
+    /// <summary>Somebody logged in to NATS.</summary>
+    public string? WhyDenied(SpiffeId id, LoginFacts facts)
+    {
+        if (!narrows || LoginGrant.For(id, facts with { Policy = current }, now) is not LoginGrant.Allowed before) return null;
+        return LoginGrant.For(id, facts with { Policy = candidate }, now) switch
+        {
+            LoginGrant.Allowed after => WhyNarrower(id, "publish", before.Publish, after.Publish) ?? WhyNarrower(id, "subscribe", before.Subscribe, after.Subscribe),
+            LoginGrant.Refused refused => $"{id} is logged in to NATS and would be refused: {(refused.Explanation is { } why ? First(why) : refused.Reason)}",
+            _ => $"{id} is logged in to NATS, and there is no decision about it",
+        };
+    }
+
+    private static string? WhyNarrower(SpiffeId id, NatsPermissions before, NatsPermissions after) => (before, after) switch
+    {
+        (NatsPermissions.Allowed one, NatsPermissions.Allowed other) =>
+            WhyNarrower(id, "publish", one.Publish, other.Publish) ?? WhyNarrower(id, "subscribe", one.Subscribe, other.Subscribe),
+        (NatsPermissions.Allowed, _) => $"{id} runs and would lose all it may say on NATS",
+        _ => null,
+    };
+
+    private static string? WhyNarrower(SpiffeId id, string side, NatsSide before, NatsSide after)
+    {
+        var missing = before.Allow.Except(after.Allow, StringComparer.Ordinal).ToImmutableArray();
+        if (missing is [var gone, ..]) return $"{id} would lose {side} {gone} on NATS";
+        return after.Deny.Except(before.Deny, StringComparer.Ordinal).FirstOrDefault() is { } denied && after.Allow.Length > 0
+            ? $"{id} would be denied {side} {denied} on NATS"
+            : null;
+    }
+
+    private static string First(Explanation explanation) => explanation.Refusals is [var first, ..] ? first.ToString() : "it is not granted";
+}

@@ -1,0 +1,239 @@
+// Every call here ends with the server, which the test disposes of.
+#pragma warning disable xUnit1051
+using Grpc.Core;
+using Identity.Policy;
+using Identity.Server.ComponentPolicy;
+using Identity.V1;
+using Spiffe.Net;
+using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
+using Principal = Identity.Policy.Principal;
+
+namespace Identity.Tests.Server.ComponentPolicy;
+
+/// <summary>A change that is tried on what runs goes into force by itself, or stops by itself.</summary>
+public sealed class StagedChangesTests : IAsyncLifetime
+{
+    private const string Ann = "spiffe://example.org/people/ann";
+    private const string Digest = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    private const string Sockets = "{ import: wasi:sockets/tcp@0.2.0 }";
+    private const string Clocks = "{ import: wasi:clocks/wall-clock@0.2.0 }";
+
+    private static readonly SpiffeId Cart = SpiffeId.Parse($"{Shop}/cart");
+    private static readonly SpiffeId Host = SpiffeId.Parse("spiffe://example.org/hosts/local");
+
+    private RegistryServer _server = null!;
+    private PolicyWriter _admin = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _server = await RegistryServer.StartAsync();
+        _admin = new PolicyWriter(_server.Admin);
+        await _admin.ApplyAsync(Permit("shop", capability: $"start, {Sockets}, {Clocks}"));
+    }
+
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    [Fact]
+    public async Task Goes_into_force_by_itself_when_nothing_that_runs_is_denied()
+    {
+        Run("a", "wasi:clocks/wall-clock@0.2.0");
+        var staged = await StageAsync([Forbid("no-sockets", capability: Sockets)]);
+
+        var end = await EndOfAsync(staged);
+
+        Assert.Equal(("in force", ""), (end.State, end.Explanation));
+        Assert.Contains("no-sockets", _server.Ledger.State.Policies.Keys);
+        Assert.True(end.Checked > 0);
+        Assert.Equal(["staged", "warn", "in force"], Records(staged.Id));
+    }
+
+    [Fact]
+    public async Task Stops_at_once_when_something_that_runs_would_be_denied_and_says_who_what_and_by_which_rule()
+    {
+        Run("a", "wasi:clocks/wall-clock@0.2.0", "wasi:sockets/tcp@0.2.0");
+        var staged = await StageAsync([Forbid("no-sockets", capability: Sockets)], soak: 3600);
+
+        var end = await EndOfAsync(staged);
+
+        Assert.Equal("halted", end.State);
+        Assert.All(["components/shop/cart", "hosts/local", "wasi:sockets/tcp@0.2.0", "no-sockets/only"], text => Assert.Contains(text, end.Explanation, StringComparison.Ordinal));
+        Assert.Equal(["shop"], _server.Ledger.State.Policies.Keys);
+    }
+
+    [Fact]
+    public async Task Stops_when_something_begins_meanwhile_that_would_be_denied()
+    {
+        Run("a", "wasi:clocks/wall-clock@0.2.0");
+        var staged = await StageAsync([Forbid("no-sockets", capability: Sockets)], soak: 3600);
+        await UntilAsync(async () => (await FindAsync(staged.Id)).Checked > 0);
+        Assert.Equal("soaking", (await FindAsync(staged.Id)).State);
+
+        Run("b", "wasi:sockets/tcp@0.2.0");
+
+        Assert.Equal("halted", (await EndOfAsync(staged)).State);
+    }
+
+    [Fact]
+    public async Task Stops_when_taking_a_permit_away_would_deny_something()
+    {
+        Run("a", "wasi:clocks/wall-clock@0.2.0");
+        var staged = await StageAsync([], soak: 3600, delete: ["shop"]);
+        Assert.Contains("wasi:clocks/wall-clock@0.2.0", (await EndOfAsync(staged)).Explanation, StringComparison.Ordinal);
+        Assert.Single(_server.Ledger.State.Policies);
+    }
+
+    [Fact]
+    public async Task Stops_when_an_agent_does_not_tell_what_runs_unless_nothing_is_taken_from_anybody()
+    {
+        Run("a", imports: null);
+        Assert.Equal("halted", (await EndOfAsync(await StageAsync([Forbid("no-sockets", capability: Sockets)]))).State);
+        Assert.Equal("in force", (await EndOfAsync(await StageAsync([Permit("more", capability: "{ import: wasi:io/poll@0.2.0 }")]))).State);
+    }
+
+    [Fact]
+    public async Task Does_not_care_about_what_is_denied_already()
+    {
+        Run("a", "wasi:filesystem/types@0.2.0");
+        Assert.Equal("in force", (await EndOfAsync(await StageAsync([Forbid("no-sockets", capability: Sockets)]))).State);
+    }
+
+    [Fact]
+    public async Task Stops_when_somebody_changes_the_same_policy_meanwhile()
+    {
+        var staged = await StageAsync([Permit("shop")], soak: 3600);
+        await _admin.ApplyAsync(Forbid("shop"));
+        var end = await EndOfAsync(staged);
+        Assert.Equal("halted", end.State);
+        Assert.Contains("'shop'", end.Explanation, StringComparison.Ordinal);
+        Assert.Equal(Forbid("shop"), _server.Ledger.State.Policies["shop"].Text);
+    }
+
+    [Fact]
+    public async Task Stops_when_another_change_of_policy_makes_it_deny_what_runs()
+    {
+        await _admin.ApplyAsync(Permit("second", capability: Clocks));
+        Run("a", "wasi:clocks/wall-clock@0.2.0");
+        // Harmless while the other policy grants the same.
+        var staged = await StageAsync([Permit("shop")], soak: 3600);
+        await UntilAsync(async () => (await FindAsync(staged.Id)).Checked > 0);
+        await _admin.DeleteAsync("second");
+        Assert.Equal("halted", (await EndOfAsync(staged)).State);
+    }
+
+    [Fact]
+    public async Task Is_only_tried_when_nobody_asked_for_enforcement()
+    {
+        var end = await EndOfAsync(await StageAsync([Forbid("no-sockets", capability: Sockets)], through: ["shadow"]));
+        Assert.Equal("passed", end.State);
+        Assert.Single(_server.Ledger.State.Policies);
+    }
+
+    [Fact]
+    public async Task Counts_in_step_shadow_what_is_only_asked_and_stops_on_it_in_step_warn()
+    {
+        var request = CapabilityRequest.Parse("import wasi:sockets/tcp@0.2.0");
+        var shadow = await StageAsync([Forbid("no-sockets", capability: Sockets)], soak: 3600, through: ["shadow"]);
+        var observations = _server.Service<StageObservations>();
+        await UntilAsync(() => Task.FromResult(observations.IsOpen));
+        observations.Decided(Principal.Process(Cart), request, allowed: true);
+        await UntilAsync(async () => (await FindAsync(shadow.Id)).WouldDeny == 1);
+        Assert.Equal("soaking", (await FindAsync(shadow.Id)).State);
+        await _admin.Client.AbortStageAsync(new() { Id = shadow.Id });
+
+        var warn = await StageAsync([Forbid("no-sockets", capability: Sockets)], soak: 3600, through: ["warn"]);
+        await UntilAsync(() => Task.FromResult(observations.IsOpen));
+        observations.Decided(Principal.Process(Cart), request, allowed: true);
+        Assert.Equal("halted", (await EndOfAsync(warn)).State);
+    }
+
+    [Fact]
+    public async Task Survives_a_restart_and_soaks_anew()
+    {
+        var staged = await StageAsync([Forbid("no-sockets", capability: Sockets)], soak: 2, through: ["shadow", "enforce"]);
+        await _server.RestartAsync();
+        // What runs is known again only after the agents are back.
+        Run("a", "wasi:sockets/tcp@0.2.0");
+        Assert.Equal("halted", (await EndOfAsync(staged)).State);
+
+        var other = await StageAsync([Forbid("no-clocks", capability: Clocks)], soak: 1, through: ["shadow", "enforce"]);
+        await _server.RestartAsync();
+        Assert.Equal("in force", (await EndOfAsync(other)).State);
+    }
+
+    [Fact]
+    public async Task Is_aborted_by_its_author_or_an_administrator_once()
+    {
+        await _admin.ApplyAsync(Role("shop-team", $"{Ann}, spiffe://example.org/people/bob"));
+        var ann = new PolicyWriter(await _server.AsAsync(Ann));
+        var bob = new PolicyWriter(await _server.AsAsync("spiffe://example.org/people/bob"));
+        var staged = await StageAsync([Forbid("shop.guard", capability: Sockets)], soak: 3600, by: ann);
+        await RefusedAsync(async () => await bob.Client.AbortStageAsync(new() { Id = staged.Id }), StatusCode.PermissionDenied);
+        Assert.Equal("aborted", (await ann.Client.AbortStageAsync(new() { Id = staged.Id, Reason = "thought again" })).State);
+        await RefusedAsync(async () => await _admin.Client.AbortStageAsync(new() { Id = staged.Id }), StatusCode.FailedPrecondition);
+    }
+
+    [Fact]
+    public async Task Is_no_way_around_roles_or_approvals()
+    {
+        await _admin.ApplyAsync(Role("shop-team", Ann, approvals: 1));
+        var ann = new PolicyWriter(await _server.AsAsync(Ann));
+        await RefusedAsync(() => StageAsync([Permit("guard")], by: ann), StatusCode.PermissionDenied);
+        await RefusedAsync(() => StageAsync([Permit("shop.more", capability: "{ import: wasi:io/poll@0.2.0 }")], by: ann), StatusCode.FailedPrecondition);
+        var staged = await StageAsync([Forbid("shop.guard", capability: Sockets)], soak: 3600, by: ann);
+        await _admin.Client.DeletePoliciesAsync(new() { Roles = { "shop-team" } });
+        Assert.Equal("halted", (await EndOfAsync(staged)).State);
+    }
+
+    [Fact]
+    public async Task Refuses_what_it_cannot_try()
+    {
+        await RefusedAsync(() => StageAsync([Role("a", "unix:4242")]), StatusCode.InvalidArgument);
+        await RefusedAsync(() => StageAsync([Forbid("x")], soak: 0), StatusCode.InvalidArgument);
+        await RefusedAsync(() => StageAsync([Forbid("x")], soak: 40 * 86400), StatusCode.InvalidArgument);
+        await RefusedAsync(() => StageAsync([Forbid("x")], through: ["enforce", "shadow"]), StatusCode.InvalidArgument);
+        await RefusedAsync(() => StageAsync([Forbid("x")], through: ["warn", "warn"]), StatusCode.InvalidArgument);
+        await RefusedAsync(() => StageAsync([Forbid("x")], through: ["later"]), StatusCode.InvalidArgument);
+        await RefusedAsync(() => StageAsync([Permit("shop", capability: $"start, {Sockets}, {Clocks}")]), StatusCode.FailedPrecondition);
+    }
+
+    private async Task<StagedChange> StageAsync(
+        string[] documents, uint soak = 1, string[]? through = null, string[]? delete = null, PolicyWriter? by = null)
+    {
+        var request = new StageRequest { Reason = "a test", SoakSeconds = soak };
+        request.Documents.AddRange(documents.Select(text => new PolicySource { Text = text }));
+        request.DeletePolicies.AddRange(delete ?? []);
+        request.Through.AddRange(through ?? []);
+        return await (by ?? _admin).Client.StageAsync(request);
+    }
+
+    private void Run(string id, params string[]? imports)
+    {
+        var admission = new ReportedAdmission(id, Cart, Host, Digest, "", 1)
+        {
+            Imports = imports is null ? null : new ComponentImports([.. imports.Select(name => new ComponentImport(name, ImportKind.Instance))]),
+        };
+        Assert.True(_server.Live.Open(SpiffeId.Parse($"spiffe://example.org/spire/agent/{id}")).TryAdd(admission));
+    }
+
+    private async Task<StagedChange> EndOfAsync(StagedChange staged)
+    {
+        StagedChange now = staged;
+        await UntilAsync(async () => (now = await FindAsync(staged.Id)).State != "soaking");
+        return now;
+    }
+
+    private async Task<StagedChange> FindAsync(string id) => (await _admin.Client.ListStagesAsync(new())).Stages.Single(stage => stage.Id == id);
+
+    private IEnumerable<string> Records(string id) => _server.Ledger.ListTransactions(100).Reverse()
+        .SelectMany(transaction => transaction.Transaction.Changes).Select(change => change.PolicyStageSet).Where(stage => stage?.Id == id)
+        .Select(stage => stage.State == Identity.Ledger.V1.PolicyStage.Types.State.InForce ? "in force"
+            : stage.Step == 0 ? "staged" : stage.Through[(int)stage.Step].ToString().ToLowerInvariant());
+
+    private static async Task UntilAsync(Func<Task<bool>> condition)
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (!await condition()) await Task.Delay(20, deadline.Token);
+    }
+
+    private static async Task RefusedAsync(Func<Task> call, StatusCode code) => Assert.Equal(code, (await Assert.ThrowsAsync<RpcException>(call)).StatusCode);
+}
