@@ -6,13 +6,16 @@ namespace Identity.Policy;
 /// <summary>All policy documents in force at one revision, indexed for deciding. Immutable; swapped whole when policy changes.</summary>
 public sealed class CapabilityPolicy
 {
+    private readonly Lazy<ExplanationIndex> _forExplaining;
+
     private CapabilityPolicy(long revision, ImmutableArray<PolicyDocument> documents, string? unreadable)
     {
         ClauseList = unreadable is null ? ClauseBuilder.Build(documents, out unreadable) : [];
         Revision = revision;
         Documents = unreadable is null ? documents : [];
         Unreadable = unreadable;
-        Index = new RuleIndex(Documents);
+        ClauseIndex = new ClauseIndex(ClauseList);
+        _forExplaining = new Lazy<ExplanationIndex>(() => new ExplanationIndex(ClauseList));
     }
 
     /// <summary>No documents: denies everything.</summary>
@@ -31,7 +34,11 @@ public sealed class CapabilityPolicy
 
     internal ImmutableArray<PolicyClause> ClauseList { get; }
 
-    internal RuleIndex Index { get; }
+    internal ClauseIndex ClauseIndex { get; }
+
+    /// <summary>Made when the first refusal is explained.</summary>
+    internal ExplanationIndex ForExplaining => _forExplaining.Value;
+
 
     /// <summary>
     /// Throws <see cref="ArgumentException"/> when two documents share a name. What is too large, or holds a forbid that cannot be

@@ -16,6 +16,9 @@ internal static class CapabilityText
         "secret", "audience", "mount",
     ];
 
+    /// <summary>Those that nats-server enforces.</summary>
+    public static readonly string[] NatsKinds = ["natsPublish", "natsSubscribe", "natsRespond", "stream", "consumer", "bucket"];
+
     public static readonly string[] StreamAccesses = ["info", "read", "consume", "purge", "manage"];
 
     public static readonly string[] ConsumerAccesses = ["info", "consume", "manage"];

@@ -20,6 +20,11 @@ public enum ImportKind
 /// </param>
 public sealed record ComponentImport(string Name, ImportKind Kind, ImmutableArray<string> Functions)
 {
+    public string Name { get; } = Name;
+
+    /// <summary>What asks for all of it, made once; null when its name is none of an interface.</summary>
+    internal CapabilityRequest.Import? Request { get; } = InterfaceName.TryParse(Name, out var read, out _) ? new CapabilityRequest.Import(read) : null;
+
     public ComponentImport(string name, ImportKind kind)
         : this(name, kind, [])
     {
@@ -40,6 +45,12 @@ public sealed record ComponentImport(string Name, ImportKind Kind, ImmutableArra
 /// </param>
 public sealed record ComponentExport(string Name, ImportKind Kind, ImmutableArray<string> Functions)
 {
+    public string Name { get; } = Name;
+
+    /// <summary>What asks for all of it, made once; null when it is neither an interface nor a function.</summary>
+    internal CapabilityRequest.Export? Request { get; } = InterfaceName.TryParse(Name, out var read, out _) ? new CapabilityRequest.Export(read)
+        : Kind == ImportKind.Function ? new CapabilityRequest.Export(null, Name) : null;
+
     public bool Equals(ComponentExport? other) =>
         other is not null && Name == other.Name && Kind == other.Kind && Functions.AsSpan().SequenceEqual(other.Functions.AsSpan());
 

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
+using System.Text;
 
 namespace Identity.Policy;
 
@@ -38,7 +39,9 @@ public sealed record DnsPattern
     /// <summary>As <see cref="TryParse"/>, of a name as a caller gives it: upper case and the root's dot say nothing in DNS (RFC 4343 §2).</summary>
     public static bool TryParseRequested(
         string? text, [NotNullWhen(true)] out DnsPattern? value, [NotNullWhen(false)] out string? problem) =>
-        TryParse(text is { Length: > 1 } && text.EndsWith('.') ? text[..^1].ToLowerInvariant() : text?.ToLowerInvariant(), out value, out problem);
+        // Outside ASCII, lower case can turn a letter into another one's look-alike: the Kelvin sign into k.
+        text is null || !Ascii.IsValid(text) ? TryParse(text, out value, out problem)
+            : TryParse((text is { Length: > 1 } && text.EndsWith('.') ? text[..^1] : text).ToLowerInvariant(), out value, out problem);
 
     /// <summary>True when every name that the other one means is also meant by this one.</summary>
     public bool Covers(DnsPattern other) => IsWildcard

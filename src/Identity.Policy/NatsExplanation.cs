@@ -28,14 +28,12 @@ public static class NatsExplanation
         if (policy.Unreadable is { } why) return Explain(caller, new Refusal(asked, RefusalReason.PolicyUnreadable, why));
 
         var evaluator = new Evaluator(policy, caller, now);
-        var forbids = evaluator.Buckets.SelectMany(bucket => bucket.NatsForbids);
-        if (FirstAbout(evaluator, forbids, capability => Forbids(capability, action, subject)) is { } forbid)
-            return Explain(caller, Explainer.Forbidden(asked, forbid.Ranked));
+        if (FirstAbout(evaluator, permits: false, capability => Forbids(capability, action, subject)) is { } forbid)
+            return Explain(caller, Explainer.Forbidden(asked, forbid.Rule));
 
         var inbox = NatsSubject.Parse(NatsPermissions.InboxPrefixOf(caller.Id) + ".>");
         if (action == NatsAction.Subscribe && inbox.Covers(subject) && NatsPermissions.Of(evaluator, determination: null) is NatsPermissions.Allowed) return null;
-        var permits = evaluator.Buckets.SelectMany(bucket => bucket.NatsPermits).Where(clause => !clause.Rule.IsExpired(now));
-        if (FirstAbout(evaluator, permits, capability => Permits(capability, action, subject)) is not null)
+        if (FirstAbout(evaluator, permits: true, capability => Permits(capability, action, subject)) is not null)
             return action == NatsAction.Subscribe ? WhyInexpressible(evaluator, subject, asked) : null;
 
         // What JetStream is asked is granted by what it is for.
@@ -67,12 +65,12 @@ public static class NatsExplanation
             $"a rule permits '{star}', but nats-server takes that for '{star.Text[..^1]}>', and what lies deeper cannot be taken back beside the other subjects that are granted there; name the subjects instead of '{star}'"));
     }
 
-    private static Clause? FirstAbout(in Evaluator evaluator, IEnumerable<Clause> clauses, Func<Capability, bool> concerns)
+    private static PolicyClause? FirstAbout(in Evaluator evaluator, bool permits, Func<Capability, bool> concerns)
     {
-        Clause? first = null;
-        foreach (var clause in clauses)
+        PolicyClause? first = null;
+        foreach (var clause in evaluator.NatsClauses)
         {
-            if (clause.Rule.Capabilities.Any(concerns) && clause.Means(evaluator.Principal) && (first is null || clause.Ranked.Rank < first.Ranked.Rank)) first = clause;
+            if ((clause.Effect == RuleEffect.Permit) == permits && (first is null || clause.Rank < first.Rank) && concerns(clause.Capability)) first = clause;
         }
 
         return first;

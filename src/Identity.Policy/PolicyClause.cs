@@ -19,5 +19,8 @@ public sealed record PolicyClause(
     /// <summary>The place of its rule among all rules of the policy, sorted by reference.</summary>
     internal int Rank { get; init; }
 
-    internal bool IsExpired(DateTimeOffset now) => Effect == RuleEffect.Permit && Expires <= now;
+    /// <summary>In UTC ticks; the end of time when it does not end.</summary>
+    internal long EndsAt => Expires is { } end && Effect == RuleEffect.Permit ? end.UtcTicks : long.MaxValue;
+
+    internal bool IsExpired(DateTimeOffset now) => EndsAt <= now.UtcTicks;
 }

@@ -9,11 +9,7 @@ public static class PolicyDecision
     {
         if (policy.Unreadable is not null) return new CapabilityDecision { Reason = RefusalReason.PolicyUnreadable };
         var tally = default(Tally);
-        foreach (var clause in policy.ClauseList)
-        {
-            if (!clause.IsExpired(now)) tally.Add(clause, principal, request);
-        }
-
+        policy.ClauseIndex.Find(principal, request, now, ref tally);
         return tally.Decide();
     }
 

@@ -47,8 +47,6 @@ public sealed record PolicyRule
 
     /// <summary>Why the rule is there; a rule that ends always says.</summary>
     public string? Reason { get; init; }
-
-    internal bool IsExpired(DateTimeOffset now) => Expires <= now;
 }
 
 /// <summary>Where a decision comes from: <c>policy/rule</c>.</summary>

@@ -1,54 +1,203 @@
 namespace Identity.Policy.Evaluation;
 
 /// <summary>
-/// Numbers every import pattern of a policy, so that an import is parsed and hashed once a decision, whatever the number of rules.
+/// Numbers what rules speak of, so that a request finds the few clauses that may mean it. Clauses of one number may still differ in what
+/// the number leaves out: functions, ports, keys, access.
 /// </summary>
 internal sealed class CapabilityKeys
 {
-    public const int Start = 0;
+    private const string EveryName = "*";
 
-    private readonly Dictionary<string, int> _keys = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _lookup;
+    private readonly KeyNumbers _numbers = new();
+    private readonly int _start;
+    private readonly int _respond;
+    private readonly KeySpace _imports;
+    private readonly KeySpace _exports;
+    private readonly KeySpace _streams;
+    private readonly KeySpace _consumers;
+    private readonly KeySpace _buckets;
+    private readonly KeySpace _hosts;
+    private readonly KeySpace _names;
+    private readonly KeySpace _configs;
+    private readonly KeySpace _secrets;
+    private readonly KeySpace _audiences;
+    private readonly KeySpace _mounts;
+    private readonly SubjectTrie _publishes;
+    private readonly SubjectTrie _subscribes;
+    private readonly Dictionary<IpRange, int> _addresses = [];
+    private readonly SortedSet<int> _lengthsSeen = [];
+    private int[] _lengths = [];
 
-    public CapabilityKeys() => _lookup = _keys.GetAlternateLookup<ReadOnlySpan<char>>();
+    public CapabilityKeys()
+    {
+        (_start, _respond, _publishes, _subscribes) = (_numbers.Next(), _numbers.Next(), new SubjectTrie(_numbers), new SubjectTrie(_numbers));
+        (_imports, _exports, _streams, _consumers, _buckets, _hosts) = (New(), New(), New(), New(), New(), New());
+        (_names, _configs, _secrets, _audiences, _mounts) = (New(), New(), New(), New(), New());
+    }
 
-    public int KeyOf(ImportPattern pattern)
+    public int Of(Capability capability) => capability switch
+    {
+        Capability.Start => _start,
+        Capability.Import import => Of(_imports, import.Pattern),
+        Capability.Export export => Of(_exports, export.Pattern),
+        Capability.NatsPublish publish => _publishes.KeyOf(publish.Subject),
+        Capability.NatsSubscribe subscribe => _subscribes.KeyOf(subscribe.Subject),
+        Capability.NatsRespond => _respond,
+        Capability.Stream stream => _streams.KeyOf(stream.Name),
+        Capability.Consumer consumer => _consumers.KeyOf($"{consumer.StreamName}/{consumer.Name}"),
+        Capability.Bucket bucket => _buckets.KeyOf(bucket.Name),
+        Capability.Connect { Target.Name: { } name } => Of(_hosts, name),
+        Capability.Connect { Target.Addresses: { } range } => Of(range),
+        Capability.Resolve resolve => Of(_names, resolve.Name),
+        Capability.Config config => _configs.KeyOf(config.Name.Stem.ToString()),
+        Capability.Secret secret => _secrets.KeyOf(secret.Name.Stem.ToString()),
+        Capability.Audience audience => _audiences.KeyOf(audience.Name),
+        Capability.Mount mount => _mounts.KeyOf(mount.Path.Stem.ToString()),
+        _ => throw new ArgumentException($"a capability of the kind {capability.Kind} has no key", nameof(capability)),
+    };
+
+    /// <summary>Every number under which a clause that touches the request may be; false when there is no telling without looking at all of its kind.</summary>
+    public bool TryFind(CapabilityRequest request, ref KeySet found)
+    {
+        switch (request)
+        {
+            case CapabilityRequest.Start:
+                found.Add(_start);
+                return true;
+            case CapabilityRequest.Import import:
+                return TryFind(_imports, import.Interface, import.Function, ref found);
+            case CapabilityRequest.Export export:
+                return TryFind(_exports, export.Interface, export.Function, ref found);
+            case CapabilityRequest.NatsPublish publish:
+                if (IsWild(publish.Subject)) return false;
+                _publishes.Find(publish.Subject.Text, ref found);
+                return true;
+            case CapabilityRequest.NatsSubscribe subscribe:
+                if (IsWild(subscribe.Subject)) return false;
+                _subscribes.Find(subscribe.Subject.Text, ref found);
+                return true;
+            case CapabilityRequest.NatsRespond:
+                found.Add(_respond);
+                return true;
+            case CapabilityRequest.Stream stream:
+                _streams.Find(stream.Name, ref found);
+                return true;
+            case CapabilityRequest.Consumer consumer:
+                return TryFindConsumer(consumer, ref found);
+            case CapabilityRequest.Bucket bucket:
+                _buckets.Find(bucket.Name, ref found);
+                return true;
+            case CapabilityRequest.Connect { Target.Addresses: { } address }:
+                return TryFind(address, ref found);
+            case CapabilityRequest.Connect { Target.Name: { } host }:
+                return TryFind(_hosts, host, ref found);
+            case CapabilityRequest.Resolve resolve:
+                return TryFind(_names, resolve.Name, ref found);
+            case CapabilityRequest.Config config:
+                return TryFind(_configs, config.Name, ref found);
+            case CapabilityRequest.Secret secret:
+                return TryFind(_secrets, secret.Name, ref found);
+            case CapabilityRequest.Audience audience:
+                _audiences.Find(audience.Name, ref found);
+                return true;
+            case CapabilityRequest.Mount mount:
+                return TryFind(_mounts, mount.Path, ref found);
+            default:
+                return false;
+        }
+    }
+
+    private KeySpace New() => new(_numbers);
+
+    private static int Of(KeySpace space, ImportPattern pattern)
     {
         var version = pattern.AnyVersion ? "@*" : pattern.Track is null ? "" : $"@{pattern.Track}";
-        var text = $"{pattern.Package}/{pattern.Interface ?? "*"}{version}";
-        if (!_keys.TryGetValue(text, out var key)) _keys.Add(text, key = _keys.Count + 1);
+        return space.KeyOf(pattern.IsBareFunction ? pattern.Text : $"{pattern.Package}/{pattern.Interface ?? "*"}{version}");
+    }
+
+    // The wildcard's key keeps its dot, so that no name is taken for it.
+    private static int Of(KeySpace space, DnsPattern name) => space.KeyOf(name.Text == EveryName ? EveryName : name.Suffix.ToString());
+
+    private int Of(IpRange range)
+    {
+        if (_addresses.TryGetValue(range, out var key)) return key;
+        _addresses.Add(range, key = _numbers.Next());
+        if (_lengthsSeen.Add(range.Length)) _lengths = [.. _lengthsSeen];
         return key;
     }
 
-    /// <summary>
-    /// The keys of the patterns that match a valid interface name: the interface or its package, on its track or on any. Returns how
-    /// many were written; patterns that no rule uses have no key.
-    /// </summary>
-    public int Matching(ReadOnlySpan<char> import, int slash, int at, Span<int> keys)
+    private static bool TryFind(KeySpace space, InterfaceName? name, string? function, ref KeySet found)
     {
-        Span<char> text = stackalloc char[InterfaceName.MaxLength + 2];
-        var track = at < 0 ? [] : SemanticVersion.TrackOf(import[(at + 1)..]);
-        var written = 0;
-        foreach (var name in (ReadOnlySpan<int>)[at < 0 ? import.Length : at, slash + 1])
+        if (name is null)
         {
-            import[..name].CopyTo(text);
-            var end = name;
-            // Only the package's own form ends in its slash.
-            if (name == slash + 1) text[end++] = '*';
-            var version = end;
-            if (at >= 0)
-            {
-                text[end++] = '@';
-                track.CopyTo(text[end..]);
-                end += track.Length;
-            }
-
-            if (_lookup.TryGetValue(text[..end], out var key)) keys[written++] = key;
-            text[version] = '@';
-            text[version + 1] = '*';
-            if (_lookup.TryGetValue(text[..(version + 2)], out key)) keys[written++] = key;
+            if (function is not { Length: <= FunctionName.MaxLength }) return false;
+            Span<char> bare = stackalloc char[FunctionName.MaxLength + 1];
+            bare[0] = '#';
+            function.CopyTo(bare[1..]);
+            space.Find(bare[..(function.Length + 1)], ref found);
+            return true;
         }
 
-        return written;
+        // The interface or its package, on its track or on any.
+        Span<char> text = stackalloc char[InterfaceName.MaxLength + 2];
+        var whole = name.Text.AsSpan();
+        var unversioned = name.Version is null ? whole.Length : whole.Length - name.Version.Length - 1;
+        FindVersions(space, text, whole[..unversioned], wholePackage: false, name, ref found);
+        FindVersions(space, text, whole[..(name.Package.Length + 1)], wholePackage: true, name, ref found);
+        return true;
     }
+
+    private static void FindVersions(KeySpace space, scoped Span<char> text, scoped ReadOnlySpan<char> name, bool wholePackage, InterfaceName asked, ref KeySet found)
+    {
+        name.CopyTo(text);
+        var end = name.Length;
+        if (wholePackage) text[end++] = '*';
+        text[end] = '@';
+        text[end + 1] = '*';
+        space.Find(text[..(end + 2)], ref found);
+        if (asked.Version is not null) asked.Track.CopyTo(text[(end + 1)..]);
+        space.Find(text[..(asked.Version is null ? end : end + 1 + asked.Track.Length)], ref found);
+    }
+
+    private bool TryFindConsumer(CapabilityRequest.Consumer consumer, ref KeySet found)
+    {
+        Span<char> text = stackalloc char[512];
+        if (consumer.StreamName.Length + 1 + consumer.Name.Length > text.Length) return false;
+        consumer.StreamName.CopyTo(text);
+        text[consumer.StreamName.Length] = '/';
+        consumer.Name.CopyTo(text[(consumer.StreamName.Length + 1)..]);
+        _consumers.Find(text[..(consumer.StreamName.Length + 1 + consumer.Name.Length)], ref found);
+        return true;
+    }
+
+    private static bool TryFind(KeySpace space, DnsPattern name, ref KeySet found)
+    {
+        if (name.IsWildcard) return false;
+        var text = name.Text.AsSpan();
+        space.Find(text, ref found);
+        for (var at = 0; text[at..].IndexOf('.') is var dot and >= 0; at += dot + 1) space.Find(text[(at + dot)..], ref found);
+        space.Find(EveryName, ref found);
+        return true;
+    }
+
+    private bool TryFind(IpRange address, ref KeySet found)
+    {
+        if (!address.IsAddress) return false;
+        foreach (var length in _lengths)
+        {
+            if (length <= address.Length && _addresses.TryGetValue(address.Shortened(length), out var key)) found.Add(key);
+        }
+
+        return true;
+    }
+
+    private static bool TryFind(KeySpace space, SegmentPattern name, ref KeySet found)
+    {
+        if (name.IsPrefix) return false;
+        space.Find([], ref found);
+        space.FindBeginnings(name.Text, 0, '/', withSeparator: true, ref found);
+        return true;
+    }
+
+    private static bool IsWild(NatsSubject subject) => subject.Text.AsSpan().ContainsAny('*', '>');
 }

@@ -30,7 +30,8 @@ internal static class DecisionExplainer
         return string.Join(" and ", names);
     }
 
-    private static Refusal RefusalOf(CapabilityPolicy policy, Principal principal, CapabilityRequest request, in CapabilityDecision decision, DateTimeOffset now)
+    /// <summary>A refusal in words; with the nearest rule when no rule permits it.</summary>
+    public static Refusal RefusalOf(CapabilityPolicy policy, Principal principal, CapabilityRequest request, in CapabilityDecision decision, DateTimeOffset now)
     {
         var asked = request.ToString();
         switch (decision.Reason)
@@ -42,7 +43,7 @@ internal static class DecisionExplainer
                 return new Refusal(asked, RefusalReason.Forbidden, $"rule {decision.Determining} forbids it{unsure}", decision.Determining) { Untold = decision.Untold };
             default:
                 if (request.ToCapability().WhyNotGrantable() is { } problem) return new Refusal(asked, RefusalReason.NotGrantable, problem);
-                var miss = NearestClause.Find(policy.ClauseList, principal, request, now, out var untold);
+                var miss = NearestMissFinder.For(policy, principal, request, now, out var untold);
                 return new Refusal(asked, RefusalReason.NotGranted, "no rule permits it", NearestMiss: miss) { Untold = untold };
         }
     }

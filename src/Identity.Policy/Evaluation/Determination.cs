@@ -5,29 +5,29 @@ namespace Identity.Policy.Evaluation;
 /// <summary>The rules that a decision rests on, and what follows from them together. Nothing here depends on the order of adding.</summary>
 internal sealed class Determination
 {
-    private readonly List<RankedRule> _rules = [];
+    private readonly List<PolicyClause> _grounds = [];
 
-    public bool IsEmpty => _rules.Count == 0;
-
-    public void Add(RankedRule rule) => _rules.Add(rule);
+    public void Add(PolicyClause clause) => _grounds.Add(clause);
 
     /// <summary>Sorted, each once.</summary>
     public ImmutableArray<RuleReference> References()
     {
-        _rules.Sort(static (left, right) => left.Rank.CompareTo(right.Rank));
-        var references = ImmutableArray.CreateBuilder<RuleReference>(_rules.Count);
-        for (var i = 0; i < _rules.Count; i++)
+        _grounds.Sort(static (left, right) => left.Rank.CompareTo(right.Rank));
+        var count = 0;
+        for (var i = 0; i < _grounds.Count; i++) count += IsFirst(i) ? 1 : 0;
+        var references = ImmutableArray.CreateBuilder<RuleReference>(count);
+        for (var i = 0; i < _grounds.Count; i++)
         {
-            if (i == 0 || _rules[i].Rank != _rules[i - 1].Rank) references.Add(_rules[i].Reference);
+            if (IsFirst(i)) references.Add(_grounds[i].Rule);
         }
 
-        return references.DrainToImmutable();
+        return references.MoveToImmutable();
     }
 
     public StatedCeilings Ceilings()
     {
         var ceilings = StatedCeilings.None;
-        foreach (var ranked in _rules) ceilings = ceilings.SmallestWith(ranked.Rule.Ceilings);
+        foreach (var ground in _grounds) ceilings = ceilings.SmallestWith(ground.Ceilings);
         return ceilings;
     }
 
@@ -35,11 +35,13 @@ internal sealed class Determination
     public DateTimeOffset? ValidUntil()
     {
         DateTimeOffset? first = null;
-        foreach (var ranked in _rules)
+        foreach (var ground in _grounds)
         {
-            if (ranked.Rule.Expires is { } expires && !(first <= expires)) first = expires;
+            if (ground.Expires is { } expires && !(first <= expires)) first = expires;
         }
 
         return first;
     }
+
+    private bool IsFirst(int i) => i == 0 || _grounds[i].Rank != _grounds[i - 1].Rank;
 }

@@ -1,55 +1,27 @@
 namespace Identity.Policy.Evaluation;
 
-/// <summary>Asks the rules about one caller at one moment.</summary>
-internal readonly struct Evaluator(CapabilityPolicy policy, Principal principal, DateTimeOffset now)
+/// <summary>What the rules about one caller say on NATS at one moment: those in force that mean it, a forbid also when it only may.</summary>
+internal readonly struct Evaluator
 {
-    private readonly List<Bucket> _buckets = policy.Index.BucketsFor(principal);
-
-    public Principal Principal => principal;
-
-    public CapabilityPolicy Policy => policy;
-
-    public DateTimeOffset Now => now;
-
-    public List<Bucket> Buckets => _buckets;
-
-    /// <summary>The forbid with the lowest rank under any of these keys, or null.</summary>
-    public RankedRule? ForbidOf(ReadOnlySpan<int> keys)
+    public Evaluator(CapabilityPolicy policy, Principal principal, DateTimeOffset now)
     {
-        RankedRule? first = null;
-        foreach (var bucket in _buckets)
-        {
-            foreach (var key in keys)
-            {
-                if (bucket.Forbids(key) is not { } clauses) continue;
-                foreach (var clause in clauses)
-                {
-                    if ((first is null || clause.Ranked.Rank < first.Rank) && clause.Means(principal)) first = clause.Ranked;
-                }
-            }
-        }
-
-        return first;
+        (Policy, Principal, Now) = (policy, principal, now);
+        NatsClauses = policy.ClauseIndex.NatsClausesAbout(principal);
+        NatsClauses.RemoveAll(clause => !IsInForce(clause, principal, now));
     }
 
-    /// <summary>Adds every permit under any of these keys; false when there is none.</summary>
-    public bool AddPermitsOf(ReadOnlySpan<int> keys, Determination determination)
-    {
-        var any = false;
-        foreach (var bucket in _buckets)
-        {
-            foreach (var key in keys)
-            {
-                if (bucket.Permits(key) is not { } clauses) continue;
-                foreach (var clause in clauses)
-                {
-                    if (clause.Rule.IsExpired(now) || !clause.Means(principal)) continue;
-                    determination.Add(clause.Ranked);
-                    any = true;
-                }
-            }
-        }
+    public CapabilityPolicy Policy { get; }
 
-        return any;
+    public Principal Principal { get; }
+
+    public DateTimeOffset Now { get; }
+
+    public List<PolicyClause> NatsClauses { get; }
+
+    private static bool IsInForce(PolicyClause clause, Principal principal, DateTimeOffset now)
+    {
+        var permits = clause.Effect == RuleEffect.Permit;
+        return clause.Mode != RuleMode.Shadow && (permits || clause.Mode != RuleMode.Warn) && !clause.IsExpired(now)
+            && clause.Subject.MayMean(principal, out var untold) && (untold == 0 || !permits);
     }
 }

@@ -19,7 +19,7 @@ internal sealed class NatsSubjects
     private NatsSubjects() { }
 
     /// <summary>The permits that grant something.</summary>
-    public List<RankedRule> Rules { get; } = [];
+    public List<PolicyClause> Rules { get; } = [];
 
     /// <summary>Then the subjects are incomplete, and no answer may be made of them.</summary>
     public bool IsTooMany => _publish.Count + _publishForbidden.Count + _subscribe.Count + _subscribeForbidden.Count > MaxSubjects;
@@ -34,18 +34,10 @@ internal sealed class NatsSubjects
     public static NatsSubjects Collect(in Evaluator evaluator)
     {
         var subjects = new NatsSubjects();
-        foreach (var bucket in evaluator.Buckets)
+        foreach (var clause in evaluator.NatsClauses)
         {
-            foreach (var clause in bucket.NatsForbids)
-            {
-                if (clause.Means(evaluator.Principal)) subjects.Forbid(clause.Rule);
-            }
-
-            foreach (var clause in bucket.NatsPermits)
-            {
-                if (clause.Rule.IsExpired(evaluator.Now) || !clause.Means(evaluator.Principal)) continue;
-                if (subjects.Permit(clause.Rule)) subjects.Rules.Add(clause.Ranked);
-            }
+            if (clause.Effect != RuleEffect.Permit) subjects.Forbid(clause.Capability);
+            else if (subjects.Permit(clause.Capability)) subjects.Rules.Add(clause);
         }
 
         return subjects;
@@ -98,45 +90,39 @@ internal sealed class NatsSubjects
         return found;
     }
 
-    private bool Permit(PolicyRule rule)
+    private bool Permit(Capability capability)
     {
         var any = false;
-        foreach (var capability in rule.Capabilities)
+        foreach (var subject in PublishedUnder(capability))
         {
-            foreach (var subject in PublishedUnder(capability))
-            {
-                any = true;
-                if (!IsTooMany && !_publish.Contains(subject)) _publish.Add(subject);
-            }
+            any = true;
+            if (!IsTooMany && !_publish.Contains(subject)) _publish.Add(subject);
+        }
 
-            if (capability is Capability.NatsSubscribe subscribe && subscribe.WhyNotGrantable() is null)
-            {
-                any = true;
-                AddOnce(_subscribe, new NatsSubscription(subscribe.Subject, subscribe.Queue));
-            }
+        if (capability is Capability.NatsSubscribe subscribe && subscribe.WhyNotGrantable() is null)
+        {
+            any = true;
+            AddOnce(_subscribe, new NatsSubscription(subscribe.Subject, subscribe.Queue));
+        }
 
-            if (capability is Capability.NatsRespond respond && respond.WhyNotGrantable() is null)
-            {
-                any = true;
-                _responses = new NatsResponses(respond.MaxMessages, respond.Within).SmallestWith(_responses);
-            }
+        if (capability is Capability.NatsRespond respond && respond.WhyNotGrantable() is null)
+        {
+            any = true;
+            _responses = new NatsResponses(respond.MaxMessages, respond.Within).SmallestWith(_responses);
         }
 
         return any;
     }
 
-    private void Forbid(PolicyRule rule)
+    private void Forbid(Capability capability)
     {
-        foreach (var capability in rule.Capabilities)
+        foreach (var subject in ForbiddenUnder(capability))
         {
-            foreach (var subject in ForbiddenUnder(capability))
-            {
-                if (!IsTooMany && !_publishForbidden.Contains(subject)) _publishForbidden.Add(subject);
-            }
-
-            if (capability is Capability.NatsSubscribe subscribe) AddOnce(_subscribeForbidden, new NatsSubscription(subscribe.Subject, subscribe.Queue));
-            _responsesForbidden |= capability is Capability.NatsRespond;
+            if (!IsTooMany && !_publishForbidden.Contains(subject)) _publishForbidden.Add(subject);
         }
+
+        if (capability is Capability.NatsSubscribe subscribe) AddOnce(_subscribeForbidden, new NatsSubscription(subscribe.Subject, subscribe.Queue));
+        _responsesForbidden |= capability is Capability.NatsRespond;
     }
 
     private void AddOnce(List<NatsSubscription> side, NatsSubscription subscription)

@@ -12,8 +12,9 @@ internal static class NearestClause
     private const int OtherCapability = 6;
     private const int Neighbour = 7;
 
+    /// <param name="request">Null for anything on NATS.</param>
     /// <param name="untold">What the nearest rule depends on and the door could not tell.</param>
-    public static NearestMiss? Find(IEnumerable<PolicyClause> clauses, Principal principal, CapabilityRequest request, DateTimeOffset now, out PrincipalAttributes untold)
+    public static NearestMiss? Find(IEnumerable<PolicyClause> clauses, Principal principal, CapabilityRequest? request, DateTimeOffset now, out PrincipalAttributes untold)
     {
         untold = PrincipalAttributes.None;
         var best = default((PolicyClause Clause, int Distance, int Shared, string Lacks)?);
@@ -30,7 +31,7 @@ internal static class NearestClause
         return best is { } nearest ? new NearestMiss(nearest.Clause.Rule, nearest.Lacks) : null;
     }
 
-    private static (int Distance, string Lacks) Judge(PolicyClause clause, Principal principal, CapabilityRequest request, DateTimeOffset now, out PrincipalAttributes untold)
+    private static (int Distance, string Lacks) Judge(PolicyClause clause, Principal principal, CapabilityRequest? request, DateTimeOffset now, out PrincipalAttributes untold)
     {
         var subject = GapOf(clause.Subject, principal, out untold);
         var capability = GapOf(clause.Capability, request);
@@ -66,8 +67,9 @@ internal static class NearestClause
             ? new Gap(OtherAttribute, $"is for the namespace {name}") : new Gap(OtherAttribute, $"is for the lattice {subject.Lattice}");
     }
 
-    private static Gap GapOf(Capability capability, CapabilityRequest request)
+    private static Gap GapOf(Capability capability, CapabilityRequest? request)
     {
+        if (request is null) return CapabilityText.NatsKinds.Contains(capability.Kind) ? default : new Gap(OtherCapability, "grants no subject");
         if (capability.Matches(request)) return default;
         var (pattern, asked) = (capability, request) switch
         {
@@ -82,7 +84,8 @@ internal static class NearestClause
         }
 
         if (request is CapabilityRequest.Import { Interface.Package: var package }) return new Gap(OtherCapability, $"grants nothing of {package}");
-        if (request.ToCapability().Kind != capability.Kind) return new Gap(OtherCapability, "grants other things only");
+        if (request.ToCapability().Kind != capability.Kind)
+            return new Gap(OtherCapability, request is CapabilityRequest.NatsPublish or CapabilityRequest.NatsSubscribe ? "grants no such subject" : "grants other things only");
         return new Gap(OtherInterface, $"grants {capability} only");
     }
 

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Text;
 
 namespace Identity.Policy.Evaluation;
@@ -7,13 +6,6 @@ namespace Identity.Policy.Evaluation;
 internal static class SmallestGrant
 {
     private const int MaxShownName = 64;
-
-    /// <summary>Null when no grant can help, because something is forbidden or cannot be granted at all.</summary>
-    public static string? Admitting(CapabilityPolicy policy, Principal caller, ImmutableArray<Refusal> refusals)
-    {
-        if (refusals.Any(refusal => refusal.Reason != RefusalReason.NotGranted)) return null;
-        return Of(policy, caller, refusals.Select(refusal => refusal.Capability == "start" ? "start" : $"import: {refusal.Capability}"));
-    }
 
     public static string Of(CapabilityPolicy policy, Principal caller, IEnumerable<string> capabilities)
     {

@@ -1,7 +1,7 @@
 namespace Identity.Policy.Evaluation;
 
 /// <summary>What the clauses about one request add up to, whatever their order. Its default says no.</summary>
-internal struct Tally
+internal struct Tally : IClauseSink
 {
     private PolicyClause? _permit;
     private PolicyClause? _forbid;
@@ -10,33 +10,35 @@ internal struct Tally
     private PolicyClause? _shadowPermit;
     private PolicyClause? _shadowForbid;
     private PrincipalAttributes _untold;
-    private DateTimeOffset _permitsEnd;
+    private long _permitsEnd;
 
     /// <param name="clause">Not expired.</param>
-    public void Add(PolicyClause clause, Principal principal, CapabilityRequest request)
+    public void Add(PolicyClause clause, Principal principal, CapabilityRequest request) => TakePermit(clause, principal, request);
+
+    /// <summary>Adds it; true when it permits what is asked for and is not only a shadow.</summary>
+    public bool TakePermit(PolicyClause clause, Principal principal, CapabilityRequest request)
     {
         // Anything that is not clearly a permit forbids, and anything that is not clearly softer is enforced.
         if (clause.Effect == RuleEffect.Permit)
         {
-            if (!clause.Capability.Matches(request) || !clause.Subject.MayMean(principal, out var untold) || untold != 0) return;
+            if (!clause.Capability.Matches(request) || !clause.Subject.MayMean(principal, out var open) || open != 0) return false;
             if (clause.Mode == RuleMode.Shadow)
             {
                 Keep(ref _shadowPermit, clause);
-                return;
+                return false;
             }
 
             if (clause.Mode == RuleMode.Warn) Keep(ref _warnPermit, clause);
             else Keep(ref _permit, clause);
-            var ends = clause.Expires ?? DateTimeOffset.MaxValue;
-            if (ends > _permitsEnd) _permitsEnd = ends;
+            _permitsEnd = Math.Max(_permitsEnd, clause.EndsAt);
+            return true;
         }
-        else
-        {
-            if (!clause.Capability.Touches(request) || !clause.Subject.MayMean(principal, out var untold)) return;
-            if (clause.Mode == RuleMode.Shadow) Keep(ref _shadowForbid, clause);
-            else if (clause.Mode == RuleMode.Warn) Keep(ref _warnForbid, clause);
-            else KeepForbid(clause, untold);
-        }
+
+        if (!clause.Capability.Touches(request) || !clause.Subject.MayMean(principal, out var untold)) return false;
+        if (clause.Mode == RuleMode.Shadow) Keep(ref _shadowForbid, clause);
+        else if (clause.Mode == RuleMode.Warn) Keep(ref _warnForbid, clause);
+        else KeepForbid(clause, untold);
+        return false;
     }
 
     public readonly CapabilityDecision Decide()
@@ -55,7 +57,7 @@ internal struct Tally
             Warning = warning?.Rule,
             ShadowAllowed = shadowAllowed == allowed ? null : shadowAllowed,
             ShadowRule = shadowAllowed == allowed ? null : shadowAllowed ? _shadowPermit?.Rule : _shadowForbid?.Rule,
-            ValidUntil = allowed && _permitsEnd != DateTimeOffset.MaxValue ? _permitsEnd : null,
+            ValidUntil = allowed && _permitsEnd != long.MaxValue ? new DateTimeOffset(_permitsEnd, TimeSpan.Zero) : null,
         };
     }
 

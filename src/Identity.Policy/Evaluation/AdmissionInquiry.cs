@@ -1,0 +1,169 @@
+using System.Collections.Immutable;
+
+namespace Identity.Policy.Evaluation;
+
+/// <summary>Asks what a start needs, one capability at a time, and keeps what the answers rest on.</summary>
+internal sealed class AdmissionInquiry(CapabilityPolicy policy, Principal principal, DateTimeOffset now)
+{
+    // A hostile component may import a thousand things; looking for near rules is the one slow part of saying no.
+    private const int MaxExplained = 64;
+
+    private static readonly CapabilityRequest.Start Start = new();
+
+    private readonly List<PolicyClause> _permits = [];
+    private List<(CapabilityRequest? Request, CapabilityDecision Decision, Refusal? NotGrantable)>? _refused;
+    private List<RuleWarning>? _warnings;
+    private List<ShadowOutcome>? _shadow;
+
+    /// <summary>The permits that granted something.</summary>
+    public Determination Determination { get; } = new();
+
+    public ImmutableArray<RuleWarning> Warnings => _warnings is null ? [] : [.. _warnings];
+
+    public ImmutableArray<ShadowOutcome> Shadow => _shadow is null ? [] : [.. _shadow];
+
+    /// <summary>What is imported says what must be granted; a component that imports nothing still needs somebody's word to start.</summary>
+    public void AskToStart(bool importsNothing)
+    {
+        var decision = Ask(Start);
+        var only = !importsNothing && decision.Reason == RefusalReason.NotGranted;
+        if (!decision.Allowed && !only) Refuse(Start, decision);
+        // A permit in mode shadow that nobody needs would turn nothing.
+        if (!only || decision.ShadowAllowed == false) Note(Start, decision);
+    }
+
+    /// <summary>True when it may be linked.</summary>
+    public bool AskFor(ComponentImport import)
+    {
+        if (import.Request is not { } whole || import.Kind != ImportKind.Instance)
+        {
+            var problem = InterfaceName.FindProblem(import.Name, out _, out _)
+                ?? $"it is imported as {Article(import.Kind)}, and only instances can be granted";
+            var refusal = new Refusal(import.Request is null ? Quoted.From(import.Name) : import.Name, RefusalReason.NotGrantable, problem);
+            (_refused ??= []).Add((null, default, refusal));
+            return false;
+        }
+
+        var decision = Ask(whole);
+        if (decision.Allowed || import.Functions.IsEmpty)
+        {
+            if (!decision.Allowed) Refuse(whole, decision);
+            Note(whole, decision);
+            return decision.Allowed;
+        }
+
+        return AskForFunctions(import, whole, decision);
+    }
+
+    /// <summary>What may be called; null when nothing of it may.</summary>
+    public Grant? AskFor(ComponentExport export)
+    {
+        if (export.Request is not { } whole) return null;
+        if (Ask(whole).Allowed) return new Grant(export.Name, export.Functions);
+        var functions = ImmutableArray.CreateBuilder<string>();
+        foreach (var function in export.Functions)
+        {
+            if (Ask(whole with { Function = function }).Allowed) functions.Add(function);
+        }
+
+        return functions.Count == 0 ? null : new Grant(export.Name, functions.DrainToImmutable());
+    }
+
+    /// <summary>Null when nothing was refused.</summary>
+    public Decision.Denied? Denied()
+    {
+        if (_refused is null) return null;
+        var refusals = ImmutableArray.CreateBuilder<Refusal>();
+        var missing = new List<string>();
+        foreach (var (request, decision, notGrantable) in _refused)
+        {
+            if (request is null)
+            {
+                refusals.Add(notGrantable!);
+                continue;
+            }
+
+            var refusal = decision.Reason == RefusalReason.Forbidden || refusals.Count < MaxExplained
+                ? DecisionExplainer.RefusalOf(policy, principal, request, decision, now)
+                : new Refusal(request.ToString(), decision.Reason, "no rule permits it");
+            refusals.Add(refusal with { Capability = NameOf(request) });
+            missing.Add(request.ToCapability().ToYaml());
+        }
+
+        // Where something is forbidden or cannot be granted at all, no grant helps.
+        var grant = refusals.All(refusal => refusal.Reason == RefusalReason.NotGranted) ? SmallestGrant.Of(policy, principal, missing) : null;
+        return new Decision.Denied(new Explanation(principal.Id.ToString(), refusals.DrainToImmutable(), grant)) { Shadow = Shadow };
+    }
+
+    // The whole interface is not granted: some of its functions may be, and then each that is imported must be.
+    private bool AskForFunctions(ComponentImport import, CapabilityRequest.Import whole, in CapabilityDecision decision)
+    {
+        var refused = new List<(CapabilityRequest.Import Request, CapabilityDecision Decision)>();
+        var outcomes = new List<(CapabilityRequest.Import Request, CapabilityDecision Decision)>();
+        foreach (var function in import.Functions)
+        {
+            var one = whole with { Function = function };
+            var answer = Ask(one);
+            outcomes.Add((one, answer));
+            if (!answer.Allowed) refused.Add((one, answer));
+        }
+
+        if (refused.Count == import.Functions.Length && refused.TrueForAll(one => one.Decision.Determining == refused[0].Decision.Determining))
+        {
+            // Nothing of it is granted, or one rule forbids it all: that is said once.
+            var answer = refused[0].Decision.Reason == RefusalReason.Forbidden ? refused[0].Decision : decision;
+            Refuse(whole, answer);
+            Note(whole, answer);
+            return false;
+        }
+
+        foreach (var (request, answer) in outcomes)
+        {
+            if (!answer.Allowed) Refuse(request, answer);
+            Note(request, answer);
+        }
+
+        return refused.Count == 0;
+    }
+
+    private CapabilityDecision Ask(CapabilityRequest request)
+    {
+        _permits.Clear();
+        var sink = new Sink(_permits);
+        policy.ClauseIndex.Find(principal, request, now, ref sink);
+        var decision = sink.Tally.Decide();
+        if (!decision.Allowed) return decision;
+        foreach (var permit in _permits) Determination.Add(permit);
+        return decision;
+    }
+
+    private void Refuse(CapabilityRequest request, in CapabilityDecision decision) => (_refused ??= []).Add((request, decision, null));
+
+    private void Note(CapabilityRequest request, in CapabilityDecision decision)
+    {
+        if (decision is { Warned: true, Warning: { } warning }) (_warnings ??= []).Add(new RuleWarning(NameOf(request), warning));
+        if (decision is { ShadowAllowed: { } allowed, ShadowRule: { } rule }) (_shadow ??= []).Add(new ShadowOutcome(NameOf(request), rule, allowed));
+    }
+
+    private static string NameOf(CapabilityRequest request) => request is CapabilityRequest.Import ? request.ToCapability().Value : request.ToString();
+
+    private static string Article(ImportKind kind) => kind switch
+    {
+        ImportKind.Module => "a module",
+        ImportKind.Function => "a function",
+        ImportKind.Type => "a type",
+        ImportKind.Component => "a component",
+        _ => "something unknown",
+    };
+
+    /// <summary>Also keeps the permits of what is asked for.</summary>
+    private struct Sink(List<PolicyClause> permits) : IClauseSink
+    {
+        public Tally Tally;
+
+        public void Add(PolicyClause clause, Principal principal, CapabilityRequest request)
+        {
+            if (Tally.TakePermit(clause, principal, request)) permits.Add(clause);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+using System.Collections.Immutable;
+
+namespace Identity.Policy.Evaluation;
+
+/// <summary>Takes every clause that may bear on a request, in no order.</summary>
+internal interface IClauseSink
+{
+    void Add(PolicyClause clause, Principal principal, CapabilityRequest request);
+}
+
+/// <summary>
+/// The clauses of a policy by whom and what they are about, so that a decision looks only at those that may matter. Where the index cannot
+/// tell (a request for several things, more nested prefixes than it has room for), it hands out all clauses of the kind: slower, never fewer.
+/// </summary>
+internal sealed class ClauseIndex
+{
+    private readonly SubjectKeys _subjects = new();
+    private readonly CapabilityKeys _capabilities = new();
+    private readonly Dictionary<long, PolicyClause[]> _clauses = [];
+    private readonly Dictionary<int, PolicyClause[]> _natsBySubject = [];
+    private readonly Dictionary<Type, PolicyClause[]> _byKind = [];
+
+    public ClauseIndex(ImmutableArray<PolicyClause> clauses)
+    {
+        var pairs = new Dictionary<long, List<PolicyClause>>();
+        var nats = new Dictionary<int, List<PolicyClause>>();
+        var kinds = new Dictionary<Type, List<PolicyClause>>();
+        foreach (var clause in clauses)
+        {
+            var (subject, untold) = _subjects.Of(clause.Subject);
+            var capability = _capabilities.Of(clause.Capability);
+            Put(pairs, Pair(subject, capability), clause);
+            var isNats = NatsSubjects.IsAbout(clause.Capability);
+            if (isNats) Put(nats, subject, clause);
+            Put(kinds, RequestOf(clause.Capability), clause);
+            if (clause.Effect == RuleEffect.Permit || untold == 0) continue;
+            Put(pairs, Pair(untold, capability), clause);
+            if (isNats) Put(nats, untold, clause);
+        }
+
+        foreach (var (key, list) in pairs) _clauses.Add(key, [.. list]);
+        foreach (var (key, list) in nats) _natsBySubject.Add(key, [.. list]);
+        foreach (var (key, list) in kinds) _byKind.Add(key, [.. list]);
+    }
+
+    /// <summary>Every clause, not expired, that may mean the principal and touch the request.</summary>
+    public void Find<TSink>(Principal principal, CapabilityRequest request, DateTimeOffset now, ref TSink sink)
+        where TSink : struct, IClauseSink
+    {
+        var subjects = new KeySet(stackalloc int[KeySet.Room]);
+        var capabilities = new KeySet(stackalloc int[KeySet.Room]);
+        var ticks = now.UtcTicks;
+        if (!_capabilities.TryFind(request, ref capabilities) || capabilities.IsTooSmall)
+        {
+            if (_byKind.TryGetValue(request.GetType(), out var all)) Hand(all, principal, request, ticks, ref sink);
+            return;
+        }
+
+        if (capabilities.Keys.IsEmpty) return;
+        _subjects.Find(principal, ref subjects);
+        if (subjects.IsTooSmall)
+        {
+            if (_byKind.TryGetValue(request.GetType(), out var all)) Hand(all, principal, request, ticks, ref sink);
+            return;
+        }
+
+        foreach (var subject in subjects.Keys)
+        {
+            foreach (var capability in capabilities.Keys)
+            {
+                if (_clauses.TryGetValue(Pair(subject, capability), out var clauses)) Hand(clauses, principal, request, ticks, ref sink);
+            }
+        }
+    }
+
+    /// <summary>Every clause on NATS that may mean the principal, expired or not; a list of the caller's own.</summary>
+    public List<PolicyClause> NatsClausesAbout(Principal principal)
+    {
+        var subjects = new KeySet(stackalloc int[KeySet.Room]);
+        _subjects.Find(principal, ref subjects);
+        if (subjects.IsTooSmall) return [.. _natsBySubject.Values.SelectMany(clauses => clauses).Distinct()];
+        var found = new List<PolicyClause>();
+        foreach (var subject in subjects.Keys)
+        {
+            if (_natsBySubject.TryGetValue(subject, out var clauses)) found.AddRange(clauses);
+        }
+
+        return found;
+    }
+
+    private static void Hand<TSink>(PolicyClause[] clauses, Principal principal, CapabilityRequest request, long now, ref TSink sink)
+        where TSink : struct, IClauseSink
+    {
+        foreach (var clause in clauses)
+        {
+            if (clause.EndsAt > now) sink.Add(clause, principal, request);
+        }
+    }
+
+    private static long Pair(int subject, int capability) => ((long)subject << 32) | (uint)capability;
+
+    private static Type RequestOf(Capability capability) => capability switch
+    {
+        Capability.Start => typeof(CapabilityRequest.Start),
+        Capability.Import => typeof(CapabilityRequest.Import),
+        Capability.Export => typeof(CapabilityRequest.Export),
+        Capability.NatsPublish => typeof(CapabilityRequest.NatsPublish),
+        Capability.NatsSubscribe => typeof(CapabilityRequest.NatsSubscribe),
+        Capability.NatsRespond => typeof(CapabilityRequest.NatsRespond),
+        Capability.Stream => typeof(CapabilityRequest.Stream),
+        Capability.Consumer => typeof(CapabilityRequest.Consumer),
+        Capability.Bucket => typeof(CapabilityRequest.Bucket),
+        Capability.Connect => typeof(CapabilityRequest.Connect),
+        Capability.Resolve => typeof(CapabilityRequest.Resolve),
+        Capability.Config => typeof(CapabilityRequest.Config),
+        Capability.Secret => typeof(CapabilityRequest.Secret),
+        Capability.Audience => typeof(CapabilityRequest.Audience),
+        _ => typeof(CapabilityRequest.Mount),
+    };
+
+    private static void Put<TKey>(Dictionary<TKey, List<PolicyClause>> clauses, TKey key, PolicyClause clause)
+        where TKey : notnull
+    {
+        if (!clauses.TryGetValue(key, out var list)) clauses.Add(key, list = []);
+        list.Add(clause);
+    }
+}
