@@ -4,10 +4,10 @@ using Identity.Policy.Documents;
 
 namespace Identity.Policy;
 
-/// <summary>Reads a file of several documents, in YAML or JSON: policies, roles and registration entries in any order.</summary>
+/// <summary>Reads a file of several documents, in YAML or JSON: policies, their tests, roles and registration entries in any order.</summary>
 public static class ManifestReader
 {
-    private static readonly string[] Kinds = [PolicyBinder.Kind, EntryBinder.Kind, RoleBinder.Kind];
+    private static readonly string[] Kinds = [PolicyBinder.Kind, EntryBinder.Kind, RoleBinder.Kind, PolicyTestBinder.Kind];
 
     /// <param name="problems">The problems found, in the order of the text; empty exactly when the file was read.</param>
     public static bool TryRead(string source, [NotNullWhen(true)] out Manifest? manifest, out IReadOnlyList<PolicyProblem> problems)
@@ -24,6 +24,7 @@ public static class ManifestReader
         var policies = ImmutableArray.CreateBuilder<PolicyDocument>();
         var entries = ImmutableArray.CreateBuilder<RegistrationEntryDocument>();
         var roles = ImmutableArray.CreateBuilder<PolicyRole>();
+        var tests = ImmutableArray.CreateBuilder<PolicyTestDocument>();
         var seen = new HashSet<string>(StringComparer.Ordinal);
         if (trees.Count == 0 && problems.IsEmpty) problems.Add(1, 1, $"the file holds no document; expected kind: {string.Join(" or ", Kinds)}");
         foreach (var tree in trees)
@@ -44,10 +45,14 @@ public static class ManifestReader
                     if (!seen.Add($"role {role.Name}")) problems.Add(tree.Root, $"a second role is named {Quoted.From(role.Name)}");
                     roles.Add(role);
                     break;
+                case PolicyTestBinder.Kind when new PolicyTestBinder(problems).Bind(tree) is { } test:
+                    if (!seen.Add($"test {test.Name}")) problems.Add(tree.Root, $"a second test is named {Quoted.From(test.Name)}");
+                    tests.Add(test);
+                    break;
             }
         }
 
-        return new Manifest(policies.ToImmutable(), entries.ToImmutable(), roles.ToImmutable());
+        return new Manifest(policies.ToImmutable(), entries.ToImmutable(), roles.ToImmutable()) { Tests = tests.ToImmutable() };
     }
 
     private static string? KindOf(DocumentNode root, ProblemList problems)

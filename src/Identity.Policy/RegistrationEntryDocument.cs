@@ -27,4 +27,8 @@ public sealed record RegistrationEntryDocument
 }
 
 /// <summary>What a file of several documents holds, each kind in the order of the file.</summary>
-public sealed record Manifest(ImmutableArray<PolicyDocument> Policies, ImmutableArray<RegistrationEntryDocument> Entries, ImmutableArray<PolicyRole> Roles);
+public sealed record Manifest(ImmutableArray<PolicyDocument> Policies, ImmutableArray<RegistrationEntryDocument> Entries, ImmutableArray<PolicyRole> Roles)
+{
+    /// <summary>Expectations; they change nothing.</summary>
+    public ImmutableArray<PolicyTestDocument> Tests { get; init; } = [];
+}

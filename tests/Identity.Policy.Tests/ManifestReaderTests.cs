@@ -112,7 +112,7 @@ public sealed class ManifestReaderTests
     public void Refuses_an_unknown_kind_and_names_the_nearest()
     {
         Assert.False(ManifestReader.TryRead("kind: RegistrationEntri\n", out _, out var problems));
-        Assert.Equal("line 1, column 7: unknown kind 'RegistrationEntri'; expected CapabilityPolicy or RegistrationEntry or PolicyRole; did you mean 'RegistrationEntry'?", Assert.Single(problems).ToString());
+        Assert.Equal("line 1, column 7: unknown kind 'RegistrationEntri'; expected CapabilityPolicy or RegistrationEntry or PolicyRole or PolicyTest; did you mean 'RegistrationEntry'?", Assert.Single(problems).ToString());
     }
 
     [Fact]

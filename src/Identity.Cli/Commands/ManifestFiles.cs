@@ -21,6 +21,7 @@ internal static class ManifestFiles
         var policies = new List<PolicyDocument>();
         var entries = new List<RegistrationEntryDocument>();
         var roles = new List<PolicyRole>();
+        var tests = new List<PolicyTestDocument>();
         var problems = new List<string>();
         foreach (var file in paths.SelectMany(Expand))
         {
@@ -29,6 +30,7 @@ internal static class ManifestFiles
                 policies.AddRange(manifest.Policies);
                 entries.AddRange(manifest.Entries);
                 roles.AddRange(manifest.Roles);
+                tests.AddRange(manifest.Tests);
             }
             else
             {
@@ -44,12 +46,12 @@ internal static class ManifestFiles
             .Select(same => $"{same.Count()} documents give '{same.First().SpiffeId}' to the same parent and selectors; one may."));
         if (problems.Count > 0)
             throw new UsageException(string.Join(Environment.NewLine + "  ", problems.Prepend("nothing was sent, because:")));
-        if (policies.Count + entries.Count + roles.Count == 0)
+        if (policies.Count + entries.Count + roles.Count + tests.Count == 0)
             throw new UsageException($"{string.Join(", ", paths)} holds no document.");
-        return new([.. policies], [.. entries], [.. roles]);
+        return new([.. policies], [.. entries], [.. roles]) { Tests = [.. tests] };
     }
 
-    private static IEnumerable<string> Expand(string path)
+    public static IEnumerable<string> Expand(string path)
     {
         if (path == "-" || File.Exists(path))
             return [path];
@@ -59,7 +61,7 @@ internal static class ManifestFiles
         return files.Length > 0 ? files : throw new UsageException($"the folder '{path}' holds no .yaml, .yml or .json file.");
     }
 
-    private static string Text(string file)
+    public static string Text(string file)
     {
         using var stream = file == "-" ? Console.OpenStandardInput() : File.OpenRead(file);
         using var copy = new MemoryStream();

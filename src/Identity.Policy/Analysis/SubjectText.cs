@@ -2,8 +2,8 @@ using Identity.Policy.Evaluation;
 
 namespace Identity.Policy.Analysis;
 
-/// <summary>Writes subjects for a person.</summary>
-internal static class SubjectText
+/// <summary>Writes subjects and principals for a person, in one line.</summary>
+public static class SubjectText
 {
     public static string Of(PolicySubject subject)
     {
@@ -22,6 +22,31 @@ internal static class SubjectText
         return string.Join(' ', parts);
     }
 
-    public static string OfBoth(PolicySubject left, PolicySubject right) =>
+    public static string Of(Principal principal)
+    {
+        var parts = new List<string> { principal.Id.ToString() };
+        if (principal.Digest is { } digest) parts.Add($"with digest {digest.Text}");
+        if (!principal.Signers.IsDefaultOrEmpty) parts.Add($"signed by {string.Join(", ", principal.Signers)}");
+        if (principal.Image is { } image) parts.Add($"from image {image}");
+        if (principal.Host is { } host) parts.Add($"on host {host}");
+        if (principal.Namespace is { } name) parts.Add($"in namespace {name}");
+        if (principal.Lattice is { } lattice) parts.Add($"in lattice {lattice}");
+        if (principal.Unknown != PrincipalAttributes.None) parts.Add($"where {string.Join(" and ", Words(principal.Unknown))} cannot be told");
+        return string.Join(' ', parts);
+    }
+
+    private static List<string> Words(PrincipalAttributes attributes)
+    {
+        ReadOnlySpan<string> words = ["digest", "signer", "image", "host", "namespace", "lattice"];
+        var told = new List<string>();
+        for (var bit = 0; bit < words.Length; bit++)
+        {
+            if (((int)attributes >> bit & 1) != 0) told.Add(words[bit]);
+        }
+
+        return told;
+    }
+
+    internal static string OfBoth(PolicySubject left, PolicySubject right) =>
         SubjectIntersection.Of(left, right) is { } both ? Of(both) : $"{Of(left)} and {Of(right)}";
 }

@@ -1,0 +1,138 @@
+using System.Collections.Immutable;
+using System.CommandLine;
+using Google.Protobuf.WellKnownTypes;
+using Identity.Policy;
+using Identity.Policy.Analysis;
+using Identity.V1;
+
+namespace Identity.Cli.Commands.Policy;
+
+/// <summary><c>identity policy diff BEFORE AFTER</c>, or <c>--server FILES</c>: exactly who may do what more, and what less.</summary>
+internal static class PolicyDiffVerb
+{
+    public static Command Create()
+    {
+        var paths = new Argument<string[]>("path") { Description = "Two files or folders, the older first; with --server what would be applied", Arity = ArgumentArity.OneOrMore };
+        var server = new Option<bool>("--server") { Description = "Compare what is in force with what would be after applying the files" };
+        var fail = new Option<string>("--fail-on") { Description = "End with exit code 3 when something is gained, or when anything differs", HelpName = "gained|any" };
+        fail.AcceptOnlyFromAmong("gained", "any");
+        var command = new Command("diff", "Say exactly what one policy allows that another does not. No difference is proof that both allow the same")
+        {
+            paths, server, fail,
+        };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            var now = TimeProvider.System.GetUtcNow();
+            var (before, after, inventory) = parsed.GetValue(server)
+                ? await FromServerAsync(parsed, parsed.GetValue(paths)!, cancellation)
+                : FromFiles(parsed.GetValue(paths)!);
+            var diff = PolicyDiff.Between(before, after, now);
+            var impact = diff.On(inventory);
+            Answer.Print(parsed, Message(diff, impact), output => Print(output, diff, impact, inventory.Length, now));
+            var differs = parsed.GetValue(fail) switch { "gained" => !diff.Gained.IsEmpty, "any" => !diff.IsEmpty, _ => false };
+            return differs ? ExitCode.Refused : ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static (CapabilityPolicy Before, CapabilityPolicy After, ImmutableArray<Principal> Inventory) FromFiles(string[] paths)
+    {
+        if (paths.Length != 2) throw new UsageException("`identity policy diff` compares two files or folders, the older first (or --server with the new ones).");
+        var (before, after) = (ManifestFiles.Read([paths[0]]), ManifestFiles.Read([paths[1]]));
+        return (PolicyFiles.PolicyOf(before), PolicyFiles.PolicyOf(after), PolicyFiles.InventoryOf(before.Entries.Concat(after.Entries)));
+    }
+
+    private static async Task<(CapabilityPolicy Before, CapabilityPolicy After, ImmutableArray<Principal> Inventory)> FromServerAsync(
+        ParseResult parsed, string[] paths, CancellationToken cancellation)
+    {
+        var manifest = ManifestFiles.Read(paths);
+        using var channel = AdminConnection.Open(parsed);
+        var inForce = await new PolicyAdmin.PolicyAdminClient(channel).ListPoliciesAsync(new(), cancellationToken: cancellation);
+        var entries = await EntryCommand.AllAsync(new(channel), cancellation);
+        // Applying a document replaces the one of its name and leaves the others.
+        var names = manifest.Policies.Select(policy => policy.Name).ToHashSet(StringComparer.Ordinal);
+        var kept = inForce.Policies.Where(policy => !names.Contains(policy.Name)).Select(policy => policy.Text);
+        return (
+            CapabilityPolicy.FromSources(inForce.Policies.Select(policy => policy.Text), 0),
+            CapabilityPolicy.FromSources([.. kept, .. manifest.Policies.Select(policy => policy.Source)], 0),
+            [.. PolicyFiles.InventoryOf(manifest.Entries).Concat(entries.Select(entry => PolicyFiles.Registered(EntryText.Of(entry.SpiffeId), entry.Selectors.Select(selector => $"{selector.Type}:{selector.Value}")))).DistinctBy(principal => (principal.Id, principal.Digest))]);
+    }
+
+    private static void Print(TextWriter output, PolicyDiff diff, PolicyImpact impact, int known, DateTimeOffset now)
+    {
+        if (diff.IsEmpty)
+        {
+            output.WriteLine("Both allow the same, to everybody, now and later.");
+            return;
+        }
+        foreach (var change in diff.Gained) Print(output, '+', change, impact.Gained, now);
+        foreach (var change in diff.Lost) Print(output, '-', change, impact.Lost, now);
+        output.WriteLine($"{diff.Gained.Length} gained, {diff.Lost.Length} lost.");
+        if (known > 0)
+            output.WriteLine($"Of {known} registered identities {Count(impact.Gained)} may do more and {Count(impact.Lost)} less.");
+        if (!diff.IsComplete)
+            output.WriteLine("Some of it was too much work to decide; take it as changed.");
+    }
+
+    private static void Print(TextWriter output, char sign, AuthorityChange change, IEnumerable<PrincipalImpact> impacts, DateTimeOffset now)
+    {
+        output.WriteLine($"{sign} {change.Who}");
+        output.WriteLine($"    {(change.Kind == AuthorityChangeKind.Ceiling ? $"{change.What}, with more {change.Ceiling}" : change.What)}{(change.Kind == AuthorityChangeKind.Undecided ? "  (undecided)" : "")}");
+        output.WriteLine(change.Lifted is { } lifted
+            ? $"      where {lifted.Rule} forbids it {(sign == '+' ? "no more" : "now")}, and {change.Permit.Rule} permits it"
+            : $"      by {change.Permit.Rule}{(change.Until is { } until ? $", until {until:yyyy-MM-dd HH:mm:ss'Z'}" : "")}");
+        foreach (var except in change.Except.Take(5))
+            output.WriteLine($"      except {except.Capability} for {PolicyFiles.Who(except.Subject)} ({except.Rule})");
+        if (change.Except.Length > 5)
+            output.WriteLine($"      except {change.Except.Length - 5} more");
+        if (change.Example is { } example)
+            output.WriteLine($"      such as {PolicyFiles.Who(example.Principal)}: {example.Request}{(example.At > now ? $", from {example.At:yyyy-MM-dd HH:mm:ss'Z'} on" : "")}");
+        var concerned = impacts.Where(impact => ReferenceEquals(impact.Change, change)).Select(impact => impact.Principal.Id.ToString()).Distinct().ToArray();
+        if (concerned.Length > 0)
+            output.WriteLine($"      registered: {string.Join(", ", concerned.Take(5))}{(concerned.Length > 5 ? $" and {concerned.Length - 5} more" : "")}");
+    }
+
+    private static int Count(IEnumerable<PrincipalImpact> impacts) => impacts.Select(impact => impact.Principal).Distinct().Count();
+
+    private static Struct Message(PolicyDiff diff, PolicyImpact impact) => new()
+    {
+        Fields =
+        {
+            ["equal"] = Value.ForBool(diff.IsEmpty),
+            ["complete"] = Value.ForBool(diff.IsComplete),
+            ["gained"] = Value.ForList([.. diff.Gained.Select(change => Message(change, impact.Gained))]),
+            ["lost"] = Value.ForList([.. diff.Lost.Select(change => Message(change, impact.Lost))]),
+        },
+    };
+
+    private static Value Message(AuthorityChange change, IEnumerable<PrincipalImpact> impacts)
+    {
+        var fields = new Struct
+        {
+            Fields =
+            {
+                ["kind"] = Value.ForString(change.Kind switch { AuthorityChangeKind.Authority => "authority", AuthorityChangeKind.Ceiling => "ceiling", _ => "undecided" }),
+                ["who"] = Value.ForString(change.Who),
+                ["what"] = Value.ForString(change.What),
+                ["permit"] = Value.ForString(change.Permit.Rule.ToString()),
+                ["forbid"] = change.Lifted is { } lifted ? Value.ForString(lifted.Rule.ToString()) : Value.ForNull(),
+                ["ceiling"] = change.Ceiling is { } ceiling ? Value.ForString(ceiling) : Value.ForNull(),
+                ["except"] = Value.ForList([.. change.Except.Select(except => Value.ForString($"{except.Rule}: {PolicyFiles.Who(except.Subject)}: {except.Capability}"))]),
+                ["registered"] = Value.ForList([.. impacts.Where(impact => ReferenceEquals(impact.Change, change)).Select(impact => Value.ForString(impact.Principal.Id.ToString()))]),
+            },
+        };
+        if (change.Example is { } example)
+        {
+            fields.Fields["example"] = Value.ForStruct(new Struct
+            {
+                Fields =
+                {
+                    ["principal"] = Value.ForString(PolicyFiles.Who(example.Principal)),
+                    ["request"] = Value.ForString(example.Request.ToString()),
+                    ["at"] = Value.ForString($"{example.At:yyyy-MM-dd'T'HH:mm:ss'Z'}"),
+                },
+            });
+        }
+        return Value.ForStruct(fields);
+    }
+}

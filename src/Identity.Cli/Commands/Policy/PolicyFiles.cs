@@ -1,0 +1,71 @@
+using System.Collections.Immutable;
+using System.CommandLine;
+using System.Security.Cryptography;
+using Identity.Policy;
+using Identity.Policy.Analysis;
+using Spiffe.Net;
+
+namespace Identity.Cli.Commands.Policy;
+
+/// <summary>What the verbs that look at policies read, and how they call it.</summary>
+internal static class PolicyFiles
+{
+    private const string DigestSelector = "wasm:digest:";
+    private const string NameSelector = "wasm:name:";
+
+    // What a file on a disk does not say about who will run it where.
+    private const PrincipalAttributes Untold =
+        PrincipalAttributes.Signer | PrincipalAttributes.Image | PrincipalAttributes.Host | PrincipalAttributes.Namespace | PrincipalAttributes.Lattice;
+
+    public static Option<string[]> Components() => new("--component")
+    {
+        Description = "A component file: ID=FILE, or FILE when an entry in the files has its digest or name",
+        HelpName = "[ID=]FILE",
+        AllowMultipleArgumentsPerToken = true,
+        DefaultValueFactory = _ => [],
+    };
+
+    public static CapabilityPolicy PolicyOf(Manifest manifest)
+    {
+        var policy = CapabilityPolicy.Create(manifest.Policies, revision: 0);
+        return policy.Unreadable is { } why ? throw new RefusedException($"the policies cannot be put in force together: {why}") : policy;
+    }
+
+    public static ImmutableArray<Principal> InventoryOf(IEnumerable<RegistrationEntryDocument> entries) =>
+        [.. entries.Select(entry => Registered(entry.SpiffeId.ToString(), entry.Selectors)).DistinctBy(principal => (principal.Id, principal.Digest))];
+
+    /// <summary>Somebody with an entry: only what its selectors say is known, so a rule about more is taken to mean it when it forbids.</summary>
+    public static Principal Registered(string id, IEnumerable<string> selectors)
+    {
+        var digest = selectors.FirstOrDefault(selector => selector.StartsWith(DigestSelector, StringComparison.Ordinal)) is { } selector
+            && ComponentDigest.TryParse(selector[DigestSelector.Length..], out var value, out _) ? value : null;
+        return new Principal { Id = SpiffeId.Parse(id), Digest = digest, Unknown = Untold | (digest is null ? PrincipalAttributes.Digest : 0) };
+    }
+
+    /// <summary>The component files as they would start.</summary>
+    public static ImmutableArray<ComponentStart> Read(string[] components, Manifest manifest) => [.. components.Select(component => Read(component, manifest))];
+
+    public static string Who(PolicySubject subject) => SubjectText.Of(subject);
+
+    public static string Who(Principal principal) => SubjectText.Of(principal);
+
+    private static ComponentStart Read(string component, Manifest manifest)
+    {
+        var equals = component.IndexOf('=', StringComparison.Ordinal);
+        var path = equals < 0 ? component : component[(equals + 1)..];
+        if (!File.Exists(path))
+            throw new UsageException($"there is no file '{path}'.");
+        if (new FileInfo(path).Length > ComponentReader.MaxComponentSize)
+            throw new UsageException($"{path} is larger than the {ComponentReader.MaxComponentSize} bytes a component may have.");
+        var bytes = File.ReadAllBytes(path);
+        if (!ComponentReader.TryRead(bytes, out var imports, out var problem))
+            throw new RefusedException($"{path} is not a component this system would admit: {problem}");
+        var digest = ComponentDigest.Parse($"sha256:{Convert.ToHexStringLower(SHA256.HashData(bytes))}");
+        var name = Path.GetFileNameWithoutExtension(path);
+        var entry = manifest.Entries.FirstOrDefault(entry => entry.Selectors.Any(selector => selector == DigestSelector + digest.Text || selector == NameSelector + name));
+        var id = equals < 0 ? entry?.SpiffeId : SpiffeId.TryParse(component[..equals], out var given, out var why) ? given : throw new UsageException($"{component}: {why}");
+        if (id is null)
+            throw new UsageException($"no entry has the digest or the name of {path}; say which identity it would have: --component spiffe://…={path}");
+        return new ComponentStart(new Principal { Id = id, Digest = digest, Unknown = Untold }, name, imports);
+    }
+}

@@ -1,0 +1,98 @@
+using System.CommandLine;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Identity.Policy;
+using Identity.Policy.Analysis;
+using Identity.V1;
+using Spiffe.Net;
+
+namespace Identity.Cli.Commands.Policy;
+
+/// <summary><c>identity policy suggest</c>: the least policy that would have allowed what was seen.</summary>
+internal static class PolicySuggestVerb
+{
+    private const int MostDecisions = 1_000;
+
+    public static Command Create()
+    {
+        var paths = new Argument<string[]>("path") { Description = "Files or folders of policies and entries that are there already", Arity = ArgumentArity.ZeroOrMore };
+        var components = PolicyFiles.Components();
+        var seen = new Option<string[]>("--seen")
+        {
+            Description = "A file with one observation a line: a SPIFFE ID and what it asked for, such as spiffe://example.org/shop natsPublish orders.new",
+            HelpName = "FILE",
+            DefaultValueFactory = _ => [],
+        };
+        var denied = new Option<bool>("--denied") { Description = "From what the server denied, or would have denied by rules in mode shadow" };
+        var name = new Option<string>("--name") { Description = "The name of the policy", DefaultValueFactory = _ => "suggested" };
+        var anyBytes = new Option<bool>("--any-digest") { Description = "Grant to the identity whatever its bytes, not only to those that were seen" };
+        var command = new Command("suggest", "Write the least policy that would have allowed what was seen") { paths, components, seen, denied, name, anyBytes };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            var given = parsed.GetValue(paths)!;
+            var manifest = given.Length == 0 ? new Manifest([], [], []) : ManifestFiles.Read(given);
+            var observations = PolicyFiles.Read(parsed.GetValue(components)!, manifest).SelectMany(PolicySuggest.ToStart)
+                .Concat(parsed.GetValue(seen)!.SelectMany(ReadSeen)).ToList();
+            var policy = PolicyFiles.PolicyOf(manifest);
+            if (parsed.GetValue(denied))
+            {
+                using var channel = AdminConnection.Open(parsed);
+                observations.AddRange(await DeniedAsync(channel, cancellation));
+                if (given.Length == 0)
+                {
+                    var inForce = await new PolicyAdmin.PolicyAdminClient(channel).ListPoliciesAsync(new(), cancellationToken: cancellation);
+                    policy = CapabilityPolicy.FromSources(inForce.Policies.Select(document => document.Text), 0);
+                }
+            }
+            if (observations.Count == 0)
+                throw new UsageException("nothing was seen; name a --component, a file with --seen, or use --denied.");
+            var suggestion = PolicySuggest.For(policy, observations, TimeProvider.System.GetUtcNow(), parsed.GetValue(name)!, !parsed.GetValue(anyBytes));
+            var message = new Struct
+            {
+                Fields =
+                {
+                    ["policy"] = suggestion.Source is { } source ? Value.ForString(source) : Value.ForNull(),
+                    ["notGranted"] = Value.ForList([.. suggestion.Left.Select(Value.ForString)]),
+                },
+            };
+            return Answer.Print(parsed, message, output =>
+            {
+                if (suggestion.Source is not null) output.Write(suggestion.Source);
+                else output.WriteLine("# Everything that was seen and can be granted is granted already.");
+                foreach (var left in suggestion.Source is null ? suggestion.Left : []) output.WriteLine($"# not granted: {left}");
+            });
+        });
+        return command;
+    }
+
+    private static IEnumerable<Observation> ReadSeen(string file)
+    {
+        var number = 0;
+        foreach (var line in ManifestFiles.Text(file).Split('\n').Select(line => line.Trim()))
+        {
+            number++;
+            if (line.Length == 0 || line.StartsWith('#')) continue;
+            var space = line.IndexOf(' ', StringComparison.Ordinal);
+            if (space < 0) throw new UsageException($"{file}:{number}: expected a SPIFFE ID, a space and what it asked for.");
+            if (!SpiffeId.TryParse(line[..space], out var id, out var problem) || !CapabilityRequest.TryParse(line[(space + 1)..], out var request, out problem))
+                throw new UsageException($"{file}:{number}: {problem}");
+            yield return new Observation(new Principal { Id = id }, request);
+        }
+    }
+
+    private static async Task<IEnumerable<Observation>> DeniedAsync(ChannelBase channel, CancellationToken cancellation)
+    {
+        var answer = await new Explain.ExplainClient(channel).ListDecisionsAsync(new() { Limit = MostDecisions }, cancellationToken: cancellation);
+        return from decision in answer.Decisions
+               where SpiffeId.TryParse(decision.Subject, out _, out _)
+               let asked = (decision.Allowed ? [] : decision.Reasons.Select(reason => reason.Capability)).Concat(decision.Shadow.Where(shadow => !shadow.WouldAllow).Select(shadow => shadow.Capability))
+               from capability in asked
+               let request = RequestOf(capability)
+               where request is not null
+               select new Observation(new Principal { Id = SpiffeId.Parse(decision.Subject) }, request);
+    }
+
+    // The start door names an import by its interface alone.
+    private static CapabilityRequest? RequestOf(string capability) =>
+        CapabilityRequest.TryParse(capability, out var request, out _) || CapabilityRequest.TryParse("import", capability, out request, out _) ? request : null;
+}

@@ -1,0 +1,113 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
+using Spiffe.Net;
+
+namespace Identity.Policy.Analysis;
+
+/// <summary>Something that was asked for: at the door of a component, on NATS, by a shadow decision.</summary>
+public sealed record Observation(Principal Principal, CapabilityRequest Request);
+
+/// <summary>A policy that would have allowed what was seen.</summary>
+/// <param name="Source">The document (YAML), comments included; null when there is nothing to grant.</param>
+/// <param name="Left">What it does not grant although it was seen, each with why.</param>
+public sealed record PolicySuggestion(string? Source, ImmutableArray<string> Left);
+
+/// <summary>
+/// Writes the least policy that would have allowed what was seen: these identities, with these bytes where they were known, these
+/// capabilities. Prefixes and wildcards are never invented; only the accesses to one stream, consumer or key are put together, and what
+/// another seen capability covers is left out. The same observations in any order give the same text.
+/// </summary>
+public static class PolicySuggest
+{
+    /// <param name="policy">What is in force: what it allows already is left out, what it forbids cannot be granted.</param>
+    /// <param name="name">Of the suggested document.</param>
+    /// <param name="pinDigest">Grant to the very bytes that were seen, where they are known.</param>
+    public static PolicySuggestion For(
+        CapabilityPolicy policy, IEnumerable<Observation> observations, DateTimeOffset now, string name = "suggested", bool pinDigest = true)
+    {
+        var left = new SortedSet<string>(StringComparer.Ordinal);
+        var seen = new SortedDictionary<string, (SpiffeId Id, ComponentDigest? Digest, List<Capability> Capabilities)>(StringComparer.Ordinal);
+        foreach (var (principal, request) in observations)
+        {
+            var decision = PolicyDecision.Decide(policy, principal, request, now);
+            if (decision.Allowed) continue;
+            var capability = request.ToCapability();
+            if (decision.Reason != RefusalReason.NotGranted || capability.WhyNotGrantable() is not null)
+            {
+                left.Add($"{principal.Id}: {request} ({(decision.Reason == RefusalReason.Forbidden ? $"rule {decision.Determining} forbids it" : capability.WhyNotGrantable() ?? "policy cannot be read")})");
+                continue;
+            }
+
+            var digest = pinDigest && (principal.Unknown & PrincipalAttributes.Digest) == 0 ? principal.Digest : null;
+            var key = $"{principal.Id} {digest?.Text}";
+            if (!seen.TryGetValue(key, out var subject)) seen.Add(key, subject = (principal.Id, digest, []));
+            subject.Capabilities.Add(capability);
+        }
+
+        return new PolicySuggestion(seen.Count == 0 ? null : Write(name, seen.Values, left), [.. left]);
+    }
+
+    /// <summary>What the door asks when a component starts.</summary>
+    public static IEnumerable<Observation> ToStart(ComponentStart start)
+    {
+        if (start.Imports.Imports.IsEmpty) yield return new Observation(start.Principal, new CapabilityRequest.Start());
+        foreach (var import in start.Imports.Imports)
+        {
+            if (InventoryCheck.Asks(import).FirstOrDefault() is { } whole) yield return new Observation(start.Principal, whole);
+        }
+    }
+
+    private static string Write(string name, IEnumerable<(SpiffeId Id, ComponentDigest? Digest, List<Capability> Capabilities)> subjects, SortedSet<string> left)
+    {
+        var text = new StringBuilder("# Suggested from what was seen; read it before it is applied.\n");
+        foreach (var line in left) text.Append(CultureInfo.InvariantCulture, $"# not granted: {line}\n");
+        text.Append(CultureInfo.InvariantCulture, $"kind: CapabilityPolicy\nname: {name}\nrules:\n");
+        var taken = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var (id, digest, capabilities) in subjects)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"  - name: {FreeName(id, taken)}\n    effect: permit\n    subjects:\n      - spiffeId: {id}\n");
+            if (digest is not null) text.Append(CultureInfo.InvariantCulture, $"        digest: {digest.Text}\n");
+            text.Append("    capabilities:\n");
+            foreach (var capability in Merged(capabilities)) text.Append(CultureInfo.InvariantCulture, $"      - {capability.ToYaml()}\n");
+        }
+
+        return text.ToString();
+    }
+
+    private static IEnumerable<Capability> Merged(List<Capability> seen)
+    {
+        var merged = seen.GroupBy(Place).Select(same => same.Aggregate(Together)).ToList();
+        return merged
+            .Where((capability, at) => !merged.Where((other, where) => where != at && other.Covers(capability) && (where < at || !capability.Covers(other))).Any())
+            .OrderBy(capability => capability.ToString(), StringComparer.Ordinal);
+    }
+
+    // Accesses to one thing are one capability; everything else stands for itself.
+    private static object Place(Capability capability) => capability switch
+    {
+        Capability.Stream stream => stream with { Access = 0 },
+        Capability.Consumer consumer => consumer with { Access = 0 },
+        Capability.Bucket bucket => bucket with { Access = 0 },
+        _ => capability,
+    };
+
+    private static Capability Together(Capability left, Capability right) => (left, right) switch
+    {
+        (Capability.Stream one, Capability.Stream other) => one with { Access = one.Access | other.Access },
+        (Capability.Consumer one, Capability.Consumer other) => one with { Access = one.Access | other.Access },
+        (Capability.Bucket one, Capability.Bucket other) => one with { Access = one.Access | other.Access },
+        _ => left,
+    };
+
+    private static string FreeName(SpiffeId id, HashSet<string> taken)
+    {
+        const int Longest = 64;
+        var path = id.ToString();
+        var last = path[(path.LastIndexOf('/') + 1)..];
+        var stem = last.Length > Longest ? last[..Longest] : last;
+        var name = stem;
+        for (var number = 2; !taken.Add(name); number++) name = $"{stem}-{number}";
+        return name;
+    }
+}

@@ -1,0 +1,92 @@
+using System.Collections.Immutable;
+
+namespace Identity.Policy.Analysis;
+
+/// <summary>Looks at rules beside rules. Each is judged without those that were found needless before it, so that two that say the same are not both.</summary>
+internal sealed class RuleCheck(CapabilityPolicy policy, RuleLines lines, DateTimeOffset now)
+{
+    private const int MaxNamed = 3;
+
+    private readonly Authority _authority = new(policy, now);
+    private readonly HashSet<RuleReference> _needless = [];
+
+    public IEnumerable<PolicyWarning> Find()
+    {
+        var clauses = _authority.Clauses.ToLookup(clause => clause.Rule);
+        foreach (var document in policy.Documents)
+        {
+            foreach (var rule in document.Rules)
+            {
+                var reference = new RuleReference(document.Name, rule.Name);
+                if (rule.Mode is RuleMode.Off or RuleMode.Shadow) continue;
+                if ((WhyDead(rule, reference) ?? Judge(reference, [.. clauses[reference]])) is { } warning) yield return warning;
+            }
+        }
+    }
+
+    private PolicyWarning? WhyDead(PolicyRule rule, RuleReference reference)
+    {
+        if (rule.Effect == RuleEffect.Permit && rule.Expires <= now)
+            return Warn(PolicyWarningKind.Dead, reference, $"has expired at {rule.Expires:yyyy-MM-dd'T'HH:mm:ss'Z'} and grants nothing", "remove it, or give it a later 'expires'");
+        if (policy.ClauseList.Any(clause => clause.Rule == reference)) return null;
+        return Warn(PolicyWarningKind.Dead, reference, "means nobody: its labels are assigned to no subject that it could mean", "assign the label, or remove the rule");
+    }
+
+    private PolicyWarning? Judge(RuleReference reference, ImmutableArray<PolicyClause> clauses)
+    {
+        // Forbids in mode warn decide nothing, and are there to be counted.
+        if (clauses.IsEmpty) return null;
+        var permits = clauses[0].Effect == RuleEffect.Permit;
+        if (permits && Covered(clauses, _authority.Forbids, reference) is { } forbids)
+            return Needless(PolicyWarningKind.Contradiction, reference, clauses, $"permits only what {Named(forbids)} forbid{Singular(forbids)}", "narrow the forbid, or remove this rule");
+        if (Covered(clauses, permits ? _authority.Permits : _authority.Forbids, reference) is { } same)
+            return Needless(PolicyWarningKind.Shadowed, reference, clauses, $"says nothing that {Named(same)} {(same.Count == 1 ? "does" : "do")} not say already", "remove it, or narrow the other");
+        if (permits && Covered(clauses, _authority.Forbids, reference, _authority.Permits) is { } both)
+            return Needless(PolicyWarningKind.Shadowed, reference, clauses, $"permits only what {Named(both)} permit or forbid already", "remove it");
+        return null;
+    }
+
+    /// <summary>The rules that together mean all that the clauses mean; null when they do not.</summary>
+    private List<RuleReference>? Covered(ImmutableArray<PolicyClause> clauses, AuthorityIndex index, RuleReference except, AuthorityIndex? or = null)
+    {
+        var named = new SortedSet<RuleReference>();
+        foreach (var clause in clauses)
+        {
+            foreach (var region in _authority.RegionsOf(clause))
+            {
+                var cuts = index.Overlapping(region);
+                if (or is not null) cuts.AddRange(or.Overlapping(region));
+                cuts.RemoveAll(cut => cut.Clause.Rule == except || _needless.Contains(cut.Clause.Rule));
+                var search = new RegionSearch(RegionSearch.DefaultWork);
+                if (search.FindOutside(region, cuts.ConvertAll(cut => cut.Region)) is not null || search.IsExhausted) return null;
+                // One that covers it alone says more than all that touch it.
+                var alone = cuts.Find(cut => new RegionSearch(RegionSearch.DefaultWork).FindOutside(region, [cut.Region]) is null);
+                named.UnionWith(alone is null ? cuts.Select(cut => cut.Clause.Rule) : [alone.Clause.Rule]);
+            }
+        }
+
+        return named.Count > 0 ? [.. named] : null;
+    }
+
+    private PolicyWarning? Needless(PolicyWarningKind kind, RuleReference reference, ImmutableArray<PolicyClause> clauses, string text, string advice)
+    {
+        // A permit that grants nothing of its own may still hold a ceiling down.
+        if (clauses.Any(clause => Limit.All.Any(limit => limit.Of(clause) is not null)) && HoldsCeiling(reference)) return null;
+        _needless.Add(reference);
+        return Warn(kind, reference, text, advice);
+    }
+
+    private bool HoldsCeiling(RuleReference reference)
+    {
+        var with = new Authority(policy.Clauses.Where(clause => !_needless.Contains(clause.Rule)), now);
+        var without = new Authority(with.Clauses.Where(clause => clause.Rule != reference), now);
+        return !new AuthorityGain(with, without, RegionSearch.DefaultWork).Find().IsEmpty || !new AuthorityGain(without, with, RegionSearch.DefaultWork).Find().IsEmpty;
+    }
+
+    private PolicyWarning Warn(PolicyWarningKind kind, RuleReference reference, string text, string advice) => new(kind, reference, lines.Of(reference), text, advice);
+
+    private static string Named(List<RuleReference> rules) => rules.Count == 1 ? $"rule {rules[0]}"
+        : $"the rules {string.Join(", ", rules.Take(MaxNamed))}{(rules.Count > MaxNamed ? $" and {rules.Count - MaxNamed} more" : "")} together";
+
+    private static string Singular(List<RuleReference> rules) => rules.Count == 1 ? "s" : "";
+}

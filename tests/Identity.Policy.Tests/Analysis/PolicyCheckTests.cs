@@ -1,0 +1,105 @@
+using CsCheck;
+using Identity.Policy.Analysis;
+using Spiffe.Net;
+
+namespace Identity.Policy.Tests.Analysis;
+
+/// <summary>What is wrong with a policy is said, and nothing that is right.</summary>
+public sealed class PolicyCheckTests
+{
+    private static readonly PolicyWarningKind[] Needless = [PolicyWarningKind.Dead, PolicyWarningKind.Shadowed, PolicyWarningKind.Contradiction];
+
+    public static TheoryData<int> Kinds => [.. Enumerable.Range(0, SmallWorld.Kinds.Length)];
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Without_the_rules_that_are_called_needless_every_answer_is_the_same_and_each_other_rule_changes_one(int kind)
+    {
+        var world = new Enumeration(kind);
+        Cases.Each(SmallWorld.Rules(kind, 7), Cases.Times(60), rules =>
+        {
+            var called = PolicyCheck.Find(SmallWorld.Policy(rules), PolicyInventory.Empty, Samples.Now).Where(warning => Needless.Contains(warning.Kind)).Select(warning => warning.Rule!.Value.Rule).ToHashSet();
+            PolicyRule[] kept = [.. rules.Where(rule => !called.Contains(rule.Name))];
+            Assert.Equal(world.Allowed(rules).SelectMany(moment => moment), world.Allowed(kept).SelectMany(moment => moment));
+            Assert.True(PolicyDiff.Between(SmallWorld.Policy(rules), SmallWorld.Policy(kept), Samples.Now).IsEmpty);
+            foreach (var rule in kept.Where(rule => rule.Mode == RuleMode.Enforce || (rule.Mode == RuleMode.Warn && rule.Effect == RuleEffect.Permit)))
+            {
+                var without = SmallWorld.Policy([.. kept.Where(other => other != rule)]);
+                // A forbid of what nobody permits holds a line; it is not called needless.
+                if (rule.Effect == RuleEffect.Permit) Assert.False(PolicyDiff.Between(SmallWorld.Policy(kept), without, Samples.Now).IsEmpty, $"{rule.Name} changes nothing and is not called so");
+            }
+        });
+    }
+
+    [Fact]
+    public void Says_which_rule_where_and_what_to_do()
+    {
+        var policy = Samples.Policy(
+            """
+            kind: CapabilityPolicy
+            name: shop
+            rules:
+              - { name: wide, effect: permit, subjects: [{ spiffeIdPrefix: spiffe://example.org }], capabilities: [{ natsPublish: orders.> }] }
+              - { name: narrow, effect: permit, subjects: [{ spiffeId: spiffe://example.org/shop }], capabilities: [{ natsPublish: orders.new }] }
+              - { name: barred, effect: permit, subjects: [{ spiffeId: spiffe://example.org/shop }], capabilities: [{ connect: "10.0.0.1:22" }] }
+              - { name: no-ssh, effect: forbid, subjects: [{ spiffeIdPrefix: spiffe://example.org }], capabilities: [{ connect: "10.0.0.0/8:22" }] }
+              - { name: old, effect: permit, reason: r, expires: 2020-01-01T00:00:00Z, subjects: [{ spiffeId: spiffe://example.org/shop }], capabilities: [start] }
+              - { name: team, effect: permit, subjects: [{ labels: { team: none } }], capabilities: [start] }
+            """);
+        var warnings = PolicyCheck.Find(policy, PolicyInventory.Empty, Samples.Now).Select(warning => $"{warning.Line} {warning.Kind} {warning.Rule}: {warning.Text}");
+        Assert.Equal(
+            [
+                "5 Shadowed shop/narrow: says nothing that rule shop/wide does not say already",
+                "6 Contradiction shop/barred: permits only what rule shop/no-ssh forbids",
+                "8 Dead shop/old: has expired at 2020-01-01T00:00:00Z and grants nothing",
+                "9 Dead shop/team: means nobody: its labels are assigned to no subject that it could mean",
+            ],
+            warnings);
+    }
+
+    [Fact]
+    public void Of_two_rules_that_say_the_same_only_one_is_needless()
+    {
+        var rule = ("permit", "spiffeId: spiffe://example.org/shop", "start");
+        Assert.Single(PolicyCheck.Find(Samples.Rules(rule, rule), PolicyInventory.Empty, Samples.Now));
+    }
+
+    [Fact]
+    public void A_rule_that_only_holds_a_ceiling_down_is_not_needless()
+    {
+        var policy = Samples.Policy(
+            """
+            kind: CapabilityPolicy
+            name: p
+            rules:
+              - { name: wide, effect: permit, subjects: [{ spiffeIdPrefix: spiffe://example.org }], capabilities: [start] }
+              - { name: small, effect: permit, ceilings: { memory: 1MiB }, subjects: [{ spiffeId: spiffe://example.org/shop }], capabilities: [start] }
+            """);
+        Assert.Empty(PolicyCheck.Find(policy, PolicyInventory.Empty, Samples.Now));
+    }
+
+    [Fact]
+    public void Components_show_what_is_granted_for_nothing_and_what_is_missing()
+    {
+        var policy = Samples.Rules(
+            ("permit", $"spiffeId: {Samples.Greeter}", "{ import: 'wasi:io/*@0.2.0' }, { import: wasi:http/types@0.2.0 }"),
+            ("permit", "spiffeId: spiffe://example.org/components/another", "{ import: wasi:http/types@0.2.0 }"));
+        var inventory = new PolicyInventory { Components = [Samples.Start("wasi:io/poll@0.2.3", "wasi:cli/stdin@0.2.0")] };
+        var warnings = PolicyCheck.Find(policy, inventory, Samples.Now);
+        Assert.Equal([PolicyWarningKind.OverGrant, PolicyWarningKind.NotGranted], warnings.Select(warning => warning.Kind));
+        Assert.Contains("import wasi:http/types@0.2.0, which the component greeter does not import", warnings[0].Text, StringComparison.Ordinal);
+        Assert.Contains("wasi:cli/stdin@0.2.0", warnings[1].Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Registered_identities_show_whom_a_rule_misspells()
+    {
+        var policy = Samples.Rules(
+            ("permit", "spiffeId: spiffe://example.org/shpo", "start"),
+            ("permit", "spiffeIdPrefix: spiffe://example.org/shop", "start"),
+            ("forbid", "spiffeIdPrefix: spiffe://example.org/guests", "start"));
+        var inventory = new PolicyInventory { Identities = [SpiffeId.Parse("spiffe://example.org/shop/one")] };
+        var warning = Assert.Single(PolicyCheck.Find(policy, inventory, Samples.Now));
+        Assert.Equal((PolicyWarningKind.MeansNobody, "sample/rule-0"), (warning.Kind, warning.Rule.ToString()));
+    }
+}
