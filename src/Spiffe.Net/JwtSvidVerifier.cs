@@ -27,8 +27,8 @@ public static class JwtSvidVerifier
         if (!JwtSvid.TryParseUnverified(token, out var svid, out var problem)) return Refused(problem);
         if (!svid.Audience.Contains(audience, StringComparer.Ordinal)) return Refused($"the token of {svid.Id} is not meant for {Quoted.From(audience)}");
 
-        // RFC 7519 §4.1.4: on or after its exp a token is not accepted.
-        if (now >= svid.ExpiresAt + tolerance) return Refused($"the token of {svid.Id} expired at {svid.ExpiresAt:O}");
+        // RFC 7519 §4.1.4: on or after its exp a token is not accepted. Whatever is added is added to our own time: the token's may be the last there is.
+        if (now - tolerance >= svid.ExpiresAt) return Refused($"the token of {svid.Id} expired at {svid.ExpiresAt:O}");
         if (svid.NotBefore is { } notBefore && now + tolerance < notBefore) return Refused($"the token of {svid.Id} is not valid before {notBefore:O}");
         if (svid.IssuedAt is { } issuedAt && now + tolerance < issuedAt) return Refused($"the token of {svid.Id} says it was issued at {issuedAt:O}, in the future");
 

@@ -39,7 +39,8 @@ public static class WitSvidVerifier
     // §3.6: iat is not looked at; it says nothing about validity.
     private static string? FindProblem(WitSvid svid, TrustBundleSet bundles, DateTimeOffset now, TimeSpan tolerance)
     {
-        if (now >= svid.ExpiresAt + tolerance) return $"the token of {svid.Id} expired at {svid.ExpiresAt:O}";
+        // What is added is added to our own time: the token's may be the last there is.
+        if (now - tolerance >= svid.ExpiresAt) return $"the token of {svid.Id} expired at {svid.ExpiresAt:O}";
         if (svid.NotBefore is { } notBefore && now + tolerance < notBefore) return $"the token of {svid.Id} is not valid before {notBefore:O}";
         if (!bundles.TryGet(svid.Id.TrustDomain, out var bundle)) return $"there is no trust bundle for the trust domain {svid.Id.TrustDomain}";
         if (bundle.FindWitAuthority(svid.KeyId) is not { } authority) return $"the trust bundle of {svid.Id.TrustDomain} has no WIT key {Quoted.From(svid.KeyId)}";
@@ -55,7 +56,7 @@ public static class WitSvidVerifier
         if (proof.JwsAlgorithm != svid.ProofKey.JwsAlgorithm)
             return $"proof of possession: its algorithm is {proof.JwsAlgorithm.Name}; the token's key is for {svid.ProofKey.Algorithm}";
         if (!string.Equals(claims.Audience, target.Audience, StringComparison.Ordinal)) return $"proof of possession: it is not meant for {Quoted.From(target.Audience)}";
-        if (now >= claims.ExpiresAt + tolerance) return $"proof of possession: it expired at {claims.ExpiresAt:O}";
+        if (now - tolerance >= claims.ExpiresAt) return $"proof of possession: it expired at {claims.ExpiresAt:O}";
         if (claims.ExpiresAt > now + WorkloadProof.MaxLifetime + tolerance)
             return $"proof of possession: it is good until {claims.ExpiresAt:O}; at most {WorkloadProof.MaxLifetime} are accepted";
         if (claims.NotBefore is { } notBefore && now + tolerance < notBefore) return $"proof of possession: it is not valid before {notBefore:O}";

@@ -251,6 +251,18 @@ public class JwtBestPracticeTests
         }
     }
 
+    [Theory]
+    [InlineData("253402300799")]
+    [InlineData("253402300799.99996")]
+    [Trait("rule", "JWT-12")]
+    public void Section_3_9_the_last_second_there_is_may_be_an_expiry_whoever_names_it(string seconds)
+    {
+        var claims = JwtForge.Claims(exp: seconds);
+        Assert.IsType<JwtSvidVerification.Verified>(Verify(Forge.Sign(JwtForge.GoodHeader, claims)));
+        using var stranger = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        AssertRefused("signature", Verify(new JwtForge(stranger, "k1").Sign(JwtForge.GoodHeader, claims)));
+    }
+
     // §3.10: nothing the token says is fetched or looked up but its kid, exactly.
     [Theory]
     [InlineData("k1 ")]
