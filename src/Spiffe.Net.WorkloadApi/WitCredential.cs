@@ -25,6 +25,15 @@ public sealed class WitCredential : IDisposable
     /// <summary>What the operator calls this identity; empty when there is only one.</summary>
     public string Hint { get; }
 
+    /// <summary>A proof of possession for one request: goes into <c>Authorization: WPT …</c>, beside the token in <c>Workload-Identity-Token</c> (<see cref="WorkloadProof"/>).</summary>
+    /// <param name="target">Whom the request goes to; the receiver expects the same.</param>
+    /// <param name="now">The moment it is made.</param>
+    /// <param name="lifetime">Null means <see cref="WorkloadProof.DefaultLifetime"/>; at least a second and at most <see cref="WorkloadProof.MaxLifetime"/>. Never longer than the token's.</param>
+    /// <exception cref="ArgumentException">The target names no audience, or the lifetime cannot be meant.</exception>
+    /// <exception cref="InvalidOperationException">The token has expired.</exception>
+    /// <exception cref="ObjectDisposedException">The key is gone.</exception>
+    public string CreateProof(WorkloadProofTarget target, DateTimeOffset now, TimeSpan? lifetime = null) => WorkloadProof.Create(Svid, _key, target, now, lifetime);
+
     /// <summary>A JWS signature (RFC 7515) by the key the token is bound to, with the algorithm its <c>cnf</c> names (WIT-SVID §3.2).</summary>
     /// <exception cref="ObjectDisposedException">The key is gone.</exception>
     public byte[] Sign(ReadOnlySpan<byte> data)

@@ -27,6 +27,14 @@ internal sealed record JwsAlgorithm(string Name, PublicKeyKind Kind, HashAlgorit
     /// <summary>The names <see cref="Find"/> knows, for error messages.</summary>
     public const string Names = "ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512";
 
+    /// <param name="key">Of <see cref="Kind"/>, with its private half.</param>
+    public byte[] Sign(AsymmetricAlgorithm key, byte[] data) => key switch
+    {
+        ECDsa ec when RsaPadding is null => ec.SignData(data, Hash, DSASignatureFormat.IeeeP1363FixedFieldConcatenation),
+        RSA rsa when RsaPadding is not null => rsa.SignData(data, Hash, RsaPadding),
+        _ => throw new CryptographicException($"a key of {key.GetType().Name} does not sign {Name}"),
+    };
+
     /// <summary>False for a key of another kind, whatever the signature (RFC 8725 §3.1), for a wrong signature and for one of a wrong length.</summary>
     public bool Verify(SubjectPublicKey key, ReadOnlySpan<byte> data, ReadOnlySpan<byte> signature) =>
         key.Kind == Kind && key.Verify(data, signature, Hash, RsaPadding, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);

@@ -74,11 +74,11 @@ public sealed class WorkloadProof
     }
 
     /// <summary>Makes a proof for one request.</summary>
-    /// <param name="key">The private half of <see cref="WitSvid.ProofKey"/>.</param>
+    /// <param name="key">The private half of <see cref="WitSvid.ProofKey"/>: an <see cref="ECDsa"/> or an <see cref="RSA"/>.</param>
     /// <param name="lifetime">Null means <see cref="DefaultLifetime"/>; at least a second and at most <see cref="MaxLifetime"/>. Never longer than the WIT-SVID's.</param>
     /// <exception cref="ArgumentException">The key is not the one the WIT-SVID is bound to, or target or lifetime cannot be meant.</exception>
     /// <exception cref="InvalidOperationException">The WIT-SVID has expired, and its key is not to be used any more.</exception>
-    public static string Create(WitSvid svid, ECDsa key, WorkloadProofTarget target, DateTimeOffset now, TimeSpan? lifetime = null)
+    public static string Create(WitSvid svid, AsymmetricAlgorithm key, WorkloadProofTarget target, DateTimeOffset now, TimeSpan? lifetime = null)
     {
         var validFor = lifetime ?? DefaultLifetime;
         ArgumentOutOfRangeException.ThrowIfLessThan(validFor, TimeSpan.FromSeconds(1), nameof(lifetime));
@@ -90,7 +90,7 @@ public sealed class WorkloadProof
 
         var end = now + validFor < svid.ExpiresAt ? now + validFor : svid.ExpiresAt;
         var signed = $"{Base64Url.EncodeToString(WriteHeader(svid.ProofKey))}.{Base64Url.EncodeToString(WorkloadProofClaims.Write(svid, target, end))}";
-        var signature = key.SignData(Encoding.ASCII.GetBytes(signed), svid.ProofKey.JwsAlgorithm.Hash, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);
+        var signature = svid.ProofKey.JwsAlgorithm.Sign(key, Encoding.ASCII.GetBytes(signed));
         return $"{signed}.{Base64Url.EncodeToString(signature)}";
     }
 

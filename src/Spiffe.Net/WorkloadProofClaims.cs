@@ -15,7 +15,7 @@ internal sealed record WorkloadProofClaims(
 {
     public const int MaxTokenIdLength = 256;
 
-    public static string HashOf(string token) => Base64Url.EncodeToString(SHA256.HashData(Encoding.ASCII.GetBytes(token)));
+    public static string HashOf(string token) => Base64Url.EncodeToString(SHA256.HashData(Encoding.UTF8.GetBytes(token)));
 
     public static bool TryRead(
         ReadOnlyMemory<byte> json, [NotNullWhen(true)] out WorkloadProofClaims? claims, [NotNullWhen(false)] out string? problem)

@@ -128,6 +128,23 @@ public class WitSvidVerifierTests
     }
 
     [Fact]
+    [Trait("rule", "WIT-18")]
+    public void A_proof_is_bound_to_every_character_of_a_transaction_token()
+    {
+        var proof = WorkloadProof.Create(Parse(Token), Forge.Key, Target with { TransactionToken = "é" }, Now);
+        Assert.IsType<WitSvidVerification.Verified>(WitSvidVerifier.Verify(Token, proof, Target with { TransactionToken = "é" }, Bundles, Now));
+        AssertRefused("transaction token", WitSvidVerifier.Verify(Token, proof, Target with { TransactionToken = "ü" }, Bundles, Now));
+    }
+
+    [Fact]
+    [Trait("rule", "WIT-10")]
+    public void The_last_second_there_is_may_be_the_expiry_of_a_token_but_not_of_a_proof()
+    {
+        Assert.IsType<WitSvidVerification.Verified>(VerifyClaims(Forge.Claims(exp: "253402300799")));
+        AssertRefused("at most", Verify(Token, Sign(ProofClaims(exp: "253402300799"))));
+    }
+
+    [Fact]
     [Trait("rule", "WIT-12")]
     public void The_time_of_issue_bounds_nothing()
     {

@@ -46,6 +46,27 @@ public sealed class WitProfileTests : IAsyncLifetime
         Assert.DoesNotContain("eyJ", credentials[0].ToString(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    [Trait("rule", "WIT-18")]
+    [Trait("rule", "WIT-20")]
+    public async Task A_credential_proves_that_its_token_is_its_own()
+    {
+        _api.Serve(new WITSVIDResponse { Svids = { Issue("/a") } });
+        using var credential = Assert.Single(await _client.FetchWitSvidsAsync(cancellation: Cancellation));
+        var target = new WorkloadProofTarget("https://service.example.org/path") { TransactionToken = "a.b.c" };
+        var now = TimeProvider.System.GetUtcNow();
+
+        var proof = credential.CreateProof(target, now);
+
+        var authority = Encoding.UTF8.GetBytes($$"""{"keys":[{{Jwk(_authority, "\"kid\":\"w1\",\"use\":\"wit-svid\"")}}]}""");
+        Assert.True(TrustBundle.TryParseWit(TrustDomain.Parse("example.org"), authority, out var read, out var problem), problem);
+        var bundle = new TrustBundleSet(read);
+        Assert.IsType<WitSvidVerification.Verified>(WitSvidVerifier.Verify(credential.Svid.Token, proof, target, bundle, now));
+        Assert.IsType<WitSvidVerification.Refused>(WitSvidVerifier.Verify(credential.Svid.Token, proof, target with { TransactionToken = null }, bundle, now));
+        credential.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => credential.CreateProof(target, now));
+    }
+
     public static TheoryData<string> Damages => ["no svid", "no token", "another's name", "another's key", "public key only", "no json", "unknown kind", "too long a key", "a JWT-SVID"];
 
     [Theory]
