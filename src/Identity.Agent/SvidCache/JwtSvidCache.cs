@@ -14,7 +14,7 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Slot> _slots = new(StringComparer.Ordinal);
 
-    /// <summary>Throws <see cref="RpcException"/> with Unavailable when the server is away and no valid token is held.</summary>
+    /// <summary>Throws <see cref="RpcException"/> with Unavailable when the server gives none and no valid token is held, InvalidArgument when no token is made for such an audience.</summary>
     public async ValueTask<string> GetAsync(AuthorizedEntry entry, IReadOnlyList<string> audience, CancellationToken cancellation)
     {
         var now = time.GetUtcNow();
@@ -73,22 +73,28 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
         await Task.Yield();
         using var deadline = new CancellationTokenSource(Deadline);
         var channel = server.Channel;
+        SvidApi.NewJWTSVIDResponse response;
         try
         {
-            var response = await new SvidApi.SVID.SVIDClient(channel).NewJWTSVIDAsync(
+            response = await new SvidApi.SVID.SVIDClient(channel).NewJWTSVIDAsync(
                 new SvidApi.NewJWTSVIDRequest { EntryId = entry.Id, Audience = { audience } }, cancellationToken: deadline.Token);
-            return slot.Held = Check(response.Svid?.Token, entry, audience);
+        }
+        catch (RpcException e) when (e.StatusCode is StatusCode.InvalidArgument)
+        {
+            throw; // It is about the audience, which the workload named.
         }
         catch (Exception e) when (e is RpcException or ObjectDisposedException && !ReferenceEquals(channel, server.Channel))
         {
             // This node's own SVID was renewed meanwhile, which ended the call.
             return await FetchAsync(slot, entry, audience);
         }
-        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException
-                                      or RpcException { StatusCode: StatusCode.Cancelled or StatusCode.DeadlineExceeded })
+        catch (Exception e) when (e is RpcException or OperationCanceledException or ObjectDisposedException)
         {
-            throw new RpcException(new Status(StatusCode.Unavailable, "the server did not answer in time"));
+            // Whatever the server has against this agent is nothing it has against the workload, who is entitled: a refusal would tell it to forget its identity.
+            throw new RpcException(new Status(StatusCode.Unavailable, "the JWT-SVID cannot be had from the server now; retry"));
         }
+
+        return slot.Held = Check(response.Svid?.Token, entry, audience);
     }
 
     private HeldToken Check(string? token, AuthorizedEntry entry, IReadOnlyList<string> audience)

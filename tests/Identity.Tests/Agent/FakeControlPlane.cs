@@ -76,6 +76,8 @@ internal sealed class FakeControlPlane : IAsyncDisposable
 
     public StatusCode? SyncRefusal { get; set; }
 
+    public StatusCode? JwtRefusal { get; set; }
+
     public SpiffeId ServerId { get; set; } = SpiffeId.Parse("spiffe://example.org/spire/server");
 
     public int X509Batches { get; private set; }
@@ -267,6 +269,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
         public override Task<SvidApi.NewJWTSVIDResponse> NewJWTSVID(SvidApi.NewJWTSVIDRequest request, ServerCallContext context)
         {
             Interlocked.Increment(ref plane._jwtRequests);
+            if (plane.JwtRefusal is { } code) throw new RpcException(new Status(code, "in the server's words"));
             var entry = plane.Entries.Find(e => e.Id == request.EntryId) ?? throw new RpcException(new Status(StatusCode.NotFound, "no such entry"));
             var issued = plane.SignJwt(SpiffeId.Parse($"spiffe://{entry.SpiffeId.TrustDomain}{entry.SpiffeId.Path}"), request.Audience);
             return Task.FromResult(new SvidApi.NewJWTSVIDResponse { Svid = new Types.JWTSVID { Token = issued.Token, Id = entry.SpiffeId } });

@@ -133,6 +133,25 @@ public sealed class WorkloadApiServiceTests
         await RefusedAsync(StatusCode.InvalidArgument, () => api.ValidateJWTSVIDAsync(new() { Svid = "a.b.c", Audience = "x" }, WorkloadHeader).ResponseAsync);
     }
 
+    [Theory]
+    [InlineData(StatusCode.PermissionDenied, StatusCode.Unavailable)]
+    [InlineData(StatusCode.NotFound, StatusCode.Unavailable)]
+    [InlineData(StatusCode.Unimplemented, StatusCode.Unavailable)]
+    [InlineData(StatusCode.Internal, StatusCode.Unavailable)]
+    [InlineData(StatusCode.InvalidArgument, StatusCode.InvalidArgument)]
+    [Trait("rule", "WLAPI-25")]
+    [Trait("rule", "WLEP-12")]
+    public async Task What_the_server_has_against_the_agent_takes_no_identity_from_a_workload(StatusCode byServer, StatusCode byAgent)
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System) { JwtRefusal = byServer };
+        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        await RefusedAsync(byAgent, () => agent.Workload.FetchJWTSVIDAsync(new() { Audience = { "x" } }, WorkloadHeader).ResponseAsync);
+        plane.JwtRefusal = null;
+        Assert.Single((await agent.Workload.FetchJWTSVIDAsync(new() { Audience = { "x" } }, WorkloadHeader)).Svids);
+    }
+
     [Fact]
     [Trait("rule", "WLAPI-02")]
     [Trait("rule", "WLAPI-21")]
