@@ -46,7 +46,6 @@ internal sealed class WorkloadApiService(
         if (Audiences.FindProblem(request.Audience) is { } problem) throw InvalidArgument(problem);
         var named = NamedIn(request.SpiffeId);
         var peer = PeerOf(context);
-        using var bound = streams.Enter(peer);
         var entitlement = await entitlements.DemandAsync(peer);
         var entries = entitlement.Entries.Where(e => named is null || e.SpiffeId == named).ToList();
         if (entries.Count == 0) throw entitlements.DenyNamed(entitlement.View, peer!, named!.ToString());
@@ -83,7 +82,6 @@ internal sealed class WorkloadApiService(
         if (request.Audience.Length == 0) throw InvalidArgument("audience is empty");
         if (request.Svid.Length == 0) throw InvalidArgument("svid is empty");
         var peer = PeerOf(context);
-        using var bound = streams.Enter(peer);
         var bundles = (await entitlements.FindAsync(peer))?.Trusted ?? entitlements.CurrentView().Bundles;
         var verification = JwtSvidVerifier.Verify(request.Svid, request.Audience, bundles, time.GetUtcNow());
         if (verification is not JwtSvidVerification.Verified verified)
@@ -106,7 +104,6 @@ internal sealed class WorkloadApiService(
         where T : class, IMessage<T>
     {
         var peer = PeerOf(context);
-        using var bound = streams.Enter(peer);
         if (peer is null) throw entitlements.DenyUnidentified();
         using var over = streams.UntilOver(peer, context.CancellationToken);
         T? sent = null;

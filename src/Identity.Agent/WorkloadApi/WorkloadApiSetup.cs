@@ -15,6 +15,7 @@ internal static partial class WorkloadApiSetup
 
     public static void MapWorkloadApi(this WebApplication app)
     {
+        app.Use(app.Services.GetRequiredService<WorkloadApiStreams>().ServeAsync);
         app.MapGrpcService<WorkloadApiService>();
         app.MapGrpcService<WorkloadReflection>();
         app.MapGrpcHealthChecksService();

@@ -4,7 +4,9 @@
 using System.Net.Sockets;
 using Grpc.Core;
 using Identity.Agent.Endpoints;
+using Identity.Agent.WorkloadApi;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Time.Testing;
 using Spiffe.WorkloadApi.V1;
 using static Identity.Tests.Agent.AgentTestExtensions;
@@ -213,6 +215,45 @@ public sealed class WorkloadApiStreamsTests
         finally
         {
             foreach (var socket in flood) socket.Dispose();
+        }
+    }
+
+    [Fact]
+    [Trait("rule", "WLEP-12")]
+    public async Task Counts_every_call_of_a_user_also_those_of_health_and_those_that_never_finish_asking()
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
+        await plane.StartAsync();
+        await using var agent = await RunningAgent.StartAsync(plane, OptionsFor(plane, NewFolder()), also: builder => builder.Services.AddSingleton(services =>
+            new WorkloadApiStreams(services.GetRequiredService<IHostApplicationLifetime>(), most: 4)));
+        using var watch = new Grpc.Health.V1.Health.HealthClient(agent.WorkloadChannel()).Watch(new());
+        await watch.ResponseStream.NextAsync();
+        var unfinished = new Method<byte[], byte[]>(
+            MethodType.DuplexStreaming, "SpiffeWorkloadAPI", "FetchX509SVID", Marshallers.Create(bytes => bytes, bytes => bytes), Marshallers.Create(bytes => bytes, bytes => bytes));
+        using var asking = agent.WorkloadChannel().CreateCallInvoker().AsyncDuplexStreamingCall(unfinished, null, new CallOptions(WorkloadHeader));
+
+        // Half of four are this user's. When the second of them has come in, nobody but the agent knows.
+        var asked = agent.Workload;
+        await UntilAsync(asked, StatusCode.Unavailable);
+        var refused = await RefusedAsync(StatusCode.Unavailable, () => asked.FetchX509SVID(new(), WorkloadHeader).ResponseStream.NextAsync());
+        Assert.Contains("close some", refused.Status.Detail, StringComparison.Ordinal);
+
+        watch.Dispose();
+        asking.Dispose();
+        await UntilAsync(asked, StatusCode.InvalidArgument);
+    }
+
+    // A call that is over when it is answered, and answered with a refusal in any case.
+    private static async Task UntilAsync(SpiffeWorkloadAPI.SpiffeWorkloadAPIClient api, StatusCode expected)
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (true)
+        {
+            var answer = await Assert.ThrowsAsync<RpcException>(
+                () => api.ValidateJWTSVIDAsync(new() { Audience = "x", Svid = "x" }, WorkloadHeader, cancellationToken: deadline.Token).ResponseAsync);
+            if (answer.StatusCode == expected) return;
+            Assert.NotEqual(StatusCode.Cancelled, answer.StatusCode);
         }
     }
 
