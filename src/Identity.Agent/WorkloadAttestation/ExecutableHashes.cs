@@ -5,7 +5,10 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Identity.Agent.WorkloadAttestation;
 
-/// <summary>SHA-256 of executables, of those everybody runs only once. Hashing is work a stranger can ask for: bounded in size, time and number at once.</summary>
+/// <summary>
+/// SHA-256 of executables, of those everybody runs only once. Hashing is work a stranger can ask for: bounded in size, time and number at once, and each user waits
+/// for its own before it waits for others, so that one with many large programs is never more than one ahead of anybody else.
+/// </summary>
 internal sealed partial class ExecutableHashes(TimeProvider time) : IDisposable
 {
     /// <summary>Executables above this are not hashed, so they never match a <c>unix:sha256</c> selector.</summary>
@@ -18,6 +21,16 @@ internal sealed partial class ExecutableHashes(TimeProvider time) : IDisposable
     // Two at a time keeps the other cores for everyone else.
     private readonly SemaphoreSlim _hashing = new(2, 2);
     private readonly ConcurrentDictionary<FileStamp, string> _kept = new();
+    private readonly Dictionary<uint, Turn> _turns = [];
+
+    /// <summary>Those who wait for a hash or have one made.</summary>
+    public int Users
+    {
+        get
+        {
+            lock (_turns) return _turns.Count;
+        }
+    }
 
     /// <summary>
     /// The hash in lower-case hexadecimal. None when the file is too large or on a file system that its user answers for; none for now when it took too long or changed
@@ -27,13 +40,15 @@ internal sealed partial class ExecutableHashes(TimeProvider time) : IDisposable
     /// Whether the file is one that this process sees by name. Where only the caller sees it, it may lie on a file system the caller mounted, whose device and inode
     /// numbers and times can all be had again for another file.
     /// </param>
-    public async ValueTask<ExecutableHash> OfAsync(SafeFileHandle file, bool mayKeep)
+    /// <param name="uid">Whose process runs it.</param>
+    public async ValueTask<ExecutableHash> OfAsync(SafeFileHandle file, bool mayKeep, uint uid)
     {
         if (FileStamp.Of(file) is not { } stamp || stamp.Size > MaxBytes || IsAnsweredByItsUser(file)) return new ExecutableHash(null, IsFinal: true);
         if (mayKeep && _kept.TryGetValue(stamp, out var kept)) return new ExecutableHash(kept, IsFinal: true);
         using var deadline = new CancellationTokenSource(Deadline, time);
         try
         {
+            using var turn = await TakeTurnAsync(uid, deadline.Token);
             await _hashing.WaitAsync(deadline.Token);
             try
             {
@@ -56,6 +71,35 @@ internal sealed partial class ExecutableHashes(TimeProvider time) : IDisposable
     }
 
     public void Dispose() => _hashing.Dispose();
+
+    private async ValueTask<IDisposable> TakeTurnAsync(uint uid, CancellationToken cancellation)
+    {
+        Turn? turn;
+        lock (_turns)
+        {
+            if (!_turns.TryGetValue(uid, out turn)) _turns[uid] = turn = new Turn(this, uid);
+            turn.Users++;
+        }
+
+        try
+        {
+            await turn.Free.WaitAsync(cancellation);
+            return turn;
+        }
+        catch
+        {
+            Leave(turn);
+            throw;
+        }
+    }
+
+    private void Leave(Turn turn)
+    {
+        lock (_turns)
+        {
+            if (--turn.Users == 0) _turns.Remove(turn.Uid);
+        }
+    }
 
     private static async ValueTask<string?> HashAsync(SafeFileHandle file, CancellationToken cancellation)
     {
@@ -87,6 +131,22 @@ internal sealed partial class ExecutableHashes(TimeProvider time) : IDisposable
 
     [LibraryImport("libc", EntryPoint = "fstatfs", SetLastError = true)]
     private static partial int FStatFs(SafeFileHandle file, Span<long> found);
+
+    /// <summary>One at a time for one user. Disposing it lets the user's next one in; there is one holder at a time.</summary>
+    private sealed class Turn(ExecutableHashes hashes, uint uid) : IDisposable
+    {
+        public uint Uid => uid;
+
+        public SemaphoreSlim Free { get; } = new(1, 1);
+
+        public int Users { get; set; }
+
+        public void Dispose()
+        {
+            Free.Release();
+            hashes.Leave(this);
+        }
+    }
 }
 
 /// <param name="Hash">Null when there is none.</param>

@@ -91,7 +91,7 @@ internal sealed class WorkloadAttestor(AccountNames names, SystemdUnits units, E
             if (FileStamp.Of(executable) != facts.Executable) return null;
             var path = PathOf(executable);
             if (path is not null) selectors.Add($"unix:path:{path}");
-            var hash = withHash ? await hashes.OfAsync(executable, mayKeep: path is not null) : default;
+            var hash = withHash ? await hashes.OfAsync(executable, mayKeep: path is not null, uid) : default;
             if (hash.Hash is not null) selectors.Add($"unix:sha256:{hash.Hash}");
             // Without a hash the file need not be held open: what else is said of it follows from its name, which is looked up each time.
             var held = hash.Hash is null ? null : executable;
