@@ -49,6 +49,7 @@ public sealed class CertificateSigningRequest
 
         try
         {
+            StrictDer.Check(der.Span);
             var outer = new AsnReader(der, AsnEncodingRules.DER);
             var sequence = outer.ReadSequence();
             outer.ThrowIfNotEmpty();

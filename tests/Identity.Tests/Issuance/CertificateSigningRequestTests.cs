@@ -227,6 +227,11 @@ public class CertificateSigningRequestTests
         Assert.Equal(before, request.PublicKey.SubjectPublicKeyInfo.ToArray());
     }
 
+    [Theory]
+    [InlineData("3003010101")] // a subject of a boolean that is neither 00 nor FF
+    [InlineData("30020C05")] // a length that leads beyond the subject
+    public void Refuses_what_is_not_DER_where_nobody_reads(string subject) => AssertRefused("well-formed", Create("P-256", subject: Convert.FromHexString(subject)));
+
     [Fact]
     public void Refuses_bytes_after_the_end() => AssertRefused("well-formed", [.. Create("P-256"), 0x00]);
 
