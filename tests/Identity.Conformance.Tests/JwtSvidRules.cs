@@ -60,7 +60,7 @@ public sealed class JwtSvidRules
         Rule.Row("JWT-06", """{"alg":"ES256","kid":"k1","typ":"JOSE"}""", """{"sub":"spiffe://td/x","aud":["spiffe://td/service"],"exp":1772366700}"""),
         Rule.Row("JWT-06", """{"alg":"ES256","kid":"k1"}""", """{"sub":"spiffe://td/x","aud":["spiffe://td/service"],"exp":1772366700}"""),
         Rule.Row("JWT-09", Header, """{"sub":"spiffe://td/x","aud":"spiffe://td/service","exp":1772366700}"""),
-        Rule.Row("JWT-10", Header, """{"sub":"spiffe://td/x","aud":["a","spiffe://td/service"],"exp":1772366700}"""),
+        Rule.Row("JWT-09", Header, """{"sub":"spiffe://td/x","aud":["a","spiffe://td/service"],"exp":1772366700}"""),
         Rule.Row("JWT-12", Header, """{"sub":"spiffe://td/x","aud":["spiffe://td/service"],"exp":1772366391}"""),
         Rule.Row("JWT-14", Header, """{"sub":"spiffe://td/x","aud":["spiffe://td/service"],"exp":1772366700,"https://td/claim":{"a":[1]}}"""),
         Rule.Row("JWT-21", Header, """{"sub":"spiffe://td/x","aud":["spiffe://td/service"],"exp":1772366700,"jti":"7"}"""),
@@ -139,6 +139,7 @@ public sealed class JwtSvidRules
     [Trait(Rule.Trait, "JWT-03")]
     [Trait(Rule.Trait, "JWT-07")]
     [Trait(Rule.Trait, "JWT-08")]
+    [Trait(Rule.Trait, "JWT-10")]
     [Trait(Rule.Trait, "JWT-11")]
     public void The_issuer_writes_the_three_headers_and_the_three_claims()
     {

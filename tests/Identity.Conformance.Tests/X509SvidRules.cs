@@ -48,14 +48,14 @@ public sealed class X509SvidRules
         ["a third purpose"] = ("X509-21", new() { Purposes = [LeafVector.ServerAuth, LeafVector.ClientAuth, "1.3.6.1.5.5.7.3.3"] }),
     };
 
-    private static readonly Dictionary<string, (string Rule, LeafVector Signing)> BadAuthorities = new()
+    private static readonly Dictionary<string, (string Rule, LeafVector Signing, string Reason)> BadAuthorities = new()
     {
-        ["no cA"] = ("X509-12", LeafVector.SigningCertificate("i") with { IsAuthority = false }),
-        ["no keyCertSign"] = ("X509-06", LeafVector.SigningCertificate("i") with { KeyUsage = X509KeyUsageFlags.CrlSign }),
-        ["no key usage"] = ("X509-16", LeafVector.SigningCertificate("i") with { KeyUsage = null }),
-        ["the profile of a leaf"] = ("X509-19", new LeafVector { Subject = "CN=i" }),
-        ["its time over"] = ("X509-23", LeafVector.SigningCertificate("i") with { NotAfter = LeafVector.Now.AddSeconds(-1) }),
-        ["name constraints for another trust domain"] = ("X509-14", LeafVector.SigningCertificate("i") with { Also = PermittedUri("other") }),
+        ["no cA"] = ("X509-12", LeafVector.SigningCertificate("i") with { IsAuthority = false }, "cA=true"),
+        ["no keyCertSign"] = ("X509-06", LeafVector.SigningCertificate("i") with { KeyUsage = X509KeyUsageFlags.CrlSign }, "key usage keyCertSign"),
+        ["no key usage"] = ("X509-16", LeafVector.SigningCertificate("i") with { KeyUsage = null }, "key usage keyCertSign"),
+        ["the profile of a leaf"] = ("X509-19", new LeafVector { Subject = "CN=i" }, "cA=true"),
+        ["its time over"] = ("X509-23", LeafVector.SigningCertificate("i") with { NotAfter = LeafVector.Now.AddSeconds(-1) }, "expired or not yet valid"),
+        ["name constraints for another trust domain"] = ("X509-14", LeafVector.SigningCertificate("i") with { Also = PermittedUri("other") }, "its URI violates the name constraints"),
     };
 
     private static readonly Dictionary<string, (string Rule, LeafVector Signing)> GoodAuthorities = new()
@@ -94,8 +94,10 @@ public sealed class X509SvidRules
     [MemberData(nameof(BadAuthorityRows))]
     public void A_chain_is_refused_whose_intermediate_has(string flaw)
     {
-        var intermediate = Root.Issue(BadAuthorities[flaw].Signing);
-        Assert.IsType<X509SvidVerification.Refused>(Verify(intermediate.Sign(new LeafVector()), intermediate.Der));
+        var (_, signing, reason) = BadAuthorities[flaw];
+        var intermediate = Root.Issue(signing);
+        var refused = Assert.IsType<X509SvidVerification.Refused>(Verify(intermediate.Sign(new LeafVector()), intermediate.Der));
+        Assert.Contains(reason, refused.Reason, StringComparison.Ordinal);
     }
 
     [Theory]
