@@ -7,6 +7,7 @@ using System.Text.Json;
 namespace Spiffe.Net;
 
 /// <summary>Private keys as JWKs (RFC 7518 §6.2.2 and §6.3.2), which is how the Workload API hands out the key of a WIT-SVID (Workload API §7.2.1).</summary>
+[Experimental(Incubating.Wit)]
 public static class PrivateJsonWebKey
 {
     /// <summary>Bytes of the longest private JWK that is read: an RSA key of 8192 bits has about 6,400.</summary>

@@ -5,6 +5,7 @@ using System.Text.Json;
 namespace Spiffe.Net;
 
 /// <summary>The public key a WIT-SVID is bound to (its <c>cnf</c> claim, WIT-SVID §3.2), with the one algorithm it may be used with.</summary>
+[Experimental(Incubating.Wit)]
 public sealed class ProofKey
 {
     /// <summary>Bytes of a JWK; an RSA key of 8192 bits has about 1500.</summary>

@@ -41,6 +41,7 @@ public sealed class TrustBundle
     public IReadOnlyList<JwtAuthority> JwtAuthorities => _jwtAuthorities;
 
     /// <summary>Empty unless the trust domain issues WIT-SVIDs, which are Incubating.</summary>
+    [Experimental(Incubating.Wit)]
     public IReadOnlyList<WitAuthority> WitAuthorities => _witAuthorities;
 
     /// <summary>Changes with every change of content; null when the source gave none.</summary>
@@ -62,6 +63,7 @@ public sealed class TrustBundle
 
     /// <summary>Refuses more than <see cref="MaxAuthorities"/> keys of one kind, a certificate that is no X.509 certificate, and a key ID used twice.</summary>
     /// <param name="x509Authorities">Certificates, DER.</param>
+    [Experimental(Incubating.Wit)]
     public static bool TryCreate(
         TrustDomain trustDomain,
         IReadOnlyList<ReadOnlyMemory<byte>> x509Authorities,
@@ -115,6 +117,7 @@ public sealed class TrustBundle
         TrustBundleJson.TryRead(trustDomain, json, TrustBundleJson.Use.JwtOnly, out bundle, out problem);
 
     /// <summary>Reads a WIT bundle of the Workload API (§7.2.2): as <see cref="TryParseJwt"/>, for WIT keys.</summary>
+    [Experimental(Incubating.Wit)]
     public static bool TryParseWit(
         TrustDomain trustDomain, ReadOnlyMemory<byte> json, [NotNullWhen(true)] out TrustBundle? bundle, [NotNullWhen(false)] out string? problem) =>
         TrustBundleJson.TryRead(trustDomain, json, TrustBundleJson.Use.WitOnly, out bundle, out problem);
@@ -147,6 +150,7 @@ public sealed class TrustBundle
     public byte[] ToJwtJson() => TrustBundleJson.Write(this, TrustBundleJson.Use.JwtOnly);
 
     /// <summary>The WIT keys alone as a JWK Set, UTF-8.</summary>
+    [Experimental(Incubating.Wit)]
     public byte[] ToWitJson() => TrustBundleJson.Write(this, TrustBundleJson.Use.WitOnly);
 
     /// <summary>The X.509 authorities as DER laid end to end.</summary>

@@ -5,6 +5,7 @@ namespace Spiffe.Net;
 
 /// <summary>A public key that WIT-SVIDs of one trust domain are verified with, found by its <see cref="KeyId"/> (WIT-SVID §6.1).</summary>
 /// <remarks>Never a <see cref="JwtAuthority"/>: a key that signs tokens of both kinds invites taking one for the other (Trust Domain and Bundle §2).</remarks>
+[Experimental(Incubating.Wit)]
 public sealed class WitAuthority
 {
     private readonly SubjectPublicKey _key;

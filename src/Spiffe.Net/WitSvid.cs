@@ -6,6 +6,7 @@ namespace Spiffe.Net;
 /// A WIT-SVID taken apart (WIT-SVID, Incubating). Believed only together with a proof of possession of <see cref="ProofKey"/>: it is never a
 /// bearer token (§5). Not a record: printing one must not print the token.
 /// </summary>
+[Experimental(Incubating.Wit)]
 public sealed class WitSvid
 {
     /// <summary>Characters of the compact form; a real token has about 600.</summary>

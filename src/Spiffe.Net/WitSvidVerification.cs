@@ -1,6 +1,9 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Spiffe.Net;
 
 /// <summary>A WIT-SVID that may be believed to be the presenter's, or why it may not.</summary>
+[Experimental(Incubating.Wit)]
 public abstract record WitSvidVerification
 {
     private WitSvidVerification()

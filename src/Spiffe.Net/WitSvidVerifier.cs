@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -10,6 +11,7 @@ namespace Spiffe.Net;
 /// A captured token and proof can be replayed to the same audience until the proof expires. Who wants each proof used once remembers
 /// <see cref="WorkloadProof.TokenId"/> until <see cref="WorkloadProof.ExpiresAt"/> plus the leeway; the token's own <c>jti</c> is no good for that (§3.3).
 /// </remarks>
+[Experimental(Incubating.Wit)]
 public static class WitSvidVerifier
 {
     /// <param name="token">From the HTTP field <c>Workload-Identity-Token</c>; null or empty when there was none.</param>

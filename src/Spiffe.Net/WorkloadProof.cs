@@ -11,6 +11,7 @@ namespace Spiffe.Net;
 /// A WIMSE Workload Proof Token (draft-ietf-wimse-wpt-02): shows that whoever presents a WIT-SVID holds the key it is bound to. Goes into
 /// <c>Authorization: WPT …</c> beside the field <c>Workload-Identity-Token</c>. Not a record: printing one must not print the token.
 /// </summary>
+[Experimental(Incubating.Wit)]
 public sealed class WorkloadProof
 {
     /// <summary>Characters of the compact form; a real one has about 400.</summary>

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Spiffe.Net;
 
 /// <summary>What a proof of possession is made for, and what the one who receives it expects (WIT-SVID §7.2).</summary>
@@ -5,6 +7,7 @@ namespace Spiffe.Net;
 /// The request's target URI without query and fragment, or another name both sides agreed on. A receiver takes it from its configuration,
 /// never from a header of the request (draft-ietf-wimse-wpt, "Audience validation").
 /// </param>
+[Experimental(Incubating.Wit)]
 public sealed record WorkloadProofTarget(string Audience)
 {
     /// <summary>The transaction token that travels in the same request; null when none does. The proof is bound to it.</summary>
