@@ -29,7 +29,8 @@ internal sealed class CapabilityBinder(ProblemList problems)
 
     private Capability? BindFields(DocumentNode node)
     {
-        if (Fields.Of(node, problems, "a capability", Known) is not { } fields) return null;
+        var before = problems.Count;
+        if (Fields.Of(node, problems, "a capability", Known) is not { } fields || problems.Count > before) return null;
         var kinds = CapabilityText.Kinds.Where(kind => !IsWordOnly(kind) && fields.Optional(kind) is not null).ToArray();
         if (kinds is not [var kind])
         {

@@ -1,0 +1,79 @@
+using System.Collections.Frozen;
+using BenchmarkDotNet.Attributes;
+using Identity.Policy;
+using Spiffe.Net;
+
+namespace Identity.Benchmarks.Policy;
+
+/// <summary>
+/// How long does one decision take, and does it depend on the number of rules or on how they differ? The floor is one look into a frozen
+/// dictionary by the same SPIFFE ID.
+/// </summary>
+[MemoryDiagnoser]
+public class DecideCapability
+{
+    private static readonly DateTimeOffset Now = new(2026, 11, 22, 12, 0, 0, TimeSpan.Zero);
+
+    private FrozenDictionary<SpiffeId, string> _floor = FrozenDictionary<SpiffeId, string>.Empty;
+    private CapabilityPolicy _perCaller = CapabilityPolicy.Empty;
+    private CapabilityPolicy _perTarget = CapabilityPolicy.Empty;
+    private Principal _caller = null!;
+    private CapabilityRequest _import = null!;
+    private CapabilityRequest _publish = null!;
+    private CapabilityRequest _connectName = null!;
+    private CapabilityRequest _connectAddress = null!;
+    private CapabilityRequest _notGranted = null!;
+
+    [Params(10, 1_000, 10_000)]
+    public int Rules { get; set; }
+
+    [GlobalSetup]
+    public void SetUp()
+    {
+        _caller = Principal.Component(IdOf(Rules / 2), ComponentDigest.Of("component"u8), SpiffeId.Parse("spiffe://example.org/hosts/local")) with { Unknown = PrincipalAttributes.None };
+        _floor = Enumerable.Range(0, Rules).ToFrozenDictionary(IdOf, number => $"rule-{number}");
+        // Either each rule is for somebody else, or all are for everybody and each is about something else.
+        _perCaller = PolicyOf(number => RuleOf(number, new PolicySubject { SpiffeId = IdOf(number) }, "import wasi:io/*@0.2.0", "natsPublish orders.*.paid", "connect *.example.com:443", "connect 10.0.0.0/8:*"));
+        _perTarget = PolicyOf(number => RuleOf(
+            number, new PolicySubject { SpiffeIdPrefix = SpiffeIdPrefix.Parse("spiffe://example.org") },
+            $"import wasi:io{number}/*@0.2.0", $"natsPublish orders{number}.*.paid", $"connect *.h{number}.example.com:443", $"connect 10.{number / 256}.{number % 256}.0/24:*"));
+        _import = CapabilityRequest.Parse("import wasi:io/poll@0.2.3");
+        _publish = CapabilityRequest.Parse($"natsPublish orders{Rules / 2}.7.paid");
+        _connectName = CapabilityRequest.Parse($"connect api.h{Rules / 2}.example.com:443");
+        _connectAddress = CapabilityRequest.Parse($"connect 10.{Rules / 2 / 256}.{Rules / 2 % 256}.9:5432");
+        _notGranted = CapabilityRequest.Parse("audience https://vault.example.com");
+        if (!Import().Allowed || !Publish().Allowed || !ConnectName().Allowed || !ConnectAddress().Allowed || NotGranted().Allowed)
+            throw new InvalidOperationException("the policy says something else than is measured");
+    }
+
+    [Benchmark(Baseline = true, Description = "floor: one look into a frozen dictionary of IDs")]
+    public bool Floor() => _floor.TryGetValue(_caller.Id, out _);
+
+    [Benchmark(Description = "an import, each rule for another caller")]
+    public CapabilityDecision Import() => PolicyDecision.Decide(_perCaller, _caller, _import, Now);
+
+    [Benchmark(Description = "a NATS subject, each rule about another")]
+    public CapabilityDecision Publish() => PolicyDecision.Decide(_perTarget, _caller, _publish, Now);
+
+    [Benchmark(Description = "a host name, each rule about another")]
+    public CapabilityDecision ConnectName() => PolicyDecision.Decide(_perTarget, _caller, _connectName, Now);
+
+    [Benchmark(Description = "an address, each rule about another network")]
+    public CapabilityDecision ConnectAddress() => PolicyDecision.Decide(_perTarget, _caller, _connectAddress, Now);
+
+    [Benchmark(Description = "refused, no rule")]
+    public CapabilityDecision NotGranted() => PolicyDecision.Decide(_perCaller, _caller, _notGranted, Now);
+
+    private CapabilityPolicy PolicyOf(Func<int, PolicyRule> rule) =>
+        CapabilityPolicy.Create([new PolicyDocument { Name = "bench", Rules = [.. Enumerable.Range(0, Rules).Select(rule)], Source = "" }], revision: 1);
+
+    private static SpiffeId IdOf(int number) => SpiffeId.Parse($"spiffe://example.org/components/team-{number % 100}/component-{number}");
+
+    private static PolicyRule RuleOf(int number, PolicySubject subject, params string[] capabilities) => new()
+    {
+        Name = $"rule-{number}",
+        Effect = RuleEffect.Permit,
+        Subjects = [subject],
+        Capabilities = [.. capabilities.Select(Capability.Parse)],
+    };
+}

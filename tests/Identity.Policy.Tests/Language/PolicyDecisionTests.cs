@@ -1,0 +1,289 @@
+using Spiffe.Net;
+
+namespace Identity.Policy.Tests.Language;
+
+public sealed class PolicyDecisionTests
+{
+    private static readonly Principal Greeter = Principal.Component(Samples.Greeter, Samples.Digest, Samples.Host);
+
+    private static readonly string IsGreeter = $"spiffeId: {Samples.Greeter}";
+
+    [Fact]
+    public void The_default_decision_says_no() => Assert.Equal((false, RefusalReason.NotGranted), (default(CapabilityDecision).Allowed, default(CapabilityDecision).Reason));
+
+    [Fact]
+    public void Without_rules_nothing_is_allowed()
+    {
+        foreach (var thing in PlainMeaning.Things) Assert.False(PolicyDecision.Decide(CapabilityPolicy.Empty, Greeter, CapabilityRequest.Parse(thing), Samples.Now).Allowed);
+    }
+
+    // Every attribute: has it, has another, is known to have none, is not told.
+    [Theory]
+    [InlineData("digest: {digest}", PrincipalAttributes.Digest)]
+    [InlineData("signer: release@example.org", PrincipalAttributes.Signer)]
+    [InlineData("image: ghcr.io/acme/shop:1.0", PrincipalAttributes.Image)]
+    [InlineData("imagePrefix: ghcr.io/acme", PrincipalAttributes.Image)]
+    [InlineData("host: spiffe://example.org/hosts/local", PrincipalAttributes.Host)]
+    [InlineData("hostPrefix: spiffe://example.org/hosts", PrincipalAttributes.Host)]
+    [InlineData("namespace: shop", PrincipalAttributes.Namespace)]
+    [InlineData("lattice: default", PrincipalAttributes.Lattice)]
+    public void A_permit_needs_the_attribute_and_a_forbid_gives_way_only_to_another(string subject, PrincipalAttributes attribute)
+    {
+        subject = subject.Replace("{digest}", Samples.Digest.Text, StringComparison.Ordinal);
+        var permit = Samples.Rules(("permit", subject, "start"));
+        var forbid = Samples.Rules(("permit", IsGreeter, "start"), ("forbid", subject, "start"));
+        var has = new Principal
+        {
+            Id = Samples.Greeter,
+            Digest = Samples.Digest,
+            Signers = [SignerName.Parse("other"), SignerName.Parse("release@example.org")],
+            Image = ImageReference.Parse("ghcr.io/acme/shop:1.0"),
+            Host = Samples.Host,
+            Namespace = "shop",
+            Lattice = "default",
+        };
+        var another = new Principal
+        {
+            Id = Samples.Greeter,
+            Digest = Samples.OtherDigest,
+            Signers = [SignerName.Parse("other")],
+            Image = ImageReference.Parse("ghcr.io/acme2/shop:1.0"),
+            Host = SpiffeId.Parse("spiffe://example.org/hosts2/local"),
+            Namespace = "shop2",
+            Lattice = "default2",
+        };
+        var none = new Principal { Id = Samples.Greeter };
+
+        Assert.Equal((true, false, false, false), (Starts(permit, has), Starts(permit, another), Starts(permit, none), Starts(permit, has with { Unknown = attribute })));
+        Assert.Equal((false, true, true, false), (Starts(forbid, has), Starts(forbid, another), Starts(forbid, none), Starts(forbid, none with { Unknown = attribute })));
+        Assert.Equal(attribute, Decide(forbid, "start", none with { Unknown = attribute }).Untold);
+        Assert.Equal(PrincipalAttributes.None, Decide(forbid, "start", has).Untold);
+    }
+
+    [Fact]
+    public void A_refusal_for_what_was_not_told_says_what()
+    {
+        var forbid = Samples.Rules(("permit", IsGreeter, "start"), ("forbid", $"digest: {Samples.OtherDigest}, namespace: shop", "start"));
+        var refusal = Assert.Single(Explain(forbid, "start", new Principal { Id = Samples.Greeter, Unknown = PrincipalAttributes.Digest | PrincipalAttributes.Namespace }).Refusals);
+        Assert.Equal((RefusalReason.Forbidden, PrincipalAttributes.Digest | PrincipalAttributes.Namespace), (refusal.Reason, refusal.Untold));
+        Assert.Contains("whether it means this caller depends on its digest and namespace, which was not told", refusal.Detail, StringComparison.Ordinal);
+
+        var permit = Samples.Rules(("permit", $"{IsGreeter}, signer: release@example.org", "start"));
+        var miss = Assert.Single(Explain(permit, "start", Greeter).Refusals);
+        Assert.Equal((PrincipalAttributes.Signer, "depends on the caller's signers, which was not told"), (miss.Untold, miss.NearestMiss?.Lacks));
+    }
+
+    [Theory]
+    [InlineData("ghcr.io/acme/shop:1.0", "ghcr.io/acme/shop:1.0", true)]
+    [InlineData("ghcr.io/acme/shop:1.0", "ghcr.io/acme/shop:1.0@{digest}", true)]
+    [InlineData("ghcr.io/acme/shop@{digest}", "ghcr.io/acme/shop:1.0@{digest}", true)]
+    [InlineData("ghcr.io/acme/shop@{digest}", "ghcr.io/acme/shop:1.0@{other}", false)]
+    [InlineData("ghcr.io/acme/shop:1.0@{digest}", "ghcr.io/acme/shop:1.1@{digest}", false)]
+    [InlineData("ghcr.io/acme/shop:1.0@{digest}", "ghcr.io/acme/shop:1.0", false)]
+    public void An_image_is_what_the_rule_states_of_it(string rule, string image, bool means)
+    {
+        var (stated, actual) = (Fill(rule), ImageReference.Parse(Fill(image)));
+        Assert.Equal(means, Starts(Samples.Rules(("permit", $"image: {stated}", "start")), new Principal { Id = Samples.Greeter, Image = actual }));
+
+        static string Fill(string text) => text.Replace("{digest}", Samples.Digest.Text, StringComparison.Ordinal).Replace("{other}", Samples.OtherDigest.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_forbid_of_a_digest_holds_for_an_image_that_does_not_say_its_digest()
+    {
+        var policy = Samples.Rules(("permit", IsGreeter, "start"), ("forbid", $"image: ghcr.io/acme/shop@{Samples.Digest}", "start"));
+        Assert.False(Starts(policy, new Principal { Id = Samples.Greeter, Image = ImageReference.Parse("ghcr.io/acme/shop:1.0") }));
+        Assert.True(Starts(policy, new Principal { Id = Samples.Greeter, Image = ImageReference.Parse($"ghcr.io/acme/shop:1.0@{Samples.OtherDigest}") }));
+    }
+
+    [Fact]
+    public void A_label_means_those_it_is_assigned_to_in_any_document_and_nobody_else()
+    {
+        const string Labels = "kind: CapabilityPolicy\nname: teams\nlabels:\n  - { name: team, value: shop, subjects: [{ spiffeIdPrefix: spiffe://example.org/components, namespace: shop }, { spiffeId: spiffe://example.org/cart }] }\n"
+            + "  - { name: tier, value: gold, subjects: [{ hostPrefix: spiffe://example.org/hosts }] }\nrules:\n  - { name: none, effect: forbid, subjects: [{ lattice: none }], capabilities: [start] }\n";
+        var shop = Samples.Policy(Labels, Samples.Source(("permit", "labels: { team: shop }", "start")));
+        var gold = Samples.Policy(Labels, Samples.Source(("permit", "labels: { team: shop, tier: gold }", "start")));
+        var missing = Samples.Policy(Labels, Samples.Source(("permit", "labels: { team: nobody }", "start")));
+        var inShop = new Principal { Id = Samples.Greeter, Namespace = "shop", Lattice = "x" };
+
+        Assert.True(Starts(shop, inShop));
+        Assert.True(Starts(shop, inShop with { Id = SpiffeId.Parse("spiffe://example.org/cart"), Namespace = null }));
+        Assert.False(Starts(shop, inShop with { Namespace = "other" }));
+        Assert.False(Starts(gold, inShop));
+        Assert.True(Starts(gold, inShop with { Host = Samples.Host }));
+        Assert.False(Starts(missing, inShop));
+        Assert.All(gold.Clauses, clause => Assert.Empty(clause.Subject.Labels));
+    }
+
+    [Fact]
+    public void A_forbid_about_a_label_holds_when_the_label_cannot_be_told()
+    {
+        var policy = Samples.Policy(
+            "kind: CapabilityPolicy\nname: p\nlabels: [{ name: tier, value: bad, subjects: [{ namespace: bad }] }]\nrules:\n"
+            + $"  - {{ name: a, effect: permit, subjects: [{{ {IsGreeter} }}], capabilities: [start] }}\n  - {{ name: b, effect: forbid, subjects: [{{ labels: {{ tier: bad }} }}], capabilities: [start] }}\n");
+        Assert.False(Starts(policy, Greeter));
+        Assert.True(Starts(policy, Greeter with { Unknown = PrincipalAttributes.None, Namespace = "good" }));
+    }
+
+    [Fact]
+    public void Labels_that_multiply_beyond_bounds_make_a_policy_that_denies_everything_and_says_so()
+    {
+        var many = string.Join(", ", Enumerable.Range(0, 500).Select(i => $"{{ namespace: n{i} }}"));
+        var hosts = string.Join(", ", Enumerable.Range(0, 500).Select(i => $"{{ lattice: l{i} }}"));
+        var policy = Samples.Policy(
+            $"kind: CapabilityPolicy\nname: p\nlabels: [{{ name: a, value: a, subjects: [{many}] }}, {{ name: b, value: b, subjects: [{hosts}] }}]\nrules:\n"
+            + $"  - {{ name: a, effect: permit, subjects: [{{ {IsGreeter} }}], capabilities: [start] }}\n  - {{ name: b, effect: forbid, subjects: [{{ labels: {{ a: a, b: b }} }}], capabilities: [start] }}\n");
+        Assert.Contains("more than 200000 combinations", policy.Unreadable, StringComparison.Ordinal);
+        Assert.Empty(policy.Clauses);
+        Assert.Equal(RefusalReason.PolicyUnreadable, Decide(policy, "start", Greeter).Reason);
+    }
+
+    [Fact]
+    public void The_answer_lasts_until_the_last_permit_ends()
+    {
+        static string Ends(string name, string effect) => Samples.Source(("permit", IsGreeter, "start")).Replace("name: sample", $"name: {name}", StringComparison.Ordinal).Replace("effect: permit", effect, StringComparison.Ordinal);
+        var soon = Ends("a", "effect: permit, reason: r, expires: 2026-11-22T13:00:00Z");
+        var later = Ends("b", "effect: permit, reason: r, expires: 2026-11-22T14:00:00Z");
+        Assert.Equal(Samples.Now.AddHours(2), Decide(Samples.Policy(soon, later), "start", Greeter).ValidUntil);
+        Assert.Null(Decide(Samples.Policy(soon, Ends("c", "effect: permit")), "start", Greeter).ValidUntil);
+    }
+
+    [Theory]
+    [InlineData("off", false, null, null)]
+    [InlineData("shadow", false, null, true)]
+    [InlineData("warn", true, "sample/rule-0", null)]
+    [InlineData("enforce", true, null, null)]
+    public void A_permit_in_each_mode(string mode, bool allowed, string? warning, bool? shadow)
+    {
+        var decision = Decide(InMode(mode, ("permit", IsGreeter, "start")), "start", Greeter);
+        Assert.Equal((allowed, warning, shadow), (decision.Allowed, decision.Warning?.ToString(), decision.ShadowAllowed));
+        Assert.Equal(shadow is null ? null : "sample/rule-0", decision.ShadowRule?.ToString());
+    }
+
+    [Theory]
+    [InlineData("off", true, null, null)]
+    [InlineData("shadow", true, null, false)]
+    [InlineData("warn", true, "sample/rule-1", null)]
+    [InlineData("enforce", false, null, null)]
+    public void A_forbid_in_each_mode(string mode, bool allowed, string? warning, bool? shadow)
+    {
+        var source = Samples.Source(("permit", IsGreeter, "start"), ("forbid", IsGreeter, "start")).Replace("effect: forbid", $"effect: forbid, mode: {mode}", StringComparison.Ordinal);
+        var decision = Decide(Samples.Policy(source), "start", Greeter);
+        Assert.Equal((allowed, warning, shadow), (decision.Allowed, decision.Warning?.ToString(), decision.ShadowAllowed));
+        Assert.Equal(shadow is null ? null : "sample/rule-1", decision.ShadowRule?.ToString());
+    }
+
+    [Fact]
+    public void An_explanation_says_what_permits_and_what_warn_and_shadow_rules_have_to_say()
+    {
+        var source = Samples.Source(("permit", IsGreeter, "start"), ("forbid", IsGreeter, "start"), ("forbid", IsGreeter, "{ import: a:b/c }"));
+        var warned = Explain(Samples.Policy(source.Replace("name: rule-1, effect: forbid", "name: rule-1, effect: forbid, mode: warn", StringComparison.Ordinal)), "start", Greeter);
+        Assert.Empty(warned.Refusals);
+        Assert.Equal(["start: rule sample/rule-0 permits it", "start: warning, rule sample/rule-1 would forbid it if it were enforced"], warned.Notes);
+
+        var shadowed = Explain(Samples.Policy(source.Replace("name: rule-1, effect: forbid", "name: rule-1, effect: forbid, mode: shadow", StringComparison.Ordinal)), "start", Greeter);
+        Assert.Contains("start: rule sample/rule-1 would forbid it if it were enforced; it is in mode shadow", shadowed.ToText(), StringComparison.Ordinal);
+    }
+
+    // One permit for each kind that nearly matches: what the refusal says of it.
+    [Theory]
+    [InlineData("export a:b/c#g", "{ export: \"a:b/c#f\" }", "grants a:b/c#f only")]
+    [InlineData("import a:b/c@0.2.0#g", "{ import: \"a:b/c@0.2.0#f\" }", "grants a:b/c@0.2.0#f only")]
+    [InlineData("natsSubscribe a.b q", "{ natsSubscribe: a.b, queue: r }", "grants natsSubscribe a.b r only")]
+    [InlineData("stream ORDERS purge", "{ stream: ORDERS, access: [read] }", "grants stream ORDERS read only")]
+    [InlineData("consumer ORDERS/w manage", "{ consumer: ORDERS/w, access: [consume] }", "grants consumer ORDERS/w consume only")]
+    [InlineData("bucket settings/a write", "{ bucket: settings, access: [read] }", "grants bucket settings/> read only")]
+    [InlineData("connect api.example.com:443", "{ connect: api.example.com:80 }", "grants connect api.example.com:80 only")]
+    [InlineData("connect 10.0.0.1:443", "{ connect: \"*:443\" }", "grants connect *:443 only")]
+    [InlineData("resolve api.example.com", "{ resolve: example.com }", "grants resolve example.com only")]
+    [InlineData("config db/host", "{ config: cache/* }", "grants config cache/* only")]
+    [InlineData("secret db", "{ secret: db/* }", "grants secret db/* only")]
+    [InlineData("audience b", "{ audience: a }", "grants audience a only")]
+    [InlineData("mount /var/data", "{ mount: /var/data/* }", "grants mount /var/data/* only")]
+    [InlineData("natsRespond", "start", "grants other things only")]
+    [InlineData("start", "{ audience: a }", "grants other things only")]
+    public void A_refusal_of_any_kind_names_the_nearest_rule_and_the_smallest_grant(string asked, string granted, string lacks)
+    {
+        var policy = Samples.Rules(("permit", IsGreeter, granted));
+        var explanation = Explain(policy, asked, Greeter);
+        Assert.Equal(lacks, Assert.Single(explanation.Refusals).NearestMiss?.Lacks);
+
+        var grant = explanation.SmallestGrant!;
+        Assert.Contains(Samples.Digest.Text, grant, StringComparison.Ordinal);
+        var widened = CapabilityPolicy.Create([.. policy.Documents, Samples.Document(grant)], 2);
+        Assert.True(Decide(widened, asked, Greeter).Allowed);
+        Assert.False(Decide(widened, asked, Greeter with { Digest = Samples.OtherDigest }).Allowed);
+        Assert.Equal(2, widened.Clauses.Count());
+    }
+
+    [Theory]
+    [InlineData("natsPublish $SYS.REQ.USER.INFO")]
+    [InlineData("natsSubscribe _INBOX.x")]
+    [InlineData("natsPublish >")]
+    public void What_nobody_may_be_granted_has_no_smallest_grant(string asked)
+    {
+        var explanation = Explain(CapabilityPolicy.Empty, asked, Greeter);
+        Assert.Equal(RefusalReason.NotGrantable, Assert.Single(explanation.Refusals).Reason);
+        Assert.Null(explanation.SmallestGrant);
+    }
+
+    [Fact]
+    public void Deciding_allocates_nothing()
+    {
+        var rules = PlainMeaning.Patterns.Select((pattern, i) => new PolicyRule
+        {
+            Name = $"r{i}",
+            Effect = i % 3 == 0 ? RuleEffect.Forbid : RuleEffect.Permit,
+            Mode = (RuleMode)(i % 4),
+            Subjects = [new PolicySubject { SpiffeIdPrefix = SpiffeIdPrefix.Parse("spiffe://example.org") }, new PolicySubject { Digest = Samples.Digest }, new PolicySubject { ImagePrefix = ImagePrefix.Parse("ghcr.io/acme") }],
+            Capabilities = [Capability.Parse(pattern)],
+        });
+        var policy = CapabilityPolicy.Create([new PolicyDocument { Name = "p", Rules = [.. rules], Source = "" }], 1);
+        var requests = PlainMeaning.Things.Where((_, i) => i % 5 == 0).Concat(PlainMeaning.Wide).Select(CapabilityRequest.Parse).ToArray();
+        var principals = new[] { Greeter, Greeter with { Image = ImageReference.Parse("ghcr.io/acme/shop:1"), Signers = [SignerName.Parse("s")], Unknown = PrincipalAttributes.None }, Principal.Process(Samples.Greeter) };
+        var allowed = Run();
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var again = Run();
+        var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        Assert.Equal((allowed, 0L), (again, allocated));
+
+        int Run()
+        {
+            var count = 0;
+            foreach (var principal in principals)
+            {
+                foreach (var request in requests) count += PolicyDecision.Decide(policy, principal, request, Samples.Now).Allowed ? 1 : 0;
+            }
+
+            return count;
+        }
+    }
+
+    [Fact]
+    public void More_nested_prefixes_than_the_index_has_room_for_are_all_looked_at()
+    {
+        var deep = "spiffe://example.org" + string.Concat(Enumerable.Range(0, 100).Select(i => $"/{i}"));
+        var rules = Enumerable.Range(0, 101).Select(i => new PolicyRule
+        {
+            Name = $"r{i}",
+            Effect = i == 100 ? RuleEffect.Forbid : RuleEffect.Permit,
+            Subjects = [new PolicySubject { SpiffeIdPrefix = SpiffeIdPrefix.Parse(string.Join('/', deep.Split('/').Take(i + 3))) }],
+            Capabilities = [new Capability.Start()],
+        }).ToArray();
+        var policy = CapabilityPolicy.Create([new PolicyDocument { Name = "p", Rules = [.. rules], Source = "" }], 1);
+        Assert.Equal(new RuleReference("p", "r100"), Decide(policy, "start", new Principal { Id = SpiffeId.Parse(deep) }).Determining);
+        Assert.True(Starts(policy, new Principal { Id = SpiffeId.Parse("spiffe://example.org/0/1") }));
+    }
+
+    private static CapabilityPolicy InMode(string mode, (string Effect, string Subject, string Capability) rule) =>
+        Samples.Policy(Samples.Source(rule).Replace("effect: ", $"mode: {mode}, effect: ", StringComparison.Ordinal));
+
+    private static bool Starts(CapabilityPolicy policy, Principal principal) => Decide(policy, "start", principal).Allowed;
+
+    private static CapabilityDecision Decide(CapabilityPolicy policy, string asked, Principal principal) =>
+        PolicyDecision.Decide(policy, principal, CapabilityRequest.Parse(asked), Samples.Now);
+
+    private static Explanation Explain(CapabilityPolicy policy, string asked, Principal principal) =>
+        PolicyDecision.Explain(policy, principal, CapabilityRequest.Parse(asked), Samples.Now);
+}
