@@ -6,6 +6,7 @@ using Identity.Policy;
 using Identity.Server.ComponentPolicy;
 using Identity.V1;
 using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
+using ShadowOutcome = Identity.V1.ShadowOutcome;
 
 namespace Identity.Tests.Server.ComponentPolicy;
 
