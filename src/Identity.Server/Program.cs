@@ -2,6 +2,7 @@ using Identity.Server.Administration;
 using Identity.Server.Authority;
 using Identity.Server.Bundles;
 using Identity.Server.ComponentPolicy;
+using Identity.Server.DecisionPoints;
 using Identity.Server.Endpoints;
 using Identity.Server.IstioAmbientCa;
 using Identity.Server.Ledger;
@@ -84,9 +85,11 @@ internal static class Program
             builder.AddAdministration();
             builder.AddNatsAuthCallout(NatsAuthCalloutOptions.From(options));
             builder.AddIstioAmbientCa(IstioAmbientCaOptions.From(options));
+            builder.AddDecisionPoints(options.DecisionPoints, listeners);
             configure?.Invoke(builder);
 
             var app = builder.Build();
+            app.MapDecisionDoors();
             app.MapEndpoints();
             app.MapRegistration();
             app.MapNodeAttestation();
@@ -95,6 +98,7 @@ internal static class Program
             app.MapComponentPolicy();
             app.MapAdministration();
             app.MapIstioAmbientCa();
+            app.MapDecisionPoints();
 
             app.Lifetime.ApplicationStopping.Register(ledger.EndWatches);
             AdminSocket.Clear(options.AdminSocket);
@@ -118,9 +122,12 @@ internal static class Program
         }
         catch (IOException e) when (e.InnerException is AddressInUseException)
         {
-            var (address, flag) = e.Message.Contains($"{options.IstioListen}", StringComparison.Ordinal)
-                ? (options.IstioListen, "--istio-listen")
-                : (options.Listen, "--listen");
+            var (address, flag) = new[]
+            {
+                (options.IstioListen, "--istio-listen"),
+                (options.DecisionPoints.AuthZen?.Listen, "--authzen-listen"),
+                (options.DecisionPoints.Admission?.Listen, "--admission-listen"),
+            }.FirstOrDefault(one => one.Item1 is { } taken && e.Message.Contains($"{taken}", StringComparison.Ordinal), (options.Listen, "--listen"));
             throw new CannotStartException($"{address} is in use by another process. Stop it, or choose another address with {flag}.", e);
         }
         catch (Exception e) when (e is System.Net.Sockets.SocketException or UnauthorizedAccessException)

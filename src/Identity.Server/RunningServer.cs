@@ -14,7 +14,8 @@ internal sealed class RunningServer(WebApplication app, ControlPlaneLedger ledge
     public IServiceProvider Services => app.Services;
 
     /// <summary>One line for whoever waits for us.</summary>
-    public string ReadyLine => $"ready identityd grpc={listeners.Grpc} admin={options.AdminSocket} istio={listeners.Mesh}";
+    public string ReadyLine => $"ready identityd grpc={listeners.Grpc} admin={options.AdminSocket} istio={listeners.Mesh}"
+        + (listeners.AuthZen is { } authZen ? $" authzen={authZen}" : "") + (listeners.Admission is { } admission ? $" admission={admission}" : "");
 
     /// <summary>Until SIGTERM, SIGINT or <see cref="DisposeAsync"/>.</summary>
     public Task WaitAsync() => app.WaitForShutdownAsync();

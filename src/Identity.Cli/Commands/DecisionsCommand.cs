@@ -33,6 +33,7 @@ internal static class DecisionsCommand
         DecisionKind.MeshCertificate => "mesh certificate",
         DecisionKind.WorkloadSvid => "workload SVID",
         DecisionKind.NodeAttestation => "node attestation",
+        DecisionKind.Capability => "capability",
         _ => "unknown",
     };
 }

@@ -39,6 +39,14 @@ internal abstract record Caller
         public override PolicyPerson Person => Named;
     }
 
+    /// <summary>Somebody who is no agent, whose SVID the configuration names as one that may ask for decisions.</summary>
+    public sealed record DecisionClient(SpiffeId Id) : Caller
+    {
+        public override string Author => Id.ToString();
+
+        public override CallerKinds Kind => CallerKinds.DecisionClient;
+    }
+
     /// <summary>Anyone on the mesh's listener; the service there reads a bearer token.</summary>
     public sealed record MeshClient : Caller
     {
@@ -79,4 +87,5 @@ internal enum CallerKinds
     MeshClient = 4,
     Anonymous = 8,
     PolicyAuthor = 16,
+    DecisionClient = 32,
 }

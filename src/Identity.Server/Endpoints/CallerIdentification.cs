@@ -1,5 +1,6 @@
 using Identity.Server.Registration;
 using Identity.Policy;
+using Identity.Server.DecisionPoints;
 using Identity.Server.Ledger;
 using Spiffe.Net;
 using static Spire.Api.Types.PermissionDeniedDetails.Types;
@@ -7,7 +8,7 @@ using static Spire.Api.Types.PermissionDeniedDetails.Types;
 namespace Identity.Server.Endpoints;
 
 /// <summary>Tells who is calling, from the connection and the current state.</summary>
-internal sealed class CallerIdentification(ControlPlaneLedger ledger, TimeProvider time)
+internal sealed class CallerIdentification(ControlPlaneLedger ledger, DecisionClients decisionClients, TimeProvider time)
 {
     public Caller Identify(HttpContext call) => call.Features.Get<ListenerFeature>()?.Kind switch
     {
@@ -40,9 +41,12 @@ internal sealed class CallerIdentification(ControlPlaneLedger ledger, TimeProvid
         }
         if (!ledger.State.Agents.TryGetValue(id, out var agent))
         {
-            return ledger.State.Governance.Roles.Names(PolicyPerson.Of(verified.Id)) && !ReservedPaths.Contains(verified.Id)
-                ? new Caller.PolicyAuthor(PolicyPerson.Of(verified.Id))
-                : new Caller.Anonymous($"{id} is not an attested agent", Reason.AgentNotAttested);
+            return ReservedPaths.Contains(verified.Id) ? NotAnAgent()
+                : ledger.State.Governance.Roles.Names(PolicyPerson.Of(verified.Id)) ? new Caller.PolicyAuthor(PolicyPerson.Of(verified.Id))
+                : decisionClients.Contains(verified.Id) ? new Caller.DecisionClient(verified.Id)
+                : NotAnAgent();
+
+            Caller NotAnAgent() => new Caller.Anonymous($"{id} is not an attested agent", Reason.AgentNotAttested);
         }
         if (agent.Banned)
         {

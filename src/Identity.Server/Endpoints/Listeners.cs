@@ -5,6 +5,7 @@ using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using Identity.Server.Authority;
+using Identity.Server.DecisionPoints.KubernetesAdmission;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
@@ -17,12 +18,14 @@ internal enum ListenerKind
     Grpc,
     Admin,
     Mesh,
+    AuthZen,
+    Admission,
 }
 
 /// <summary>Which listener a connection came on.</summary>
 internal sealed record ListenerFeature(ListenerKind Kind);
 
-/// <summary>The three doors: gRPC for agents, the admin socket, the mesh's certificate authority.</summary>
+/// <summary>The doors: gRPC for agents, the admin socket, the mesh's certificate authority, and where they are open AuthZEN and the admission webhook.</summary>
 internal sealed class Listeners(ServerOptions options, ServerCertificate certificate, SigningAuthority authority, ControlPlaneLedger ledger, TimeProvider time, ILogger<Listeners> logger)
 {
     private const int MaxConnections = 20_000;
@@ -30,11 +33,22 @@ internal sealed class Listeners(ServerOptions options, ServerCertificate certifi
 
     private ListenOptions? _grpc;
     private ListenOptions? _mesh;
+    private ListenOptions? _authZen;
+    private ListenOptions? _admission;
 
     /// <summary>Where gRPC is served; with the real port once the server has started.</summary>
     public IPEndPoint Grpc => _grpc?.IPEndPoint ?? options.Listen;
 
     public IPEndPoint Mesh => _mesh?.IPEndPoint ?? options.IstioListen;
+
+    /// <summary>Null when it is not served.</summary>
+    public IPEndPoint? AuthZen => _authZen?.IPEndPoint;
+
+    /// <summary>Null when it is not served.</summary>
+    public IPEndPoint? Admission => _admission?.IPEndPoint;
+
+    /// <summary>Whose admission reviews are answered.</summary>
+    public AdmissionClients AdmissionClients { get; } = AdmissionClients.Load(options.DecisionPoints.Admission?.ClientCaFile);
 
     public void Configure(KestrelServerOptions kestrel)
     {
@@ -66,6 +80,60 @@ internal sealed class Listeners(ServerOptions options, ServerCertificate certifi
             listen.Use(Mark(ListenerKind.Mesh));
             listen.UseHttps(Tls(askForClient: false));
         });
+        if (options.DecisionPoints.AuthZen is { } authZen)
+        {
+            kestrel.Listen(authZen.Listen, listen =>
+            {
+                _authZen = listen;
+                listen.Protocols = authZen.IsPlain ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
+                listen.Use(Mark(ListenerKind.AuthZen));
+                if (!authZen.IsPlain) listen.UseHttps(Tls(askForClient: true, SslApplicationProtocol.Http2, SslApplicationProtocol.Http11));
+            });
+        }
+
+        if (options.DecisionPoints.Admission is { } admission) ListenForReviews(kestrel, admission);
+    }
+
+    private void ListenForReviews(KestrelServerOptions kestrel, DecisionPoints.AdmissionOptions admission)
+    {
+        var shown = new AdmissionCertificate(admission, certificate, logger);
+        shown.Check();
+        kestrel.Listen(admission.Listen, listen =>
+        {
+            _admission = listen;
+            listen.Protocols = HttpProtocols.Http1AndHttp2;
+            listen.Use(Mark(ListenerKind.Admission));
+            listen.UseHttps(new TlsHandshakeCallbackOptions
+            {
+                HandshakeTimeout = TimeSpan.FromSeconds(10),
+                OnConnection = context => ValueTask.FromResult(new SslServerAuthenticationOptions
+                {
+                    ServerCertificateContext = shown.Current,
+                    // API servers of older clusters speak 1.2.
+                    EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+                    ApplicationProtocols = [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
+                    AllowRenegotiation = false,
+                    AllowTlsResume = false,
+                    CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+                    ClientCertificateRequired = AdmissionClients.AsksForCertificate,
+                    CertificateChainPolicy = new X509ChainPolicy
+                    {
+                        TrustMode = X509ChainTrustMode.CustomRootTrust,
+                        DisableCertificateDownloads = true,
+                        RevocationMode = X509RevocationMode.NoCheck,
+                    },
+                    RemoteCertificateValidationCallback = (_, client, chain, _) => AcceptReviewer(context.Connection, client, chain),
+                }),
+            });
+        });
+    }
+
+    // Always true, as below: who shows the wrong certificate is told so.
+    private bool AcceptReviewer(ConnectionContext connection, X509Certificate? shown, X509Chain? chain)
+    {
+        if (shown is X509Certificate2 leaf && AdmissionClients.Verify(leaf, chain?.ChainPolicy.ExtraStore ?? [], time.GetUtcNow()))
+            connection.Features.Set(new ProvenApiServer());
+        return true;
     }
 
     private bool MayConnect(uint uid) => AdminSocket.IsAdmin(uid) || ledger.State.Governance.Roles.Names(PolicyPerson.Of(uid));
@@ -80,7 +148,7 @@ internal sealed class Listeners(ServerOptions options, ServerCertificate certifi
         };
     }
 
-    private TlsHandshakeCallbackOptions Tls(bool askForClient) => new()
+    private TlsHandshakeCallbackOptions Tls(bool askForClient, params SslApplicationProtocol[] protocols) => new()
     {
         HandshakeTimeout = TimeSpan.FromSeconds(10),
         // Asked on each connection, so that a renewed certificate is used by the next one.
@@ -88,7 +156,7 @@ internal sealed class Listeners(ServerOptions options, ServerCertificate certifi
         {
             ServerCertificateContext = certificate.Current,
             EnabledSslProtocols = SslProtocols.Tls13,
-            ApplicationProtocols = [SslApplicationProtocol.Http2],
+            ApplicationProtocols = protocols is [] ? [SslApplicationProtocol.Http2] : [.. protocols],
             AllowRenegotiation = false,
             // A resumed session would skip the client's certificate.
             AllowTlsResume = false,

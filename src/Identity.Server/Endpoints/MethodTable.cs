@@ -8,7 +8,8 @@ internal static class MethodTable
     private const CallerKinds Admin = CallerKinds.Admin;
     private const CallerKinds Agent = CallerKinds.Agent;
     private const CallerKinds PolicyAuthors = CallerKinds.Admin | CallerKinds.PolicyAuthor;
-    private const CallerKinds Anyone = CallerKinds.Admin | CallerKinds.Agent | CallerKinds.Anonymous | CallerKinds.PolicyAuthor;
+    private const CallerKinds DecisionClients = CallerKinds.Admin | CallerKinds.DecisionClient;
+    private const CallerKinds Anyone = CallerKinds.Admin | CallerKinds.Agent | CallerKinds.Anonymous | CallerKinds.PolicyAuthor | CallerKinds.DecisionClient;
     private const CallerKinds Everyone = Anyone | CallerKinds.MeshClient;
 
     private static readonly FrozenDictionary<string, CallerKinds> Rules = new Dictionary<string, CallerKinds>(StringComparer.Ordinal)
@@ -70,6 +71,9 @@ internal static class MethodTable
         ["/identity.v1.PolicyAdmin/Stage"] = PolicyAuthors,
         ["/identity.v1.PolicyAdmin/ListStages"] = PolicyAuthors,
         ["/identity.v1.PolicyAdmin/AbortStage"] = PolicyAuthors,
+        ["/identity.v1.DecisionPoint/Decide"] = DecisionClients,
+        ["/identity.v1.DecisionPoint/DecideBatch"] = DecisionClients,
+        ["/identity.v1.DecisionPoint/Explain"] = DecisionClients,
         ["/identity.v1.Explain/GetDecision"] = PolicyAuthors,
         ["/identity.v1.Explain/ListDecisions"] = PolicyAuthors,
         ["/identity.v1.Revocation/SetCrl"] = Admin,

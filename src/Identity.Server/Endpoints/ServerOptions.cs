@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Identity.Server.Authority;
+using Identity.Server.DecisionPoints;
 using Spiffe.Net;
 
 namespace Identity.Server.Endpoints;
@@ -32,6 +33,9 @@ internal sealed record ServerOptions
     /// <summary>What the signing authority makes and signs.</summary>
     public required AuthorityOptions Authority { get; init; }
 
+    /// <summary>Which doors to the decision are open. Default: none but gRPC on the admin socket.</summary>
+    public DecisionPointsOptions DecisionPoints { get; init; } = DecisionPointsOptions.Shut;
+
     /// <summary>How private files are kept. Default: in the clear, closed to other users.</summary>
     public SecretFiles Secrets { get; init; } = SecretFiles.Unsealed;
 
@@ -58,6 +62,7 @@ internal sealed record ServerOptions
         var names = ServerSettings.List(settings, "dns-name");
         found.AddRange(names.Where(n => Uri.CheckHostName(n) != UriHostNameType.Dns).Select(n => $"dns-name: \"{n}\" is not a DNS name"));
         var authority = AuthorityOptions.Read(settings, found);
+        var decisionPoints = DecisionPointsOptions.Read(settings, found);
         problems = found;
         options = found.Count > 0
             ? null
@@ -71,6 +76,7 @@ internal sealed record ServerOptions
                 NatsUrl = natsUrl!,
                 DnsNames = names,
                 Authority = authority,
+                DecisionPoints = decisionPoints,
                 Settings = settings,
             };
         return options is not null;

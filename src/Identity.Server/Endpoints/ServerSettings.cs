@@ -1,5 +1,6 @@
 using System.Collections;
 using Identity.Server.Authority;
+using Identity.Server.DecisionPoints;
 
 namespace Identity.Server.Endpoints;
 
@@ -11,7 +12,7 @@ internal static class ServerSettings
     public const string EnvironmentPrefix = "IDENTITYD_";
 
     /// <summary>Every key there is, with what it means.</summary>
-    public static readonly IReadOnlyDictionary<string, string> Known = new Dictionary<string, string>
+    public static readonly IReadOnlyDictionary<string, string> Known = new Dictionary<string, string>(DecisionPointsOptions.Known)
     {
         ["data-dir"] = "folder for ledger, keys and admin socket (default $XDG_STATE_HOME/identity/server)",
         ["config"] = "JSON file with any of these settings",
@@ -27,7 +28,7 @@ internal static class ServerSettings
         [KeyEncryptionSettings.PreviousFileSetting] = $"file with the key it replaces; or {KeyEncryptionSettings.PreviousVariable}",
     };
 
-    private static readonly string[] Lists = ["dns-name"];
+    private static readonly string[] Lists = ["dns-name", DecisionPointsOptions.ClientSetting];
 
     // Read where they are used, and from nowhere else: not from a command line that every user sees.
     private static readonly string[] Secrets = [KeyEncryptionSettings.Variable, KeyEncryptionSettings.PreviousVariable];

@@ -40,6 +40,10 @@ internal sealed class RegistryServer : IAsyncDisposable
 
     public LiveAdmissions Live => _server.Services.GetRequiredService<LiveAdmissions>();
 
+    public Listeners Listeners => _server.Listeners;
+
+    public IServiceProvider Services => _server.Services;
+
     public DecisionLog Decisions => _server.Services.GetRequiredService<DecisionLog>();
 
     public string AdminSocket { get; private set; } = "";
@@ -95,7 +99,10 @@ internal sealed class RegistryServer : IAsyncDisposable
     }
 
     /// <summary>Whoever an administrator minted this SVID for, on the gRPC port.</summary>
-    public async Task<CallInvoker> AsAsync(string spiffeId)
+    public async Task<CallInvoker> AsAsync(string spiffeId) => OverTls(await MintAsync(spiffeId));
+
+    /// <summary>An X509-SVID that an administrator minted.</summary>
+    public async Task<SslStreamCertificateContext> MintAsync(string spiffeId)
     {
         var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest("CN=ignored", key, HashAlgorithmName.SHA256);
@@ -106,7 +113,7 @@ internal sealed class RegistryServer : IAsyncDisposable
             new() { Csr = ByteString.CopyFrom(request.CreateSigningRequest()) });
         var leaf = X509CertificateLoader.LoadCertificate(minted.Svid.CertChain[0].Span).CopyWithPrivateKey(key);
         var above = new X509Certificate2Collection(minted.Svid.CertChain.Skip(1).Select(c => X509CertificateLoader.LoadCertificate(c.Span)).ToArray());
-        return OverTls(SslStreamCertificateContext.Create(leaf, above, offline: true));
+        return SslStreamCertificateContext.Create(leaf, above, offline: true);
     }
 
     /// <summary>Another user of this machine, on the admin socket. Only root can play one.</summary>

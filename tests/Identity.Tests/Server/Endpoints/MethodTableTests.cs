@@ -40,6 +40,7 @@ public sealed class MethodTableTests
             Identity.V1.WitSigningReflection.Descriptor,
             Identity.V1.PolicyReflection.Descriptor,
             Identity.V1.ExplainReflection.Descriptor,
+            Identity.V1.DecisionPointReflection.Descriptor,
             Identity.V1.ControlReflection.Descriptor,
             Identity.V1.AdmissionReflection.Descriptor,
             Istio.V1.Auth.IstioCertificateService.Descriptor.File,
@@ -59,6 +60,11 @@ public sealed class MethodTableTests
     public void Refuses_to_authors_of_policies_all_but_policy_and_explanations() => AllowsExactly(
         CallerKinds.PolicyAuthor,
         [.. ForAnyone, .. Everything.Where(method => method.StartsWith("/identity.v1.PolicyAdmin/", StringComparison.Ordinal) || method.StartsWith("/identity.v1.Explain/", StringComparison.Ordinal))]);
+
+    [Fact]
+    public void Refuses_to_decision_clients_all_but_decisions() => AllowsExactly(
+        CallerKinds.DecisionClient,
+        [.. ForAnyone, .. Everything.Where(method => method.StartsWith("/identity.v1.DecisionPoint/", StringComparison.Ordinal))]);
 
     [Fact]
     public void Refuses_to_operators_what_only_an_agent_can_mean()

@@ -1,0 +1,53 @@
+using Identity.V1;
+
+namespace Identity.Server.DecisionPoints;
+
+/// <summary>An answer in the words of <c>identity why</c>.</summary>
+internal static class AnswerText
+{
+    private const int MaxReasons = 64;
+
+    /// <summary>One sentence: what is allowed, or the first thing that is not.</summary>
+    public static string Reason(IReadOnlyList<Verdict> verdicts, int denied)
+    {
+        if (denied == 0) return verdicts.Count == 1 ? verdicts[0].Text : $"each of {verdicts.Count} capabilities is permitted";
+        var first = verdicts.First(verdict => !verdict.Decision.Allowed);
+        return denied == 1 ? first.Text : $"{first.Text} (and {denied - 1} more)";
+    }
+
+    public static Decision ToDecision(Answer answer, ulong policyRevision)
+    {
+        var ids = answer.Verdicts.Select(verdict => verdict.Principal.Id).Distinct().Take(9).ToList();
+        var subject = ids.Count > 8 ? $"{ids[0]} and others" : string.Join(", ", ids);
+        var decision = new Decision
+        {
+            Allowed = answer.Allowed,
+            Subject = subject,
+            Summary = answer.Allowed
+                ? $"{subject} may have {(answer.Verdicts is [var one] ? one.Request.ToString() : $"all {answer.Verdicts.Length} capabilities that were asked for")}"
+                : $"{subject} is denied: {answer.Reason}",
+            PolicyRevision = policyRevision,
+        };
+        foreach (var verdict in (answer.Allowed ? answer.Verdicts : answer.Denied).Take(MaxReasons))
+        {
+            decision.Reasons.Add(new Reason
+            {
+                Capability = verdict.Request.ToString(),
+                Rule = verdict.Rule,
+                Explanation = verdict.Text,
+                SmallestGrant = verdict.Explanation?.SmallestGrant ?? "",
+            });
+        }
+
+        foreach (var verdict in answer.Verdicts)
+        {
+            var (decided, about) = (verdict.Decision, verdict.Request.ToString());
+            if (decided is { ShadowAllowed: { } would, ShadowRule: { } shadow } && decision.Shadow.Count < MaxReasons)
+                decision.Shadow.Add(new ShadowOutcome { Rule = shadow.ToString(), WouldAllow = would, Capability = about });
+            if (decided is { Warned: true, Warning: { } warning } && decision.Warnings.Count < MaxReasons)
+                decision.Warnings.Add(new Reason { Capability = about, Rule = warning.ToString(), Explanation = "a rule in mode warn, which objects or alone permits it" });
+        }
+
+        return decision;
+    }
+}

@@ -1,0 +1,6 @@
+namespace Identity.Server.DecisionPoints;
+
+/// <summary>How and by whom a question came.</summary>
+/// <param name="AskedBy">Who asked, as far as it was established: a SPIFFE ID or <c>admin:uid=…</c>. Empty when nobody can tell.</param>
+/// <param name="IsDryRun">Nothing may come of it: no record, no count.</param>
+internal readonly record struct Asking(DoorName Door, string AskedBy = "", bool IsDryRun = false);

@@ -1,0 +1,104 @@
+using Grpc.AspNetCore.HealthChecks;
+using Identity.Server.DecisionPoints.AuthZen;
+using Identity.Server.DecisionPoints.Grpc;
+using Identity.Server.DecisionPoints.KubernetesAdmission;
+using Identity.Server.DecisionPoints.WasmCloudV1;
+using Identity.Server.DecisionPoints.WasmCloudV2;
+using Identity.Server.Endpoints;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Spiffe.Net;
+
+namespace Identity.Server.DecisionPoints;
+
+internal static class DecisionPointsSetup
+{
+    /// <summary>Names of gRPC health: <c>identity.v1.DecisionPoint.&lt;door&gt;</c>.</summary>
+    public const string HealthPrefix = "identity.v1.DecisionPoint.";
+
+    // Answers hosts keep for ever, remembered as long as there is room: about 50 MB when all names are long.
+    private const int AnswersRemembered = 50_000;
+    private const int RefusalsRemembered = 10_000;
+
+    extension(WebApplicationBuilder builder)
+    {
+        public WebApplicationBuilder AddDecisionPoints(DecisionPointsOptions options, Listeners listeners)
+        {
+            builder.Services.AddSingleton(options);
+            builder.Services.AddSingleton(options.Clients);
+            builder.Services.AddSingleton<DecisionPoint>();
+            if (options.AuthZen is { } authZen) builder.Services.AddSingleton(authZen).AddSingleton<AuthZenEndpoint>();
+            if (options.Admission is not null) builder.Services.AddSingleton(listeners.AdmissionClients).AddSingleton<AdmissionEndpoint>();
+            if (options.WasmCloud is { } wasmCloud) builder.AddWasmCloud(wasmCloud);
+            return builder;
+        }
+
+        private void AddWasmCloud(WasmCloudOptions options)
+        {
+            builder.Services.AddSingleton(options);
+            var health = builder.Services.AddHealthChecks();
+            if (options.PolicyTopic is not null)
+            {
+                builder.Services.AddSingleton(new GivenAnswers(AnswersRemembered));
+                builder.Services.AddSingleton(provider => new PolicyResponder(
+                    provider.GetRequiredService<DecisionPoint>(),
+                    provider.GetRequiredService<TrustDomain>(),
+                    provider.GetRequiredService<GivenAnswers>(),
+                    canCorrect: options.ChangesTopic is not null));
+                builder.Services.AddSingleton<PolicyService>();
+                builder.Services.AddHostedService(provider => provider.GetRequiredService<PolicyService>());
+                AddHealth(DoorName.WasmCloudPolicyService, provider => provider.GetRequiredService<PolicyService>().Problem);
+            }
+
+            if (options.GatePrefix is not null)
+            {
+                builder.Services.AddSingleton(new RefusedWorkloads(RefusalsRemembered));
+                builder.Services.AddSingleton<StartJudge>();
+                builder.Services.AddSingleton<StartInterposer>();
+                builder.Services.AddHostedService(provider => provider.GetRequiredService<StartInterposer>());
+                AddHealth(DoorName.WasmCloudInterposer, provider => provider.GetRequiredService<StartInterposer>().Problem);
+            }
+
+            // A lattice whose NATS is away is not this server's own illness, so each door has a name of its own.
+            void AddHealth(DoorName door, Func<IServiceProvider, string?> problem)
+            {
+                var name = HealthPrefix + door.Text;
+                health.Add(new HealthCheckRegistration(name, provider => new DoorHealth(() => problem(provider)), failureStatus: null, tags: null));
+                builder.Services.Configure<GrpcHealthChecksOptions>(grpc =>
+                {
+                    grpc.Services.Map("", registration => !registration.Name.StartsWith(HealthPrefix, StringComparison.Ordinal));
+                    grpc.Services.Map(name, registration => registration.Name == name);
+                });
+            }
+        }
+    }
+
+    extension(WebApplication app)
+    {
+        /// <summary>What comes on a door of its own is answered there, and nothing else is served on it. Before everything that is routed.</summary>
+        public WebApplication MapDecisionDoors()
+        {
+            var authZen = app.Services.GetService<AuthZenEndpoint>();
+            var admission = app.Services.GetService<AdmissionEndpoint>();
+            if (authZen is null && admission is null) return app;
+            app.Use((call, next) => call.Features.Get<ListenerFeature>()?.Kind switch
+            {
+                ListenerKind.AuthZen when authZen is not null => authZen.HandleAsync(call),
+                ListenerKind.Admission when admission is not null => admission.HandleAsync(call),
+                _ => next(call),
+            });
+            return app;
+        }
+
+        public WebApplication MapDecisionPoints()
+        {
+            app.MapGrpcService<DecisionPointService>();
+            return app;
+        }
+    }
+
+    private sealed class DoorHealth(Func<string?> problem) : IHealthCheck
+    {
+        public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+            Task.FromResult(problem() is { } why ? HealthCheckResult.Unhealthy(why) : HealthCheckResult.Healthy());
+    }
+}

@@ -1,0 +1,123 @@
+using Identity.Server.DecisionPoints.WasmCloudV2;
+using Spiffe.Net;
+
+namespace Identity.Server.DecisionPoints.KubernetesAdmission;
+
+/// <summary>
+/// The validating webhook for workloads of wasmCloud v2, on a listener of its own. Who can reach it may ask: an API server shows no client
+/// certificate unless it is told to. Nothing is stored, and on a dry run nothing is even remembered.
+/// </summary>
+internal sealed partial class AdmissionEndpoint(DecisionPoint point, TrustDomain trustDomain, AdmissionClients clients, ILogger<AdmissionEndpoint> logger)
+{
+    public const string Path = "/validate";
+
+    private const string Kubernetes = "kubernetes";
+
+    public async Task HandleAsync(HttpContext call)
+    {
+        try
+        {
+            await AnswerAsync(call);
+        }
+        catch (Exception e) when (call.RequestAborted.IsCancellationRequested && e is OperationCanceledException or IOException)
+        {
+            // The API server has given up; failurePolicy Fail denies the write.
+        }
+        catch (BadHttpRequestException e)
+        {
+            await SayAsync(call, e.StatusCode, "the body cannot be read");
+        }
+        catch (Exception e)
+        {
+            Failed(e);
+            if (!call.Response.HasStarted) await SayAsync(call, 500, "internal error; the server's log says more");
+        }
+    }
+
+    /// <summary>The answer to a review.</summary>
+    public AdmissionAnswer Judge(AdmissionReview review)
+    {
+        var asking = new Asking(DoorName.KubernetesAdmission, Kubernetes, review.IsDryRun);
+        switch (review.Question)
+        {
+            case AdmissionQuestion.NothingNew:
+                // Not a decision: what is there already was decided when it came.
+                return new AdmissionAnswer(review.Uid, true, "", [], "");
+            case AdmissionQuestion.Workload(var needs):
+                return WorkloadQuestions.TryMap(needs, trustDomain, out var questions, out var problem)
+                    ? Word(review, point.Decide(questions, asking))
+                    : Refuse(review, problem, asking);
+            case AdmissionQuestion.Unanswerable(var why):
+                return Refuse(review, why, asking);
+            default:
+                return Refuse(review, "no decision", asking);
+        }
+    }
+
+    private async Task AnswerAsync(HttpContext call)
+    {
+        if (!clients.Admit(call))
+        {
+            NotTheApiServer();
+            await SayAsync(call, 403, "the client certificate of the API server is asked for here");
+            return;
+        }
+
+        if (call.Request.Path != Path || !HttpMethods.IsPost(call.Request.Method))
+        {
+            await SayAsync(call, 404, $"there is nothing here; reviews are posted to {Path}");
+            return;
+        }
+
+        if (await BoundedBody.ReadAsync(call, AdmissionReview.Bounds.MaxBytes) is not { } body)
+        {
+            await SayAsync(call, 413, $"the body has more than {AdmissionReview.Bounds.MaxBytes} bytes");
+            return;
+        }
+
+        if (!AdmissionReview.TryParse(body, out var review, out var problem))
+        {
+            DecisionPointTelemetry.Count(DoorName.KubernetesAdmission, DecisionOutcome.Malformed);
+            await SayAsync(call, 400, problem);
+            return;
+        }
+
+        var json = Judge(review).ToJson();
+        call.Response.ContentType = "application/json";
+        call.Response.ContentLength = json.Length;
+        await call.Response.Body.WriteAsync(json, call.RequestAborted);
+    }
+
+    // kubectl prints the message as it is, so one refusal stands on a line, and the last line says how to go on.
+    private static AdmissionAnswer Word(AdmissionReview review, Answer answer)
+    {
+        if (answer.Allowed) return new AdmissionAnswer(review.Uid, true, "", answer.Warnings, answer.DecisionId);
+        var lines = answer.Denied.Take(DecisionPoint.MaxExplained).Select(verdict => $"- {verdict.Principal.Id}: {verdict.Text}").ToList();
+        var more = answer.Denied.Count() - lines.Count;
+        if (more > 0) lines.Add($"- and {more} more");
+        var grant = answer.SmallestGrant is { } text ? $"\nthe smallest grant that would turn this:\n{text.TrimEnd()}" : "";
+        return new AdmissionAnswer(
+            review.Uid, false, $"{review.Object} asks for what policy does not grant:\n{string.Join('\n', lines)}{grant}{How(answer)}", answer.Warnings, answer.DecisionId);
+    }
+
+    private AdmissionAnswer Refuse(AdmissionReview review, string problem, Asking asking)
+    {
+        var answer = point.Refuse(review.Object, problem, asking);
+        return new AdmissionAnswer(review.Uid, false, $"{review.Object}: {problem}{How(answer)}", [], answer.DecisionId);
+    }
+
+    private static string How(Answer answer) => answer.DecisionId.Length == 0 ? "" : $"\nask `identity why {answer.DecisionId}`";
+
+    private static Task SayAsync(HttpContext call, int status, string message)
+    {
+        call.Response.StatusCode = status;
+        call.Response.ContentType = "text/plain; charset=utf-8";
+        return call.Response.WriteAsync(message, call.RequestAborted);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "An admission review was refused: the client showed no certificate of the API server's CA")]
+    private partial void NotTheApiServer();
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "An admission review failed.")]
+    private partial void Failed(Exception cause);
+}

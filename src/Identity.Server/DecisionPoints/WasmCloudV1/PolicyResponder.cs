@@ -1,0 +1,92 @@
+using Spiffe.Net;
+
+namespace Identity.Server.DecisionPoints.WasmCloudV1;
+
+/// <summary>
+/// Answers a v1 host, and knows what it must be told later. The host keeps each answer for as long as it lives, under component and image
+/// only, so a yes to "scale to zero" would be a yes to every later start: that one is corrected as soon as it is given.
+/// </summary>
+/// <param name="canCorrect">Whether there is a changes topic to tell hosts on.</param>
+internal sealed class PolicyResponder(DecisionPoint point, TrustDomain trustDomain, GivenAnswers given, bool canCorrect)
+{
+    private static readonly Asking Live = new(DoorName.WasmCloudPolicyService);
+
+    private static readonly Asking Silent = Live with { IsDryRun = true };
+
+    public PolicyJudgement Judge(ReadOnlyMemory<byte> body)
+    {
+        if (!PolicyRequest.TryParse(body, out var request, out var requestId, out var problem)) return Refuse(requestId, "", problem);
+        if (!PolicyQuestions.TryMap(request, trustDomain, out var question, out problem)) return Refuse(requestId, $"lattice {Registration.Quote.From(request.Lattice)}", problem);
+        if (request.IsStop && !point.Decide([question], Silent).Allowed && LetStop(request, question) is { } stop) return stop;
+
+        var answer = point.Decide([question], Live);
+        return new PolicyJudgement(Response(request, answer)) { Given = new GivenAnswer(request, answer.Allowed, answer.ValidUntil), Revision = answer.Revision };
+    }
+
+    /// <summary>The answer when there was no time to decide: a no that is corrected, or none at all where it would stay for ever.</summary>
+    public PolicyJudgement RefuseLate(ReadOnlyMemory<byte> body)
+    {
+        if (!canCorrect || !PolicyRequest.TryParse(body, out var request, out _, out _))
+        {
+            DecisionPointTelemetry.Count(DoorName.WasmCloudPolicyService, DecisionOutcome.Unanswered);
+            return new PolicyJudgement(null);
+        }
+
+        DecisionPointTelemetry.Count(DoorName.WasmCloudPolicyService, DecisionOutcome.Late);
+        return new PolicyJudgement(new PolicyResponse(request.RequestId, false, "there was no time to decide; the answer follows on the changes topic"))
+        {
+            Given = new GivenAnswer(request, Permitted: false, ValidUntil: null),
+        };
+    }
+
+    /// <summary>Decides anew what hosts were told, and returns what they must be told now because it is another answer.</summary>
+    public IEnumerable<PolicyResponse> Review()
+    {
+        foreach (var before in given.ToList())
+        {
+            if (!PolicyQuestions.TryMap(before.Request, trustDomain, out var question, out _)) continue;
+            var silent = point.Decide([question], Silent);
+            if (silent.Allowed == before.Permitted)
+            {
+                if (silent.ValidUntil != before.ValidUntil) given.Replace(before, before with { ValidUntil = silent.ValidUntil });
+                continue;
+            }
+
+            var answer = point.Decide([question], Live);
+            if (given.Replace(before, new GivenAnswer(before.Request, answer.Allowed, answer.ValidUntil)) && answer.Allowed != before.Permitted)
+                yield return Response(before.Request, answer);
+        }
+    }
+
+    private PolicyJudgement Refuse(string requestId, string about, string problem) =>
+        new(new PolicyResponse(requestId, false, Message(point.Refuse(about, problem, Live))));
+
+    // To stop is not to be held up for what may be running; for all else, zero instances of it are a question like any other.
+    private PolicyJudgement? LetStop(PolicyRequest request, Question question)
+    {
+        if (!canCorrect || !given.MayRun(request)) return null;
+        var answer = point.LetThrough(question.Principal.Id.ToString(), "scaling to zero stops what runs and starts nothing", Live);
+        return new PolicyJudgement(new PolicyResponse(request.RequestId, true, $"to stop only ({answer.DecisionId})"))
+        {
+            Given = new GivenAnswer(request, Permitted: false, ValidUntil: null),
+            Correction = new PolicyResponse(request.RequestId, false, $"that was to stop only ({answer.DecisionId})"),
+        };
+    }
+
+    private static PolicyResponse Response(PolicyRequest request, Answer answer) => new(request.RequestId, answer.Allowed, Message(answer));
+
+    private static string Message(Answer answer) => $"{answer.Reason}; ask for decision {answer.DecisionId}";
+}
+
+/// <param name="Response">Null when no answer is better than one.</param>
+internal sealed record PolicyJudgement(PolicyResponse? Response)
+{
+    /// <summary>What to remember once the answer is out; null when it can never change.</summary>
+    public GivenAnswer? Given { get; init; }
+
+    /// <summary>What to tell the host right after, unasked.</summary>
+    public PolicyResponse? Correction { get; init; }
+
+    /// <summary>The ledger revision it was decided at; 0 when it must be looked at again at once.</summary>
+    public ulong Revision { get; init; }
+}

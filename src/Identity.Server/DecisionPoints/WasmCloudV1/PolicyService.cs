@@ -1,0 +1,224 @@
+using System.Threading.Channels;
+using Identity.Server.Authority;
+using Identity.Server.Ledger;
+using NATS.Client.Core;
+
+namespace Identity.Server.DecisionPoints.WasmCloudV1;
+
+/// <summary>
+/// Stands at NATS's side of the responder: takes requests, answers them well inside the second a v1 host waits, and tells hosts what has
+/// changed. Every request is answered, refused, or counted as unanswered; none is dropped unseen.
+/// </summary>
+internal sealed partial class PolicyService(
+    PolicyResponder responder,
+    GivenAnswers given,
+    WasmCloudOptions options,
+    SigningAuthority authority,
+    ControlPlaneLedger ledger,
+    TimeProvider time,
+    ILogger<PolicyService> logger) : BackgroundService
+{
+    /// <summary>One group for all replicas, so that a request is answered once.</summary>
+    public const string QueueGroup = "identityd";
+
+    /// <summary>Requests that may wait to be decided.</summary>
+    public const int MaxWaiting = 4096;
+
+    /// <summary>A request older than this is refused undecided: its host waits one second in all.</summary>
+    public static readonly TimeSpan MaxAge = TimeSpan.FromMilliseconds(700);
+
+    private const int Workers = 4;
+
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+
+    // A host that is told something while it still files the answer before would take it for news of a question it never asked.
+    private static readonly TimeSpan RepeatAfter = TimeSpan.FromSeconds(1);
+
+    // How late the end of a grant may be told.
+    private static readonly TimeSpan LookForEnds = TimeSpan.FromSeconds(1);
+
+    private readonly Channel<Repeat> _repeats = Channel.CreateBounded<Repeat>(new BoundedChannelOptions(MaxWaiting) { FullMode = BoundedChannelFullMode.DropOldest });
+    private readonly Channel<bool> _reviews = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private volatile string? _problem = "not connected yet";
+
+    /// <summary>Why requests are not being answered right now; null while they are.</summary>
+    public string? Problem => _problem;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                await ServeAsync(stoppingToken);
+            }
+            catch (Exception) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e) when (e is NatsException or IOException or TimeoutException or OperationCanceledException or ChannelClosedException or UnauthorizedAccessException)
+            {
+                const string Lost = "the NATS of the lattice cannot be reached, is not the one expected, or refuses the login";
+                if (_problem != Lost) CannotServe(options.NatsUrl.Authority, e.GetType().Name);
+                _problem = Lost;
+            }
+
+            await Task.Delay(RetryAfter, time, stoppingToken);
+        }
+    }
+
+    private async Task ServeAsync(CancellationToken stopping)
+    {
+        await using var connection = new NatsConnection(WasmCloudNats.Options("identityd policy service", options, authority, time));
+        connection.ConnectionDisconnected += (_, _) => SetProblemAsync("the connection to the NATS of the lattice is lost; reconnecting");
+        connection.ConnectionOpened += (_, _) => SetProblemAsync(null);
+        connection.MessageDropped += (_, _) =>
+        {
+            DecisionPointTelemetry.Count(DoorName.WasmCloudPolicyService, DecisionOutcome.Unanswered);
+            return ValueTask.CompletedTask;
+        };
+        await connection.ConnectAsync().AsTask().WaitAsync(stopping);
+        await using var subscription = await connection.SubscribeCoreAsync<byte[]>(options.PolicyTopic!, QueueGroup, cancellationToken: stopping);
+        await connection.PingAsync(stopping); // the subscription has reached the server
+        _problem = null;
+        Serving(options.NatsUrl.Authority, options.PolicyTopic!);
+
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+        var waiting = Channel.CreateBounded<Waiting>(MaxWaiting);
+        List<Task> all =
+        [
+            TakeAsync(subscription, waiting.Writer, ended.Token),
+            WatchPolicyAsync(ended.Token),
+            ReviewAsync(connection, ended.Token),
+            RepeatAsync(connection, ended.Token),
+            .. Enumerable.Range(0, Workers).Select(_ => WorkAsync(connection, waiting.Reader, ended.Token)),
+        ];
+        try
+        {
+            await await Task.WhenAny(all);
+        }
+        finally
+        {
+            await ended.CancelAsync();
+            await Task.WhenAll(all).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        }
+    }
+
+    private async Task TakeAsync(INatsSub<byte[]> subscription, ChannelWriter<Waiting> waiting, CancellationToken stopping)
+    {
+        await foreach (var message in subscription.Msgs.ReadAllAsync(stopping))
+        {
+            if (!waiting.TryWrite(new Waiting(message, time.GetTimestamp()))) await AnswerAsync(message.Connection, message, isLate: true, stopping);
+        }
+    }
+
+    private async Task WorkAsync(INatsConnection connection, ChannelReader<Waiting> waiting, CancellationToken stopping)
+    {
+        await foreach (var (message, arrived) in waiting.ReadAllAsync(stopping))
+            await AnswerAsync(connection, message, isLate: time.GetElapsedTime(arrived) > MaxAge, stopping);
+    }
+
+    private async Task AnswerAsync(INatsConnection? connection, NatsMsg<byte[]> message, bool isLate, CancellationToken stopping)
+    {
+        try
+        {
+            if (message.ReplyTo is null) return; // nobody waits
+            var body = message.Data ?? [];
+            var judgement = isLate ? responder.RefuseLate(body) : responder.Judge(body);
+            if (judgement.Response is { } response) await message.ReplyAsync(response.ToJson(), cancellationToken: stopping);
+
+            // Remembered only now: what is told of a question must reach the host after the answer to it.
+            if (judgement.Given is not { } answer || options.ChangesTopic is null) return;
+            given.Add(answer);
+            if (judgement.Correction is { } correction && connection is not null) await TellAsync(connection, correction, stopping);
+
+            // Policy may have changed while the answer was on its way.
+            else if (judgement.Revision != ledger.State.Revision) _reviews.Writer.TryWrite(true);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            // One request's fault is not the next one's: without an answer its host refuses by itself.
+            AnswerFailed(e.GetType().Name);
+            DecisionPointTelemetry.Count(DoorName.WasmCloudPolicyService, DecisionOutcome.Unanswered);
+        }
+    }
+
+    private async Task WatchPolicyAsync(CancellationToken stopping)
+    {
+        ulong? told = null;
+        await foreach (var state in ledger.WatchAsync(stopping))
+        {
+            if (state.PolicyRevision == told) continue;
+            told = state.PolicyRevision;
+            _reviews.Writer.TryWrite(true);
+        }
+    }
+
+    // Woken by a change of policy, and by the end of a grant.
+    private async Task ReviewAsync(NatsConnection connection, CancellationToken stopping)
+    {
+        // Without a topic there is nobody to tell.
+        if (options.ChangesTopic is null) await Task.Delay(Timeout.InfiniteTimeSpan, time, stopping);
+        while (true)
+        {
+            await WaitForReviewAsync(stopping);
+            foreach (var changed in responder.Review())
+            {
+                Changed(changed.Permitted);
+                await TellAsync(connection, changed, stopping);
+            }
+        }
+    }
+
+    private async Task WaitForReviewAsync(CancellationToken stopping)
+    {
+        do
+        {
+            using var waiting = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+            await Task.WhenAny(_reviews.Reader.WaitToReadAsync(waiting.Token).AsTask(), Task.Delay(LookForEnds, time, waiting.Token));
+            await waiting.CancelAsync();
+            stopping.ThrowIfCancellationRequested();
+        }
+        while (!_reviews.Reader.TryRead(out _) && !(given.NextEnd <= time.GetUtcNow()));
+    }
+
+    private async Task TellAsync(INatsConnection connection, PolicyResponse response, CancellationToken stopping)
+    {
+        if (options.ChangesTopic is not { } topic) return;
+        await connection.PublishAsync(topic, response.ToJson(), cancellationToken: stopping);
+        _repeats.Writer.TryWrite(new Repeat(response, time.GetUtcNow() + RepeatAfter));
+    }
+
+    private async Task RepeatAsync(NatsConnection connection, CancellationToken stopping)
+    {
+        await foreach (var (response, due) in _repeats.Reader.ReadAllAsync(stopping))
+        {
+            var wait = due - time.GetUtcNow();
+            if (wait > TimeSpan.Zero) await Task.Delay(wait, time, stopping);
+            // Not what is no longer so.
+            if (given.IsTold(response.RequestId, response.Permitted)) await connection.PublishAsync(options.ChangesTopic!, response.ToJson(), cancellationToken: stopping);
+        }
+    }
+
+    private ValueTask SetProblemAsync(string? problem)
+    {
+        _problem = problem;
+        return ValueTask.CompletedTask;
+    }
+
+    private readonly record struct Waiting(NatsMsg<byte[]> Message, long Arrived);
+
+    private readonly record struct Repeat(PolicyResponse Response, DateTimeOffset Due);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Answering wasmCloud v1 hosts at {Server} on {Topic}")]
+    private partial void Serving(string server, string topic);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Cannot answer wasmCloud v1 hosts at {Server} ({Fault}); trying again")]
+    private partial void CannotServe(string server, string fault);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "A wasmCloud v1 host was told a new answer to an old question: permitted {Permitted}")]
+    private partial void Changed(bool permitted);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "A wasmCloud v1 host could not be answered ({Fault}); it refuses by itself")]
+    private partial void AnswerFailed(string fault);
+}

@@ -1,0 +1,183 @@
+using System.Security.Cryptography;
+using System.Threading.Channels;
+using Identity.Server.Authority;
+using NATS.Client.Core;
+
+namespace Identity.Server.DecisionPoints.WasmCloudV2;
+
+/// <summary>
+/// Stands between the operator and the hosts of wasmCloud v2: a start is checked and then forwarded byte for byte, or answered in the
+/// host's name; stop, status and heartbeat pass untouched, but for the status of what was refused. NATS accounts must leave no other way
+/// to the hosts (docs/decision-points.md).
+/// </summary>
+internal sealed partial class StartInterposer(
+    StartJudge judge, RefusedWorkloads refused, WasmCloudOptions options, SigningAuthority authority, TimeProvider time, ILogger<StartInterposer> logger) : BackgroundService
+{
+    public const string QueueGroup = "identityd";
+
+    // Of the operator's own time-outs a little less, so that its host's late answer is not taken for one to another question.
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(58);
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(28);
+    private static readonly TimeSpan StatusTimeout = TimeSpan.FromSeconds(4.5);
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+
+    // A start waits for its host to pull an image; the others must not wait behind it.
+    private const int StartWorkers = 64;
+    private const int OtherWorkers = 32;
+
+    private volatile string? _problem = "not connected yet";
+
+    /// <summary>Why starts are not being let through right now; null while they are.</summary>
+    public string? Problem => _problem;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                await ServeAsync(stoppingToken);
+            }
+            catch (Exception) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e) when (e is NatsException or IOException or TimeoutException or OperationCanceledException or ChannelClosedException or UnauthorizedAccessException)
+            {
+                const string Lost = "the NATS of the hosts cannot be reached, is not the one expected, or refuses the login";
+                if (_problem != Lost) CannotServe(options.NatsUrl.Authority, e.GetType().Name);
+                _problem = Lost;
+            }
+
+            await Task.Delay(RetryAfter, time, stoppingToken);
+        }
+    }
+
+    private async Task ServeAsync(CancellationToken stopping)
+    {
+        await using var connection = new NatsConnection(WasmCloudNats.Options("identityd start interposer", options, authority, time));
+        connection.ConnectionDisconnected += (_, _) => SetProblemAsync("the connection to the NATS of the hosts is lost; reconnecting");
+        connection.ConnectionOpened += (_, _) => SetProblemAsync(null);
+        connection.MessageDropped += (_, _) =>
+        {
+            DecisionPointTelemetry.Count(DoorName.WasmCloudInterposer, DecisionOutcome.Unanswered);
+            return ValueTask.CompletedTask;
+        };
+        await connection.ConnectAsync().AsTask().WaitAsync(stopping);
+        var gate = options.GatePrefix!;
+        await using var starts = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.workload.start", QueueGroup, cancellationToken: stopping);
+        await using var stops = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.workload.stop", QueueGroup, cancellationToken: stopping);
+        await using var statuses = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.workload.status", QueueGroup, cancellationToken: stopping);
+        await using var heartbeats = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.heartbeat", QueueGroup, cancellationToken: stopping);
+        await connection.PingAsync(stopping); // the subscriptions have reached the server
+        _problem = null;
+        Serving(gate, options.HostPrefix);
+        await Task.WhenAll(
+            Workers(connection, starts, StartWorkers, stopping)
+                .Concat(Workers(connection, stops, OtherWorkers, stopping))
+                .Concat(Workers(connection, statuses, OtherWorkers, stopping))
+                .Concat(Workers(connection, heartbeats, OtherWorkers, stopping)));
+    }
+
+    private IEnumerable<Task> Workers(NatsConnection connection, INatsSub<byte[]> subscription, int count, CancellationToken stopping) =>
+        Enumerable.Range(0, count).Select(_ => WorkAsync(connection, subscription, stopping));
+
+    private async Task WorkAsync(NatsConnection connection, INatsSub<byte[]> subscription, CancellationToken stopping)
+    {
+        await foreach (var message in subscription.Msgs.ReadAllAsync(stopping))
+        {
+            try
+            {
+                if (message.ReplyTo is not null && GateSubject.TryParse(message.Subject, options.GatePrefix!, out var subject))
+                    await PassAsync(connection, message, subject, stopping);
+            }
+            catch (Exception e) when (e is not OperationCanceledException || !stopping.IsCancellationRequested)
+            {
+                // Without an answer the operator counts the start as not placed, and tries again.
+                Unanswered(e.GetType().Name);
+                DecisionPointTelemetry.Count(DoorName.WasmCloudInterposer, DecisionOutcome.Unanswered);
+            }
+        }
+    }
+
+    private async Task PassAsync(NatsConnection connection, NatsMsg<byte[]> message, GateSubject subject, CancellationToken stopping)
+    {
+        var body = message.Data ?? [];
+        try
+        {
+            switch (subject.Verb)
+            {
+                case HostVerb.Start:
+                    await StartAsync(connection, message, body, subject, stopping);
+                    return;
+                case HostVerb.Status when WorkloadIds.Peek(body) is { } id && refused.TryGet(id, out var why):
+                    await message.ReplyAsync(WorkloadStatus.Refused(id, why), cancellationToken: stopping);
+                    return;
+                case HostVerb.Stop:
+                    if (WorkloadIds.Peek(body) is { } stopped) refused.Remove(stopped);
+                    await ForwardAsync(connection, message, body, subject, StopTimeout, stopping);
+                    return;
+                case HostVerb.Status:
+                    await ForwardAsync(connection, message, body, subject, StatusTimeout, stopping);
+                    return;
+                case HostVerb.Heartbeat:
+                    await ForwardAsync(connection, message, body, subject, StartTimeout, stopping);
+                    return;
+                default:
+                    return;
+            }
+        }
+        finally
+        {
+            // A start holds secrets in the clear.
+            CryptographicOperations.ZeroMemory(body);
+        }
+    }
+
+    private async Task StartAsync(NatsConnection connection, NatsMsg<byte[]> message, byte[] body, GateSubject subject, CancellationToken stopping)
+    {
+        switch (judge.Judge(body))
+        {
+            case StartJudgement.LetThrough allowed:
+                refused.Remove(allowed.WorkloadId);
+                await ForwardAsync(connection, message, body, subject, StartTimeout, stopping);
+                return;
+            case StartJudgement.Refused denied:
+                Refused(denied.Answer.DecisionId);
+                await connection.PublishAsync(options.RefusalsSubject, denied.ToJson(subject.HostId), cancellationToken: stopping);
+                // A host is silent on a start it cannot read; without an id an answer would be about nothing.
+                if (denied.WorkloadId.Length == 0) return;
+                refused.Add(denied.WorkloadId, denied.Message);
+                await message.ReplyAsync(WorkloadStatus.Refused(denied.WorkloadId, denied.Message), cancellationToken: stopping);
+                return;
+            default:
+                return;
+        }
+    }
+
+    private async Task ForwardAsync(
+        NatsConnection connection, NatsMsg<byte[]> message, byte[] body, GateSubject subject, TimeSpan timeout, CancellationToken stopping)
+    {
+        var reply = await connection.RequestAsync<byte[], byte[]>(
+            subject.AtHost(options.HostPrefix), body, message.Headers, replyOpts: new NatsSubOpts { Timeout = timeout }, cancellationToken: stopping);
+        await message.ReplyAsync(reply.Data ?? [], reply.Headers, cancellationToken: stopping);
+    }
+
+    private ValueTask SetProblemAsync(string? problem)
+    {
+        _problem = problem;
+        return ValueTask.CompletedTask;
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Checking wasmCloud v2 starts on {Gate} for the hosts on {Hosts}")]
+    private partial void Serving(string gate, string hosts);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Cannot check wasmCloud v2 starts at {Server} ({Fault}); trying again")]
+    private partial void CannotServe(string server, string fault);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A wasmCloud v2 start was refused; decision {DecisionId}")]
+    private partial void Refused(string decisionId);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A wasmCloud v2 request was not answered ({Fault}); the operator tries again")]
+    private partial void Unanswered(string fault);
+}
