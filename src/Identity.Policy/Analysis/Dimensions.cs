@@ -87,7 +87,8 @@ internal static class Dimensions
 
     private static string? SpiffeChild(string node, int number)
     {
-        if (node.Length == 0) return number == 0 ? "example.org" : $"example{number}.org";
+        // Workloads have a path; a trust domain alone is nobody one would think of.
+        if (node.Length == 0) return number == 0 ? "example.org/x" : $"example{number}.org/x";
         return Within($"{node}/{FreshNames.Short(number)}", SpiffeId.MaxLength - "spiffe://".Length);
     }
 

@@ -27,11 +27,15 @@ internal readonly struct Region(RegionKind kind, ValueSet[] values)
         // Backwards, since rules differ most in what they are about.
         for (var i = values.Length - 1; i >= 0; i--)
         {
-            if (!ReferenceEquals(values[i], pattern[i]) && values[i].Intersect(pattern[i]) is null) return false;
+            if (ReferenceEquals(values[i], pattern[i]) || IsAll(i, pattern[i]) || IsAll(i, values[i])) continue;
+            if (values[i].Intersect(pattern[i]) is null) return false;
         }
 
         return true;
     }
+
+    /// <summary>Most rules leave most dimensions open, and say so with the same sets.</summary>
+    public static bool IsAll(int dimension, ValueSet set) => dimension < Dimensions.Capability && ReferenceEquals(set, Dimensions.Anyone[dimension]);
 
     public Region? Intersect(Region pattern)
     {
@@ -39,7 +43,8 @@ internal readonly struct Region(RegionKind kind, ValueSet[] values)
         var shared = new ValueSet[values.Length];
         for (var i = 0; i < values.Length; i++)
         {
-            if (values[i].Intersect(pattern[i]) is not { } both) return null;
+            var both = IsAll(i, pattern[i]) ? values[i] : IsAll(i, values[i]) ? pattern[i] : values[i].Intersect(pattern[i]);
+            if (both is null) return null;
             shared[i] = both;
         }
 

@@ -46,7 +46,8 @@ internal sealed class RegionSearch(long work)
             if (chosen is not { } narrowest) return region;
             if (fewest > 1) return Split(region, narrowest, relevant, depth);
             // Only one dimension sticks out of the cut: what is left, is left there.
-            region = region.With(dimension, region[dimension].Except(narrowest[dimension])!);
+            if (region[dimension].Except(narrowest[dimension]) is not { } outside) return null;
+            region = region.With(dimension, outside);
             cuts = relevant.ToArray();
         }
     }
@@ -57,6 +58,7 @@ internal sealed class RegionSearch(long work)
         var others = cuts.ToArray();
         for (var i = 0; i < region.Values.Length; i++)
         {
+            if (ReferenceEquals(region[i], cut[i]) || Region.IsAll(i, cut[i])) continue;
             if (region[i].Except(cut[i]) is { } outside && Find(region.With(i, outside), others, depth + 1) is { } found) return found;
             if (IsExhausted) return null;
             region = region.With(i, region[i].Intersect(cut[i])!);
@@ -71,8 +73,11 @@ internal sealed class RegionSearch(long work)
         var (count, first) = (0, -1);
         for (var i = 0; i < region.Values.Length; i++)
         {
-            if (ReferenceEquals(region[i], cut[i]) || region[i].Except(cut[i]) is null) continue;
+            if (ReferenceEquals(region[i], cut[i]) || Region.IsAll(i, cut[i])) continue;
+            // What is open sticks out of whatever is not.
+            if (!Region.IsAll(i, region[i]) && region[i].Except(cut[i]) is null) continue;
             if (++count == 1) first = i;
+            else return (count, first);
         }
 
         return (count, first);

@@ -15,6 +15,7 @@ internal static class Cases
     /// <summary>A policy as its rules, one a line.</summary>
     public static string Show(object? value) => value switch
     {
+        PolicyRule[] { Length: > 20 } rules => $"  {rules.Length} rules\n",
         PolicyRule[] rules => string.Concat(rules.Select(rule =>
             $"  {rule.Name}: {rule.Mode} {rule.Effect} {string.Join(" | ", rule.Subjects)} : {string.Join(", ", rule.Capabilities)} until {rule.Expires:u} fuel {rule.Ceilings.Fuel}\n")),
         System.Runtime.CompilerServices.ITuple tuple => string.Join("--\n", Enumerable.Range(0, tuple.Length).Select(item => Show(tuple[item]))),

@@ -6,7 +6,7 @@ namespace Identity.Policy.Tests.Analysis;
 /// <summary>Decisions and differences of random policies equal what asking everybody for everything says (docs/policy-verification.md).</summary>
 public sealed class PolicyDiffOracleTests
 {
-    private const int PoliciesOfAKind = 300;
+    private const int PoliciesOfAKind = 200;
 
     public static TheoryData<int> Kinds => [.. Enumerable.Range(0, SmallWorld.Kinds.Length)];
 

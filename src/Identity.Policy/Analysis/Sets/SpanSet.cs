@@ -85,11 +85,13 @@ internal sealed class SpanSet : ValueSet
                 return MostFirst < LeastLast ? (MostFirst, LeastLast) : null;
             }
 
-            for (var bits = 0; bits <= networkBits; bits++)
+            // No smaller one reaches from where it may begin to where it has to end.
+            var fewest = LeastLast > MostFirst ? 128 - (int)UInt128.LeadingZeroCount(LeastLast - MostFirst) : 0;
+            for (var bits = fewest; bits <= networkBits; bits++)
             {
                 // Networks of 2^bits addresses begin at multiples of it. Of 2^128 there is one.
                 var above = bits == 128 ? UInt128.MaxValue : (UInt128.One << bits) - 1;
-                if (MostLast < above) return null;
+                if (MostLast - LeastFirst < above) return null;
                 var least = UInt128.Max(LeastFirst, LeastLast > above ? LeastLast - above : 0);
                 if (least > UInt128.MaxValue - above) continue;
                 var first = (least + above) & ~above;

@@ -94,7 +94,7 @@ internal sealed class TreeSet : ValueSet
         {
             var path = _domain.Child(node, number);
             if (path is null) return null;
-            if (Array.Exists(_cut, cut => cut.Path == path || TreePattern.IsBelow(cut.Path, path))) continue;
+            if (Array.Exists(_cut, cut => cut.Path.Length > node.Length && (cut.Path == path || TreePattern.IsBelow(cut.Path, path) || TreePattern.IsBelow(path, cut.Path)))) continue;
             var value = _domain.IsValue(path) ? path : _domain.Child(path, 0);
             return value is not null && IsFree(value) ? value : null;
         }
