@@ -28,9 +28,18 @@ internal sealed partial class ViewHolder(AgentOptions options, ServerTrust trust
         }
 
         foreach (var flaw in skipped) PartSkipped(flaw);
-        trust.Learn(view.Bundle);
-        // The disk first: what this agent has acted on, it still knows after a crash.
-        if (store) PrivateFiles.Replace(_file, snapshot.ToByteArray());
+        try
+        {
+            trust.Learn(view.Bundle);
+            // The disk first: what this agent has acted on, it still knows after a crash.
+            if (store) PrivateFiles.Replace(_file, snapshot.ToByteArray());
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // What was taken away is taken away now, whatever a restart would find.
+            SnapshotNotStored(snapshot.Revision, e.Message);
+        }
+
         Publish(view);
         return true;
     }
@@ -65,6 +74,10 @@ internal sealed partial class ViewHolder(AgentOptions options, ServerTrust trust
 
     [LoggerMessage(Level = LogLevel.Error, Message = "snapshot {Revision} refused, the one before stays in force: {Problem}")]
     private partial void SnapshotRefused(ulong revision, string problem);
+
+    [LoggerMessage(Level = LogLevel.Error, Message =
+        "snapshot {Revision} is in force and cannot be stored ({Problem}): make room or repair the data folder, or a restart without the server goes on from an older one")]
+    private partial void SnapshotNotStored(ulong revision, string problem);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "a part of the snapshot is left out: {Problem}")]
     private partial void PartSkipped(string problem);

@@ -47,7 +47,7 @@ internal sealed partial class NodeEnroller(
             try
             {
                 var renewed = await attestor.RenewAsync(identity.Current, stoppingToken);
-                identity.Adopt(renewed);
+                Keep(renewed);
                 server.Present(renewed);
                 changes.Signal();
                 Renewed(renewed.Id, renewed.NotAfter);
@@ -59,6 +59,19 @@ internal sealed partial class NodeEnroller(
                 RenewalFailed(Describe(e), identity.Current.NotAfter);
                 due = time.GetUtcNow() + _backOff.Next();
             }
+        }
+    }
+
+    // A full disk is no reason to stop serving.
+    private void Keep(Spiffe.Net.X509Svid renewed)
+    {
+        try
+        {
+            identity.Adopt(renewed);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            NotKept(renewed.NotAfter, e.Message);
         }
     }
 
@@ -113,6 +126,10 @@ internal sealed partial class NodeEnroller(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "this node's SVID is not renewed ({Reason}); it is good until {NotAfter:O}, trying again")]
     private partial void RenewalFailed(string reason, DateTimeOffset notAfter);
+
+    [LoggerMessage(Level = LogLevel.Error, Message =
+        "the renewed SVID of this node, good until {NotAfter:O}, is in use and cannot be stored ({Problem}): make room or repair the data folder, or a restart will need a new join token")]
+    private partial void NotKept(DateTimeOffset notAfter, string problem);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "cannot attest at {Server} ({Reason}); trying again")]
     private partial void AttestationWaits(string server, string reason);

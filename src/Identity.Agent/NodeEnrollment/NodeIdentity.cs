@@ -16,20 +16,29 @@ internal sealed class NodeIdentity(AgentOptions options)
     /// <summary>Throws before the node is attested.</summary>
     public X509Svid Current => _current ?? throw new InvalidOperationException("the node is not attested yet");
 
-    /// <summary>Takes the SVID into use and keeps it: key and chain in one file, so that they never disagree.</summary>
+    /// <summary>
+    /// Takes the SVID into use and keeps it: key and chain in one file, so that they never disagree. It is in use also when it cannot be kept and this throws
+    /// (<see cref="IOException"/>, <see cref="UnauthorizedAccessException"/>): the server goes by the newest one it issued.
+    /// </summary>
     public void Adopt(X509Svid svid)
     {
+        _current = svid;
         var key = svid.ExportPkcs8PrivateKey();
         var pem = PemEncoding.Write("PRIVATE KEY", key);
         var chain = string.Concat(new[] { svid.Leaf }.Concat(svid.Intermediates).Select(c => "\n" + c.ExportCertificatePem()));
         var content = new byte[pem.Length + chain.Length];
         Encoding.ASCII.GetBytes(pem, content);
         Encoding.ASCII.GetBytes(chain, content.AsSpan(pem.Length));
-        PrivateFiles.Replace(_file, content);
-        CryptographicOperations.ZeroMemory(key);
-        CryptographicOperations.ZeroMemory(content);
-        Array.Clear(pem);
-        _current = svid;
+        try
+        {
+            PrivateFiles.Replace(_file, content);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(key);
+            CryptographicOperations.ZeroMemory(content);
+            Array.Clear(pem);
+        }
     }
 
     /// <summary>Takes the stored SVID into use when it is still good.</summary>

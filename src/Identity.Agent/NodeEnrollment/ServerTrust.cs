@@ -10,6 +10,7 @@ internal sealed class ServerTrust(AgentOptions options)
 
     private readonly string _file = Path.Combine(options.DataDirectory, "bundle.json");
     private volatile TrustBundleSet _bundles = TrustBundleSet.Empty;
+    private bool _isKept = true;
 
     public TrustBundleSet Bundles => _bundles;
 
@@ -30,11 +31,13 @@ internal sealed class ServerTrust(AgentOptions options)
         }
     }
 
+    /// <summary>Throws <see cref="IOException"/> or <see cref="UnauthorizedAccessException"/> when it is believed but cannot be stored.</summary>
     public void Learn(TrustBundle bundle)
     {
-        if (_bundles.TryGet(bundle.TrustDomain, out var known) && known.HasSameAuthorities(bundle)) return;
+        if (_isKept && _bundles.TryGet(bundle.TrustDomain, out var known) && known.HasSameAuthorities(bundle)) return;
+        (_bundles, _isKept) = (new TrustBundleSet(bundle), false);
         PrivateFiles.Replace(_file, bundle.ToJson());
-        _bundles = new TrustBundleSet(bundle);
+        _isKept = true;
     }
 
     private bool TryUse(string file, byte[]? content, out string problem)

@@ -3,6 +3,7 @@
 
 using Grpc.Core;
 using Identity.Agent;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 using Spiffe.Net;
@@ -110,6 +111,51 @@ public sealed class NodeEnrollerTests
         Assert.Equal(first.SpiffeId, second.SpiffeId);
         Assert.NotEqual(first.X509Svid, second.X509Svid);
         Assert.NotEqual(first.X509SvidKey, second.X509SvidKey);
+    }
+
+    [Fact]
+    public async Task Goes_on_renewing_itself_when_its_disk_takes_nothing_more()
+    {
+        var time = new FakeTimeProvider(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
+        await using var plane = new FakeControlPlane(time);
+        plane.Entry("e1", "spiffe://example.org/a", "spiffe://example.org/nodes/local", OwnUid);
+        await plane.StartAsync();
+        var options = OptionsFor(plane, NewFolder());
+        using var complaint = new LogSignal("cannot be stored");
+        await using var agent = await StartAsync(plane, options, also: builder => builder.Logging.AddProvider(complaint));
+        var before = agent.Services.GetRequiredService<Identity.Agent.NodeEnrollment.NodeIdentity>().Current;
+        Directory.Delete(options.DataDirectory, recursive: true);
+
+        while (!complaint.Seen.IsCompleted && time.GetUtcNow() < time.Start.AddMinutes(59))
+        {
+            time.Advance(TimeSpan.FromMinutes(1)); // In steps: each loop must come round to wait on this clock.
+            await Task.WhenAny(complaint.Seen, Task.Delay(100, TestContext.Current.CancellationToken));
+        }
+
+        await complaint.Seen.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+        Assert.NotSame(before, agent.Services.GetRequiredService<Identity.Agent.NodeEnrollment.NodeIdentity>().Current);
+        using var call = agent.Workload.FetchX509SVID(new X509SVIDRequest(), WorkloadHeader);
+        Assert.Single((await call.ResponseStream.NextAsync()).Svids);
+    }
+
+    [Fact]
+    public async Task Takes_an_entry_away_also_when_its_disk_takes_nothing_more()
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        plane.Entry("e1", "spiffe://example.org/a", "spiffe://example.org/nodes/local", OwnUid);
+        await plane.StartAsync();
+        var options = OptionsFor(plane, NewFolder());
+        using var complaint = new LogSignal("cannot be stored");
+        await using var agent = await StartAsync(plane, options, also: builder => builder.Logging.AddProvider(complaint));
+        using var call = agent.Workload.FetchX509SVID(new X509SVIDRequest(), WorkloadHeader);
+        Assert.Single((await call.ResponseStream.NextAsync()).Svids);
+        Directory.Delete(options.DataDirectory, recursive: true);
+
+        plane.Entries.Clear();
+        plane.Push();
+
+        await RefusedAsync(StatusCode.PermissionDenied, () => call.ResponseStream.NextAsync());
+        await complaint.Seen.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
     }
 
     [Fact]
