@@ -9,10 +9,14 @@ internal sealed class AgentReports
     private const int MaxDecisions = 1000;
     private const int MaxChanges = 4096;
 
+    // A server takes messages of 4 MiB; an admission with everything it imports has 32 KiB at most.
+    private const int MaxPartBytes = 1 << 20;
+
     private readonly Lock _lock = new();
     private readonly Dictionary<string, V1.LiveAdmission> _live = new(StringComparer.Ordinal);
     private readonly Queue<V1.AgentReport> _changes = new();
     private readonly Queue<V1.Decision> _decisions = new();
+    private readonly Queue<V1.AgentReport> _whole = new();
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest });
     private bool _tellAll = true;
 
@@ -89,11 +93,35 @@ internal sealed class AgentReports
             {
                 _tellAll = false;
                 _changes.Clear();
-                return new V1.AgentReport { Admissions = new V1.LiveAdmissions { Admissions = { _live.Values } } };
+                _whole.Clear();
+                foreach (var part in Parts(_live.Values)) _whole.Enqueue(new V1.AgentReport { Admissions = part });
             }
 
+            if (_whole.TryDequeue(out var whole)) return whole;
             if (_changes.TryDequeue(out var change)) return change;
             return _decisions.TryDequeue(out var decision) ? new V1.AgentReport { Decision = decision } : null;
         }
+    }
+
+    private static List<V1.LiveAdmissions> Parts(IEnumerable<V1.LiveAdmission> admissions)
+    {
+        var parts = new List<V1.LiveAdmissions> { new() };
+        var bytes = 0;
+        foreach (var admission in admissions)
+        {
+            // And the tag and length of each.
+            var more = admission.CalculateSize() + 8;
+            if (bytes > 0 && bytes + more > MaxPartBytes)
+            {
+                parts[^1].MoreFollow = true;
+                parts.Add(new V1.LiveAdmissions { Part = (uint)parts.Count });
+                bytes = 0;
+            }
+
+            parts[^1].Admissions.Add(admission);
+            bytes += more;
+        }
+
+        return parts;
     }
 }

@@ -21,13 +21,16 @@ internal sealed partial class AgentReports(
     {
         var minute = time.GetTimestamp();
         var decided = 0;
+        var list = new ReportedList(Parse);
         while (await reports.MoveNext(cancellation))
         {
             var report = reports.Current;
+            if (list.IsUnfinished && report.ReportCase != AgentReport.ReportOneofCase.Admissions) throw Invalid("between the parts of a list of admissions only its parts may come");
             switch (report.ReportCase)
             {
                 case AgentReport.ReportOneofCase.Admissions:
-                    session.Replace(Entitled(ParseAll(report.Admissions), session.Agent));
+                    if (list.TryFinish(report.Admissions, out var all, out var problem)) session.Replace(Entitled(all, session.Agent));
+                    else if (problem is not null) throw Invalid(problem);
                     break;
                 case AgentReport.ReportOneofCase.Admitted:
                     Admit(Parse(report.Admitted), session);
@@ -74,18 +77,6 @@ internal sealed partial class AgentReports(
         }
 
         return entitled;
-    }
-
-    private List<ReportedAdmission> ParseAll(Identity.V1.LiveAdmissions wire)
-    {
-        if (wire.Admissions.Count > LiveAdmissions.MaxPerAgent)
-        {
-            throw Invalid($"the report has {wire.Admissions.Count} admissions; at most {LiveAdmissions.MaxPerAgent} are allowed");
-        }
-
-        var parsed = wire.Admissions.Select(Parse).ToList();
-        if (parsed.DistinctBy(admission => admission.Id).Count() != parsed.Count) throw Invalid("the report names an admission twice");
-        return parsed;
     }
 
     private ReportedAdmission Parse(LiveAdmission wire) =>

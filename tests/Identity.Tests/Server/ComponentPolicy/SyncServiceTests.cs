@@ -203,6 +203,88 @@ public sealed class SyncServiceTests : IAsyncLifetime
         }
     }
 
+    [Fact]
+    public async Task Takes_a_list_of_ten_thousand_admissions_in_parts_and_none_of_it_before_the_last()
+    {
+        var agent = await _server.AttestAsync();
+        await CreateAsync(TestEntries.Host(), TestEntries.Greeter());
+        using var call = Subscribe(agent);
+        await NextAsync(call);
+        await ReportAsync(call, Admission("before"));
+
+        // As the agent that holds them sends them.
+        var reports = new Identity.Agent.ControlPlane.AgentReports();
+        for (var i = 0; i < Identity.Server.ComponentPolicy.LiveAdmissions.MaxPerAgent; i++)
+        {
+            var admission = Admission($"a{i}");
+            admission.Imports.AddRange(Enumerable.Range(0, 20).Select(n => $"wasi:io/streams@0.2.0#[method]input-stream.read-{n}"));
+            reports.Admitted(admission);
+        }
+
+        var parts = 0;
+        for (var more = true; more; parts++)
+        {
+            Assert.Equal(1, _server.Live.Count);
+            var report = await reports.NextAsync(Patience);
+            Assert.InRange(report.CalculateSize(), 1, 2 << 20);
+            more = report.Admissions.MoreFollow;
+            await call.RequestStream.WriteAsync(report);
+        }
+
+        var last = Admission("a9999");
+        await ReportAsync(call, last);
+        Assert.Equal(Identity.Server.ComponentPolicy.LiveAdmissions.MaxPerAgent, _server.Live.Count);
+        Assert.InRange(parts, 10, 100);
+    }
+
+    public static TheoryData<string, LiveAdmissions[]> BrokenLists => new()
+    {
+        { "part 1 of a list of admissions arrived where part 0", [Part(1, false, "a")] },
+        { "part 2 of a list of admissions arrived where part 1", [Part(0, true, "a"), Part(2, false, "b")] },
+        { "an admission twice", [Part(0, true, "a"), Part(1, false, "a")] },
+        { "is empty", [Part(0, true, "a"), Part(1, true)] },
+    };
+
+    [Theory]
+    [MemberData(nameof(BrokenLists))]
+    public async Task Cuts_off_an_agent_whose_list_is_broken(string problem, LiveAdmissions[] parts)
+    {
+        var agent = await _server.AttestAsync();
+        using var call = Subscribe(agent);
+        await NextAsync(call);
+        foreach (var part in parts) await call.RequestStream.WriteAsync(new AgentReport { Admissions = part });
+        var ended = await Assert.ThrowsAsync<RpcException>(async () => await NextAsync(call));
+        Assert.Contains(problem, ended.Status.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Cuts_off_an_agent_that_says_something_else_between_the_parts_of_a_list()
+    {
+        var agent = await _server.AttestAsync();
+        using var call = Subscribe(agent);
+        await NextAsync(call);
+        await call.RequestStream.WriteAsync(new AgentReport { Admissions = Part(0, true, "a") });
+        await call.RequestStream.WriteAsync(new AgentReport { Admitted = Admission("b") });
+        var ended = await Assert.ThrowsAsync<RpcException>(async () => await NextAsync(call));
+        Assert.Contains("between the parts", ended.Status.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_list_that_begins_anew_takes_the_place_of_one_that_was_not_finished()
+    {
+        var agent = await _server.AttestAsync();
+        await CreateAsync(TestEntries.Host(), TestEntries.Greeter());
+        using var call = Subscribe(agent);
+        await NextAsync(call);
+        await call.RequestStream.WriteAsync(new AgentReport { Admissions = Part(0, true, "a", "b") });
+        await call.RequestStream.WriteAsync(new AgentReport { Admissions = Part(0, false, "c") });
+        await ReportAsync(call, Admission("d"));
+        Assert.Equal(2, _server.Live.Count);
+    }
+
+    private static LiveAdmissions Part(uint part, bool moreFollow, params string[] ids) =>
+        new() { Part = part, MoreFollow = moreFollow, Admissions = { ids.Select(Admission) } };
+
     private static AsyncDuplexStreamingCall<AgentReport, Snapshot> Subscribe(TestAgent agent) =>
         new Sync.SyncClient(agent.Invoker).Subscribe(cancellationToken: Patience);
 
@@ -237,9 +319,9 @@ public sealed class SyncServiceTests : IAsyncLifetime
 
     private static IEnumerable<string> Paths(Snapshot snapshot) => snapshot.Entries.Select(e => e.SpiffeId.Path).Order(StringComparer.Ordinal);
 
-    private static LiveAdmission Admission() => new()
+    private static LiveAdmission Admission(string id = "a1") => new()
     {
-        AdmissionId = "a1",
+        AdmissionId = id,
         SpiffeId = Greeter.ToString(),
         HostSpiffeId = "spiffe://example.org/hosts/local",
         Digest = TestEntries.Digest,
