@@ -17,13 +17,14 @@ internal abstract record AdmissionAnswer
         public bool GrantsTheSameAs(Yes other) =>
             Entry.IssuesTheSameAs(other.Entry)
             && Admitted.Grants.AsSpan().SequenceEqual(other.Admitted.Grants.AsSpan())
+            && Admitted.Exports.AsSpan().SequenceEqual(other.Admitted.Exports.AsSpan())
             && Admitted.Ceilings == other.Admitted.Ceilings
             && GrantsTheSame(Admitted.Nats, other.Admitted.Nats);
 
         private static bool GrantsTheSame(NatsPermissions a, NatsPermissions b) => (a, b) switch
         {
             (NatsPermissions.Allowed one, NatsPermissions.Allowed two) =>
-                one.Publish == two.Publish && one.Subscribe == two.Subscribe && one.InboxPrefix == two.InboxPrefix,
+                one.Publish == two.Publish && one.Subscribe == two.Subscribe && one.Responses == two.Responses && one.InboxPrefix == two.InboxPrefix,
             (NatsPermissions.Denied, NatsPermissions.Denied) => true,
             _ => false,
         };
@@ -64,9 +65,9 @@ internal static class AdmissionDecider
             .FirstOrDefault();
         if (entry is null) return NoEntry(view, component, candidates, now);
 
-        // 3. Does policy grant everything its bytes import?
+        // 3. Does policy grant everything its bytes import, and what the host would call on it?
         var start = new ComponentStart(entry.SpiffeId, component.Host, component.Digest, component.Name, component.Imports);
-        return ComponentAdmission.Decide(view.Policy, start, now) switch
+        return CallDoor.Decide(view.Policy, start, component.Called, now) switch
         {
             Policy.Decision.Admitted admitted => new AdmissionAnswer.Yes(entry, admitted, LeaseEnd(view, entry, admitted, now)),
             Policy.Decision.Denied denied => DecisionText.Denied(view, component, entry, denied),

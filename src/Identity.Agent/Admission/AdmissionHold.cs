@@ -73,7 +73,7 @@ internal sealed class AdmissionHold(
     {
         _decision = decisions.Record(DecisionText.Admitted(view, component, yes), component.Host);
         // Registered, and on its way to the server, before the host can act on it.
-        _live = register.Admit(component.Host, yes.Entry, component.Digest.Text, view.PolicyRevision);
+        _live = register.Admit(component, yes.Entry, view.PolicyRevision);
         return SayAdmittedAsync(yes, view, cause, cancellation);
     }
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Google.Protobuf.WellKnownTypes;
 using Identity.Agent.ControlPlane;
+using Identity.Policy;
 using Spiffe.Net;
 
 namespace Identity.Agent.Admission;
@@ -8,25 +9,31 @@ namespace Identity.Agent.Admission;
 /// <summary>The admissions that hold now. What is not in here has no identity.</summary>
 internal sealed partial class AdmissionRegister(AgentReports reports, TimeProvider time, ILogger<AdmissionRegister> log)
 {
+    private const int MaxToldBytes = 32 << 10;
+
     private readonly ConcurrentDictionary<string, LiveAdmission> _live = new(StringComparer.Ordinal);
 
     /// <summary>Null when there is none by that name, or it is another host's: a reference is worth nothing to whom it was not given.</summary>
     public LiveAdmission? Find(string id, SpiffeId host) => _live.TryGetValue(id, out var admission) && admission.Host == host ? admission : null;
 
-    public LiveAdmission Admit(SpiffeId host, AuthorizedEntry entry, string digest, ulong policyRevision)
+    public LiveAdmission Admit(UploadedComponent component, AuthorizedEntry entry, ulong policyRevision)
     {
-        var admission = new LiveAdmission(Guid.CreateVersion7(time.GetUtcNow()).ToString("N"), host, entry);
+        var host = component.Host;
+        var admission = new LiveAdmission(Guid.CreateVersion7(time.GetUtcNow()).ToString("N"), host, entry, component.Digest);
         _live[admission.Id] = admission;
-        reports.Admitted(new V1.LiveAdmission
+        var told = new V1.LiveAdmission
         {
             AdmissionId = admission.Id,
             SpiffeId = entry.SpiffeId.ToString(),
             HostSpiffeId = host.ToString(),
-            Digest = digest,
+            Digest = component.Digest.Text,
+            Name = component.Name,
             EntryId = entry.Id,
             PolicyRevision = policyRevision,
             AdmittedAt = Timestamp.FromDateTimeOffset(time.GetUtcNow()),
-        });
+        };
+        TellNeeds(told, component.Imports);
+        reports.Admitted(told);
         Admitted(admission.Id, entry.SpiffeId, host);
         return admission;
     }
@@ -37,6 +44,27 @@ internal sealed partial class AdmissionRegister(AgentReports reports, TimeProvid
         admission.End();
         reports.Ended(admission.Id, reason);
         Ended(admission.Id, admission.Entry.SpiffeId, reason);
+    }
+
+    // The server asks staged policy about them. What a hostile component makes too long is not told, rather than in part.
+    private static void TellNeeds(V1.LiveAdmission told, ComponentImports component)
+    {
+        foreach (var import in component.Imports)
+        {
+            told.Imports.Add(import.Name);
+            told.Imports.AddRange(import.Functions.Select(function => $"{import.Name}#{function}"));
+        }
+
+        foreach (var export in component.Exports)
+        {
+            told.Exports.Add(export.Kind == ImportKind.Function ? $"#{export.Name}" : export.Name);
+            told.Exports.AddRange(export.Functions.Select(function => $"{export.Name}#{function}"));
+        }
+
+        told.ImportsTold = told.CalculateSize() <= MaxToldBytes;
+        if (told.ImportsTold) return;
+        told.Imports.Clear();
+        told.Exports.Clear();
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "admission {AdmissionId} of {SpiffeId} on {Host} begins")]

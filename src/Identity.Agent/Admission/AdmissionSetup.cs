@@ -6,6 +6,7 @@ internal static class AdmissionSetup
     {
         builder.Services.AddSingleton<ComponentUploads>();
         builder.Services.AddSingleton<AdmissionRegister>();
+        builder.Services.AddSingleton<AudienceDoor>();
         builder.Services.AddSingleton<AdmissionService>();
         // A whole chunk, its tag and length, and room to say "too long" ourselves.
         builder.Services.AddGrpc().AddServiceOptions<AdmissionService>(grpc => grpc.MaxReceiveMessageSize = 2 * ComponentUploads.MaxChunkBytes);

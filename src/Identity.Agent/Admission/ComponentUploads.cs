@@ -11,6 +11,7 @@ internal sealed class ComponentUploads(TimeProvider time) : IDisposable
     public const int MaxChunkBytes = 256 << 10;
 
     private const int MaxNameLength = 128;
+    private const int MaxCalls = 16;
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
     private static readonly SearchValues<char> NameCharacters = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789-");
 
@@ -24,8 +25,9 @@ internal sealed class ComponentUploads(TimeProvider time) : IDisposable
         try
         {
             var header = await ReadHeaderAsync(requests, either.Token);
+            var calls = ReadCalls(header);
             using var place = await _places.TakeAsync(host, either.Token);
-            return Read(host, header.Name, await ReadBytesAsync(requests, (int)header.Size, either.Token));
+            return Read(host, header.Name, await ReadBytesAsync(requests, (int)header.Size, either.Token)) with { Calls = calls };
         }
         catch (OperationCanceledException) when (tooLate.IsCancellationRequested)
         {
@@ -44,6 +46,19 @@ internal sealed class ComponentUploads(TimeProvider time) : IDisposable
         return header.Size is > 0 and <= ComponentReader.MaxComponentSize
             ? header
             : throw Invalid($"the component's size is {header.Size} bytes; expected 1 to {ComponentReader.MaxComponentSize}");
+    }
+
+    private static List<CapabilityRequest.Export> ReadCalls(V1.AdmitHeader header)
+    {
+        if (header.Calls.Count > MaxCalls) throw Invalid($"the host names {header.Calls.Count} exports that it would call; at most {MaxCalls} are taken");
+        var calls = new List<CapabilityRequest.Export>(header.Calls.Count);
+        foreach (var text in header.Calls)
+        {
+            if (!CapabilityRequest.TryParse("export", text, out var request, out var problem)) throw Invalid($"calls: {problem}");
+            calls.Add(request is CapabilityRequest.Export { Function: not null } call ? call : throw Invalid("calls: an export that is called is a function, such as #run"));
+        }
+
+        return calls;
     }
 
     private static async Task<byte[]> ReadBytesAsync(IAsyncStreamReader<V1.AdmitRequest> requests, int size, CancellationToken cancellation)

@@ -11,6 +11,9 @@ internal static class DecisionText
     private const int MaxReasons = 100;
     private const int MaxGrantLength = 16 << 10;
 
+    // Of warnings and of shadow results each (decision.proto).
+    private const int MaxNotes = 64;
+
     public static V1.Decision Admitted(ControlPlaneView view, UploadedComponent component, AdmissionAnswer.Yes answer)
     {
         var decision = Start(view, component, isAllowed: true);
@@ -21,6 +24,13 @@ internal static class DecisionText
             Capability = "start",
             Rule = rule.ToString(),
             Explanation = "permits it",
+        }));
+        AddShadow(decision, answer.Admitted);
+        decision.Warnings.AddRange(answer.Admitted.Warnings.Take(MaxNotes).Select(warning => new V1.Reason
+        {
+            Capability = warning.Capability,
+            Rule = warning.Rule.ToString(),
+            Explanation = "warns: enforced, it would not be so",
         }));
         return decision;
     }
@@ -40,6 +50,7 @@ internal static class DecisionText
             SmallestGrant = grant,
         }));
         answer.Refusal.Subject = entry.SpiffeId.ToString();
+        AddShadow(answer.Refusal, denied);
         return answer;
     }
 
@@ -50,6 +61,15 @@ internal static class DecisionText
         decision.Reasons.AddRange(reasons);
         return new AdmissionAnswer.No(decision);
     }
+
+    /// <summary>For rules in mode shadow the server counts what they would have done.</summary>
+    private static void AddShadow(V1.Decision decision, Policy.Decision of) =>
+        decision.Shadow.AddRange(of.Shadow.Take(MaxNotes).Select(outcome => new V1.ShadowOutcome
+        {
+            Rule = outcome.Rule.ToString(),
+            WouldAllow = outcome.WouldAllow,
+            Capability = outcome.Capability,
+        }));
 
     public static V1.Admitted Message(LiveAdmission admission, UploadedComponent component, AdmissionAnswer.Yes answer, V1.Decision decision)
     {
@@ -74,11 +94,18 @@ internal static class DecisionText
             ExpiresAt = Google.Protobuf.WellKnownTypes.Timestamp.FromDateTimeOffset(answer.ExpiresAt),
         };
         message.Imports.AddRange(answer.Admitted.Grants.Select(grant => grant.Import));
+        message.Linked.AddRange(answer.Admitted.Grants.Select(grant => new V1.InterfaceGrant { Name = grant.Import, Functions = { grant.Functions } }));
+        message.Exports.AddRange(Exports(component, answer.Admitted));
         if (answer.Admitted.Nats is NatsPermissions.Allowed nats)
         {
             message.Nats.Publish.AddRange(nats.Publish.Allow);
             message.Nats.Subscribe.AddRange(nats.Subscribe.Allow);
             message.Nats.InboxPrefix = nats.InboxPrefix;
+            if (nats.Responses is { } responses)
+            {
+                message.Nats.MaxResponses = (uint)responses.MaxMessages;
+                message.Nats.RespondWithin = Google.Protobuf.WellKnownTypes.Duration.FromTimeSpan(responses.Within);
+            }
         }
 
         return message;
@@ -91,4 +118,13 @@ internal static class DecisionText
         Subject = component.Host.ToString(),
         PolicyRevision = view.PolicyRevision,
     };
+
+    private static IEnumerable<V1.InterfaceGrant> Exports(UploadedComponent component, Policy.Decision.Admitted admitted)
+    {
+        var bare = component.Imports.Exports.Where(export => export.Kind == ImportKind.Function).Select(export => export.Name).ToHashSet(StringComparer.Ordinal);
+        var functions = admitted.Exports.Select(grant => grant.Import).Where(bare.Contains).ToArray();
+        if (functions.Length > 0) yield return new V1.InterfaceGrant { Functions = { functions } };
+        foreach (var grant in admitted.Exports.Where(grant => !bare.Contains(grant.Import)))
+            yield return new V1.InterfaceGrant { Name = grant.Import, Functions = { grant.Functions } };
+    }
 }

@@ -1,19 +1,28 @@
 using Identity.Agent.ControlPlane;
+using Identity.Policy;
 using Spiffe.Net;
 
 namespace Identity.Agent.Admission;
 
 /// <summary>One admission that holds now. It belongs to the host whose call it was made on.</summary>
-internal sealed class LiveAdmission(string id, SpiffeId host, AuthorizedEntry entry) : IDisposable
+internal sealed class LiveAdmission(string id, SpiffeId host, AuthorizedEntry entry, ComponentDigest digest) : IDisposable
 {
+    private static long _count;
+
     private readonly CancellationTokenSource _ended = new();
 
     public string Id => id;
+
+    /// <summary>Of this process, from 1; never used again.</summary>
+    public long Number { get; } = Interlocked.Increment(ref _count);
 
     public SpiffeId Host => host;
 
     /// <summary>Whose identity the component has. An admission ends when its entry changes.</summary>
     public AuthorizedEntry Entry => entry;
+
+    /// <summary>Whom policy speaks of.</summary>
+    public Principal Principal { get; } = Principal.Component(entry.SpiffeId, digest, host);
 
     /// <summary>Cancelled when the admission is over; everything given out under it stops then.</summary>
     public CancellationToken Ended => _ended.Token;

@@ -6,7 +6,18 @@ namespace Identity.Agent.Admission;
 /// <summary>What a host wants to start, as the agent established it: the bytes are gone, their digest and imports stay.</summary>
 internal sealed record UploadedComponent(SpiffeId Host, string Name, ComponentDigest Digest, ComponentImports Imports)
 {
+    /// <summary>What the host would call, best first.</summary>
+    public IReadOnlyList<CapabilityRequest.Export> Calls { get; init; } = [];
+
+    /// <summary>The first of them that the component exports; null when it exports none.</summary>
+    public CapabilityRequest.Export? Called => Calls.FirstOrDefault(call => Imports.Exports.Any(export => Is(call, export)));
+
     /// <summary>The digest is attested; the name is the host's word.</summary>
     public IReadOnlySet<string> Selectors { get; } =
         new HashSet<string>(StringComparer.Ordinal) { $"wasm:digest:{Digest.Text}", $"wasm:name:{Name}" };
+
+    private static bool Is(CapabilityRequest.Export call, ComponentExport export) => call.Interface is null
+        ? export.Kind == ImportKind.Function && export.Name == call.Function
+        : export.Kind == ImportKind.Instance && InterfaceName.TryParse(export.Name, out var name, out _)
+            && name.TrackedName == call.Interface.TrackedName && export.Functions.Contains(call.Function!);
 }

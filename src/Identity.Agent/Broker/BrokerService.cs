@@ -17,6 +17,7 @@ namespace Identity.Agent.Broker;
 internal sealed class BrokerService(
     BrokerCallers callers,
     AdmissionRegister admissions,
+    AudienceDoor audiences,
     X509SvidCache x509Svids,
     JwtSvidCache jwtSvids,
     ViewHolder views,
@@ -65,6 +66,10 @@ internal sealed class BrokerService(
             throw new RpcException(new Status(StatusCode.InvalidArgument, $"spiffe_id: {problem}"));
         if (request.SpiffeId.Length > 0 && request.SpiffeId != admission.Entry.SpiffeId.ToString())
             throw BrokerErrors.NotEntitled($"the component is not entitled to {request.SpiffeId}");
+
+        // The ID first: clients cut long details short.
+        if (audiences.RefuseComponent(views.Current!, admission, request.Audience) is { } refusal)
+            throw BrokerErrors.NotEntitled($"decision {refusal.Id}: {refusal.Summary}");
 
         var ended = admission.Ended;
         var token = await jwtSvids.GetAsync(admission.Entry, request.Audience, context.CancellationToken);

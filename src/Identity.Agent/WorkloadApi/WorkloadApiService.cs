@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
+using Identity.Agent.Admission;
 using Identity.Agent.SvidCache;
 using Identity.Agent.WorkloadAttestation;
 using Spiffe.Net;
@@ -13,6 +14,7 @@ namespace Identity.Agent.WorkloadApi;
 internal sealed class WorkloadApiService(
     AgentOptions options,
     WorkloadEntitlements entitlements,
+    AudienceDoor audiences,
     X509SvidCache x509Svids,
     JwtSvidCache jwtSvids,
     WitSvidCache witSvids,
@@ -49,6 +51,11 @@ internal sealed class WorkloadApiService(
         var entitlement = await entitlements.DemandAsync(peer);
         var entries = entitlement.Entries.Where(e => named is null || e.SpiffeId == named).ToList();
         if (entries.Count == 0) throw entitlements.DenyNamed(entitlement.View, peer!, named!.ToString());
+
+        // Policy has no say in what a process asks tokens for, but where a rule forbids it.
+        V1.Decision? refusal = null;
+        entries.RemoveAll(e => audiences.RefuseProcess(entitlement.View, e.SpiffeId, peer!.Uid, request.Audience) is { } no && (refusal ??= no) is not null);
+        if (entries.Count == 0) throw WorkloadEntitlements.Denied(refusal!);
 
         var tokens = await Task.WhenAll(entries.Select(e => jwtSvids.GetAsync(e, request.Audience, context.CancellationToken).AsTask()));
         var hints = new HashSet<string>(StringComparer.Ordinal);

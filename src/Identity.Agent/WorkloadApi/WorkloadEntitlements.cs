@@ -75,7 +75,7 @@ internal sealed class WorkloadEntitlements(
         view, peer?.Uid ?? Nobody, $"refused\0{reason}", _ => decisions.Record(Denial(view, reason))));
 
     // The ID first: clients cut long details short.
-    private static RpcException Denied(V1.Decision decision) =>
+    public static RpcException Denied(V1.Decision decision) =>
         new(new Status(StatusCode.PermissionDenied, $"no identity issued (decision {decision.Id}): {decision.Summary}"));
 
     private V1.Decision DenyUnfit(ControlPlaneView view, PeerConnection peer, PeerAttestation.Attested attested) =>

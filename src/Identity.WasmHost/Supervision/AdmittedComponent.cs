@@ -3,9 +3,16 @@ using Identity.WasmHost.WorkerProtocol;
 namespace Identity.WasmHost.Supervision;
 
 /// <summary>A component that may run: its bytes and everything that the decision attached to them.</summary>
-/// <param name="Imports">The interfaces on which was decided, spelt as the component imports them.</param>
+/// <param name="Imports">The interfaces on which was decided, spelt as the component imports them, with the functions it imports of each.</param>
+/// <param name="Exports">What may be called on it.</param>
 internal sealed record AdmittedComponent(
-    string Name, ReadOnlyMemory<byte> Bytes, IReadOnlyList<string> Imports, NatsAccess? Nats, WorkerLimits Limits, string? Traceparent);
+    string Name,
+    ReadOnlyMemory<byte> Bytes,
+    IReadOnlyList<GrantedInterface> Imports,
+    IReadOnlyList<GrantedInterface> Exports,
+    NatsAccess? Nats,
+    WorkerLimits Limits,
+    string? Traceparent);
 
 /// <summary>Why a worker is no longer there.</summary>
 internal abstract record WorkerEnd

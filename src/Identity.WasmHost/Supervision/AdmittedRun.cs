@@ -56,6 +56,13 @@ internal sealed class AdmittedRun : IAsyncDisposable
         lease.Dispose();
     }
 
+    /// <summary>What to link. Of an import whose functions the agent did not tell, none.</summary>
+    public IReadOnlyList<GrantedInterface> Imports() =>
+        [.. admitted.Imports.Select(name => new GrantedInterface(name, [.. admitted.Linked.Where(linked => linked.Name == name).SelectMany(linked => linked.Functions)]))];
+
+    /// <summary>What may be called.</summary>
+    public IReadOnlyList<GrantedInterface> Exports() => [.. admitted.Exports.Select(export => new GrantedInterface(export.Name, [.. export.Functions]))];
+
     /// <summary>Null when the component may say nothing on NATS, or this host has none.</summary>
     public NatsAccess? NatsAccess(NatsAccess? host) => host is not null && admitted.Nats is { } grant && grant.Publish.Count + grant.Subscribe.Count > 0
         ? host with { InboxPrefix = grant.InboxPrefix is { Length: > 0 } prefix ? prefix : null }

@@ -6,6 +6,7 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Grpc.Net.Client;
 using Identity.V1;
+using Identity.WasmHost.WorkerProtocol;
 using Spiffe.Broker;
 using Spiffe.Net;
 using Spiffe.Net.WorkloadApi;
@@ -93,7 +94,8 @@ internal sealed class AgentBroker : IDisposable
             return new TokenResult.Refused(e.StatusCode switch
             {
                 StatusCode.NotFound => "the admission has ended",
-                StatusCode.PermissionDenied => "denied",
+                // The agent's own words: which audience, and the decision to ask about.
+                StatusCode.PermissionDenied => PrintableText.Of(e.Status.Detail, 512),
                 StatusCode.InvalidArgument => "the audience is not acceptable",
                 _ => "the agent did not answer",
             });
@@ -105,7 +107,7 @@ internal sealed class AgentBroker : IDisposable
     private static async Task SendAsync(IClientStreamWriter<AdmitRequest> requests, ComponentFile component, CancellationToken cancellation)
     {
         await requests.WriteAsync(
-            new AdmitRequest { Header = new AdmitHeader { Name = component.Name, Size = (ulong)component.Bytes.Length } }, cancellation);
+            new AdmitRequest { Header = new AdmitHeader { Name = component.Name, Size = (ulong)component.Bytes.Length, Calls = { EntryPoint.All } } }, cancellation);
         for (var offset = 0; offset < component.Bytes.Length; offset += ChunkBytes)
         {
             var chunk = component.Bytes.Slice(offset, Math.Min(ChunkBytes, component.Bytes.Length - offset));

@@ -144,6 +144,7 @@ internal sealed class WorkerRun(
         Name = component.Name,
         Component = component.Bytes.ToArray(),
         Imports = component.Imports,
+        Exports = component.Exports,
         Limits = component.Limits,
         Nats = component.Nats,
         Traceparent = component.Traceparent,

@@ -26,8 +26,11 @@ internal sealed class StartComponent : WorkerMessage
 
     public required byte[] Component { get; init; }
 
-    /// <summary>The imports on which admission was decided; the compiled component must have the same.</summary>
-    public required IReadOnlyList<string> Imports { get; init; }
+    /// <summary>The imports on which admission was decided, with their functions; the compiled component must have the same.</summary>
+    public required IReadOnlyList<GrantedInterface> Imports { get; init; }
+
+    /// <summary>What may be called on the component; functions that it exports by themselves under the empty name.</summary>
+    public required IReadOnlyList<GrantedInterface> Exports { get; init; }
 
     public WorkerLimits Limits { get; init; } = new();
 
@@ -37,6 +40,9 @@ internal sealed class StartComponent : WorkerMessage
     /// <summary>W3C trace context of the start, passed on with what the component publishes; null when there is none.</summary>
     public string? Traceparent { get; init; }
 }
+
+/// <summary>An interface as the component spells it, and what of it is granted.</summary>
+internal sealed record GrantedInterface(string Name, IReadOnlyList<string> Functions);
 
 /// <summary>Supervisor to worker: the answer to <see cref="TokenWanted"/>. Without a token, <see cref="Problem"/> says why.</summary>
 internal sealed class TokenAnswer : WorkerMessage

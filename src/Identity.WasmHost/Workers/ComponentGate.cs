@@ -1,3 +1,4 @@
+using Identity.WasmHost.WorkerProtocol;
 using Wasmtime;
 using Wasmtime.Components;
 
@@ -23,7 +24,7 @@ internal static class ComponentGate
         public sealed record Refused(string Problem, bool IsAlarm = false) : Answer;
     }
 
-    public static Answer Compile(Engine engine, ReadOnlySpan<byte> bytes, IReadOnlyCollection<string> decided)
+    public static Answer Compile(Engine engine, ReadOnlySpan<byte> bytes, IReadOnlyCollection<GrantedInterface> imports, IReadOnlyCollection<GrantedInterface> exports)
     {
         if (!bytes.StartsWith(Preamble))
             return new Answer.Refused("not a component: the first eight bytes are not those of a component binary");
@@ -37,26 +38,38 @@ internal static class ComponentGate
             return new Answer.Refused($"does not compile: {e.Message}");
         }
 
-        var answer = Inspect(engine, component, decided);
+        var answer = Inspect(engine, component, imports, exports);
         if (answer is Answer.Refused) component.Dispose();
         return answer;
     }
 
-    private static Answer Inspect(Engine engine, Component component, IReadOnlyCollection<string> decided)
+    private static Answer Inspect(
+        Engine engine, Component component, IReadOnlyCollection<GrantedInterface> decided, IReadOnlyCollection<GrantedInterface> callable)
     {
         var imports = NativeImports.Read(engine, component);
-        var undecided = imports.Where(import => !decided.Contains(import.Name, StringComparer.Ordinal)).Select(import => import.Name).ToList();
-        var missing = decided.Where(name => imports.All(import => import.Name != name)).ToList();
-        if (undecided.Count > 0 || missing.Count > 0)
+        var wanted = imports.SelectMany(import => import.Functions.Select(function => $"{import.Name}#{function}").Append(import.Name)).ToHashSet(StringComparer.Ordinal);
+        var granted = decided.SelectMany(import => import.Functions.Select(function => $"{import.Name}#{function}").Append(import.Name)).ToHashSet(StringComparer.Ordinal);
+        if (!wanted.SetEquals(granted))
         {
             return new Answer.Refused(
-                $"the compiled component's imports differ from those decided on: undecided [{string.Join(", ", undecided)}], missing [{string.Join(", ", missing)}]",
+                $"the compiled component's imports differ from those decided on: undecided [{Some(NotIn(wanted, granted))}], missing [{Some(NotIn(granted, wanted))}]",
                 IsAlarm: true);
         }
+
+        // It may export more: that was not granted, and nobody calls it.
+        var exports = NativeImports.ReadExports(engine, component);
+        var absent = callable.SelectMany(export => export.Functions.Where(function => !exports.Any(one => one.Has(export.Name, function))).Select(function => $"{export.Name}#{function}")).ToList();
+        if (absent.Count > 0) return new Answer.Refused($"the compiled component does not export what was decided on: [{Some(absent)}]", IsAlarm: true);
 
         if (imports.FirstOrDefault(import => import.IsAnnotated) is { } annotated)
             return new Answer.Refused($"import `{annotated.Name}` carries an annotation, which this host does not accept");
         var problem = imports.Select(HostInterfaces.FindProblem).FirstOrDefault(problem => problem is not null);
         return problem is null ? new Answer.Passed(component, imports) : new Answer.Refused(problem);
     }
+
+    // Of an interface that is missing altogether its name says enough.
+    private static IEnumerable<string> NotIn(HashSet<string> these, HashSet<string> those) => these.Where(name =>
+        !those.Contains(name) && (name.IndexOf('#', StringComparison.Ordinal) is var hash && (hash < 0 || those.Contains(name[..hash]))));
+
+    private static string Some(IEnumerable<string> names) => string.Join(", ", names.Order(StringComparer.Ordinal).Take(16));
 }

@@ -6,14 +6,15 @@ namespace Identity.WasmHost.Workers;
 /// <c>wasmcloud:identity/store@0.0.1</c>: a component asks for its own JWT-SVID. Callbacks answer with a WIT error and never throw, since
 /// an exception traps the guest and spoils its store.
 /// </summary>
-internal sealed class IdentityStore(TokenRequests tokens)
+/// <param name="ownAudience">Of the token that this process logs in to NATS with; the guest has no use for it. Null without NATS.</param>
+internal sealed class IdentityStore(TokenRequests tokens, string? ownAudience)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    public void Define(ComponentLinkerInstance root)
+    public void Define(ComponentLinkerInstance root, NativeImport import)
     {
         using var store = root.AddInstance(HostInterfaces.IdentityStore);
-        store.DefineFunction("get", (arguments, results) => results[0] = Get(arguments));
+        if (import.Functions.Contains("get")) store.DefineFunction("get", (arguments, results) => results[0] = Get(arguments));
     }
 
     private ComponentValue Get(ReadOnlySpan<ComponentValue> arguments)
@@ -22,6 +23,7 @@ internal sealed class IdentityStore(TokenRequests tokens)
         var audience = argument.AsString();
         if (audience.Length is 0 or > TokenRequests.MaxAudience)
             return Error("other", $"an audience has 1 to {TokenRequests.MaxAudience} characters; this one has {audience.Length}");
+        if (audience == ownAudience) return Error("other", "tokens for this audience log in to NATS, which the host does for this component");
         try
         {
             using var timeout = new CancellationTokenSource(Patience);

@@ -22,10 +22,19 @@ internal sealed record NativeMember(string Name, NativeImportKind Kind, string S
 
 /// <summary>One top-level import: the only authority a component can be given.</summary>
 /// <param name="IsAnnotated">It carries <c>implements</c> or <c>external-id</c>, which the engine's configuration should have refused.</param>
-internal sealed record NativeImport(string Name, NativeImportKind Kind, IReadOnlyList<NativeMember> Members, bool IsAnnotated);
+internal sealed record NativeImport(string Name, NativeImportKind Kind, IReadOnlyList<NativeMember> Members, bool IsAnnotated)
+{
+    public IEnumerable<string> Functions => Members.Where(member => member.Kind == NativeImportKind.Function).Select(member => member.Name);
+}
 
 /// <summary>One top-level export: what could be called from outside.</summary>
-internal sealed record NativeExport(string Name, NativeImportKind Kind, IReadOnlyList<NativeMember> Members);
+internal sealed record NativeExport(string Name, NativeImportKind Kind, IReadOnlyList<NativeMember> Members)
+{
+    /// <param name="of">The interface; empty for a function that is exported by itself.</param>
+    public bool Has(string of, string function) => of.Length == 0
+        ? Kind == NativeImportKind.Function && Name == function
+        : Kind == NativeImportKind.Instance && Name == of && Members.Any(member => member.Kind == NativeImportKind.Function && member.Name == function);
+}
 
 /// <summary>Reads the authoritative lists of imports and exports from the very component that will be instantiated.</summary>
 internal static unsafe class NativeImports

@@ -1,3 +1,4 @@
+using Identity.Policy;
 using Identity.WasmHost.WorkerProtocol;
 using Wasmtime;
 using Wasmtime.Components;
@@ -11,11 +12,6 @@ namespace Identity.WasmHost.Workers;
 internal sealed class RunningComponent(
     WorkerEngine engine, StartComponent start, TokenRequests tokens, NatsPublisher? nats, Action<WorkerMessage> report) : IDisposable
 {
-    /// <summary>The exports this host calls; components carry others that are not meant for it.</summary>
-    private const string RunExport = "run";
-
-    private const string CommandInterface = "wasi:cli/run@0.2.0";
-
     private const int MaxText = 4096;
 
     private readonly List<IDisposable> kept = [];
@@ -23,7 +19,7 @@ internal sealed class RunningComponent(
     /// <summary>True when the instance lives on; false when it was refused or has trapped, and this worker has nothing left to do.</summary>
     public bool Run()
     {
-        switch (ComponentGate.Compile(engine.Engine, start.Component, start.Imports))
+        switch (ComponentGate.Compile(engine.Engine, start.Component, start.Imports, start.Exports))
         {
             case ComponentGate.Answer.Passed passed:
                 kept.Add(passed.Component);
@@ -51,9 +47,9 @@ internal sealed class RunningComponent(
         try
         {
             var instance = linker.Instantiate(store, component);
-            if ((instance.GetFunction(RunExport) ?? instance.GetFunction(CommandInterface, RunExport)) is not { ParameterCount: 0 } run)
+            if (FindEntryPoint(instance, out var problem) is not { } run)
             {
-                report(new ComponentRefused { Problem = $"exports neither `{RunExport}: func() -> result<string, string>` nor `{CommandInterface}`" });
+                report(new ComponentRefused { Problem = problem });
                 return false;
             }
 
@@ -68,6 +64,23 @@ internal sealed class RunningComponent(
         }
     }
 
+    // Only what is granted is looked up: what a component exports besides is not there for this host.
+    private ComponentFunction? FindEntryPoint(ComponentInstance instance, out string problem)
+    {
+        var own = start.Exports.Any(export => export.Name.Length == 0 && export.Functions.Contains(EntryPoint.Function));
+        var command = start.Exports.FirstOrDefault(export => IsCommand(export.Name) && export.Functions.Contains(EntryPoint.Function));
+        var run = own ? instance.GetFunction(EntryPoint.Function) : command is null ? null : instance.GetFunction(command.Name, EntryPoint.Function);
+        var has = instance.GetFunction(EntryPoint.Function) is not null ? EntryPoint.All[0]
+            : instance.GetFunction(EntryPoint.Command, EntryPoint.Function) is not null ? EntryPoint.All[1] : null;
+        problem = run is not null ? $"`{EntryPoint.Function}` takes parameters; expected func() -> result<string, string>"
+            : has is not null ? $"nothing grants a call of its export; policy would say `export: \"{has}\"`"
+            : $"exports neither `{EntryPoint.Function}: func() -> result<string, string>` nor `{EntryPoint.Command}`";
+        return run is { ParameterCount: 0 } ? run : null;
+    }
+
+    private static bool IsCommand(string export) =>
+        InterfaceName.TryParse(export, out var name, out _) && name.TrackedName == InterfaceName.Parse(EntryPoint.Command).TrackedName;
+
     private ComponentLinker Link(IReadOnlyList<NativeImport> imports)
     {
         var linker = new ComponentLinker(engine.Engine);
@@ -76,7 +89,7 @@ internal sealed class RunningComponent(
         using var root = linker.Root();
         foreach (var import in imports)
         {
-            if (import.Name == HostInterfaces.IdentityStore) new IdentityStore(tokens).Define(root);
+            if (import.Name == HostInterfaces.IdentityStore) new IdentityStore(tokens, start.Nats?.Audience).Define(root, import);
             if (import.Name == HostInterfaces.MessagingConsumer) new MessagingConsumer(nats, start.Limits).Define(root, import);
         }
 

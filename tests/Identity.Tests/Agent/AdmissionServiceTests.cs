@@ -168,7 +168,7 @@ public sealed class AdmissionServiceTests
     {
         await using var plane = PlaneWithHost();
         plane.Entry("host2", "spiffe://example.org/hosts/other", "spiffe://example.org/nodes/local", OwnUid);
-        plane.Policies.Add(Grant(Messaging));
+        plane.Policies.Add(Grant(Messaging) + "      - audience: x\n");
         await plane.StartAsync();
         await using var agent = await StartAsync(plane);
         using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
@@ -272,6 +272,114 @@ public sealed class AdmissionServiceTests
         await RefusedAsync(StatusCode.NotFound, () => other.GetDecisionAsync(new() { Id = denied.Id }, BrokerHeader).ResponseAsync);
     }
 
+    [Fact]
+    public async Task Gives_a_component_tokens_for_granted_audiences_only_and_says_why_not()
+    {
+        await using var plane = PlaneWithHost();
+        plane.Policies.Add(Grant(Messaging) + "      - audience: https://vault.example.com\n");
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
+        var id = (await call.ResponseStream.NextAsync()).Admitted.AdmissionId;
+        var broker = new API.APIClient(agent.BrokerChannel(plane.SvidOf(Host)));
+        var reference = new WorkloadReference { Reference = Any.Pack(new V1.AdmissionReference { AdmissionId = id }) };
+        Task<FetchJWTSVIDResponse> FetchAsync(params string[] audience) =>
+            broker.FetchJWTSVIDAsync(new() { Reference = reference, Audience = { audience } }, BrokerHeader).ResponseAsync;
+
+        Assert.Single((await FetchAsync("https://vault.example.com")).Svids);
+        await RefusedWithReasonAsync(StatusCode.PermissionDenied, "WORKLOAD_NOT_ENTITLED", () => FetchAsync("https://vault.example.com/"));
+        var refused = await RefusedAsync(StatusCode.PermissionDenied, () => FetchAsync("https://vault.example.com", "https://bank.example.com"));
+        var decision = await new V1.Explain.ExplainClient(agent.BrokerChannel(plane.SvidOf(Host)))
+            .GetDecisionAsync(new() { Id = refused.Status.Detail.Split(' ')[1].TrimEnd(':') }, BrokerHeader);
+        Assert.Contains("https://bank.example.com", decision.Summary, StringComparison.Ordinal);
+        Assert.Contains("audience: https://bank.example.com", decision.Reasons[0].SmallestGrant, StringComparison.Ordinal);
+
+        // Asked again, it is the same decision; a guest that asks in a loop fills no log.
+        Assert.Equal(refused.Status.Detail, (await RefusedAsync(StatusCode.PermissionDenied, () => FetchAsync("https://bank.example.com"))).Status.Detail);
+        await RefusedAsync(StatusCode.PermissionDenied, () => FetchAsync("two words"));
+
+        // The audience that logs in to NATS goes with a right on NATS.
+        await RefusedAsync(StatusCode.PermissionDenied, () => FetchAsync("spiffe://example.org/nats"));
+        plane.Policies[0] += "      - natsPublish: greetings.hello\n";
+        plane.Push();
+        Assert.Equal(EventOneofCase.Ended, (await call.ResponseStream.NextAsync()).EventCase);
+        reference.Reference = Any.Pack(new V1.AdmissionReference { AdmissionId = (await call.ResponseStream.NextAsync()).Admitted.AdmissionId });
+        Assert.Single((await FetchAsync("spiffe://example.org/nats")).Svids);
+
+        // The smallest grant does what it says; the admission goes on under it.
+        plane.Policies.Add(decision.Reasons[0].SmallestGrant);
+        plane.Push();
+        await UntilAsync(async () => (await FetchAsync("https://bank.example.com")).Svids.Count == 1);
+    }
+
+    [Fact]
+    public async Task What_a_host_would_call_must_be_granted_and_the_refusal_names_all_that_is_missing()
+    {
+        await using var plane = PlaneWithHost();
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        var component = new ComponentWriter().Types(ComponentWriter.Interface("publish", "request")).Imports(ComponentWriter.Import(Messaging, [0x05, 0]))
+            .Section(5, [1, 0x01, 1, 0x00, .. ComponentWriter.Text("run"), 0x01, 0])
+            .Exports(ComponentWriter.Export("wasi:cli/run@0.2.3", [0x05], 1), ComponentWriter.Export("init", [0x01], 0)).ToArray();
+        using var call = await AdmitAsync(agent, plane, "greeter", component, "#run", "wasi:cli/run@0.2.0#run");
+
+        var denied = (await call.ResponseStream.NextAsync()).Denied;
+        Assert.Equal([Messaging, "export wasi:cli/run@0.2.0#run"], denied.Reasons.Select(reason => reason.Capability));
+
+        // Half of it: one function of two, and not the call.
+        plane.Policies.Add(Grant(Messaging + "#publish"));
+        plane.Push();
+        denied = (await call.ResponseStream.NextAsync()).Denied;
+        Assert.Equal([Messaging + "#request", "export wasi:cli/run@0.2.0#run"], denied.Reasons.Select(reason => reason.Capability));
+
+        plane.Policies.Add(denied.Reasons[0].SmallestGrant);
+        plane.Push();
+        var admitted = (await call.ResponseStream.NextAsync()).Admitted;
+        var linked = Assert.Single(admitted.Linked);
+        Assert.Equal((Messaging, "publish,request"), (linked.Name, string.Join(',', linked.Functions)));
+        var export = Assert.Single(admitted.Exports);
+        Assert.Equal(("wasi:cli/run@0.2.3", "run"), (export.Name, string.Join(',', export.Functions)));
+        var told = (await plane.NextReportAsync(V1.AgentReport.ReportOneofCase.Admitted)).Admitted;
+        Assert.Equal([Messaging, $"{Messaging}#publish", $"{Messaging}#request"], told.Imports);
+        Assert.Equal(["wasi:cli/run@0.2.3", "wasi:cli/run@0.2.3#run", "#init"], told.Exports);
+        Assert.True(told.ImportsTold);
+    }
+
+    [Fact]
+    public async Task A_call_that_the_component_has_not_is_not_asked_about_and_a_malformed_one_is_refused()
+    {
+        await using var plane = PlaneWithHost();
+        plane.Policies.Add(Grant(Messaging));
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging), "#run");
+        Assert.Empty((await call.ResponseStream.NextAsync()).Admitted.Exports);
+        foreach (var text in (string[])["run", "#Run!", "wasi:cli/run@0.2.0", "wasi:cli/*@0.2.0"])
+        {
+            using var malformed = await AdmitAsync(agent, plane, "greeter", Component(Messaging), text);
+            await RefusedAsync(StatusCode.InvalidArgument, () => malformed.ResponseStream.NextAsync());
+        }
+    }
+
+    [Fact]
+    public async Task Rules_that_warn_and_rules_in_shadow_are_reported_with_the_decision()
+    {
+        await using var plane = PlaneWithHost();
+        var forbid = "  - name: {0}\n    effect: forbid\n    mode: {0}\n    subjects:\n      - spiffeId: " + Greeter + "\n    capabilities:\n      - import: {1}\n";
+        plane.Policies.Add(Grant(Messaging, Sockets)
+            + forbid.Replace("{0}", "warn", StringComparison.Ordinal).Replace("{1}", Messaging, StringComparison.Ordinal)
+            + forbid.Replace("{0}", "shadow", StringComparison.Ordinal).Replace("{1}", Sockets, StringComparison.Ordinal));
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging, Sockets));
+        Assert.Equal(EventOneofCase.Admitted, (await call.ResponseStream.NextAsync()).EventCase);
+        var told = (await plane.NextReportAsync(V1.AgentReport.ReportOneofCase.Decision)).Decision;
+        Assert.True(told.Allowed);
+        Assert.Equal((Messaging, "sample/warn"), (Assert.Single(told.Warnings).Capability, told.Warnings[0].Rule));
+        var shadow = Assert.Single(told.Shadow);
+        Assert.Equal((Sockets, "sample/shadow", false), (shadow.Capability, shadow.Rule, shadow.WouldAllow));
+    }
+
     private FakeControlPlane PlaneWithHost()
     {
         var plane = new FakeControlPlane(_time);
@@ -304,12 +412,22 @@ public sealed class AdmissionServiceTests
     private static V1.AdmitRequest Chunk(byte[] bytes) => new() { Chunk = ByteString.CopyFrom(bytes) };
 
     private static async Task<AsyncDuplexStreamingCall<V1.AdmitRequest, V1.AdmitResponse>> AdmitAsync(
-        RunningAgent agent, FakeControlPlane plane, string name, byte[] component)
+        RunningAgent agent, FakeControlPlane plane, string name, byte[] component, params string[] calls)
     {
         var call = new V1.Admission.AdmissionClient(agent.BrokerChannel(plane.SvidOf(Host))).Admit(BrokerHeader);
-        await call.RequestStream.WriteAsync(Header(name, component.Length));
-        await call.RequestStream.WriteAsync(Chunk(component));
-        await call.RequestStream.CompleteAsync();
+        var header = Header(name, component.Length);
+        header.Header.Calls.Add(calls);
+        try
+        {
+            await call.RequestStream.WriteAsync(header);
+            await call.RequestStream.WriteAsync(Chunk(component));
+            await call.RequestStream.CompleteAsync();
+        }
+        catch (Exception e) when (e is RpcException or InvalidOperationException)
+        {
+            // Refused before all was sent; the answer says so.
+        }
+
         return call;
     }
 

@@ -156,6 +156,23 @@ internal static class AgentTestExtensions
         return stream.Current;
     }
 
+    /// <summary>Until what was pushed shows; a refusal is not yet it.</summary>
+    public static async Task UntilAsync(Func<Task<bool>> isSo)
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (true)
+        {
+            try
+            {
+                if (await isSo()) return;
+            }
+            catch (RpcException e) when (e.StatusCode == StatusCode.PermissionDenied)
+            {
+                await Task.Delay(20, deadline.Token);
+            }
+        }
+    }
+
     public static async Task<RpcException> RefusedAsync(StatusCode expected, Func<Task> call)
     {
         var refused = await Assert.ThrowsAsync<RpcException>(call);

@@ -16,6 +16,27 @@ public sealed class WorkloadApiServiceTests
     private const string Node = "spiffe://example.org/nodes/local";
 
     [Fact]
+    public async Task A_process_gets_tokens_for_any_audience_that_no_rule_forbids_it()
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
+        plane.Entry("e2", "spiffe://example.org/b", Node, OwnUid);
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        var api = agent.Workload;
+        Assert.Equal(2, (await api.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "bank" } }, WorkloadHeader)).Svids.Count);
+
+        plane.Policies.Add("kind: CapabilityPolicy\nname: no-bank\nrules:\n  - name: no-bank\n    effect: forbid\n    subjects:\n      - spiffeId: spiffe://example.org/b\n    capabilities:\n      - audience: bank\n");
+        plane.Push();
+        await UntilAsync(async () => (await api.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "bank" } }, WorkloadHeader)).Svids.Count == 1);
+        var forbidden = await RefusedAsync(
+            StatusCode.PermissionDenied, () => api.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "bank" }, SpiffeId = "spiffe://example.org/b" }, WorkloadHeader).ResponseAsync);
+        Assert.Contains("decision d-", forbidden.Status.Detail, StringComparison.Ordinal);
+        Assert.Contains("no-bank/no-bank", forbidden.Status.Detail, StringComparison.Ordinal);
+        Assert.Single((await api.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "x" }, SpiffeId = "spiffe://example.org/b" }, WorkloadHeader)).Svids);
+    }
+
+    [Fact]
     [Trait("rule", "WLAPI-07")]
     [Trait("rule", "WLAPI-13")]
     [Trait("rule", "WLAPI-14")]

@@ -148,12 +148,19 @@ internal sealed class FakeAgent : IAsyncDisposable
             Assert.Equal("true", context.RequestHeaders.GetValue("broker.spiffe.io"));
             Assert.True(await requests.MoveNext());
             var name = requests.Current.Header.Name;
+            Assert.Equal(["#run", "wasi:cli/run@0.2.0#run"], requests.Current.Header.Calls);
             using var bytes = new MemoryStream();
             await foreach (var request in requests.ReadAllAsync()) request.Chunk.WriteTo(bytes);
             await foreach (var answer in agent.For(name).Reader.ReadAllAsync(context.CancellationToken))
             {
                 if (answer.EventCase == AdmitResponse.EventOneofCase.None) return;
-                if (answer.Admitted is { Digest: "" }) answer.Admitted.Digest = $"sha256:{Convert.ToHexStringLower(SHA256.HashData(bytes.ToArray()))}";
+                if (answer.Admitted is { Digest: "" } admitted)
+                {
+                    admitted.Digest = $"sha256:{Convert.ToHexStringLower(SHA256.HashData(bytes.ToArray()))}";
+                    admitted.Linked.AddRange(Granted.Imports(bytes.ToArray(), admitted.Imports).Select(linked => new InterfaceGrant { Name = linked.Name, Functions = { linked.Functions } }));
+                    admitted.Exports.AddRange(Granted.Exports(bytes.ToArray()).Select(export => new InterfaceGrant { Name = export.Name, Functions = { export.Functions } }));
+                }
+
                 await stream.WriteAsync(answer);
             }
         }

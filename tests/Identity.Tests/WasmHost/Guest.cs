@@ -61,6 +61,40 @@ internal static class Guest
                   (memory (core memory $memory "memory")) (realloc (core func $memory "realloc")))))
             """);
 
+    /// <summary>Requests "aaa" of "aaa" and returns the body of the answer, or the error.</summary>
+    public static byte[] Requesting() => Running(
+        """
+        (call $request (i32.const 1024) (i32.const 3) (i32.const 1024) (i32.const 3) (i32.const 5000) (i32.const 64))
+        (if (result i32) (i32.load8_u (i32.const 64))
+          (then (call $say (i32.const 1) (i32.load (i32.const 68)) (i32.load (i32.const 72))))
+          (else (call $say (i32.const 0) (i32.load (i32.const 76)) (i32.load (i32.const 80)))))
+        """,
+        """
+        (import "wasmcloud:messaging/consumer@0.2.0" (instance $messaging
+          (type $message' (record (field "subject" string) (field "body" (list u8)) (field "reply-to" (option string))))
+          (export "broker-message" (type $message (eq $message')))
+          (export "request" (func (param "subject" string) (param "body" (list u8)) (param "timeout-ms" u32) (result (result $message (error string)))))))
+        """,
+        """
+        (core func $request (canon lower (func $messaging "request")
+          (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
+        """,
+        """(import "host" "request" (func $request (param i32 i32 i32 i32 i32 i32)))""",
+        """(with "host" (instance (export "request" (func $request))))""");
+
+    /// <summary>A command as WASI has it, whose <c>run</c> returns ok (0) or an error (1); and, when told, another <c>run</c> by itself, which traps.</summary>
+    public static byte[] Command(int result = 0, bool alsoBare = false) => Binary($"""
+        (component
+          (core module $m
+            (func (export "run") (result i32) (i32.const {result}))
+            (func (export "trap") (result i32) unreachable))
+          (core instance $i (instantiate $m))
+          (func $run (result (result)) (canon lift (core func $i "run")))
+          (instance $command (export "run" (func $run)))
+          (export "wasi:cli/run@0.2.3" (instance $command))
+          {(alsoBare ? """(func (export "run") (result (result)) (canon lift (core func $i "trap")))""" : "")})
+        """);
+
     /// <summary>Says "aaa" and returns ok.</summary>
     public static byte[] Content() => Running("(call $say (i32.const 0) (i32.const 1024) (i32.const 3))");
 

@@ -40,6 +40,38 @@ public sealed class NatsPublisherTests
         Assert.Equal("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", greeting.Headers?["traceparent"].ToString());
     }
 
+    [Theory]
+    [MemberData(nameof(Releases))]
+    public async Task Lets_a_guest_request_and_hands_it_the_answer(NatsRelease release)
+    {
+        await using var nats = await CalloutNats.StartAsync(NatsServerBinary.Get(release));
+        await using var responder = nats.Connect(NatsAuthOpts.Default with { Token = "responder" });
+        await using var requests = await responder.SubscribeCoreAsync<string>("aaa", cancellationToken: TestContext.Current.CancellationToken);
+        await responder.PingAsync(TestContext.Current.CancellationToken);
+        await using var worker = WorkerHarness.Start(
+            Guest.Requesting(), ["wasmcloud:messaging/consumer@0.2.0"], nats: nats.Access with { InboxPrefix = "_INBOX.test" }, token: "requester");
+
+        var request = await requests.Msgs.ReadAsync(TestContext.Current.CancellationToken);
+        Assert.Equal("aaa", request.Data);
+        Assert.StartsWith("_INBOX.test.", request.ReplyTo, StringComparison.Ordinal);
+        await request.ReplyAsync("the answer", cancellationToken: TestContext.Current.CancellationToken);
+        var returned = await worker.MessageAsync<GuestReturned>();
+        Assert.Equal((true, "the answer"), (returned.IsOk, returned.Text));
+    }
+
+    [Theory]
+    [InlineData("the-token", "permission denied by nats-server")]
+    [InlineData("requester", "no reply")]
+    public async Task Tells_a_guest_why_its_request_has_no_answer(string token, string problem)
+    {
+        await using var nats = await CalloutNats.StartAsync(NatsServerBinary.Newest);
+        await using var worker = WorkerHarness.Start(
+            Guest.Requesting(), ["wasmcloud:messaging/consumer@0.2.0"], nats: nats.Access with { InboxPrefix = "_INBOX.test" }, token: token);
+        var returned = await worker.MessageAsync<GuestReturned>();
+        Assert.False(returned.IsOk);
+        Assert.Contains(problem, returned.Text, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Tells_the_guest_that_it_is_not_connected_when_nats_server_does_not_let_it_in()
     {
@@ -125,6 +157,8 @@ public sealed class NatsPublisherTests
                 var allowed = nats.GetProperty("connect_opts").GetProperty("auth_token").GetString() switch
                 {
                     "the-token" => """ "pub": { "allow": ["greetings.>"] }, "sub": { "deny": [">"] } """,
+                    "requester" => """ "pub": { "allow": ["aaa"] }, "sub": { "allow": ["_INBOX.test.>"] } """,
+                    "responder" => """ "pub": { "allow": [">"] }, "sub": { "allow": [">"] } """,
                     "listener" => """ "pub": { "deny": [">"] }, "sub": { "allow": [">"] } """,
                     _ => null,
                 };

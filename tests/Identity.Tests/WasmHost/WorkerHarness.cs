@@ -33,11 +33,13 @@ internal sealed class WorkerHarness : IAsyncDisposable
         WorkerLimits? limits = null,
         NatsAccess? nats = null,
         string token = "the-token",
-        string? traceparent = null)
+        string? traceparent = null,
+        IReadOnlyList<GrantedInterface>? linked = null,
+        IReadOnlyList<GrantedInterface>? exports = null)
     {
         WorkerHarness? harness = null;
         return harness = new WorkerHarness(
-            new AdmittedComponent("guest", component, imports ?? [], nats, limits ?? new WorkerLimits(), traceparent),
+            new AdmittedComponent("guest", component, linked ?? Granted.Imports(component, imports ?? []), exports ?? Granted.Exports(component), nats, limits ?? new WorkerLimits(), traceparent),
             (audience, _) =>
             {
                 harness!.Audiences.Add(audience);

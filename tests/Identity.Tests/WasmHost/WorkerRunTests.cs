@@ -180,7 +180,7 @@ public sealed class WorkerRunTests
             File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserExecute);
             var run = new WorkerRun(
                 WorkerCommand.Of(script),
-                new AdmittedComponent("guest", new byte[8], [], null, new WorkerLimits { StartMilliseconds = 600_000, CallMilliseconds = 600_000 }, null),
+                new AdmittedComponent("guest", new byte[8], [], [], null, new WorkerLimits { StartMilliseconds = 600_000, CallMilliseconds = 600_000 }, null),
                 (_, _) => Task.FromResult<TokenResult>(new TokenResult.Refused("none")),
                 _ => { },
                 time ?? TimeProvider.System);

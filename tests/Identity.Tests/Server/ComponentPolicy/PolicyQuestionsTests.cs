@@ -92,8 +92,8 @@ public sealed class PolicyQuestionsTests : IAsyncLifetime
         var decision = new Identity.V1.Decision { Id = "d-aaaaaaaaaaaaaaaaaaaaaaaaaa" };
         decision.Shadow.AddRange(
         [
-            new ShadowOutcome { Rule = "trial/only" }, new ShadowOutcome { Rule = "trial/none" }, new ShadowOutcome { Rule = "shop/only" },
-            new ShadowOutcome { Rule = "x" }, new ShadowOutcome { Rule = "/" },
+            new Identity.V1.ShadowOutcome { Rule = "trial/only" }, new Identity.V1.ShadowOutcome { Rule = "trial/none" }, new Identity.V1.ShadowOutcome { Rule = "shop/only" },
+            new Identity.V1.ShadowOutcome { Rule = "x" }, new Identity.V1.ShadowOutcome { Rule = "/" },
         ]);
         counts.RecordReported(decision, _server.Ledger.State.Policy);
         counts.Record(new RuleReference("trial", "only"), wouldAllow: true);

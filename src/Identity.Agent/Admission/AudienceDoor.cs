@@ -1,0 +1,99 @@
+using Identity.Agent.ControlPlane;
+using Identity.Agent.Decisions;
+using Identity.Policy;
+using Spiffe.Net;
+
+namespace Identity.Agent.Admission;
+
+/// <summary>
+/// For whom may a token be asked? A component needs a permit for each audience; the audience that logs it in to NATS goes with what it may
+/// do there. A process may ask for any, as SPIFFE has it, that no rule forbids it.
+/// </summary>
+internal sealed class AudienceDoor(AgentOptions options, DecisionLog decisions, TimeProvider time)
+{
+    // Each refusal is one decision until policy changes, however often a guest asks.
+    private readonly RepeatedRefusals _said = new();
+    private readonly string _nats = $"spiffe://{options.TrustDomain}/nats";
+
+    /// <summary>Null when the component may have a token for all of them, else the refusal.</summary>
+    public V1.Decision? RefuseComponent(ControlPlaneView view, LiveAdmission admission, IEnumerable<string> audiences)
+    {
+        foreach (var audience in audiences)
+        {
+            var caller = -1 - admission.Number;
+            if (!CapabilityRequest.TryParse("audience", audience, out var request, out var problem))
+                return Say(view, caller, "unnameable", () => Refusal(view, admission.Principal, problem, "audience", null), admission.Host);
+            var decision = PolicyDecision.Decide(view.Policy, admission.Principal, request, time.GetUtcNow());
+            if (Noted(decision)) Say(view, caller, $"noted\0{audience}", () => Allowance(view, admission.Principal, request, decision), admission.Host);
+            if (decision.Allowed || (audience == _nats && decision.Reason == RefusalReason.NotGranted && LogsIn(view, admission.Principal))) continue;
+            return Say(view, caller, audience, () => Refusal(view, admission.Principal, request, decision), admission.Host);
+        }
+
+        return null;
+    }
+
+    /// <summary>Null when no rule forbids the process a token for any of them, else the refusal.</summary>
+    public V1.Decision? RefuseProcess(ControlPlaneView view, SpiffeId id, long uid, IEnumerable<string> audiences)
+    {
+        var principal = Principal.Process(id);
+        foreach (var audience in audiences)
+        {
+            // What policy cannot name, it cannot have forbidden.
+            if (!CapabilityRequest.TryParse("audience", audience, out var request, out _)) continue;
+            var decision = PolicyDecision.Decide(view.Policy, principal, request, time.GetUtcNow());
+            if (decision.Allowed || decision.Reason == RefusalReason.NotGranted) continue;
+            return Say(view, uid, $"{id}\0{audience}", () => Refusal(view, principal, request, decision), askedBy: null);
+        }
+
+        return null;
+    }
+
+    private V1.Decision Say(ControlPlaneView view, long caller, string question, Func<V1.Decision> make, SpiffeId? askedBy) =>
+        _said.Find(view.Policy, caller, question, _ => decisions.Record(make(), askedBy));
+
+    private bool LogsIn(ControlPlaneView view, Principal principal) =>
+        NatsPermissions.For(view.Policy, principal, time.GetUtcNow()) is NatsPermissions.Allowed;
+
+    private static bool Noted(in CapabilityDecision decision) => decision.Allowed && (decision.Warned || decision.ShadowRule is not null);
+
+    private V1.Decision Refusal(ControlPlaneView view, Principal principal, CapabilityRequest request, in CapabilityDecision decision)
+    {
+        var why = PolicyDecision.Explain(view.Policy, principal, request, time.GetUtcNow());
+        var refusal = why.Refusals.Length > 0 ? why.Refusals[0] : new Refusal(request.ToString(), decision.Reason, "no rule permits it");
+        var recorded = Refusal(view, principal, refusal.ToString(), refusal.Capability, why.SmallestGrant);
+        recorded.Reasons[0].Rule = (refusal.ForbiddenBy ?? refusal.NearestMiss?.Rule)?.ToString() ?? "";
+        AddShadow(recorded, request, decision);
+        return recorded;
+    }
+
+    private static V1.Decision Refusal(ControlPlaneView view, Principal principal, string why, string capability, string? grant) => new()
+    {
+        Kind = V1.DecisionKind.WorkloadSvid,
+        Subject = principal.Id.ToString(),
+        PolicyRevision = view.PolicyRevision,
+        Summary = $"{principal.Id} gets no such token: {why}",
+        Reasons = { new V1.Reason { Capability = capability, Explanation = why, SmallestGrant = grant ?? "" } },
+    };
+
+    private static V1.Decision Allowance(ControlPlaneView view, Principal principal, CapabilityRequest request, in CapabilityDecision decision)
+    {
+        var recorded = new V1.Decision
+        {
+            Kind = V1.DecisionKind.WorkloadSvid,
+            Allowed = true,
+            Subject = principal.Id.ToString(),
+            PolicyRevision = view.PolicyRevision,
+            Summary = $"{principal.Id} gets tokens for {request}",
+        };
+        if (decision.Warning is { } warning)
+            recorded.Warnings.Add(new V1.Reason { Capability = request.ToString(), Rule = warning.ToString(), Explanation = "warns: enforced, it would not be so" });
+        AddShadow(recorded, request, decision);
+        return recorded;
+    }
+
+    private static void AddShadow(V1.Decision recorded, CapabilityRequest request, in CapabilityDecision decision)
+    {
+        if (decision is { ShadowAllowed: { } would, ShadowRule: { } rule })
+            recorded.Shadow.Add(new V1.ShadowOutcome { Rule = rule.ToString(), WouldAllow = would, Capability = request.ToString() });
+    }
+}
