@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 
 namespace Identity.Policy;
@@ -36,6 +37,12 @@ public abstract record Capability
 
     /// <summary>Reads what <see cref="ToString"/> writes.</summary>
     public static Capability Parse(string text) => CapabilityText.Parse(text);
+
+    /// <param name="kind">The word that names it in a document.</param>
+    /// <param name="value">As <see cref="Value"/>.</param>
+    public static bool TryParse(
+        string kind, string value, [NotNullWhen(true)] out Capability? capability, [NotNullWhen(false)] out string? problem) =>
+        CapabilityText.TryParse(kind, value, out capability, out problem);
 
     /// <summary>To start at all. A component that imports something starts when its imports are granted; one that imports nothing needs this.</summary>
     public sealed record Start : Capability

@@ -16,6 +16,16 @@ internal static class PolicyEditParser
         for (var i = 0; i < sources.Count; i++)
         {
             var text = sources[i].Text;
+            if (sources[i].Document is { } document)
+            {
+                var problem = text.Length > 0 ? "it is given as text and as messages; give one" : null;
+                if (problem is not null || !PolicyMessageText.TryWrite(document, out text, out problem))
+                {
+                    problems.Add($"document {i + 1}: {problem}");
+                    continue;
+                }
+            }
+
             if (System.Text.Encoding.UTF8.GetByteCount(text) > PolicyRegistry.MaxDocumentBytes)
             {
                 problems.Add($"document {i + 1}: it has more than {PolicyRegistry.MaxDocumentBytes} bytes");

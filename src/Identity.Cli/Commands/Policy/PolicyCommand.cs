@@ -15,6 +15,7 @@ internal static class PolicyCommand
         PolicyTestVerb.Create(),
         PolicySuggestVerb.Create(),
         PolicyExportVerb.Create(),
+        PolicySchemaVerb.Create(),
         PolicyHistory.Create(),
         PolicyRollback.Create(),
         PolicyDecide.Create(),
