@@ -146,6 +146,13 @@ public sealed class PolicyParserTests
     [InlineData("name: platform", "name: }", 3, "neither YAML nor JSON", null)]
     [InlineData("# The greeter says hello.", "%YAML 1.2\n---", 1, "directives", null)]
     [InlineData("# The greeter says hello.", "%TAG !e! tag:example.org,2000:\n---", 1, "directives", null)]
+    [InlineData("# The greeter says hello.", "%TAG ! tag:example.org,2000:\n---", 1, "directives", null)]
+    [InlineData("# The greeter says hello.", "# hello\0", 1, "U+0000", null)]
+    [InlineData("# The greeter says hello.", "# hel\u001b[2Klo", 1, "U+001B", null)]
+    [InlineData("# The greeter says hello.", "# \u202e tibrof", 1, "U+202E", null)]
+    [InlineData("name: platform", "name: platform # \u2066", 3, "U+2066", null)]
+    [InlineData("name: platform", "name: platform # \u2028effect: forbid", 3, "U+2028", null)]
+    [InlineData("name: platform", "name: platform \u0085", 3, "U+0085", null)]
     public void Refuses_with_the_place_and_what_was_expected(string right, string wrong, int line, string text, string? suggestion)
     {
         var source = Whole.Replace(right, wrong, StringComparison.Ordinal);

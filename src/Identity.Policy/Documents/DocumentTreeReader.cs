@@ -35,6 +35,15 @@ internal sealed class DocumentTreeReader
             return [];
         }
 
+        if (FindUnfit(source) is { } at)
+        {
+            problems.Add(
+                source.AsSpan(0, at).Count('\n') + 1,
+                at - source.AsSpan(0, at).LastIndexOf('\n'),
+                $"the character U+{(int)source[at]:X4} is not shown, or changes how the text around it is shown; leave it out");
+            return [];
+        }
+
         try
         {
             return new DocumentTreeReader(source).ReadDocuments();
@@ -49,6 +58,27 @@ internal sealed class DocumentTreeReader
         }
 
         return [];
+    }
+
+    // Who approves a document must see what is read: the parser takes U+0000 for the end, and what turns the direction of text shows another one.
+    // YAML 1.2 §5.1 (c-printable) without the controls that it keeps for old systems; CVE-2021-42574 for the direction.
+    private static int? FindUnfit(string source)
+    {
+        for (var i = 0; i < source.Length; i++)
+        {
+            var unfit = source[i] switch
+            {
+                '\t' or '\n' or '\r' => false,
+                < ' ' or (>= '\u007f' and <= '\u009f') => true,
+                (>= '\u200e' and <= '\u200f') or (>= '\u2028' and <= '\u202e') or (>= '\u2066' and <= '\u2069') or '\u061c' => true,
+                '\ufeff' => i > 0,
+                '\ufffe' or '\uffff' => true,
+                _ => false,
+            };
+            if (unfit) return i;
+        }
+
+        return null;
     }
 
     private List<DocumentTree> ReadDocuments()
@@ -86,7 +116,7 @@ internal sealed class DocumentTreeReader
     }
 
     private static bool HasDirectives(DocumentStart start) =>
-        start.Tags!.Any(tag => tag.Handle is not ("!" or "!!"));
+        start.Tags!.Any(tag => (tag.Handle, tag.Prefix) is not (("!", "!") or ("!!", "tag:yaml.org,2002:")));
 
     private DocumentNode ReadNode(ParsingEvent current, int depth)
     {

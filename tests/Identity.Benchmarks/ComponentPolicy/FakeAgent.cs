@@ -1,0 +1,94 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Google.Protobuf;
+using Grpc.Core;
+using Grpc.Net.Client;
+using Identity.V1;
+using Spire.Api.Server.Agent.V1;
+using Spire.Api.Types;
+using AgentClient = Spire.Api.Server.Agent.V1.Agent.AgentClient;
+
+namespace Identity.Benchmarks.ComponentPolicy;
+
+/// <summary>
+/// An attested agent on a TLS connection of its own that listens to Sync and does nothing with what it hears: the bytes are taken off the wire and not parsed, for a
+/// thousand parsers on one machine would be what is measured.
+/// </summary>
+internal sealed class FakeAgent : IDisposable
+{
+    private static readonly Method<AgentReport, Arrival> Subscribe = new(
+        MethodType.DuplexStreaming,
+        Sync.Descriptor.FullName,
+        "Subscribe",
+        Marshallers.Create((AgentReport report) => report.ToByteArray(), AgentReport.Parser.ParseFrom),
+        Marshallers.Create((_, _) => { }, context => new Arrival(context.PayloadLength, Stopwatch.GetTimestamp())));
+
+    private readonly GrpcChannel _channel;
+    private readonly AsyncDuplexStreamingCall<AgentReport, Arrival> _call;
+
+    private FakeAgent(GrpcChannel channel)
+    {
+        _channel = channel;
+        _call = channel.CreateCallInvoker().AsyncDuplexStreamingCall(Subscribe, null, default);
+    }
+
+    public sealed record Arrival(int Bytes, long At);
+
+    /// <param name="node">The alias of its node, under which entries would hang.</param>
+    /// <param name="from">The address it calls from: one address may not attest as often as a whole fleet.</param>
+    public static async Task<FakeAgent> AttestAsync(IPEndPoint server, IPAddress from, SPIFFEID node, AgentClient admin, CancellationToken cancellation)
+    {
+        var token = (await admin.CreateJoinTokenAsync(new CreateJoinTokenRequest { Ttl = 600, AgentId = node }, cancellationToken: cancellation)).Value;
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var csr = new CertificateRequest("CN=ignored", key, HashAlgorithmName.SHA256).CreateSigningRequest();
+        using var stranger = Open(server, from, null);
+        using var attest = new AgentClient(stranger).AttestAgent(cancellationToken: cancellation);
+        await attest.RequestStream.WriteAsync(
+            new AttestAgentRequest
+            {
+                Params = new()
+                {
+                    Data = new AttestationData { Type = "join_token", Payload = ByteString.CopyFromUtf8(token) },
+                    Params_ = new AgentX509SVIDParams { Csr = ByteString.CopyFrom(csr) },
+                },
+            },
+            cancellation);
+        if (!await attest.ResponseStream.MoveNext(cancellation)) throw new InvalidOperationException("no answer to the attestation");
+        var svid = attest.ResponseStream.Current.Result.Svid;
+        var leaf = X509CertificateLoader.LoadCertificate(svid.CertChain[0].Span).CopyWithPrivateKey(key);
+        var above = new X509Certificate2Collection(svid.CertChain.Skip(1).Select(c => X509CertificateLoader.LoadCertificate(c.Span)).ToArray());
+        return new FakeAgent(Open(server, from, SslStreamCertificateContext.Create(leaf, above, offline: true)));
+    }
+
+    /// <summary>The next snapshot: when its last byte was here.</summary>
+    public async Task<Arrival> NextAsync(CancellationToken cancellation) =>
+        await _call.ResponseStream.MoveNext(cancellation) ? _call.ResponseStream.Current : throw new InvalidOperationException("the server ended the stream");
+
+    public void Dispose()
+    {
+        _call.Dispose();
+        _channel.Dispose();
+    }
+
+    // Whom it talks to is not what is measured here, and both are this machine.
+    private static GrpcChannel Open(IPEndPoint server, IPAddress from, SslStreamCertificateContext? client) => GrpcChannel.ForAddress($"https://{server}", new GrpcChannelOptions
+    {
+        DisposeHttpClient = true,
+        MaxReceiveMessageSize = 64 << 20,
+        HttpHandler = new SocketsHttpHandler
+        {
+            ConnectCallback = async (_, cancellation) =>
+            {
+                var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+                socket.Bind(new IPEndPoint(from, 0));
+                await socket.ConnectAsync(server, cancellation);
+                return new NetworkStream(socket, ownsSocket: true);
+            },
+            SslOptions = new SslClientAuthenticationOptions { ClientCertificateContext = client, RemoteCertificateValidationCallback = (_, shown, _, _) => shown is not null },
+        },
+    });
+}

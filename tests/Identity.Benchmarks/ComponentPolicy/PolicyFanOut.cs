@@ -1,0 +1,112 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Text;
+using Identity.Benchmarks.WorkloadApi;
+using Identity.Testing.Platform;
+using Identity.V1;
+using Spire.Api.Types;
+using AgentClient = Spire.Api.Server.Agent.V1.Agent.AgentClient;
+
+namespace Identity.Benchmarks.ComponentPolicy;
+
+/// <summary>
+/// How long until a change of policy is at every one of 1,000 agents: the shipped identityd, and this process as the agents, each with an SVID and a TLS connection of its
+/// own. Timed from before ApplyPolicies is called until the last byte of the snapshot is off the wire. Agents and server share the machine.
+/// </summary>
+internal static class PolicyFanOut
+{
+    public const string Name = "Identity.Benchmarks.ComponentPolicy.PolicyFanOut";
+
+    private const int Agents = 1000;
+    private const int Rounds = 15;
+    private const int AttestedAtOnce = 20;
+
+    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(6);
+
+    public static async Task RunAsync(string results)
+    {
+        using var deadline = new CancellationTokenSource(Longest);
+        var folder = Directory.CreateTempSubdirectory("ib-").FullName;
+        var table = new Table("measurement", "p50", "p99", "last agent, median of rounds", "CPU of the server, each round", "memory of the server");
+        await using (var platform = new LocalPlatform(folder, Ports.Any(), ""))
+        {
+            var server = await platform.StartServerAsync(deadline.Token);
+            using var admin = new UnixChannel(platform.AdminSocket);
+            var agents = await AttestAsync(new IPEndPoint(IPAddress.Loopback, platform.Ports.Grpc), new AgentClient(admin.Channel), deadline.Token);
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"// {agents.Count} agents are attested and listen"));
+            foreach (var rules in new[] { 10, 1000 })
+            {
+                await MeasureAsync(table, server, new PolicyAdmin.PolicyAdminClient(admin.Channel), agents, rules, deadline.Token);
+                Console.WriteLine(table);
+            }
+
+            foreach (var agent in agents) agent.Dispose();
+        }
+
+        Directory.CreateDirectory(results);
+        await File.WriteAllTextAsync(Path.Combine(results, Name + "-report-github.md"), table.ToString(), CancellationToken.None);
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private static async Task<List<FakeAgent>> AttestAsync(IPEndPoint server, AgentClient admin, CancellationToken cancellation)
+    {
+        var agents = new List<FakeAgent>();
+        while (agents.Count < Agents)
+        {
+            var some = await Task.WhenAll(Enumerable.Range(0, AttestedAtOnce).Select(i => FakeAgent.AttestAsync(server, From(agents.Count + i), Node(agents.Count + i), admin, cancellation)));
+            await Task.WhenAll(some.Select(agent => agent.NextAsync(cancellation)));
+            agents.AddRange(some);
+        }
+
+        return agents;
+    }
+
+    // All of 127.0.0.0/8 is this machine; no address attests more often than one may at once.
+    private static IPAddress From(int agent) => new([127, 0, 1, (byte)(1 + agent % 200)]);
+
+    private static SPIFFEID Node(int agent) => new() { TrustDomain = "example.org", Path = string.Create(CultureInfo.InvariantCulture, $"/nodes/n{agent}") };
+
+    private static async Task MeasureAsync(
+        Table table, ManagedProcess server, PolicyAdmin.PolicyAdminClient admin, List<FakeAgent> agents, int rules, CancellationToken cancellation)
+    {
+        var (all, last) = (new List<double>(), new List<double>());
+        var cpu = TimeSpan.Zero;
+        var bytes = 0;
+        for (var round = -2; round < Rounds; round++)
+        {
+            var heard = agents.ConvertAll(agent => agent.NextAsync(cancellation));
+            var request = new ApplyPoliciesRequest { Reason = "measure" };
+            request.Documents.Add(new PolicySource { Text = Document(rules, round) });
+            var before = ProcessUsage.Cpu(server.Id);
+            var started = Stopwatch.GetTimestamp();
+            await admin.ApplyPoliciesAsync(request, cancellationToken: cancellation);
+            var arrivals = await Task.WhenAll(heard);
+            bytes = arrivals[0].Bytes;
+            // The first two find code to compile and buffers to make.
+            if (round < 0) continue;
+            cpu += ProcessUsage.Cpu(server.Id) - before;
+            var times = arrivals.Select(arrival => Stopwatch.GetElapsedTime(started, arrival.At).TotalMilliseconds).ToList();
+            all.AddRange(times);
+            last.Add(times.Max());
+        }
+
+        table.Add(
+            string.Create(CultureInfo.InvariantCulture, $"{agents.Count} agents, {rules} rules, {bytes / 1024.0:F0} KiB each"),
+            all,
+            string.Create(CultureInfo.InvariantCulture, $"{Table.Percentile(last, 50):F0} ms"),
+            string.Create(CultureInfo.InvariantCulture, $"{cpu.TotalMilliseconds / Rounds:F0} ms"),
+            string.Create(CultureInfo.InvariantCulture, $"{ProcessUsage.Memory(server.Id) >> 20} MiB"));
+    }
+
+    private static string Document(int rules, int round)
+    {
+        var text = new StringBuilder($"# {round}\nkind: CapabilityPolicy\nname: measured\nrules:\n");
+        for (var i = 0; i < rules; i++)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"  - {{ name: r{i}, effect: permit, subjects: [{{ spiffeId: spiffe://example.org/components/c{i} }}], capabilities: [{{ import: wasi:io/poll@0.2.0 }}] }}\n");
+        }
+
+        return text.ToString();
+    }
+}
