@@ -11,15 +11,11 @@ internal sealed class AgentView
 {
     private readonly ControlPlaneState _state;
 
-    private AgentView(ControlPlaneState state, IReadOnlyList<Entry> entries, DateTimeOffset? changesAt)
+    private AgentView(ControlPlaneState state, IReadOnlyList<Entry> entries, IReadOnlyList<Bundle> federatedBundles, DateTimeOffset? changesAt)
     {
         _state = state;
         Entries = entries;
-        FederatedBundles =
-        [
-            .. entries.SelectMany(entry => entry.FederatesWith).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)
-                .Select(name => state.FederatedBundles.GetValueOrDefault(name)).OfType<Bundle>(),
-        ];
+        FederatedBundles = federatedBundles;
         ChangesAt = changesAt;
     }
 
@@ -31,11 +27,22 @@ internal sealed class AgentView
     /// <summary>When the view changes without any transaction: the first of its entries expires. Null: never.</summary>
     public DateTimeOffset? ChangesAt { get; }
 
-    public static AgentView Of(ControlPlaneState state, SpiffeId agent, DateTimeOffset now)
+    /// <param name="last">The agent's view before, if there is one: a change of policy alone, which concerns every agent at once, leaves its entries as they were.</param>
+    public static AgentView Of(ControlPlaneState state, SpiffeId agent, DateTimeOffset now, AgentView? last = null)
     {
+        if (last is not null && !(last.ChangesAt <= now)
+            && ReferenceEquals(last._state.Entries, state.Entries)
+            && ReferenceEquals(last._state.Agents, state.Agents)
+            && ReferenceEquals(last._state.FederatedBundles, state.FederatedBundles))
+        {
+            return new(state, last.Entries, last.FederatedBundles, last.ChangesAt);
+        }
+
         var entries = AuthorizedEntries.For(state, agent, now);
         var expiries = entries.Where(entry => entry.ExpiresAt > 0).Select(entry => entry.ExpiresAt).ToList();
-        return new(state, entries, expiries.Count == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(expiries.Min()));
+        var bundles = entries.SelectMany(entry => entry.FederatesWith).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)
+            .Select(name => state.FederatedBundles.GetValueOrDefault(name)).OfType<Bundle>();
+        return new(state, entries, [.. bundles], expiries.Count == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(expiries.Min()));
     }
 
     /// <summary>The state's maps are immutable and shared between states, so an untouched part is the same object.</summary>
@@ -43,6 +50,6 @@ internal sealed class AgentView
         _state.PolicyRevision == other._state.PolicyRevision
         && ReferenceEquals(_state.Authorities, other._state.Authorities)
         && ReferenceEquals(_state.Crls, other._state.Crls)
-        && FederatedBundles.SequenceEqual(other.FederatedBundles, ReferenceEqualityComparer.Instance)
-        && Entries.SequenceEqual(other.Entries, ReferenceEqualityComparer.Instance);
+        && (ReferenceEquals(FederatedBundles, other.FederatedBundles) || FederatedBundles.SequenceEqual(other.FederatedBundles, ReferenceEqualityComparer.Instance))
+        && (ReferenceEquals(Entries, other.Entries) || Entries.SequenceEqual(other.Entries, ReferenceEqualityComparer.Instance));
 }

@@ -33,7 +33,7 @@ internal sealed record PolicyEdit(
         var after = state.Policies.ToBuilder();
         foreach (var set in Set) after[set.Name] = new Ledger.AppliedPolicy(set.Name, set.Text, 0, default, "");
         after.RemoveRange(Deleted);
-        return CapabilityPolicy.FromSources(after.Values.Select(document => document.Text), state.Policy.Revision);
+        return Ledger.AppliedPolicy.Compile([.. after.Values], (ulong)state.Policy.Revision);
     }
 
     /// <param name="author">Whose text it is, when the transaction is somebody else's; empty otherwise.</param>

@@ -50,7 +50,7 @@ internal sealed class PolicyRevisions(ControlPlaneLedger ledger)
         if (state.PolicyRevision <= revision) return state.Policy;
         var changed = (long)state.Governance.History.LastChange(revision);
         if (Volatile.Read(ref _newestPast) is { } known && known.Revision == changed) return known;
-        var policy = CapabilityPolicy.FromSources(DocumentsAt(state, revision).Select(document => document.Text), changed);
+        var policy = Ledger.AppliedPolicy.Compile(DocumentsAt(state, revision), (ulong)changed);
         Volatile.Write(ref _newestPast, policy);
         return policy;
     }

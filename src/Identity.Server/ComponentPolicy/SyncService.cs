@@ -90,7 +90,7 @@ internal sealed class SyncService(
                 // 1. What is taken away is gone here before the agent hears of it, and also when the agent has stopped listening.
                 var now = time.GetUtcNow();
                 var svidExpiresAt = RefuseUnlessActive(state, agent, now);
-                var view = AgentView.Of(state, agent, now);
+                var view = AgentView.Of(state, agent, now, enforced);
                 if (enforced is null || !view.SaysTheSameAs(enforced)) AgentReports.Recheck(session, enforced = view);
 
                 // 2. Tell it, one snapshot at a time.
