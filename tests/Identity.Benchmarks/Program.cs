@@ -4,6 +4,7 @@ using BenchmarkDotNet.Environments;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
+using Identity.Benchmarks.ComponentPolicy;
 using Identity.Benchmarks.WorkloadApi;
 
 // Each room keeps its benchmarks in a folder of its own name; `--list flat` shows them. They run in this process, one after another: what
@@ -14,12 +15,13 @@ var config = DefaultConfig.Instance.AddJob(Job.Default
     .WithWarmupCount(4)
     .WithIterationCount(12));
 
-// The load on the Workload API is a program of its own: it asks for percentiles, and for what another process used.
+// What asks for percentiles, and for what another process used, is a program of its own.
 var filter = Value("--filter");
-if (filter is not null && FileSystemName.MatchesSimpleExpression(filter, WorkloadApiLoad.Name))
-    await WorkloadApiLoad.RunAsync(Path.Combine(Value("--artifacts") ?? "BenchmarkDotNet.Artifacts", "results"));
+var results = Path.Combine(Value("--artifacts") ?? "BenchmarkDotNet.Artifacts", "results");
+if (filter is not null && FileSystemName.MatchesSimpleExpression(filter, WorkloadApiLoad.Name)) await WorkloadApiLoad.RunAsync(results);
+if (filter is not null && FileSystemName.MatchesSimpleExpression(filter, PolicyFanOut.Name)) await PolicyFanOut.RunAsync(results);
 
-// A filter that names nothing but that load finds no benchmark here, and that is no failure; a benchmark without a result is one.
+// A filter that names nothing but those finds no benchmark here, and that is no failure; a benchmark without a result is one.
 var summaries = BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args, config);
 return summaries.Any(summary => summary.HasCriticalValidationErrors || summary.Reports.IsEmpty || summary.Reports.Any(report => !report.Success)) ? 1 : 0;
 
