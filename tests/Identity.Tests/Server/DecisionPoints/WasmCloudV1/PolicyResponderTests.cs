@@ -1,0 +1,116 @@
+using System.Text;
+using Identity.Server.DecisionPoints;
+using Identity.Server.DecisionPoints.WasmCloudV1;
+using Identity.Server.DecisionPoints.WasmCloudV2;
+using Microsoft.Extensions.DependencyInjection;
+using Spiffe.Net;
+
+namespace Identity.Tests.Server.DecisionPoints.WasmCloudV1;
+
+/// <summary>What is said when there was no time, and how much is remembered.</summary>
+public sealed class PolicyResponderTests
+{
+    private const string Policy = """
+        kind: CapabilityPolicy
+        name: lattice
+        rules:
+          - name: cart
+            effect: permit
+            subjects: [{ spiffeId: "spiffe://example.org/wasmcloud/default/cart" }]
+            capabilities: [start]
+        """;
+
+    private readonly GivenAnswers _given = new(3);
+
+    [Fact]
+    public async Task Too_late_without_a_changes_topic_is_no_answer_for_the_host_would_keep_a_refusal()
+    {
+        await using var world = await DecisionWorld.StartAsync(Policy);
+        var judgement = Responder(world, canCorrect: false).RefuseLate(Start("r-1", "cart"));
+        Assert.Null(judgement.Response);
+        Assert.Null(judgement.Given);
+    }
+
+    [Fact]
+    public async Task Too_late_with_one_is_a_refusal_that_the_true_answer_follows()
+    {
+        await using var world = await DecisionWorld.StartAsync(Policy);
+        var responder = Responder(world, canCorrect: true);
+        var judgement = responder.RefuseLate(Start("r-1", "cart"));
+        Assert.Equal(("r-1", false), (judgement.Response!.RequestId, judgement.Response.Permitted));
+        _given.Add(judgement.Given!);
+        _given.Add(responder.RefuseLate(Start("r-2", "other")).Given!);
+        var changed = Assert.Single(responder.Review());
+        Assert.Equal(("r-1", true), (changed.RequestId, changed.Permitted));
+        Assert.Empty(responder.Review());
+    }
+
+    [Fact]
+    public async Task Too_late_and_malformed_is_no_answer()
+    {
+        await using var world = await DecisionWorld.StartAsync(Policy);
+        Assert.Null(Responder(world, canCorrect: true).RefuseLate("{}"u8.ToArray()).Response);
+    }
+
+    [Fact]
+    public async Task Zero_instances_of_what_is_denied_are_denied_where_the_yes_could_not_be_taken_back()
+    {
+        await using var world = await DecisionWorld.StartAsync(Policy);
+        _given.Add(new GivenAnswer(Request("r-1", "cart", 1), Permitted: true, ValidUntil: null));
+        var stop = Start("r-2", "cart", 0).ToArray();
+        Assert.True(Responder(world, canCorrect: false).Judge(stop).Response!.Permitted);
+        await world.ApplyAsync(Policy.Replace("effect: permit", "effect: forbid", StringComparison.Ordinal));
+        Assert.False(Responder(world, canCorrect: false).Judge(stop).Response!.Permitted);
+        var judgement = Responder(world, canCorrect: true).Judge(stop);
+        Assert.True(judgement.Response!.Permitted);
+        Assert.False(judgement.Correction!.Permitted);
+        Assert.False(judgement.Given!.Permitted);
+    }
+
+    [Fact]
+    public void Remembers_the_newest_answers_and_no_more()
+    {
+        for (var at = 0; at < 5; at++) _given.Add(new GivenAnswer(Request($"r-{at}", "cart", 1), true, null));
+        _given.Add(new GivenAnswer(Request("r-4", "cart", 1), false, null));
+        Assert.Equal(["r-2", "r-3", "r-4"], _given.ToList().Select(answer => answer.Request.RequestId));
+        Assert.True(_given.IsTold("r-4", permitted: false));
+        Assert.False(_given.IsTold("r-4", permitted: true));
+        Assert.False(_given.IsTold("r-0", permitted: true));
+    }
+
+    [Fact]
+    public void News_about_an_answer_that_was_replaced_meanwhile_replaces_nothing()
+    {
+        var before = new GivenAnswer(Request("r-1", "cart", 1), true, null);
+        _given.Add(before);
+        var later = before with { Permitted = false };
+        _given.Add(later);
+        Assert.False(_given.Replace(before, before with { ValidUntil = DateTimeOffset.UnixEpoch }));
+        Assert.Same(later, Assert.Single(_given.ToList()));
+    }
+
+    [Fact]
+    public void Refused_workloads_are_bounded_and_forgotten_when_let_through()
+    {
+        var refused = new RefusedWorkloads(2);
+        foreach (var id in new[] { "a", "b", "c" }) refused.Add(id, $"no {id}");
+        Assert.False(refused.TryGet("a", out _));
+        Assert.True(refused.TryGet("c", out var message));
+        Assert.Equal("no c", message);
+        refused.Remove("c");
+        Assert.False(refused.TryGet("c", out _));
+    }
+
+    private PolicyResponder Responder(DecisionWorld world, bool canCorrect) =>
+        new(world.Server.Services.GetRequiredService<DecisionPoint>(), TrustDomain.Parse("example.org"), _given, canCorrect);
+
+    private static PolicyRequest Request(string requestId, string id, uint max)
+    {
+        Assert.True(PolicyRequest.TryParse(Start(requestId, id, max), out var request, out _, out var problem), problem);
+        return request;
+    }
+
+    private static ReadOnlyMemory<byte> Start(string requestId, string id, uint max = 1) => Encoding.UTF8.GetBytes(
+        $"{{\"requestId\":\"{requestId}\",\"kind\":\"startComponent\",\"version\":\"v1\",\"request\":{{\"componentId\":\"{id}\",\"imageRef\":\"ghcr.io/acme/cart:1\",\"maxInstances\":{max}}},"
+        + "\"host\":{\"publicKey\":\"N\",\"lattice\":\"default\",\"labels\":{}}}");
+}
