@@ -14,7 +14,8 @@ namespace Identity.Server.DecisionPoints;
 /// What stands behind every door: reads the newest policy once, decides each question with it, explains what it denies, and keeps one
 /// decision in the one log. A door turns its protocol into principals and requests, and the answer back; it decides nothing.
 /// </summary>
-internal sealed class DecisionPoint(ControlPlaneLedger ledger, DecisionLog decisions, ShadowCounts shadows, TimeProvider time)
+internal sealed class DecisionPoint(
+    ControlPlaneLedger ledger, DecisionLog decisions, ShadowCounts shadows, StageObservations staged, TimeProvider time)
 {
     /// <summary>Questions in one decision.</summary>
     public const int MaxQuestions = 4096;
@@ -125,6 +126,7 @@ internal sealed class DecisionPoint(ControlPlaneLedger ledger, DecisionLog decis
         foreach (var verdict in answer.Verdicts)
         {
             if (verdict.Decision is { ShadowAllowed: { } would, ShadowRule: { } rule }) shadows.Record(rule, would, answer.DecisionId);
+            staged.Decided(verdict.Principal, verdict.Request, verdict.Decision.Allowed);
         }
 
         return answer;

@@ -3,6 +3,7 @@
 using Grpc.Core;
 using Identity.Policy;
 using Identity.Server.ComponentPolicy;
+using Identity.Server.DecisionPoints;
 using Identity.V1;
 using Spiffe.Net;
 using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
@@ -142,7 +143,7 @@ public sealed class StagedChangesTests : IAsyncLifetime
 
         var warn = await StageAsync([Forbid("no-sockets", capability: Sockets)], soak: 3600, through: ["warn"]);
         await UntilAsync(() => Task.FromResult(observations.IsOpen));
-        observations.Decided(Principal.Process(Cart), request, allowed: true);
+        Assert.True(_server.Service<Identity.Server.DecisionPoints.DecisionPoint>().Decide(Principal.Process(Cart), [request], DoorName.Grpc).Allowed);
         Assert.Equal("halted", (await EndOfAsync(warn)).State);
     }
 
