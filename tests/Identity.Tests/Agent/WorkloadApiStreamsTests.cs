@@ -231,21 +231,29 @@ public sealed class WorkloadApiStreamsTests
         await watch.ResponseStream.NextAsync();
         var unfinished = new Method<byte[], byte[]>(
             MethodType.DuplexStreaming, "SpiffeWorkloadAPI", "FetchX509SVID", Marshallers.Create(bytes => bytes, bytes => bytes), Marshallers.Create(bytes => bytes, bytes => bytes));
-        using var asking = agent.WorkloadChannel().CreateCallInvoker().AsyncDuplexStreamingCall(unfinished, null, new CallOptions(WorkloadHeader));
+        var asking = Ask();
 
-        // Half of four are this user's. When the second of them has come in, nobody but the agent knows.
+        // Half of four are this user's. When the second of them has come in, nobody but the agent knows; and it is refused itself if it comes while we look.
         var asked = agent.Workload;
-        await UntilAsync(asked, StatusCode.Unavailable);
+        await UntilAsync(asked, StatusCode.Unavailable, () =>
+        {
+            if (!asking.ResponseHeadersAsync.IsCompleted) return;
+            asking.Dispose();
+            asking = Ask();
+        });
         var refused = await RefusedAsync(StatusCode.Unavailable, () => asked.FetchX509SVID(new(), WorkloadHeader).ResponseStream.NextAsync());
         Assert.Contains("close some", refused.Status.Detail, StringComparison.Ordinal);
 
         watch.Dispose();
         asking.Dispose();
         await UntilAsync(asked, StatusCode.InvalidArgument);
+
+        AsyncDuplexStreamingCall<byte[], byte[]> Ask() =>
+            agent.WorkloadChannel().CreateCallInvoker().AsyncDuplexStreamingCall(unfinished, null, new CallOptions(WorkloadHeader));
     }
 
     // A call that is over when it is answered, and answered with a refusal in any case.
-    private static async Task UntilAsync(SpiffeWorkloadAPI.SpiffeWorkloadAPIClient api, StatusCode expected)
+    private static async Task UntilAsync(SpiffeWorkloadAPI.SpiffeWorkloadAPIClient api, StatusCode expected, Action? each = null)
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(120));
         while (true)
@@ -254,6 +262,7 @@ public sealed class WorkloadApiStreamsTests
                 () => api.ValidateJWTSVIDAsync(new() { Audience = "x", Svid = "x" }, WorkloadHeader, cancellationToken: deadline.Token).ResponseAsync);
             if (answer.StatusCode == expected) return;
             Assert.NotEqual(StatusCode.Cancelled, answer.StatusCode);
+            each?.Invoke();
             await Task.Delay(20, deadline.Token);
         }
     }
