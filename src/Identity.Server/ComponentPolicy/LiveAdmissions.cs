@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Identity.Policy;
 using Spiffe.Net;
 
 namespace Identity.Server.ComponentPolicy;
@@ -25,11 +26,21 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
     }
 
     /// <summary>One of the component's live admissions, for its digest and host; null when there is none.</summary>
-    public ReportedAdmission? Find(SpiffeId component)
+    /// <param name="differing">In what the others differ from it: whoever comes with this identity may be any of them.</param>
+    public ReportedAdmission? Find(SpiffeId component, out PrincipalAttributes differing)
     {
+        differing = PrincipalAttributes.None;
         lock (_gate)
         {
-            return _live.GetValueOrDefault(component)?.First?.Value;
+            if (_live.GetValueOrDefault(component) is not { First.Value: { } one } all) return null;
+            foreach (var other in all)
+            {
+                if (other.Digest != one.Digest) differing |= PrincipalAttributes.Digest;
+                if (other.Host != one.Host) differing |= PrincipalAttributes.Host;
+                if (differing == (PrincipalAttributes.Digest | PrincipalAttributes.Host)) break;
+            }
+
+            return one;
         }
     }
 

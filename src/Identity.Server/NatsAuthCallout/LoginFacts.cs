@@ -20,7 +20,15 @@ internal abstract record LoginStanding
     public sealed record Workload(DateTimeOffset? Until = null) : LoginStanding;
 
     /// <summary>A component that an agent reports as admitted right now.</summary>
-    public sealed record AdmittedComponent(ComponentDigest Digest, SpiffeId Host) : LoginStanding;
+    /// <param name="Differing">What other live admissions of the same identity have otherwise. A login names no admission, so these attributes are not known of it.</param>
+    public sealed record AdmittedComponent(ComponentDigest Digest, SpiffeId Host, PrincipalAttributes Differing = PrincipalAttributes.None) : LoginStanding
+    {
+        public Principal PrincipalOf(SpiffeId id)
+        {
+            var principal = Principal.Component(id, Digest, Host);
+            return principal with { Unknown = principal.Unknown | Differing };
+        }
+    }
 
     /// <summary>No registration, banned, or a component without a live admission.</summary>
     /// <param name="Reason">The end of the sentence "… is refused: ".</param>

@@ -55,7 +55,7 @@ public class FindGroundOfLogin
     public int Entries() => _state.EntriesOf(_wanted.ToWire()).Length;
 
     [Benchmark(Description = "the admission of a component")]
-    public object? Admission() => _live.Find(_wanted);
+    public object? Admission() => _live.Find(_wanted, out _);
 
     private static SpiffeId IdOf(int number) => SpiffeId.Parse($"spiffe://example.org/components/c{number}");
 }

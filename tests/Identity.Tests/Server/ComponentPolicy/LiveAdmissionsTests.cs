@@ -63,13 +63,13 @@ public sealed class LiveAdmissionsTests
         session.Replace([Admission("a1"), Admission("b1", "/components/two")]);
         other.TryAdd(Admission("a2"));
 
-        Assert.Equal("a1", _live.Find(Greeter)?.Id);
+        Assert.Equal("a1", _live.Find(Greeter, out _)?.Id);
         session.End("a1");
-        Assert.Equal("a2", _live.Find(Greeter)?.Id);
+        Assert.Equal("a2", _live.Find(Greeter, out _)?.Id);
         other.TryAdd(Admission("a2") with { PolicyRevision = 9 });
-        Assert.Equal(9ul, _live.Find(Greeter)?.PolicyRevision);
+        Assert.Equal(9ul, _live.Find(Greeter, out _)?.PolicyRevision);
         other.End("a2");
-        Assert.Null(_live.Find(Greeter));
+        Assert.Null(_live.Find(Greeter, out _));
         Assert.Equal(1, _live.Count);
     }
 

@@ -99,6 +99,46 @@ public sealed class NatsLoginBackendTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_component_is_not_taken_for_another_of_its_identity()
+    {
+        const string OtherDigest = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
+        await AppendAsync(Attested(Agent), Entry("g", "/components/greeter", "spiffe://example.org/hosts/local", "wasm:name:greeter"));
+        await AppendAsync(new Change
+        {
+            PolicySet = new Identity.Ledger.V1.Policy
+            {
+                Name = "nats",
+                Text = $$"""
+                    kind: CapabilityPolicy
+                    name: nats
+                    rules:
+                      - { name: all, effect: permit, subjects: [{ spiffeId: {{Greeter}} }], capabilities: [{ natsPublish: greetings.> }] }
+                      - { name: good, effect: permit, subjects: [{ spiffeId: {{Greeter}}, digest: "{{Digest}}" }], capabilities: [{ natsPublish: payments.> }] }
+                      - { name: bad, effect: forbid, subjects: [{ digest: "{{OtherDigest}}" }], capabilities: [{ natsPublish: greetings.secret }] }
+                    """,
+            },
+        });
+        using var session = _live.Open(SpiffeId.Parse(Agent));
+        var host = SpiffeId.Parse("spiffe://example.org/hosts/local");
+        ReportedAdmission good = new("a1", Greeter, host, Digest, "g", 1), bad = new("a2", Greeter, host, OtherDigest, "g", 1);
+
+        session.Replace([good]);
+        Assert.Equal((["greetings.>", "payments.>"], []), Publish());
+
+        // Who logs in may be either: what is for the good one alone is not given, and what is kept from the bad one is kept from both.
+        session.Replace([good, bad]);
+        Assert.Equal((["greetings.>"], ["greetings.secret"]), Publish());
+        session.Replace([bad, good]);
+        Assert.Equal((["greetings.>"], ["greetings.secret"]), Publish());
+
+        (string[] Allow, string[] Deny) Publish()
+        {
+            var side = Assert.IsType<LoginGrant.Allowed>(LoginGrant.For(Greeter, _backend.Facts, _time.GetUtcNow())).Publish;
+            return ([.. side.Allow], [.. side.Deny]);
+        }
+    }
+
+    [Fact]
     public async Task Tells_of_changes_of_policy_entries_and_bans_and_of_nothing_else()
     {
         await AppendAsync(Attested(Agent));
