@@ -11,6 +11,8 @@ namespace Identity.Server.DecisionPoints.WasmCloudV2;
 /// </summary>
 internal static class WorkloadQuestions
 {
+    private static readonly string TooMany = $"it asks for more than {DecisionPoint.MaxQuestions} capabilities";
+
     // The operator puts the image in when the artifact is published.
     private const string ArtifactScheme = "artifact://";
 
@@ -29,8 +31,16 @@ internal static class WorkloadQuestions
         foreach (var entry in needs.Interfaces) AddInterfaces(shared, entry);
         foreach (var key in needs.Keys) shared.Add(key.Kind, key.Value);
         var found = new List<Question>();
+        var count = 0;
         foreach (var part in needs.Parts)
         {
+            // What all components ask for is a list of each: before it is copied for the next, it must fit.
+            if (shared.Problem is not null || (count += shared.Requests.Count) > DecisionPoint.MaxQuestions)
+            {
+                problem = shared.Problem ?? TooMany;
+                return false;
+            }
+
             if (!TryName(trustDomain, needs.Namespace, part, out var id, out problem)) return false;
             var asked = new Asked(shared);
             foreach (var host in part.AllowedHosts) AddHost(asked, host);
@@ -127,21 +137,30 @@ internal static class WorkloadQuestions
 
         public Asked(Asked other) => (_seen, _requests, Problem) = (new(other._seen, StringComparer.Ordinal), [.. other._requests], other.Problem);
 
-        public IReadOnlyList<CapabilityRequest> Requests => _requests;
+        public List<CapabilityRequest> Requests => _requests;
 
         public string? Problem { get; private set; }
 
         public void Add(CapabilityRequest request)
         {
+            if (IsFull()) return;
             if (_seen.Add(request.ToString())) _requests.Add(request);
         }
 
         public void Add(string kind, string value)
         {
+            if (IsFull()) return;
             if (CapabilityRequest.TryParse(kind, value, out var request, out var problem)) Add(request);
             else Fail(problem);
         }
 
         public void Fail(string problem) => Problem ??= problem;
+
+        // A few megabytes of names would otherwise become hundreds of megabytes of requests.
+        private bool IsFull()
+        {
+            if (_requests.Count >= DecisionPoint.MaxQuestions) Fail(TooMany);
+            return Problem is not null;
+        }
     }
 }
