@@ -20,9 +20,16 @@ internal static class ProposalText
         answer.ApprovalsRequired = Needed(state, open, now);
         answer.Stale = WhyStale(state, open, now) ?? "";
         answer.Documents.AddRange(edit.Set.Concat(edit.RoleSet).Select(set => new PolicySource { Text = set.Text }));
-        answer.Gained.AddRange(difference.Gained.Take(MaxLines));
-        answer.Lost.AddRange(difference.Lost.Take(MaxLines));
+        answer.Gained.AddRange(Shown(difference.Gained));
+        answer.Lost.AddRange(Shown(difference.Lost));
         return answer;
+    }
+
+    // Who approves must know that there is more than they see.
+    private static IEnumerable<string> Shown(IEnumerable<string> all)
+    {
+        var lines = all.ToList();
+        return lines.Count <= MaxLines ? lines : lines.Take(MaxLines).Append($"… and {lines.Count - MaxLines} more: compare the documents with `identity policy diff`");
     }
 
     /// <summary>What costs no comparison of policies; it may be stale for more reasons than this says.</summary>
