@@ -35,9 +35,9 @@ internal static class WorkloadQuestions
         foreach (var part in needs.Parts)
         {
             // What all components ask for is a list of each: before it is copied for the next, it must fit.
-            if (shared.Problem is not null || (count += shared.Requests.Count) > DecisionPoint.MaxQuestions)
+            if ((count += shared.Requests.Count) > DecisionPoint.MaxQuestions)
             {
-                problem = shared.Problem ?? TooMany;
+                problem = TooMany;
                 return false;
             }
 
@@ -86,6 +86,7 @@ internal static class WorkloadQuestions
     {
         foreach (var name in entry.Interfaces)
         {
+            if (asked.Problem is not null) return;
             var path = $"{entry.Namespace}:{entry.Package}/{name}";
             var text = entry.Version.Length == 0 ? path : $"{path}@{entry.Version}";
             if (!Exported.Contains(path)) asked.Add("import", text);
