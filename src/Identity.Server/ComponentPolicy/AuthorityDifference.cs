@@ -38,6 +38,15 @@ internal sealed class AuthorityDifference
 
     public bool Narrows => !IsReadable || !_diff.Lost.IsEmpty;
 
+    /// <summary>Whether it takes away anything of these kinds, or may.</summary>
+    public bool TakesAnyOf(IReadOnlySet<string> kinds) => !IsReadable || _diff.Lost.Any(change => kinds.Contains(change.Permit.Capability.Kind));
+
+    /// <summary>What these lose that they could do now, each with something of it that they may ask for; null where nobody can say what they lose.</summary>
+    public IEnumerable<(PolicyClause Permit, Principal? Principal, CapabilityRequest? Request)> LossesOf(IReadOnlyList<Principal> principals, DateTimeOffset now) =>
+        (_diff with { Gained = [] }).On(principals).Lost.Where(impact => impact.At <= now)
+            .Select(impact => (impact.Change.Permit, (Principal?)impact.Principal, (CapabilityRequest?)impact.Request))
+            .Concat(_diff.Lost.Where(change => change.Kind == AuthorityChangeKind.Undecided).Select(change => (change.Permit, (Principal?)null, (CapabilityRequest?)null)));
+
     public static AuthorityDifference Between(CapabilityPolicy before, CapabilityPolicy after, DateTimeOffset now) =>
         new(PolicyDiff.Between(before, after, now), Lifted(before, after), before.Unreadable is null && after.Unreadable is null);
 

@@ -13,6 +13,7 @@ internal static class ComponentPolicySetup
             builder.Services.AddSingleton<ShadowCounts>();
             builder.Services.AddSingleton<StageObservations>();
             builder.Services.AddSingleton<StagedChanges>();
+            builder.Services.AddSingleton<StageSurvey>();
             builder.Services.AddHostedService<StageRunner>();
             builder.Services.AddSingleton<DecisionLog>();
             builder.Services.AddSingleton<LiveAdmissions>();

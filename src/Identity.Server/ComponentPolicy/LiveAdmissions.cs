@@ -175,6 +175,8 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
         {
             if (known.Value.SpiffeId == admission.SpiffeId)
             {
+                // It may tell more of itself, or something else, than before.
+                if (known.Value != admission) observations?.Admitted(admission);
                 known.Value = admission;
                 return;
             }

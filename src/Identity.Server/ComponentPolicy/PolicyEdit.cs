@@ -20,6 +20,8 @@ internal sealed record PolicyEdit(
 
     public static PolicyEdit Of(PolicyProposal proposal) => new(proposal.Set, proposal.Deleted, proposal.RoleSet, proposal.RoleDeleted);
 
+    public static PolicyEdit Of(PolicyStage stage) => new(stage.Set, stage.Deleted, [], []);
+
     /// <summary>Without what is in force already.</summary>
     public PolicyEdit Against(ControlPlaneState state) => new(
         [.. Set.Where(set => state.Policies.GetValueOrDefault(set.Name)?.Text != set.Text)],

@@ -15,6 +15,7 @@ internal abstract record StageObservation
 
     public sealed record Question(Principal Principal, CapabilityRequest Request) : StageObservation;
 
+    public sealed record Token(SpiffeId Id, string Audience) : StageObservation;
 }
 
 /// <summary>
@@ -23,15 +24,16 @@ internal abstract record StageObservation
 /// </summary>
 internal sealed class StageObservations
 {
-    private const int MaxWaiting = 8192;
+    // All the admissions of several agents that come back at once.
+    private const int MaxWaiting = 65_536;
 
     private readonly Channel<StageObservation> _channel;
     private volatile bool _isOpen;
-    private volatile bool _overflowed;
+    private bool _lost;
 
     public StageObservations() =>
         _channel = Channel.CreateBounded<StageObservation>(
-            new BoundedChannelOptions(MaxWaiting) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite }, _ => _overflowed = true);
+            new BoundedChannelOptions(MaxWaiting) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite }, _ => Lost());
 
     public ChannelReader<StageObservation> Reader => _channel.Reader;
 
@@ -52,17 +54,22 @@ internal sealed class StageObservations
         if (_isOpen) _channel.Writer.TryWrite(new StageObservation.Login(id));
     }
 
+    /// <summary>Tokens were signed for somebody.</summary>
+    public void GaveTokens(SpiffeId id, IEnumerable<string> audiences)
+    {
+        if (!_isOpen) return;
+        foreach (var audience in audiences) _channel.Writer.TryWrite(new StageObservation.Token(id, audience));
+    }
+
     /// <param name="allowed">What was answered; only a yes can be taken away.</param>
     public void Decided(Principal principal, CapabilityRequest request, bool allowed)
     {
         if (_isOpen && allowed) _channel.Writer.TryWrite(new StageObservation.Question(principal, request));
     }
 
+    /// <summary>Something was taken from here and not tried: it counts as dropped.</summary>
+    public void Lost() => Volatile.Write(ref _lost, true);
+
     /// <summary>Whether something was dropped since the last call.</summary>
-    public bool TakeOverflow()
-    {
-        if (!_overflowed) return false;
-        _overflowed = false;
-        return true;
-    }
+    public bool TakeOverflow() => Interlocked.Exchange(ref _lost, false);
 }

@@ -3,7 +3,6 @@ using Identity.Ledger.V1;
 using Identity.Policy;
 using Identity.Server.Administration;
 using Identity.Server.Ledger;
-using Identity.Server.NatsAuthCallout;
 using State = Identity.Ledger.V1.PolicyStage.Types.State;
 using Step = Identity.Ledger.V1.PolicyStage.Types.Step;
 
@@ -18,18 +17,13 @@ internal sealed partial class StageRunner(
     PolicyRegistry registry,
     StagedChanges stages,
     StageObservations observations,
-    LiveAdmissions admissions,
-    GrantedLogins logins,
-    INatsLoginBackend nats,
+    StageSurvey survey,
     TimeProvider time,
     ILogger<StageRunner> logger) : BackgroundService
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
-    // A soak counts from here at the earliest: after a restart nothing runs as far as this process knows, until the agents are back.
-    private readonly DateTimeOffset _started = time.GetUtcNow();
-    private readonly Dictionary<string, ulong> _triedAt = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, Candidate> _candidates = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (ulong Base, uint Step)> _triedAt = new(StringComparer.Ordinal);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -48,6 +42,7 @@ internal sealed partial class StageRunner(
             {
                 // A fault of the ledger or of a bug: the change stays where it is, which is not in force.
                 LogFault(e);
+                observations.Lost();
                 await Task.Delay(RetryAfter, time, CancellationToken.None).WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
@@ -69,15 +64,17 @@ internal sealed partial class StageRunner(
 
                 var soaking = Soaking(ledger.State);
                 observations.IsOpen = soaking.Count > 0;
-                foreach (var over in _candidates.Keys.Except(soaking.Select(stage => stage.Id)).ToList())
-                {
-                    _candidates.Remove(over);
-                    _triedAt.Remove(over);
-                }
+                stages.Keep(ledger.State);
+                Forget([.. soaking.Select(stage => stage.Id)]);
 
-                if (observations.TakeOverflow()) _triedAt.Clear();
-                await TryNewAsync(soaking, cancellation);
-                foreach (var stage in Soaking(ledger.State)) await CarryOnAsync(stage, cancellation);
+                // 1. What has happened up to this moment. Whoever's soak ends at it has been tried on all of it.
+                var moment = time.GetUtcNow();
+                var happened = Happened();
+                if (observations.TakeOverflow()) SoakAnew(soaking);
+                if (happened.Count > 0) await TryAsync(soaking, happened, cancellation);
+
+                // 2. Everything that runs, and the step's end.
+                foreach (var stage in Soaking(ledger.State)) await CarryOnAsync(stage, moment, cancellation);
                 await WaitAsync(next, cancellation);
             }
         }
@@ -89,106 +86,72 @@ internal sealed partial class StageRunner(
 
     private static List<PolicyStage> Soaking(ControlPlaneState state) => [.. state.Governance.Stages.Values.Where(stage => stage.State == State.Soaking)];
 
-    /// <summary>What has happened since the last look, tried on every change that soaks.</summary>
-    private async Task TryNewAsync(List<PolicyStage> soaking, CancellationToken cancellation)
+    private void Forget(HashSet<string> soaking)
     {
-        var batch = new List<StageObservation>();
-        while (batch.Count < 4096 && observations.Reader.TryRead(out var observation)) batch.Add(observation);
-        if (batch.Count == 0) return;
+        survey.Keep(soaking);
+        foreach (var over in _triedAt.Keys.Where(id => !soaking.Contains(id)).ToList()) _triedAt.Remove(over);
+    }
+
+    private List<StageObservation> Happened()
+    {
+        var happened = new List<StageObservation>();
+        for (var waiting = observations.Reader.Count; waiting > 0 && observations.Reader.TryRead(out var observation); waiting--) happened.Add(observation);
+        return happened;
+    }
+
+    // Nobody can say what was lost, so that nothing that was seen until now counts: what runs is tried again, and the soak begins anew.
+    private void SoakAnew(List<PolicyStage> soaking)
+    {
+        _triedAt.Clear();
         foreach (var stage in soaking)
         {
-            var trial = TrialOf(stage, ledger.State);
-            foreach (var observation in batch)
-            {
-                Interlocked.Increment(ref stages.TallyOf(stage.Id).Checked);
-                var why = observation switch
-                {
-                    StageObservation.Admission admission => trial.WhyDenied(admission.Begun),
-                    StageObservation.Login login => trial.WhyDenied(login.Id, nats.Facts),
-                    StageObservation.Question question => trial.WhyDenied(question.Principal, question.Request),
-                    _ => null,
-                };
-                if (why is null) continue;
-                if (observation is StageObservation.Question && stage.Through[(int)stage.Step] == Step.Shadow)
-                {
-                    Interlocked.Increment(ref stages.TallyOf(stage.Id).WouldDeny);
-                    continue;
-                }
-
-                await EndAsync(stage.Id, State.Halted, why, cancellation);
-                break;
-            }
+            var tally = stages.TallyOf(stage.Id);
+            tally.Restart(time.GetUtcNow());
+            LogRestart(stage.Id, tally.Restarts);
         }
     }
 
-    private async Task CarryOnAsync(PolicyStage stage, CancellationToken cancellation)
+    private async Task TryAsync(List<PolicyStage> soaking, List<StageObservation> happened, CancellationToken cancellation)
+    {
+        foreach (var stage in soaking)
+        {
+            if (survey.WhyDenied(stage, ledger.State, happened) is { } why) await EndAsync(stage.Id, State.Halted, why, cancellation);
+        }
+    }
+
+    private async Task CarryOnAsync(PolicyStage stage, DateTimeOffset moment, CancellationToken cancellation)
     {
         var state = ledger.State;
-        if (WhyNotAnyMore(stage, state) is { } outdated)
-        {
-            await EndAsync(stage.Id, State.Halted, outdated, cancellation);
-            return;
-        }
+        var tally = stages.TallyOf(stage.Id);
 
-        // 1. Everything that runs, once for each policy that is in force meanwhile.
-        if (_triedAt.GetValueOrDefault(stage.Id, ulong.MaxValue) != state.PolicyRevision)
+        // 1. Once for each policy, each set of roles and each step: may it still be made, and what would it do to everything that runs?
+        var at = (PolicyProposals.Base(state), stage.Step);
+        if (!_triedAt.TryGetValue(stage.Id, out var tried) || tried != at)
         {
-            if (WhyDenied(stage, state) is { } why)
+            if ((WhyNotAnyMore(stage, state) ?? survey.WhyDenied(stage, state)) is { } why)
             {
                 await EndAsync(stage.Id, State.Halted, why, cancellation);
                 return;
             }
 
-            _triedAt[stage.Id] = state.PolicyRevision;
+            _triedAt[stage.Id] = at;
         }
 
         // 2. The step's end.
-        if (EndOf(stage) > time.GetUtcNow()) return;
+        if (stages.EndOf(stage) > moment) return;
+        var missing = survey.MayMissSessionsUntil(stage, state);
+        tally.WaitsFor = missing is { } until ? $"waits until {until:u}, when the last NATS session is over that began before this server did" : "";
+        if (missing is not null) return;
         var isLast = stage.Step + 1 >= stage.Through.Count;
         if (!isLast && stage.Through[(int)stage.Step + 1] != Step.Enforce) await StepAsync(stage.Id, cancellation);
         else if (isLast && stage.Through[(int)stage.Step] != Step.Enforce) await EndAsync(stage.Id, State.Passed, "", cancellation);
         else await PutIntoForceAsync(stage.Id, cancellation);
     }
 
-    private string? WhyDenied(PolicyStage stage, ControlPlaneState state)
-    {
-        var trial = TrialOf(stage, state);
-        var tally = stages.TallyOf(stage.Id);
-        foreach (var admission in admissions.All())
-        {
-            Interlocked.Increment(ref tally.Checked);
-            if (trial.WhyDenied(admission) is { } why) return why;
-        }
-
-        var facts = nats.Facts;
-        foreach (var id in logins.Ids())
-        {
-            Interlocked.Increment(ref tally.Checked);
-            if (trial.WhyDenied(id, facts) is { } why) return why;
-        }
-
-        return null;
-    }
-
-    private StageTrial TrialOf(PolicyStage stage, ControlPlaneState state)
-    {
-        // Compiled and compared once for each policy that is in force meanwhile; what a candidate takes it takes from now on.
-        if (_candidates.GetValueOrDefault(stage.Id) is not { } candidate || candidate.For != state.PolicyRevision)
-        {
-            var policy = EditOf(stage).ApplyTo(state);
-            candidate = new(state.PolicyRevision, policy, AuthorityDifference.Between(state.Policy, policy, time.GetUtcNow()).Narrows);
-            _candidates[stage.Id] = candidate;
-        }
-
-        return new StageTrial(state.Policy, candidate.Policy, candidate.Narrows, time.GetUtcNow());
-    }
-
-    private static PolicyEdit EditOf(PolicyStage stage) => new(stage.Set, stage.Deleted, [], []);
-
     /// <summary>What was tried must be what is put into force, and by somebody who may.</summary>
     private string? WhyNotAnyMore(PolicyStage stage, ControlPlaneState state)
     {
-        var edit = EditOf(stage);
+        var edit = PolicyEdit.Of(stage);
         if (edit.Names.FirstOrDefault(name => state.Governance.History.LastChangeOf(name) > stage.BaseRevision) is { } changed)
             return $"the policy '{changed}' was changed meanwhile; stage the change anew";
         if (!PolicyPerson.TryParse(stage.Person, out var person, out _)) return "nobody knows who staged it";
@@ -198,12 +161,6 @@ internal sealed partial class StageRunner(
             PolicyGateAnswer.Refused refused => refused.Reason,
             _ => "others must approve it by now; propose it instead",
         };
-    }
-
-    private DateTimeOffset EndOf(PolicyStage stage)
-    {
-        var since = stage.StepSince.ToDateTimeOffset();
-        return (since > _started ? since : _started) + TimeSpan.FromSeconds(stage.SoakSeconds);
     }
 
     private Task<bool> StepAsync(string id, CancellationToken cancellation) => ChangeAsync(
@@ -232,13 +189,13 @@ internal sealed partial class StageRunner(
         (stage, state) =>
         {
             // Once more at the very revision it is appended to: nothing may come between the last look and the change.
-            var why = WhyNotAnyMore(stage, state) ?? WhyDenied(stage, state);
+            var why = WhyNotAnyMore(stage, state) ?? survey.WhyDenied(stage, state);
             stage.State = why is null ? State.InForce : State.Halted;
             stage.Step = (uint)stage.Through.Count - 1;
             stage.Explanation = why ?? "";
             LogEnd(id, stage.State, stage.Explanation);
             return (
-                why is null ? [.. EditOf(stage).Changes(stage.Person), new Change { PolicyStageSet = stage }] : [new Change { PolicyStageSet = stage }],
+                why is null ? [.. PolicyEdit.Of(stage).Changes(stage.Person), new Change { PolicyStageSet = stage }] : [new Change { PolicyStageSet = stage }],
                 $"staged change {id}: {StagedChanges.Word(stage.State)}: {stage.Reason}");
         },
         cancellation);
@@ -261,12 +218,18 @@ internal sealed partial class StageRunner(
         },
         cancellation);
 
+    private DateTimeOffset NextLook(PolicyStage stage)
+    {
+        var end = stages.EndOf(stage);
+        return end <= time.GetUtcNow() && survey.MayMissSessionsUntil(stage, ledger.State) is { } later ? later : end;
+    }
+
     private async Task WaitAsync(Task next, CancellationToken cancellation)
     {
         using var waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var soaking = Soaking(ledger.State);
         var observed = observations.Reader.WaitToReadAsync(waiting.Token).AsTask();
-        var first = soaking.Count == 0 ? Timeout.InfiniteTimeSpan : soaking.Min(EndOf) - time.GetUtcNow();
+        var first = soaking.Count == 0 ? Timeout.InfiniteTimeSpan : soaking.Min(NextLook) - time.GetUtcNow();
         if (soaking.Count > 0 && first <= TimeSpan.Zero) first = TimeSpan.FromMilliseconds(1);
         // No timer runs for longer than this many milliseconds; a soak of days is waited for in pieces.
         if (first > TimeSpan.FromHours(1)) first = TimeSpan.FromHours(1);
@@ -279,8 +242,9 @@ internal sealed partial class StageRunner(
     [LoggerMessage(Level = LogLevel.Information, Message = "Staged change {Id} is {End}. {Explanation}")]
     private partial void LogEnd(string id, State end, string explanation);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Staged change {Id} soaks anew, for the {Times}. time: more happened than could be tried on it.")]
+    private partial void LogRestart(string id, ulong times);
+
     [LoggerMessage(Level = LogLevel.Error, Message = "Staged changes cannot be carried on; trying again.")]
     private partial void LogFault(Exception e);
-
-    private sealed record Candidate(ulong For, CapabilityPolicy Policy, bool Narrows);
 }

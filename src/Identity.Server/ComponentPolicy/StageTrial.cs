@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Identity.Policy;
 using Identity.Server.NatsAuthCallout;
 using Spiffe.Net;
@@ -14,10 +13,10 @@ internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy cand
     public string? WhyDenied(Principal principal, CapabilityRequest request)
     {
         if (!PolicyDecision.Decide(current, principal, request, now).Allowed || PolicyDecision.Decide(candidate, principal, request, now).Allowed) return null;
-        return $"{principal.Id} would be denied {request}: {First(PolicyDecision.Explain(candidate, principal, request, now))}";
+        return $"{principal.Id} would be denied {First(PolicyDecision.Explain(candidate, principal, request, now))}";
     }
 
-    /// <summary>A running component: the start as it would be decided now, and what it may say on NATS.</summary>
+    /// <summary>A running component: the start as it would be decided now, what may be called on it, what it may consume, and what it may say on NATS.</summary>
     public string? WhyDenied(ReportedAdmission admission)
     {
         if (!narrows || !ComponentDigest.TryParse(admission.Digest, out var digest, out _)) return null;
@@ -30,7 +29,7 @@ internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy cand
         if (ComponentAdmission.Decide(current, start, now) is not Decision.Admitted before) return null;
         return ComponentAdmission.Decide(candidate, start, now) switch
         {
-            Decision.Admitted after => WhyNarrower(admission.SpiffeId, before.Nats, after.Nats),
+            Decision.Admitted after => StageLosses.Of(admission.SpiffeId, before, after),
             Decision.Denied denied => $"{admission.SpiffeId} runs on {admission.Host} and would be denied: {First(denied.Explanation)}",
             _ => $"{admission.SpiffeId} runs on {admission.Host}, and there is no decision about it",
         };
@@ -42,28 +41,25 @@ internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy cand
         if (!narrows || LoginGrant.For(id, facts with { Policy = current }, now) is not LoginGrant.Allowed before) return null;
         return LoginGrant.For(id, facts with { Policy = candidate }, now) switch
         {
-            LoginGrant.Allowed after => WhyNarrower(id, "publish", before.Publish, after.Publish) ?? WhyNarrower(id, "subscribe", before.Subscribe, after.Subscribe),
+            LoginGrant.Allowed after => StageLosses.Of(id, before, after),
             LoginGrant.Refused refused => $"{id} is logged in to NATS and would be refused: {(refused.Explanation is { } why ? First(why) : refused.Reason)}",
             _ => $"{id} is logged in to NATS, and there is no decision about it",
         };
     }
 
-    private static string? WhyNarrower(SpiffeId id, NatsPermissions before, NatsPermissions after) => (before, after) switch
+    /// <summary>Somebody was given a token. A component needs a permit for its audience; a process may ask for any that no rule forbids it.</summary>
+    /// <param name="component">Null for a process.</param>
+    public string? WhyDenied(SpiffeId id, string audience, Principal? component)
     {
-        (NatsPermissions.Allowed one, NatsPermissions.Allowed other) =>
-            WhyNarrower(id, "publish", one.Publish, other.Publish) ?? WhyNarrower(id, "subscribe", one.Subscribe, other.Subscribe),
-        (NatsPermissions.Allowed, _) => $"{id} runs and would lose all it may say on NATS",
-        _ => null,
-    };
-
-    private static string? WhyNarrower(SpiffeId id, string side, NatsSide before, NatsSide after)
-    {
-        var missing = before.Allow.Except(after.Allow, StringComparer.Ordinal).ToImmutableArray();
-        if (missing is [var gone, ..]) return $"{id} would lose {side} {gone} on NATS";
-        return after.Deny.Except(before.Deny, StringComparer.Ordinal).FirstOrDefault() is { } denied && after.Allow.Length > 0
-            ? $"{id} would be denied {side} {denied} on NATS"
-            : null;
+        if (!CapabilityRequest.TryParse("audience", audience, out var request, out _)) return null;
+        if (component is not null) return WhyDenied(component, request);
+        var process = Principal.Process(id);
+        if (IsRefused(current, process, request) || !IsRefused(candidate, process, request)) return null;
+        return $"{id} would be denied {First(PolicyDecision.Explain(candidate, process, request, now))}";
     }
+
+    private bool IsRefused(CapabilityPolicy policy, Principal process, CapabilityRequest request) =>
+        PolicyDecision.Decide(policy, process, request, now) is { Allowed: false, Reason: not RefusalReason.NotGranted };
 
     private static string First(Explanation explanation) => explanation.Refusals is [var first, ..] ? first.ToString() : "it is not granted";
 }

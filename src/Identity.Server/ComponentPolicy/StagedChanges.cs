@@ -21,10 +21,25 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
     private const uint MaxSoakSeconds = 30 * 86400;
     private const string Alphabet = "abcdefghijklmnopqrstuvwxyz234567";
 
-    private readonly ConcurrentDictionary<string, Tally> _tallies = new(StringComparer.Ordinal);
+    // A soak counts from here at the earliest: after a restart nothing runs as far as this process knows, until the agents are back.
+    private readonly DateTimeOffset _started = time.GetUtcNow();
+    private readonly ConcurrentDictionary<string, StageTally> _tallies = new(StringComparer.Ordinal);
 
     /// <summary>What was looked at for a staged change since this process started.</summary>
-    public Tally TallyOf(string id) => _tallies.GetOrAdd(id, _ => new Tally());
+    public StageTally TallyOf(string id) => _tallies.GetOrAdd(id, _ => new StageTally());
+
+    /// <summary>Forgets those that the ledger does not keep any more.</summary>
+    public void Keep(ControlPlaneState state)
+    {
+        foreach (var id in _tallies.Keys.Where(id => !state.Governance.Stages.ContainsKey(id))) _tallies.TryRemove(id, out _);
+    }
+
+    /// <summary>When the step of a soaking change ends, at the earliest.</summary>
+    public DateTimeOffset EndOf(PolicyStage stage)
+    {
+        DateTimeOffset[] since = [stage.StepSince.ToDateTimeOffset(), _started, TallyOf(stage.Id).SoaksFrom];
+        return since.Max() + TimeSpan.FromSeconds(stage.SoakSeconds);
+    }
 
     public async Task<StagedChange> StageAsync(StageRequest request, Caller caller, CancellationToken cancellation)
     {
@@ -128,10 +143,12 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
             Reason = stage.Reason,
             State = Word(stage.State),
             Step = Word(stage.Through[(int)stage.Step]),
-            StepEndsAt = (stage.StepSince.ToDateTimeOffset() + TimeSpan.FromSeconds(stage.SoakSeconds)).ToTimestamp(),
-            Explanation = stage.Explanation,
-            Checked = (ulong)Interlocked.Read(ref tally.Checked),
-            WouldDeny = (ulong)Interlocked.Read(ref tally.WouldDeny),
+            StepEndsAt = EndOf(stage).ToTimestamp(),
+            Explanation = stage.State == State.Soaking ? tally.WaitsFor : stage.Explanation,
+            Checked = tally.Checked,
+            WouldDeny = tally.WouldDeny,
+            WouldDenyExample = tally.Example,
+            Restarts = tally.Restarts,
             CreatedAt = stage.CreatedAt,
         };
         answer.Changes.AddRange(new PolicyEdit(stage.Set, stage.Deleted, [], []).Answers(state));
@@ -157,11 +174,4 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
     }
 
     private static RpcException Invalid(string problem) => new(new Status(StatusCode.InvalidArgument, problem));
-
-    /// <summary>Counters of one staged change.</summary>
-    internal sealed class Tally
-    {
-        public long Checked;
-        public long WouldDeny;
-    }
 }

@@ -16,7 +16,10 @@ internal sealed class GrantedLogins(TimeSpan maxSession, TimeProvider time)
     private long _unknownUntil = (time.GetUtcNow() + maxSession).UtcTicks;
 
     /// <summary>Whether there may be a session that is not remembered here.</summary>
-    public bool MayMissSome => time.GetUtcNow().UtcTicks < Interlocked.Read(ref _unknownUntil);
+    public bool MayMissSome => time.GetUtcNow() < MayMissSomeUntil;
+
+    /// <summary>When the last session that may not be remembered here has run out.</summary>
+    public DateTimeOffset MayMissSomeUntil => new(Interlocked.Read(ref _unknownUntil), TimeSpan.Zero);
 
     public bool Knows(string spiffeId) => SpiffeId.TryParse(spiffeId, out var id, out _) && _granted.ContainsKey(id);
 

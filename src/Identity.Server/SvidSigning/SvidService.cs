@@ -3,6 +3,7 @@ using Grpc.Core;
 using Identity.Issuance;
 using Identity.Ledger.V1;
 using Identity.Server.Authority;
+using Identity.Server.ComponentPolicy;
 using Identity.Server.Endpoints;
 using Identity.Server.Ledger;
 using Identity.Server.Registration;
@@ -16,7 +17,7 @@ namespace Identity.Server.SvidSigning;
 /// <c>spire.api.server.svid.v1.SVID</c>. Agents get what the entries below them say and nothing else: of a request only its key and the
 /// entry's id are read. Operators may mint without an entry. WIT-SVIDs and downstream authorities are not served.
 /// </summary>
-internal sealed class SvidService(ControlPlaneLedger ledger, SigningAuthority authority, TimeProvider time) : SVID.SVIDBase
+internal sealed class SvidService(ControlPlaneLedger ledger, SigningAuthority authority, StageObservations staged, TimeProvider time) : SVID.SVIDBase
 {
     /// <summary>As SPIRE.</summary>
     public const int MaxBatch = 500;
@@ -51,6 +52,7 @@ internal sealed class SvidService(ControlPlaneLedger ledger, SigningAuthority au
                 Lifetime = Lifetime(entry.JwtSvidTtl),
             },
             context.CancellationToken);
+        if (signing is JwtSigning.Issued issued) staged.GaveTokens(issued.Svid.Id, request.Audience);
         return new NewJWTSVIDResponse { Svid = Wire(signing, entry.Hint) };
     }
 

@@ -1,0 +1,115 @@
+using System.Collections.Frozen;
+using Identity.Ledger.V1;
+using Identity.Policy;
+using Identity.Server.Ledger;
+using Identity.Server.NatsAuthCallout;
+using Step = Identity.Ledger.V1.PolicyStage.Types.Step;
+
+namespace Identity.Server.ComponentPolicy;
+
+/// <summary>Tries staged changes on everything that runs, and on what has happened. Used by one reader: <see cref="StageRunner"/>.</summary>
+internal sealed class StageSurvey(
+    ControlPlaneLedger ledger, StagedChanges stages, LiveAdmissions admissions, GrantedLogins logins, INatsLoginBackend nats, TimeProvider time)
+{
+    // What a component asks for while it runs, and nobody sees beforehand: lost means perhaps denied. Tokens are refused to it at once.
+    private static readonly FrozenSet<string> Asked = FrozenSet.Create(StringComparer.Ordinal, "audience", "connect", "resolve", "config", "secret", "mount");
+    private static readonly FrozenSet<string> SaidOnNats =
+        FrozenSet.Create(StringComparer.Ordinal, "natsPublish", "natsSubscribe", "natsRespond", "stream", "consumer", "bucket");
+
+    // Without a policy nobody had a right on NATS, so that no session of an earlier process is left.
+    private readonly bool _mayHaveSessions = ledger.State.PolicyRevision > 0;
+    private readonly Dictionary<string, Candidate> _candidates = new(StringComparer.Ordinal);
+
+    /// <summary>Forgets those that are over.</summary>
+    public void Keep(IReadOnlySet<string> ids)
+    {
+        foreach (var over in _candidates.Keys.Where(id => !ids.Contains(id)).ToList()) _candidates.Remove(over);
+    }
+
+    /// <summary>Until when there may be NATS sessions that nobody here knows of, and that the change may take something from; null when there are none.</summary>
+    public DateTimeOffset? MayMissSessionsUntil(PolicyStage stage, ControlPlaneState state) =>
+        _mayHaveSessions && logins.MayMissSome && CandidateOf(stage, state).Difference.TakesAnyOf(SaidOnNats) ? logins.MayMissSomeUntil : null;
+
+    /// <summary>Why something that runs would be denied; null when nothing would.</summary>
+    public string? WhyDenied(PolicyStage stage, ControlPlaneState state)
+    {
+        var candidate = CandidateOf(stage, state);
+        var trial = TrialOf(candidate, state);
+        var tally = stages.TallyOf(stage.Id);
+        var running = admissions.All();
+        foreach (var admission in running)
+        {
+            tally.Look();
+            if (trial.WhyDenied(admission) is { } why) return why;
+        }
+
+        var facts = nats.Facts;
+        foreach (var id in logins.Ids())
+        {
+            tally.Look();
+            if (trial.WhyDenied(id, facts) is { } why) return why;
+        }
+
+        return WhyMissing(stage, candidate, trial, running);
+    }
+
+    /// <summary>Why something of what has happened would be denied; null when nothing would.</summary>
+    public string? WhyDenied(PolicyStage stage, ControlPlaneState state, IReadOnlyCollection<StageObservation> happened)
+    {
+        var candidate = CandidateOf(stage, state);
+        var trial = TrialOf(candidate, state);
+        var tally = stages.TallyOf(stage.Id);
+        var facts = nats.Facts;
+        foreach (var observation in happened)
+        {
+            tally.Look();
+            var why = observation switch
+            {
+                StageObservation.Admission admission => trial.WhyDenied(admission.Begun),
+                StageObservation.Login login => trial.WhyDenied(login.Id, facts),
+                StageObservation.Token token => trial.WhyDenied(token.Id, token.Audience, admissions.Find(token.Id, out _) is { } runs ? PrincipalOf(runs) : null),
+                StageObservation.Question question => trial.WhyDenied(question.Principal, question.Request),
+                _ => null,
+            };
+            if (why is null) continue;
+            if (observation is not StageObservation.Question || !OnlyCounts(stage)) return why;
+            tally.CountDenial(why);
+        }
+
+        return WhyMissing(stage, candidate, trial, [.. happened.OfType<StageObservation.Admission>().Select(admission => admission.Begun)]);
+    }
+
+    // What these may ask for from one moment to the next, and could not any more.
+    private string? WhyMissing(PolicyStage stage, Candidate candidate, StageTrial trial, IReadOnlyCollection<ReportedAdmission> running)
+    {
+        if (running.Count == 0 || !candidate.Difference.TakesAnyOf(Asked)) return null;
+        var tally = stages.TallyOf(stage.Id);
+        foreach (var (permit, principal, request) in candidate.Difference.LossesOf([.. running.Select(PrincipalOf).OfType<Principal>().Distinct()], time.GetUtcNow()))
+        {
+            if (!Asked.Contains(permit.Capability.Kind)) continue;
+            if (principal is null || request is null) return $"it takes too much work to say who would lose {permit.Capability} of rule {permit.Rule}";
+            if (trial.WhyDenied(principal, request) is not { } why) continue;
+            if (request is CapabilityRequest.Audience || !OnlyCounts(stage)) return $"{why} (it runs)";
+            tally.CountOnce($"{why} (it runs)");
+        }
+
+        return null;
+    }
+
+    private static bool OnlyCounts(PolicyStage stage) => stage.Through[(int)stage.Step] == Step.Shadow;
+
+    private static Principal? PrincipalOf(ReportedAdmission admission) =>
+        ComponentDigest.TryParse(admission.Digest, out var digest, out _) ? Principal.Component(admission.SpiffeId, digest, admission.Host) : null;
+
+    private StageTrial TrialOf(Candidate candidate, ControlPlaneState state) => new(state.Policy, candidate.Policy, candidate.Difference.Narrows, time.GetUtcNow());
+
+    // Compiled and compared once for each policy that is in force meanwhile; what a candidate takes it takes from now on.
+    private Candidate CandidateOf(PolicyStage stage, ControlPlaneState state)
+    {
+        if (_candidates.GetValueOrDefault(stage.Id) is { } known && known.For == state.PolicyRevision) return known;
+        var policy = PolicyEdit.Of(stage).ApplyTo(state);
+        return _candidates[stage.Id] = new(state.PolicyRevision, policy, AuthorityDifference.Between(state.Policy, policy, time.GetUtcNow()));
+    }
+
+    private sealed record Candidate(ulong For, CapabilityPolicy Policy, AuthorityDifference Difference);
+}

@@ -1,0 +1,56 @@
+namespace Identity.Server.ComponentPolicy;
+
+/// <summary>What was looked at for one staged change since this process started. One writer; readers see each value whole.</summary>
+internal sealed class StageTally
+{
+    private const int MaxKnown = 1000;
+
+    private readonly HashSet<string> _known = new(StringComparer.Ordinal);
+    private long _checked;
+    private long _wouldDeny;
+    private long _restarts;
+    private long _soaksFrom;
+    private volatile string _example = "";
+    private volatile string _waitsFor = "";
+
+    public ulong Checked => (ulong)Interlocked.Read(ref _checked);
+
+    /// <summary>What would be denied and halts nothing in this step.</summary>
+    public ulong WouldDeny => (ulong)Interlocked.Read(ref _wouldDeny);
+
+    /// <summary>The newest of these, as a sentence.</summary>
+    public string Example => _example;
+
+    /// <summary>How often the soak began anew because more happened than could be tried.</summary>
+    public ulong Restarts => (ulong)Interlocked.Read(ref _restarts);
+
+    /// <summary>Why the step does not end though its time is over; empty otherwise.</summary>
+    public string WaitsFor
+    {
+        get => _waitsFor;
+        set => _waitsFor = value;
+    }
+
+    /// <summary>The soak counts from here at the earliest.</summary>
+    public DateTimeOffset SoaksFrom => new(Interlocked.Read(ref _soaksFrom), TimeSpan.Zero);
+
+    public void Look() => Interlocked.Increment(ref _checked);
+
+    public void CountDenial(string why)
+    {
+        Interlocked.Increment(ref _wouldDeny);
+        _example = why;
+    }
+
+    /// <summary>Counted once, however often everything that runs is looked at.</summary>
+    public void CountOnce(string why)
+    {
+        if (_known.Count < MaxKnown && _known.Add(why)) CountDenial(why);
+    }
+
+    public void Restart(DateTimeOffset now)
+    {
+        Interlocked.Exchange(ref _soaksFrom, now.UtcTicks);
+        Interlocked.Increment(ref _restarts);
+    }
+}
