@@ -12,6 +12,9 @@ internal sealed class AuthorizedEntry
 
     private const string NodeSelectorPrefix = "spiffe_id:";
 
+    /// <summary>Seconds since 1970 until the last that a date can name, in the year 9999.</summary>
+    public static readonly long LastSecond = DateTimeOffset.MaxValue.ToUnixTimeSeconds();
+
     public required string Id { get; init; }
 
     public required long Revision { get; init; }
@@ -28,7 +31,7 @@ internal sealed class AuthorizedEntry
 
     public required string Hint { get; init; }
 
-    /// <summary>Seconds since 1970; 0 for never.</summary>
+    /// <summary>Seconds since 1970, at most <see cref="LastSecond"/>; 0 for never.</summary>
     public required long ExpiresAt { get; init; }
 
     public required long CreatedAt { get; init; }
@@ -79,7 +82,8 @@ internal sealed class AuthorizedEntry
             Selectors = [.. entry.Selectors.Select(s => $"{s.Type}:{s.Value}").Order(StringComparer.Ordinal)],
             FederatesWith = federatesWith.ToImmutable(),
             Hint = entry.Hint,
-            ExpiresAt = entry.ExpiresAt,
+            // An operator's "never" may be any large number. What ended before 1970 has ended.
+            ExpiresAt = entry.ExpiresAt == 0 ? 0 : Math.Clamp(entry.ExpiresAt, 1, LastSecond),
             CreatedAt = entry.CreatedAt,
             IsPrivileged = entry.Admin || entry.Downstream,
         };

@@ -8,8 +8,13 @@ namespace Identity.Agent.ControlPlane;
 /// <summary>What the server last told this agent: immutable, swapped whole.</summary>
 internal sealed class ControlPlaneView
 {
-    private ControlPlaneView(TrustBundle bundle)
+    // As they were sent, with the keys' hours, which no bundle document has.
+    private readonly Types.Bundle _sent;
+    private readonly IReadOnlyList<Types.Bundle> _sentByOthers;
+
+    private ControlPlaneView(TrustBundle bundle, Types.Bundle sent, IReadOnlyList<Types.Bundle> sentByOthers)
     {
+        (_sent, _sentByOthers) = (sent, sentByOthers);
         Bundle = bundle;
         Bundles = new TrustBundleSet(bundle);
         BundleDer = Google.Protobuf.ByteString.CopyFrom(bundle.ToX509Der());
@@ -48,12 +53,51 @@ internal sealed class ControlPlaneView
     public bool IsFresh(DateTimeOffset now) => now < FreshUntil;
 
     /// <summary>What is left when the server no longer wants this agent: nobody has an identity and nothing is admitted.</summary>
-    public ControlPlaneView Revoked() => new(Bundle) { Revision = Revision, PolicyRevision = PolicyRevision };
+    public ControlPlaneView Revoked() => new(Bundle, _sent, []) { Revision = Revision, PolicyRevision = PolicyRevision };
 
+    /// <summary>Seconds since 1970 of the first key for tokens to expire after <paramref name="now"/>; null when none does.</summary>
+    public long? NextKeyExpiry(DateTimeOffset now)
+    {
+        var seconds = now.ToUnixTimeSeconds();
+        return _sentByOthers.Append(_sent)
+            .SelectMany(bundle => bundle.JwtAuthorities.Select(key => key.ExpiresAt).Concat(bundle.WitAuthorities.Select(key => key.ExpiresAt)))
+            .Where(expiry => expiry > seconds)
+            .Min(expiry => (long?)expiry);
+    }
+
+    /// <summary>The same without the keys for tokens that have expired by now; itself when it holds none.</summary>
+    public ControlPlaneView WithoutExpiredKeys(DateTimeOffset now)
+    {
+        // What was readable with more keys is readable with fewer; were it not, the others' bundle would go.
+        if (!TryReadBundle(_sent, Bundle.TrustDomain, now, out var own, out _)) own = Bundle;
+        var others = new List<TrustBundle>();
+        var isSame = own.HasSameAuthorities(Bundle);
+        foreach (var held in FederatedBundles.Bundles)
+        {
+            if (!TryReadBundle(_sentByOthers.First(sent => sent.TrustDomain == held.TrustDomain.Name), held.TrustDomain, now, out var other, out _)) continue;
+            isSame &= other.HasSameAuthorities(held);
+            others.Add(other);
+        }
+
+        if (isSame && others.Count == FederatedBundles.Bundles.Count) return this;
+        return new ControlPlaneView(own, _sent, _sentByOthers)
+        {
+            Revision = Revision,
+            PolicyRevision = PolicyRevision,
+            Entries = Entries,
+            Policy = Policy,
+            FederatedBundles = new TrustBundleSet(others),
+            Crls = Crls,
+            FreshUntil = FreshUntil,
+        };
+    }
+
+    /// <param name="now">Keys for tokens that have expired by then are left out.</param>
     /// <param name="skipped">Entries and federated bundles that could not be read; they grant nothing.</param>
     public static bool TryRead(
         V1.Snapshot snapshot,
         TrustDomain trustDomain,
+        DateTimeOffset now,
         [NotNullWhen(true)] out ControlPlaneView? view,
         out IReadOnlyList<string> skipped,
         [NotNullWhen(false)] out string? problem)
@@ -61,7 +105,7 @@ internal sealed class ControlPlaneView
         view = null;
         var flaws = new List<string>();
         skipped = flaws;
-        if (!TryReadBundle(snapshot.Bundle, trustDomain, out var bundle, out problem)) return false;
+        if (!TryReadBundle(snapshot.Bundle, trustDomain, now, out var bundle, out problem)) return false;
 
         var entries = new List<AuthorizedEntry>(snapshot.Entries.Count);
         foreach (var sent in snapshot.Entries)
@@ -75,11 +119,11 @@ internal sealed class ControlPlaneView
         {
             if (TrustDomain.TryParse(sent.TrustDomain, out var other, out var flaw)
                 && other != trustDomain
-                && TryReadBundle(sent, other, out var theirs, out flaw)) federated.Add(theirs);
+                && TryReadBundle(sent, other, now, out var theirs, out flaw)) federated.Add(theirs);
             else flaws.Add(flaw ?? $"a federated bundle is said to be of {trustDomain} itself");
         }
 
-        view = new ControlPlaneView(bundle)
+        view = new ControlPlaneView(bundle, snapshot.Bundle, [.. snapshot.FederatedBundles])
         {
             Revision = snapshot.Revision,
             PolicyRevision = snapshot.Policy?.Revision ?? 0,
@@ -94,7 +138,7 @@ internal sealed class ControlPlaneView
     }
 
     private static bool TryReadBundle(
-        Types.Bundle? sent, TrustDomain trustDomain, [NotNullWhen(true)] out TrustBundle? bundle, [NotNullWhen(false)] out string? problem)
+        Types.Bundle? sent, TrustDomain trustDomain, DateTimeOffset now, [NotNullWhen(true)] out TrustBundle? bundle, [NotNullWhen(false)] out string? problem)
     {
         bundle = null;
         if (sent?.TrustDomain != trustDomain.Name)
@@ -106,8 +150,8 @@ internal sealed class ControlPlaneView
         var jwtAuthorities = new List<JwtAuthority>();
         foreach (var key in sent.JwtAuthorities)
         {
-            // A tainted key's tokens are to be refused already, though it is still listed.
-            if (key.Tainted) continue;
+            // A tainted key's tokens are to be refused already, though it is still listed; so are those of one that has expired.
+            if (key.Tainted || IsExpired(key.ExpiresAt, now)) continue;
             if (!JwtAuthority.TryCreate(key.KeyId, key.PublicKey.Memory, out var authority, out problem)) return false;
             jwtAuthorities.Add(authority);
         }
@@ -115,12 +159,12 @@ internal sealed class ControlPlaneView
         var witAuthorities = new List<WitAuthority>();
         foreach (var key in sent.WitAuthorities)
         {
-            if (key.Tainted) continue;
+            if (key.Tainted || IsExpired(key.ExpiresAt, now)) continue;
             if (!WitAuthority.TryCreate(key.KeyId, key.PublicKey.Memory, out var authority, out problem)) return false;
             witAuthorities.Add(authority);
         }
 
-        var refreshHint = sent.RefreshHint > 0 ? TimeSpan.FromSeconds(sent.RefreshHint) : (TimeSpan?)null;
+        var refreshHint = sent.RefreshHint > 0 ? TimeSpan.FromSeconds(Math.Min(sent.RefreshHint, int.MaxValue)) : (TimeSpan?)null;
         return TrustBundle.TryCreate(
             trustDomain,
             [.. sent.X509Authorities.Select(a => a.Asn1.Memory)],
@@ -131,4 +175,7 @@ internal sealed class ControlPlaneView
             out bundle,
             out problem);
     }
+
+    // Zero: never.
+    private static bool IsExpired(long expiresAt, DateTimeOffset now) => expiresAt != 0 && now.ToUnixTimeSeconds() >= expiresAt;
 }

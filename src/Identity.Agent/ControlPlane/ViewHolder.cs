@@ -4,7 +4,7 @@ using Identity.Agent.NodeEnrollment;
 namespace Identity.Agent.ControlPlane;
 
 /// <summary>The newest view, and its copy on disk so that a restart while the server is away goes on where the agent was.</summary>
-internal sealed partial class ViewHolder(AgentOptions options, ServerTrust trust, ChangeFeed changes, ILogger<ViewHolder> log)
+internal sealed partial class ViewHolder(AgentOptions options, ServerTrust trust, ChangeFeed changes, TimeProvider time, ILogger<ViewHolder> log)
 {
     private const int MaxSnapshotBytes = 256 << 20;
 
@@ -21,7 +21,7 @@ internal sealed partial class ViewHolder(AgentOptions options, ServerTrust trust
     /// <returns>False when the snapshot cannot be used; the view before it stays.</returns>
     public bool Accept(V1.Snapshot snapshot, bool store)
     {
-        if (!ControlPlaneView.TryRead(snapshot, options.TrustDomain, out var view, out var skipped, out var problem))
+        if (!ControlPlaneView.TryRead(snapshot, options.TrustDomain, time.GetUtcNow(), out var view, out var skipped, out var problem))
         {
             SnapshotRefused(snapshot.Revision, problem);
             return false;
@@ -63,6 +63,14 @@ internal sealed partial class ViewHolder(AgentOptions options, ServerTrust trust
     {
         ForgetStored();
         if (_current is { } view) Publish(view.Revoked());
+    }
+
+    /// <summary>Takes away the keys that have expired. A view that comes meanwhile was read without them.</summary>
+    public void DropExpiredKeys()
+    {
+        if (_current is not { } view) return;
+        var rest = view.WithoutExpiredKeys(time.GetUtcNow());
+        if (!ReferenceEquals(rest, view) && ReferenceEquals(Interlocked.CompareExchange(ref _current, rest, view), view)) changes.Signal();
     }
 
     private void Publish(ControlPlaneView view)

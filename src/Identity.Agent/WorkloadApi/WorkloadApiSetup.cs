@@ -10,7 +10,7 @@ internal static partial class WorkloadApiSetup
         builder.Services.AddSingleton<WorkloadApiStreams>();
         builder.Services.AddSingleton<WorkloadApiService>();
         builder.Services.AddSingleton<WorkloadReflection>();
-        builder.Services.AddHostedService<EntryExpiry>();
+        builder.Services.AddHostedService<ViewExpiry>();
     }
 
     public static void MapWorkloadApi(this WebApplication app)

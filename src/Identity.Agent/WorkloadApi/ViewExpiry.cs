@@ -2,8 +2,11 @@ using Identity.Agent.ControlPlane;
 
 namespace Identity.Agent.WorkloadApi;
 
-/// <summary>An entry that expires is a change that nobody pushes: this says so at its hour, and no stream outlives its entry.</summary>
-internal sealed class EntryExpiry(ViewHolder views, ChangeFeed changes, TimeProvider time) : BackgroundService
+/// <summary>
+/// An entry or a key that expires is a change that nobody pushes: this says so at its hour. No stream outlives its entry, and no token is believed longer than
+/// its key.
+/// </summary>
+internal sealed class ViewExpiry(ViewHolder views, ChangeFeed changes, TimeProvider time) : BackgroundService
 {
     private static readonly TimeSpan LongestWait = TimeSpan.FromDays(1);
 
@@ -17,19 +20,23 @@ internal sealed class EntryExpiry(ViewHolder views, ChangeFeed changes, TimeProv
             var due = Task.Delay(WaitUntil(next), time, waiting.Token);
             var first = await Task.WhenAny(due, change.Passed);
             await waiting.CancelAsync();
-            if (first == due && time.GetUtcNow() >= next) changes.Signal();
+            if (first != due || !(time.GetUtcNow() >= next)) continue;
+            views.DropExpiredKeys();
+            changes.Signal();
         }
     }
 
     private DateTimeOffset? NextAfter(DateTimeOffset now)
     {
-        var (seconds, next) = (now.ToUnixTimeSeconds(), long.MaxValue);
-        foreach (var entry in views.Current?.Entries.All ?? [])
+        if (views.Current is not { } view) return null;
+        var (seconds, next) = (now.ToUnixTimeSeconds(), view.NextKeyExpiry(now) ?? long.MaxValue);
+        foreach (var entry in view.Entries.All)
         {
             if (entry.ExpiresAt > seconds && entry.ExpiresAt < next) next = entry.ExpiresAt;
         }
 
-        return next == long.MaxValue ? null : DateTimeOffset.FromUnixTimeSeconds(next);
+        // Past the year 9999 there is no date, and nobody to wait for it.
+        return next > AuthorizedEntry.LastSecond ? null : DateTimeOffset.FromUnixTimeSeconds(next);
     }
 
     private TimeSpan WaitUntil(DateTimeOffset? moment)
