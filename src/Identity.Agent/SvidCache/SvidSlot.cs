@@ -12,6 +12,7 @@ internal sealed class SvidSlot(AuthorizedEntry entry)
     private TaskCompletionSource _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile CachedX509Svid? _current;
     private long _nextAttempt = DateTimeOffset.MinValue.UtcTicks;
+    private bool _isGivenUp;
 
     public AuthorizedEntry Entry => entry;
 
@@ -41,18 +42,25 @@ internal sealed class SvidSlot(AuthorizedEntry entry)
 
     public void RetryNowIfEmpty()
     {
-        if (_current is null) Volatile.Write(ref _nextAttempt, DateTimeOffset.MinValue.UtcTicks);
+        lock (_lock)
+        {
+            if (_current is null && !_isGivenUp) Volatile.Write(ref _nextAttempt, DateTimeOffset.MinValue.UtcTicks);
+        }
     }
 
-    /// <summary>Nobody will ask for this slot again; those who wait go on without.</summary>
-    public void GiveUp() => Answered(DateTimeOffset.MaxValue);
+    /// <summary>For good: nobody will ask for this slot again, whatever answer is still under way. Those who wait go on without, and nobody waits from now on.</summary>
+    public void GiveUp()
+    {
+        lock (_lock) _isGivenUp = true;
+        Answered(DateTimeOffset.MaxValue);
+    }
 
     private void Answered(DateTimeOffset nextAttempt)
     {
         TaskCompletionSource answered;
         lock (_lock)
         {
-            Volatile.Write(ref _nextAttempt, nextAttempt.UtcTicks);
+            Volatile.Write(ref _nextAttempt, _isGivenUp ? DateTimeOffset.MaxValue.UtcTicks : nextAttempt.UtcTicks);
             (answered, _answer) = (_answer, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         }
 

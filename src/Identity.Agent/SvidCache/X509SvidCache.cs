@@ -45,11 +45,16 @@ internal sealed partial class X509SvidCache(
     /// </summary>
     public bool TryGet(AuthorizedEntry entry, out CachedX509Svid? svid) => !IsAwaited(SlotOf(entry), out svid);
 
-    private SvidSlot SlotOf(AuthorizedEntry entry) => _slots.AddOrUpdate(
-        entry.Id,
-        static (_, entry) => new SvidSlot(entry),
-        static (_, old, entry) => old.Entry.IssuesTheSameAs(entry) ? old : new SvidSlot(entry),
-        entry);
+    private SvidSlot SlotOf(AuthorizedEntry entry)
+    {
+        while (true)
+        {
+            var slot = _slots.GetOrAdd(entry.Id, static (_, entry) => new SvidSlot(entry), entry);
+            if (slot.Entry.IssuesTheSameAs(entry)) return slot;
+            // Its entry changed. Nothing renews it any more, so who waits for it must not go on waiting.
+            if (_slots.TryRemove(KeyValuePair.Create(entry.Id, slot))) slot.GiveUp();
+        }
+    }
 
     private bool IsAwaited(SvidSlot slot, out CachedX509Svid? held)
     {
@@ -58,7 +63,7 @@ internal sealed partial class X509SvidCache(
         if (held is not null) return false;
         if (_slots.Count > MaxSlots)
         {
-            _slots.TryRemove(KeyValuePair.Create(slot.Entry.Id, slot));
+            if (_slots.TryRemove(KeyValuePair.Create(slot.Entry.Id, slot))) slot.GiveUp();
             throw new RpcException(new Status(StatusCode.ResourceExhausted, $"this agent already holds {MaxSlots} SVIDs"));
         }
 
@@ -133,8 +138,7 @@ internal sealed partial class X509SvidCache(
     private async Task RenewAsync(List<SvidSlot> slots, CancellationToken cancellation)
     {
         var requests = slots.ConvertAll(static _ => new SvidRequest());
-        // Nobody waits for the renewal of what is held still.
-        var awaited = slots.Exists(slot => slot.ValidAt(time.GetUtcNow()) is null);
+        var awaited = slots.Exists(IsAwaited);
         var renewed = 0;
         var channel = server.Channel;
         try
@@ -162,7 +166,11 @@ internal sealed partial class X509SvidCache(
             foreach (var request in requests) request.Dispose();
         }
 
-        if (renewed > 0 || awaited) changes.Signal();
+        // What was held when it was asked for may have expired while the server was silent: then there are those who wait by now.
+        if (renewed > 0 || awaited || slots.Exists(IsAwaited)) changes.Signal();
+
+        // Nobody waits for the renewal of what is held still.
+        bool IsAwaited(SvidSlot slot) => slot.ValidAt(time.GetUtcNow()) is null;
     }
 
     private bool Take(SvidSlot slot, SvidRequest request, SvidApi.BatchNewX509SVIDResponse.Types.Result? result)

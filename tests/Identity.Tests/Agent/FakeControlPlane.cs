@@ -39,6 +39,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
     private int _nextSubscriber;
     private int _jwtRequests;
     private int _witRequests;
+    private HeldBatches? _held;
 
     public FakeControlPlane(TimeProvider time)
     {
@@ -94,6 +95,9 @@ internal sealed class FakeControlPlane : IAsyncDisposable
 
     /// <summary>Everything the agent reported, in order.</summary>
     public Channel<V1.AgentReport> Reports { get; } = Channel.CreateUnbounded<V1.AgentReport>();
+
+    /// <summary>From now on requests for X509-SVIDs wait, and then fail.</summary>
+    public HeldBatches HoldX509Batches() => _held = new HeldBatches();
 
     public async Task StartAsync(int port = 0)
     {
@@ -204,7 +208,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
         return new Types.SPIFFEID { TrustDomain = parsed.TrustDomain.Name, Path = parsed.Path };
     }
 
-    private V1.Snapshot Compose()
+    public V1.Snapshot Compose()
     {
         var snapshot = new V1.Snapshot
         {
@@ -223,6 +227,24 @@ internal sealed class FakeControlPlane : IAsyncDisposable
         snapshot.FederatedBundles.AddRange(FederatedBundles);
         snapshot.Crls.AddRange(Crls);
         return snapshot;
+    }
+
+    /// <summary>Requests that the server took and has not answered.</summary>
+    internal sealed class HeldBatches
+    {
+        private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        /// <summary>Completes with the first request.</summary>
+        public Task Asked => _asked.Task;
+
+        public void Fail(StatusCode code) => _over.TrySetException(new RpcException(new Status(code, "held and then failed")));
+
+        public Task WaitAsync(CancellationToken cancellation)
+        {
+            _asked.TrySetResult();
+            return _over.Task.WaitAsync(cancellation);
+        }
     }
 
     private sealed class AgentService(FakeControlPlane plane) : AgentApi.Agent.AgentBase
@@ -247,9 +269,10 @@ internal sealed class FakeControlPlane : IAsyncDisposable
 
     private sealed class SvidService(FakeControlPlane plane) : SvidApi.SVID.SVIDBase
     {
-        public override Task<SvidApi.BatchNewX509SVIDResponse> BatchNewX509SVID(SvidApi.BatchNewX509SVIDRequest request, ServerCallContext context)
+        public override async Task<SvidApi.BatchNewX509SVIDResponse> BatchNewX509SVID(SvidApi.BatchNewX509SVIDRequest request, ServerCallContext context)
         {
             plane.X509Batches++;
+            if (plane._held is { } held) await held.WaitAsync(context.CancellationToken);
             var response = new SvidApi.BatchNewX509SVIDResponse();
             foreach (var wanted in request.Params)
             {
@@ -263,7 +286,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
                     });
             }
 
-            return Task.FromResult(response);
+            return response;
         }
 
         public override Task<SvidApi.NewJWTSVIDResponse> NewJWTSVID(SvidApi.NewJWTSVIDRequest request, ServerCallContext context)
