@@ -47,15 +47,8 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
     {
         foreach (var (key, _) in _slots.Where(s => s.Value.Held is null || now >= s.Value.Held.ExpiresAt).ToList()) _slots.Remove(key);
 
-        // From whom has most: a workload that asks for token after token pushes out its own, not its neighbours'.
         var excess = _slots.Count - (MaxTokens * 9 / 10);
-        while (excess > 0)
-        {
-            var greediest = _slots.GroupBy(s => s.Value.EntryId, StringComparer.Ordinal).MaxBy(held => held.Count())!;
-            var dropped = greediest.OrderBy(s => s.Value.Held?.ExpiresAt).Take(Math.Min(excess, (greediest.Count() + 1) / 2)).ToList();
-            foreach (var (key, _) in dropped) _slots.Remove(key);
-            excess -= dropped.Count;
-        }
+        foreach (var key in FairEviction.Choose(_slots.Select(s => (s.Key, s.Value.EntryId, s.Value.Held?.ExpiresAt)), excess)) _slots.Remove(key);
     }
 
     private Task<HeldToken> Joined(Slot slot, AuthorizedEntry entry, IReadOnlyList<string> audience)
