@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Identity.Agent.WorkloadAttestation;
 
 namespace Identity.Agent.Endpoints;
 
@@ -48,7 +49,8 @@ internal static class UnixListener
         }
         catch (SocketException e) when (e.SocketErrorCode is SocketError.ConnectionRefused)
         {
-            if (!IsSocket(path)) throw new StartRefusedException($"'{path}' exists and is not a socket; remove it or choose another --run-dir");
+            // The kernel answers so for a plain file too. It is not opened to find out: that would wait for a writer where a FIFO stands.
+            if (!FileStamp.IsSocket(path)) throw new StartRefusedException($"'{path}' exists and is not a socket; remove it or choose another --run-dir");
             File.Delete(path);
             return;
         }
@@ -58,24 +60,5 @@ internal static class UnixListener
         }
 
         throw new StartRefusedException($"another process listens on '{path}'; stop it or choose another --run-dir");
-    }
-
-    // The kernel refuses a connection to a plain file with the same error as to a socket that nobody listens on. Opening a socket as a file fails.
-    private static bool IsSocket(string path)
-    {
-        if (Directory.Exists(path)) return false;
-        try
-        {
-            using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            return false;
-        }
-        catch (IOException)
-        {
-            return true; // ENXIO: open(2) on a socket.
-        }
-        catch (UnauthorizedAccessException)
-        {
-            return false;
-        }
     }
 }

@@ -23,6 +23,8 @@ internal readonly partial record struct FileStamp(FileIdentity File, ulong Mount
     private const int CurrentFolder = -100;       // AT_FDCWD
     private const int EmptyPath = 0x1000;         // AT_EMPTY_PATH: the descriptor itself
     private const int NoWaiting = 0x800 | 0x4000; // AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC: the path is a stranger's choice
+    private const int LinkItself = 0x100;         // AT_SYMLINK_NOFOLLOW
+    private const uint Kind = 0x1;                // STATX_TYPE
     private const uint Needed = 0x40 | 0x80 | 0x100 | 0x200; // STATX_MTIME, STATX_CTIME, STATX_INO, STATX_SIZE
     private const uint Mounts = 0x1000 | 0x4000;             // STATX_MNT_ID, STATX_MNT_ID_UNIQUE; whichever the kernel knows
 
@@ -32,6 +34,10 @@ internal readonly partial record struct FileStamp(FileIdentity File, ulong Mount
     public static FileStamp? Of(SafeFileHandle file) => Statx(file, "", EmptyPath | NoWaiting, Needed | Mounts, out var found) == 0 ? From(found) : null;
 
     public static FileStamp? Of(string path) => Statx(CurrentFolder, path, NoWaiting, Needed | Mounts, out var found) == 0 ? From(found) : null;
+
+    /// <summary>True when a socket stands there; false for all else, a link to one included, and where nothing does.</summary>
+    public static bool IsSocket(string path) =>
+        Statx(CurrentFolder, path, NoWaiting | LinkItself, Kind, out var found) == 0 && (found.Mask & Kind) != 0 && (found.Mode & 0xf000) == 0xc000; // S_IFSOCK
 
     private static FileStamp? From(in StatxBuffer found) => (found.Mask & Needed) != Needed ? null : new FileStamp(
         new FileIdentity(found.DeviceMajor, found.DeviceMinor, found.Inode),
@@ -50,6 +56,9 @@ internal readonly partial record struct FileStamp(FileIdentity File, ulong Mount
     {
         [FieldOffset(0)]
         public uint Mask;
+
+        [FieldOffset(28)]
+        public ushort Mode;
 
         [FieldOffset(32)]
         public ulong Inode;

@@ -100,6 +100,31 @@ public sealed class AgentOptionsTests
     }
 
     [Fact]
+    public async Task A_fifo_in_the_place_of_a_socket_is_refused_and_not_waited_for()
+    {
+        var path = Path.Combine(RunningAgent.NewFolder(), "fifo");
+        using (var making = System.Diagnostics.Process.Start("mkfifo", [path])) await making.WaitForExitAsync(TestContext.Current.CancellationToken);
+        // On a thread of its own: nobody writes to it, ever.
+        var binding = Task.Factory.StartNew(
+            () => UnixListener.Bind(new UnixDomainSocketEndPoint(path), UnixListener.OwnerAndGroup), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        var refused = await Assert.ThrowsAsync<StartRefusedException>(() => binding.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+        Assert.Contains("not a socket", refused.Message, StringComparison.Ordinal);
+        Assert.True(File.Exists(path));
+    }
+
+    [Fact]
+    public void A_link_in_the_place_of_a_socket_is_left_alone()
+    {
+        var folder = RunningAgent.NewFolder();
+        var (path, target) = (Path.Combine(folder, "link"), Path.Combine(folder, "target"));
+        File.WriteAllText(target, "precious");
+        File.CreateSymbolicLink(path, target);
+        Assert.Throws<StartRefusedException>(() => UnixListener.Bind(new UnixDomainSocketEndPoint(path), UnixListener.OwnerAndGroup));
+        Assert.Equal(target, new FileInfo(path).LinkTarget);
+        Assert.Equal("precious", File.ReadAllText(target));
+    }
+
+    [Fact]
     public void A_file_in_the_place_of_a_socket_is_left_alone()
     {
         var path = Path.Combine(RunningAgent.NewFolder(), "precious");
