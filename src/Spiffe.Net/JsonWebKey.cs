@@ -39,7 +39,8 @@ internal static class JsonWebKey
     }
 
     /// <summary>False when the numbers are missing, do not form a key, or the public half is not the private one's.</summary>
-    public static bool TryReadPrivateKey(JsonElement key, [NotNullWhen(true)] out AsymmetricAlgorithm? privateKey)
+    /// <param name="secrets">Takes every private number that was decoded; the caller's to dispose of, whatever the answer.</param>
+    public static bool TryReadPrivateKey(JsonElement key, SecretNumbers secrets, [NotNullWhen(true)] out AsymmetricAlgorithm? privateKey)
     {
         privateKey = null;
         try
@@ -50,18 +51,18 @@ internal static class JsonWebKey
                 {
                     Curve = curve,
                     Q = new ECPoint { X = Number(key, "x", size), Y = Number(key, "y", size) },
-                    D = Number(key, "d", size),
+                    D = secrets.Read(key, "d", size),
                 }),
                 "RSA" => RSA.Create(new RSAParameters
                 {
                     Modulus = Number(key, "n", MaxRsaBytes),
                     Exponent = Number(key, "e", 8),
-                    D = Number(key, "d", MaxRsaBytes),
-                    P = Number(key, "p", MaxRsaBytes),
-                    Q = Number(key, "q", MaxRsaBytes),
-                    DP = Number(key, "dp", MaxRsaBytes),
-                    DQ = Number(key, "dq", MaxRsaBytes),
-                    InverseQ = Number(key, "qi", MaxRsaBytes),
+                    D = secrets.Read(key, "d", MaxRsaBytes),
+                    P = secrets.Read(key, "p", MaxRsaBytes),
+                    Q = secrets.Read(key, "q", MaxRsaBytes),
+                    DP = secrets.Read(key, "dp", MaxRsaBytes),
+                    DQ = secrets.Read(key, "dq", MaxRsaBytes),
+                    InverseQ = secrets.Read(key, "qi", MaxRsaBytes),
                 }),
                 _ => null,
             };

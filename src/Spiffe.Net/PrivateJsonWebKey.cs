@@ -19,18 +19,23 @@ public static class PrivateJsonWebKey
     {
         if (!SubjectPublicKey.TryParse(key.ExportSubjectPublicKeyInfo(), out var publicKey, out var problem)) throw new CryptographicException(problem);
         var parameters = key.ExportParameters(includePrivateParameters: true);
-        var buffer = new ArrayBufferWriter<byte>(256);
+        Span<byte> d = stackalloc byte[Base64Url.GetEncodedLength(parameters.D!.Length)];
+        Base64Url.EncodeToUtf8(parameters.D, d);
+        CryptographicOperations.ZeroMemory(parameters.D);
+
+        // The longest has some 330 bytes: a buffer that grew would leave its beginning behind.
+        var buffer = new ArrayBufferWriter<byte>(512);
         using (var json = new Utf8JsonWriter(buffer))
         {
             json.WriteStartObject();
             JsonWebKey.Write(json, parameters);
             json.WriteString("alg", JwsAlgorithm.For(publicKey.Kind)!.Name);
-            json.WriteString("d", Base64Url.EncodeToUtf8(parameters.D));
+            json.WriteString("d", d);
             json.WriteEndObject();
         }
 
         var jwk = buffer.WrittenSpan.ToArray();
-        CryptographicOperations.ZeroMemory(parameters.D);
+        CryptographicOperations.ZeroMemory(d);
         buffer.Clear();
         return jwk;
     }
@@ -49,9 +54,10 @@ public static class PrivateJsonWebKey
         }
 
         using (document)
+        using (var secrets = new SecretNumbers())
         {
             problem = null;
-            if (JsonWebKey.TryReadPrivateKey(document.RootElement, out key)) return true;
+            if (JsonWebKey.TryReadPrivateKey(document.RootElement, secrets, out key)) return true;
             problem = "the private key is neither RSA nor EC on P-256, P-384 or P-521, or its public half is not its own";
             return false;
         }

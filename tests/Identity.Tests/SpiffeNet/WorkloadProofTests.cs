@@ -78,6 +78,30 @@ public class WorkloadProofTests
     }
 
     [Fact]
+    public void What_is_decoded_of_a_private_ec_key_is_zeroed_after_use() => AssertZeroed("""{"kty":"EC","crv":"P-256"}""", JwkOfNewKey(), 1);
+
+    [Fact]
+    public void What_is_decoded_of_a_private_rsa_key_is_zeroed_after_use()
+    {
+        using var rsa = RSA.Create(2048);
+        var key = rsa.ExportParameters(true);
+        (string Name, byte[]? Number)[] members =
+        [
+            ("n", key.Modulus), ("e", key.Exponent), ("d", key.D), ("p", key.P), ("q", key.Q), ("dp", key.DP), ("dq", key.DQ), ("qi", key.InverseQ),
+        ];
+        var jwk = $$"""{"kty":"RSA",{{string.Join(',', members.Select(member => $"\"{member.Name}\":\"{Base64Url.EncodeToString(member.Number)}\""))}}}""";
+        AssertZeroed("""{"kty":"RSA"}""", Encoding.UTF8.GetBytes(jwk), 6);
+    }
+
+    [Fact]
+    public void A_private_number_in_escapes_is_refused()
+    {
+        var jwk = Encoding.UTF8.GetString(JwkOfNewKey());
+        var at = jwk.IndexOf("\"d\":\"", StringComparison.Ordinal) + 5;
+        Assert.False(PrivateJsonWebKey.TryRead(Encoding.UTF8.GetBytes($"{jwk[..at]}\\u{(int)jwk[at]:x4}{jwk[(at + 1)..]}"), out _, out _));
+    }
+
+    [Fact]
     public void A_private_key_that_is_not_its_public_half_is_refused()
     {
         using var other = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -98,6 +122,29 @@ public class WorkloadProofTests
     [InlineData("""{"kty":"EC","crv":"P-256"}""")]
     [InlineData("""{"kty":"EC","crv":"secp256k1","x":"AA","y":"AA","d":"AA"}""")]
     public void What_is_no_private_key_is_refused(string jwk) => Assert.False(PrivateJsonWebKey.TryRead(Encoding.UTF8.GetBytes(jwk), out _, out _));
+
+    private static byte[] JwkOfNewKey()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        return PrivateJsonWebKey.Write(key);
+    }
+
+    private static void AssertZeroed(string without, byte[] jwk, int numbers)
+    {
+        var secrets = new SecretNumbers();
+        using var document = JsonDocument.Parse(jwk);
+        Assert.True(JsonWebKey.TryReadPrivateKey(document.RootElement, secrets, out var key));
+        key.Dispose();
+        Assert.Equal(numbers, secrets.Held.Count);
+        Assert.All(secrets.Held, number => Assert.Contains(number, b => b != 0));
+        secrets.Dispose();
+        Assert.All(secrets.Held, number => Assert.All(number, b => Assert.Equal(0, b)));
+
+        // What is refused holds nothing back either.
+        using var incomplete = JsonDocument.Parse(without);
+        using var none = new SecretNumbers();
+        Assert.False(JsonWebKey.TryReadPrivateKey(incomplete.RootElement, none, out _));
+    }
 
     private static DateTimeOffset Expiry(WitSvid svid, TimeSpan? lifetime) =>
         WorkloadProof.TryParseUnverified(WorkloadProof.Create(svid, Forge.Key, Target, Now, lifetime), out var proof, out var problem)
