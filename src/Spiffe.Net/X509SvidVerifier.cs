@@ -78,10 +78,8 @@ public static class X509SvidVerifier
             }
 
             var trustedUntil = search.Path.Min(authority => authority.Fields.NotAfter);
-            return new X509SvidVerification.Verified(id, Convert.ToHexString(leaf.SerialNumber.Span), leaf.NotAfter)
-            {
-                TrustedUntil = trustedUntil < leaf.NotAfter ? trustedUntil : leaf.NotAfter,
-            };
+            return new X509SvidVerification.Verified(
+                id, Convert.ToHexString(leaf.SerialNumber.Span), leaf.NotAfter, trustedUntil < leaf.NotAfter ? trustedUntil : leaf.NotAfter);
         }
         finally
         {

@@ -20,15 +20,14 @@ internal sealed class SvidRequest : IDisposable
     public X509Svid? Complete(Types.X509SVID? answer, SpiffeId? expected, TrustBundleSet bundles, DateTimeOffset now, string hint, out string? problem)
     {
         var chain = answer?.CertChain.Select(c => c.Memory).ToArray() ?? [];
-        switch (X509SvidVerifier.Verify(chain, bundles, now))
+        problem = X509SvidVerifier.Verify(chain, bundles, now) switch
         {
-            case X509SvidVerification.Verified verified when expected is not null && verified.Id != expected:
-                problem = $"the server issued {verified.Id} instead of {expected}";
-                return null;
-            case X509SvidVerification.Refused refused:
-                problem = $"the server issued what is no valid SVID: {refused.Reason}";
-                return null;
-        }
+            X509SvidVerification.Verified verified when expected is null || verified.Id == expected => null,
+            X509SvidVerification.Verified verified => $"the server issued {verified.Id} instead of {expected}",
+            X509SvidVerification.Refused refused => $"the server issued what is no valid SVID: {refused.Reason}",
+            _ => "the server issued what could not be judged",
+        };
+        if (problem is not null) return null;
 
         var key = _key.ExportPkcs8PrivateKey();
         try
