@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Google.Protobuf;
 using Google.Protobuf.Collections;
+using Google.Protobuf.WellKnownTypes;
 using Spiffe.WorkloadApi.V1;
 
 namespace Spiffe.Net.WorkloadApi;
@@ -78,6 +79,31 @@ internal sealed class ResponseReader(Action<string> onLeftOut)
 
         return new JwtSvids(svids);
     }
+
+    /// <summary>§6.2.3, and JWT-SVID §3 of what came back: an endpoint that skipped a check must not make us skip it too.</summary>
+    public static JwtSvidValidation.Valid ReadValidation(ValidateJWTSVIDResponse response, string audience, DateTimeOffset now)
+    {
+        if (!SpiffeId.TryParse(response.SpiffeId, out var id, out var problem)) throw Malformed(problem);
+        if (!id.HasPath) throw Malformed($"a validated token is said to be of {id}, which is a trust domain and no workload");
+        if (response.Claims is not { Fields: var claims }) throw Malformed("a validated token comes without claims");
+        if (!claims.TryGetValue("sub", out var subject) || subject.StringValue != response.SpiffeId) throw Malformed($"a validated token of {id} has no subject, or another one");
+        if (!claims.TryGetValue("aud", out var named) || !Names(named).Contains(audience, StringComparer.Ordinal))
+            throw Malformed($"a validated token of {id} has no audience, or others than the one asked for");
+
+        // RFC 7519 §4.1.4, with the leeway that the endpoint may have given too.
+        var earliest = (now - JwtSvidVerifier.DefaultLeeway - DateTimeOffset.UnixEpoch).TotalSeconds;
+        if (!claims.TryGetValue("exp", out var end) || end.KindCase is not Value.KindOneofCase.NumberValue || !double.IsFinite(end.NumberValue) || end.NumberValue <= earliest)
+            throw Malformed($"a validated token of {id} has no expiry, or expired");
+        return new JwtSvidValidation.Valid(id, Encoding.UTF8.GetBytes(JsonFormatter.Default.Format(response.Claims)));
+    }
+
+    // JWT-SVID §3.2: one text or an array of them.
+    private static IEnumerable<string> Names(Value audience) => audience.KindCase switch
+    {
+        Value.KindOneofCase.StringValue => [audience.StringValue],
+        Value.KindOneofCase.ListValue => audience.ListValue.Values.Where(value => value.KindCase is Value.KindOneofCase.StringValue).Select(value => value.StringValue),
+        _ => [],
+    };
 
     public TrustBundleSet ReadWitBundles(WITBundlesResponse response)
     {

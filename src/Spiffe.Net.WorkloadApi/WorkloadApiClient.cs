@@ -1,7 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
-using System.Text;
-using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Net.Client;
 using Microsoft.Extensions.Logging;
@@ -71,6 +69,7 @@ public sealed partial class WorkloadApiClient : IDisposable
     /// <param name="token">The token; it is sent to the endpoint.</param>
     /// <param name="audience">Our own name.</param>
     /// <param name="cancellation">Ends the call.</param>
+    /// <exception cref="WorkloadApiException">There is no answer, or one that says "valid" of claims that are not: without subject, for another audience, or expired.</exception>
     public async Task<JwtSvidValidation> ValidateJwtSvidAsync(string token, string audience, CancellationToken cancellation = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(token);
@@ -80,10 +79,7 @@ public sealed partial class WorkloadApiClient : IDisposable
             var response = await CallAsync(
                 options => _api.ValidateJWTSVIDAsync(new ValidateJWTSVIDRequest { Svid = token, Audience = audience }, options).ResponseAsync,
                 cancellation).ConfigureAwait(false);
-            if (!SpiffeId.TryParse(response.SpiffeId, out var id, out var problem)) throw WorkloadApiException.Malformed(problem);
-            if (response.Claims is null) throw WorkloadApiException.Malformed("a validated token comes without claims");
-            if (response.Claims.Fields.TryGetValue("sub", out var subject) && subject.StringValue != response.SpiffeId) throw WorkloadApiException.Malformed($"a validated token of {id} names another subject");
-            return new JwtSvidValidation.Valid(id, Encoding.UTF8.GetBytes(JsonFormatter.Default.Format(response.Claims)));
+            return ResponseReader.ReadValidation(response, audience, Options.TimeProvider.GetUtcNow());
         }
         catch (WorkloadApiException e) when (e.Failure is WorkloadApiFailure.InvalidRequest)
         {

@@ -290,7 +290,7 @@ public sealed class WorkloadApiClientTests : IAsyncLifetime
     public async Task A_refused_token_is_an_answer_not_a_fault()
     {
         _api.ServeValidation(request => request.Svid == "good"
-            ? new ValidateJWTSVIDResponse { SpiffeId = "spiffe://example.org/a", Claims = new Struct { Fields = { ["sub"] = Value.ForString("spiffe://example.org/a") } } }
+            ? Verdict()
             : throw new RpcException(new Status(StatusCode.InvalidArgument, "token expired")));
 
         var valid = Assert.IsType<JwtSvidValidation.Valid>(await _client.ValidateJwtSvidAsync("good", "nats", Cancellation));
@@ -304,18 +304,58 @@ public sealed class WorkloadApiClientTests : IAsyncLifetime
 
     [Theory]
     [InlineData("no id")]
+    [InlineData("an id that is none")]
+    [InlineData("a trust domain")]
     [InlineData("no claims")]
     [InlineData("another subject")]
+    [InlineData("no subject")]
+    [InlineData("a subject that is no text")]
+    [InlineData("no audience")]
+    [InlineData("another audience")]
+    [InlineData("other audiences")]
+    [InlineData("an audience that is no text")]
+    [InlineData("no expiry")]
+    [InlineData("an expiry that is no number")]
+    [InlineData("an expiry that is not finite")]
+    [InlineData("expired")]
     [Trait("rule", "WLAPI-29")]
-    public async Task Refuses_an_incomplete_verdict_on_a_token(string flaw)
+    public async Task Refuses_a_verdict_that_says_valid_of_claims_that_are_not(string flaw)
     {
-        var response = new ValidateJWTSVIDResponse { SpiffeId = "spiffe://example.org/a", Claims = new Struct { Fields = { ["sub"] = Value.ForString("spiffe://example.org/a") } } };
-        if (flaw == "no id") response.SpiffeId = "";
-        if (flaw == "no claims") response.Claims = null;
-        if (flaw == "another subject") response.SpiffeId = "spiffe://example.org/b";
+        var response = Verdict();
+        var claims = response.Claims.Fields;
+        switch (flaw)
+        {
+            case "no id": response.SpiffeId = ""; break;
+            case "an id that is none": (response.SpiffeId, claims["sub"]) = ("spiffe://example.org/a/", Value.ForString("spiffe://example.org/a/")); break;
+            case "a trust domain": (response.SpiffeId, claims["sub"]) = ("spiffe://example.org", Value.ForString("spiffe://example.org")); break;
+            case "no claims": response.Claims = null; break;
+            case "another subject": response.SpiffeId = "spiffe://example.org/b"; break;
+            case "no subject": claims.Remove("sub"); break;
+            case "a subject that is no text": claims["sub"] = Value.ForList(claims["sub"]); break;
+            case "no audience": claims.Remove("aud"); break;
+            case "another audience": claims["aud"] = Value.ForString("Nats"); break;
+            case "other audiences": claims["aud"] = Value.ForList(Value.ForString("nat"), Value.ForString("natss")); break;
+            case "an audience that is no text": claims["aud"] = Value.ForList(Value.ForList(Value.ForString("nats"))); break;
+            case "no expiry": claims.Remove("exp"); break;
+            case "an expiry that is no number": claims["exp"] = Value.ForString("4000000000"); break;
+            case "an expiry that is not finite": claims["exp"] = Value.ForNumber(double.PositiveInfinity); break;
+            case "expired": claims["exp"] = Value.ForNumber(TimeProvider.System.GetUtcNow().AddSeconds(-11).ToUnixTimeSeconds()); break;
+            default: Assert.Fail(flaw); break;
+        }
+
         _api.ServeValidation(_ => response);
         var e = await Assert.ThrowsAsync<WorkloadApiException>(() => _client.ValidateJwtSvidAsync("token", "nats", Cancellation));
         Assert.Equal(WorkloadApiFailure.MalformedResponse, e.Failure);
+    }
+
+    [Fact]
+    [Trait("rule", "WLAPI-29")]
+    public async Task Takes_a_verdict_for_one_of_several_audiences()
+    {
+        var response = Verdict();
+        response.Claims.Fields["aud"] = Value.ForList(Value.ForString("other"), Value.ForString("nats"));
+        _api.ServeValidation(_ => response);
+        Assert.IsType<JwtSvidValidation.Valid>(await _client.ValidateJwtSvidAsync("token", "nats", Cancellation));
     }
 
     [Theory]
@@ -342,6 +382,15 @@ public sealed class WorkloadApiClientTests : IAsyncLifetime
         var e = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(Cancellation));
         Assert.Equal(StatusCode.InvalidArgument, e.StatusCode);
     }
+
+    private static ValidateJWTSVIDResponse Verdict() => new()
+    {
+        SpiffeId = "spiffe://example.org/a",
+        Claims = new Struct
+        {
+            Fields = { ["sub"] = Value.ForString("spiffe://example.org/a"), ["aud"] = Value.ForString("nats"), ["exp"] = Value.ForNumber(Later.ToUnixTimeSeconds()) },
+        },
+    };
 
     private static DateTimeOffset Later { get; } = DateTimeOffset.FromUnixTimeSeconds(TimeProvider.System.GetUtcNow().AddMinutes(5).ToUnixTimeSeconds());
 
