@@ -7,8 +7,6 @@ using static Identity.Tests.Agent.AgentTestExtensions;
 
 namespace Identity.Tests.Agent;
 
-[Trait("rule", "WLEP-10")]
-[Trait("rule", "WLEP-11")]
 public sealed class WorkloadAttestorTests : IDisposable
 {
     private readonly PeerProcesses _processes = new();
@@ -19,6 +17,8 @@ public sealed class WorkloadAttestorTests : IDisposable
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
+    [Trait("rule", "WLEP-10")]
+    [Trait("rule", "WLEP-11")]
     public async Task Knows_its_own_process_by_user_path_and_hash(bool withPidFd)
     {
         var (accepted, client) = await ConnectAsync();
@@ -84,6 +84,7 @@ public sealed class WorkloadAttestorTests : IDisposable
     }
 
     [Fact]
+    [Trait("rule", "WLEP-11")]
     public async Task Does_not_take_a_process_for_the_dead_one_whose_number_it_was_given()
     {
         const string last = "/proc/sys/kernel/ns_last_pid";
@@ -165,6 +166,7 @@ public sealed class WorkloadAttestorTests : IDisposable
     }
 
     [Fact]
+    [Trait("rule", "WLEP-11")]
     public async Task Sees_the_program_that_a_process_became()
     {
         var program = CopyOfPerl();
@@ -224,6 +226,7 @@ public sealed class WorkloadAttestorTests : IDisposable
     }
 
     [Fact]
+    [Trait("rule", "WLEP-11")]
     public async Task Gives_no_path_to_a_program_that_shows_itself_there_in_a_mount_namespace_of_its_own()
     {
         var program = CopyOfPerl();
