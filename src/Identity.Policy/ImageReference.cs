@@ -3,8 +3,9 @@ using System.Diagnostics.CodeAnalysis;
 namespace Identity.Policy;
 
 /// <summary>
-/// Where a component was fetched from: <c>ghcr.io/acme/shop:1.2</c>, <c>ghcr.io/acme/shop@sha256:…</c>, or both. The registry is always
-/// spelt out: what a short name means is a setting of whoever pulls.
+/// Where a component was fetched from: <c>ghcr.io/acme/shop:1.2</c> or <c>ghcr.io/acme/shop@sha256:…</c>. The registry is always spelt
+/// out: what a short name means is a setting of whoever pulls. References that lead to one place are equal: port 443 is left out, and
+/// Docker Hub is <c>docker.io/library/x</c>, whatever it is called.
 /// </summary>
 public sealed record ImageReference
 {
@@ -18,6 +19,7 @@ public sealed record ImageReference
     /// <summary>Registry and repository: <c>ghcr.io/acme/shop</c>.</summary>
     public string Repository { get; }
 
+    /// <summary>Null when a digest is written: runtimes then pull by the digest, and whoever writes the reference puts before it what they like.</summary>
     public string? Tag { get; }
 
     /// <summary>The digest of the manifest, which is not the component's own.</summary>
@@ -42,7 +44,7 @@ public sealed record ImageReference
             : FindRepositoryProblem(repository, text)
             ?? (tag is null || IsTag(tag) ? null : $"{Quoted.From(text)} has the tag {Quoted.From(tag)}; expected letters, digits, '_', '.' and '-'");
         if (problem is not null || (at >= 0 && !ComponentDigest.TryParse(text[(at + 1)..], out digest, out problem))) return false;
-        value = new ImageReference(repository, tag, digest);
+        value = new ImageReference(ImageRegistry.Canonical(repository), digest is null ? tag : null, digest);
         return true;
     }
 
@@ -71,7 +73,10 @@ public sealed record ImageReference
             && (Digest is null || other.Digest is null || Digest == other.Digest);
     }
 
-    /// <summary>What both state together; null when they contradict each other.</summary>
+    /// <summary>
+    /// What both state together, the one perhaps a tag and the other a digest: no reference is read as that, so no permit about it applies,
+    /// but a forbid may. Null when they contradict each other.
+    /// </summary>
     internal ImageReference? And(ImageReference other) =>
         Repository == other.Repository && (Tag is null || other.Tag is null || Tag == other.Tag) && (Digest is null || other.Digest is null || Digest == other.Digest)
             ? new ImageReference(Repository, Tag ?? other.Tag, Digest ?? other.Digest) : null;
@@ -144,9 +149,15 @@ public sealed record ImagePrefix
             : ImageReference.IsRegistry(text) ? null
             : text.EndsWith('/') ? $"{Quoted.From(text)} ends with '/'; leave it out: a prefix always ends with a whole segment"
             : ImageReference.FindRepositoryProblem(text, text);
-        value = problem is null ? new ImagePrefix(text) : null;
+        value = problem is null ? new ImagePrefix(ImageRegistry.CanonicalPrefix(text)) : null;
         return value is not null;
     }
+
+    /// <summary>
+    /// The official image of Docker Hub that is also written like this: <c>docker.io/library/nginx</c> for <c>docker.io/nginx</c>, which may
+    /// as well be meant as the organisation. A permit means the organisation, a forbid both. Null for all other prefixes.
+    /// </summary>
+    internal ImagePrefix? OfficialImage => ImageRegistry.Canonical(Text) is var image && image != Text ? new ImagePrefix(image) : null;
 
     public bool Covers(ImageReference image) => CoversRepository(image.Repository);
 

@@ -16,7 +16,7 @@ public sealed record PolicySubject
     /// <summary>One of those who signed the component.</summary>
     public SignerName? Signer { get; init; }
 
-    /// <summary>With the tag, the digest, or both; what it does not state it does not ask for.</summary>
+    /// <summary>With the tag or the digest; what it does not state it does not ask for.</summary>
     public ImageReference? Image { get; init; }
 
     public ImagePrefix? ImagePrefix { get; init; }

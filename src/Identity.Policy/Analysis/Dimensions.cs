@@ -46,7 +46,7 @@ internal static class Dimensions
     /// <summary>Trust domain and path of a SPIFFE ID, without the scheme.</summary>
     public static TreeDomain SpiffeIds { get; } = new(SpiffeChild, path => path.Length > 0);
 
-    public static TreeDomain Repositories { get; } = new(RepositoryChild, path => path.Contains('/', StringComparison.Ordinal));
+    public static TreeDomain Repositories { get; } = new(RepositoryChild, ImageRegistry.IsRepository);
 
     /// <summary>Labels of a DNS name from the right, joined by '/'.</summary>
     public static TreeDomain DnsNames { get; } = new(DnsChild, path => path.Length > 0);

@@ -12,6 +12,8 @@ internal sealed class RegionSearch(long work)
     /// <summary>Comparisons; in the order of a second of work.</summary>
     public const long DefaultWork = 3_000_000;
 
+    private static readonly TextSet Unstated = TextSet.None(Lacking.Absent);
+
     // Deeper than any policy people write; what is deeper could exhaust the stack.
     private const int MaxDepth = 2_000;
 
@@ -19,7 +21,22 @@ internal sealed class RegionSearch(long work)
     public bool IsExhausted { get; private set; }
 
     /// <summary>A region that holds only what is left, or null when the cuts cover everything (or <see cref="IsExhausted"/>).</summary>
-    public Region? FindOutside(Region region, IReadOnlyList<Region> cuts) => Find(region, cuts, depth: 0);
+    public Region? FindOutside(Region region, IReadOnlyList<Region> cuts)
+    {
+        if (Find(region, cuts, depth: 0) is not { } found) return null;
+        if (Stating(Dimensions.Tag, found) is { } tagged) return tagged;
+        if (Stating(Dimensions.ManifestDigest, found) is { } pinned) return pinned;
+        // Left are images with a tag and a digest, and no reference is read as that. Those with one of them may be left elsewhere.
+        return (Stating(Dimensions.Tag, region) is { } byTag ? Find(byTag, cuts, depth: 0) : null)
+            ?? (Stating(Dimensions.ManifestDigest, region) is { } byDigest ? Find(byDigest, cuts, depth: 0) : null);
+    }
+
+    // The part of a region whose images state at most the one.
+    private static Region? Stating(int dimension, Region region)
+    {
+        var other = dimension == Dimensions.Tag ? Dimensions.ManifestDigest : Dimensions.Tag;
+        return region[other].Intersect(Unstated) is { } none ? region.With(other, none) : null;
+    }
 
     private Region? Find(Region region, IReadOnlyList<Region> cuts, int depth)
     {

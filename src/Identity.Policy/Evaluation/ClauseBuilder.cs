@@ -38,7 +38,7 @@ internal static class ClauseBuilder
             return permits || rule.Mode is RuleMode.Shadow or RuleMode.Warn ? null : $"the forbid {reference} cannot be evaluated: {problem}";
         foreach (var stated in rule.Subjects)
         {
-            foreach (var subject in labels.Expand(stated))
+            foreach (var subject in labels.Expand(stated).SelectMany(subject => permits ? [subject] : Spellings(subject)))
             {
                 foreach (var capability in rule.Capabilities)
                 {
@@ -55,6 +55,10 @@ internal static class ClauseBuilder
 
         return null;
     }
+
+    // What may have been meant by a prefix is forbidden.
+    private static IEnumerable<PolicySubject> Spellings(PolicySubject subject) =>
+        subject.ImagePrefix?.OfficialImage is { } official ? [subject, subject with { ImagePrefix = official }] : [subject];
 
     private static string? FindProblem(PolicyRule rule)
     {

@@ -75,10 +75,11 @@ public sealed class PolicyDecisionTests
 
     [Theory]
     [InlineData("ghcr.io/acme/shop:1.0", "ghcr.io/acme/shop:1.0", true)]
-    [InlineData("ghcr.io/acme/shop:1.0", "ghcr.io/acme/shop:1.0@{digest}", true)]
+    [InlineData("ghcr.io/acme/shop:1.0", "ghcr.io/acme/shop:1.0@{digest}", false)]
     [InlineData("ghcr.io/acme/shop@{digest}", "ghcr.io/acme/shop:1.0@{digest}", true)]
     [InlineData("ghcr.io/acme/shop@{digest}", "ghcr.io/acme/shop:1.0@{other}", false)]
-    [InlineData("ghcr.io/acme/shop:1.0@{digest}", "ghcr.io/acme/shop:1.1@{digest}", false)]
+    [InlineData("ghcr.io/acme/shop:1.0@{digest}", "ghcr.io/acme/shop:1.1@{digest}", true)]
+    [InlineData("ghcr.io/acme/shop:1.0@{digest}", "ghcr.io/acme/shop:1.0@{other}", false)]
     [InlineData("ghcr.io/acme/shop:1.0@{digest}", "ghcr.io/acme/shop:1.0", false)]
     public void An_image_is_what_the_rule_states_of_it(string rule, string image, bool means)
     {

@@ -134,7 +134,7 @@ internal static class PolicyWorld
             Namespace = Is(PrincipalAttributes.Namespace) ? null : principal.Namespace,
             Lattice = Is(PrincipalAttributes.Lattice) ? null : principal.Lattice,
         };
-        return MeansTold(subject, labels, told);
+        return MeansTold(subject, labels, told, told.Image is { } image ? new Pulled(image.Repository, image.Tag, image.Digest) : null);
 
         bool Is(PrincipalAttributes attribute) => (principal.Unknown & attribute) != 0;
     }
@@ -147,29 +147,32 @@ internal static class PolicyWorld
          from host in principal.Ways(PrincipalAttributes.Host, principal.Host, Hosts.Select(SpiffeId.Parse))
          from name in principal.Ways(PrincipalAttributes.Namespace, principal.Namespace, Namespaces)
          from lattice in principal.Ways(PrincipalAttributes.Lattice, principal.Lattice, Namespaces)
-         select principal with { Unknown = PrincipalAttributes.None, Digest = digest, Signers = [.. signers ?? []], Image = image, Host = host, Namespace = name, Lattice = lattice })
-        .Any(whole => MeansTold(subject, labels, whole));
+         select new { Image = image, Whole = principal with { Unknown = PrincipalAttributes.None, Digest = digest, Signers = [.. signers ?? []], Host = host, Namespace = name, Lattice = lattice } })
+        .Any(one => MeansTold(subject, labels, one.Whole, one.Image));
 
-    private static IEnumerable<ImageReference?> Images(Principal principal) =>
+    private static IEnumerable<Pulled?> Images(Principal principal) =>
         (principal.Unknown & PrincipalAttributes.Image) != 0
-            ? from repository in Repositories from tag in Tags from digest in Digests select ImageReference.Parse($"{repository}:{tag}@{digest}")
+            ? from repository in Repositories from tag in Tags from digest in Digests select new Pulled(repository, tag, digest)
             : principal.Image is not { } image ? [null]
             // A reference that leaves its tag or digest open may turn out to be any.
-            : from tag in image.Tag is null ? Tags : [image.Tag] from digest in image.Digest is null ? Digests : [image.Digest] select ImageReference.Parse($"{image.Repository}:{tag}@{digest}");
+            : from tag in image.Tag is null ? Tags : [image.Tag] from digest in image.Digest is null ? Digests : [image.Digest] select new Pulled(image.Repository, tag, digest);
 
-    private static bool MeansTold(PolicySubject subject, LabelAssignment[] labels, Principal principal) =>
+    /// <summary>What a reference leads to: something that has a tag and a digest, of which the reference states at most one.</summary>
+    private sealed record Pulled(string Repository, string? Tag, ComponentDigest? Digest);
+
+    private static bool MeansTold(PolicySubject subject, LabelAssignment[] labels, Principal principal, Pulled? image) =>
         (subject.SpiffeId is null || subject.SpiffeId == principal.Id)
         && (subject.SpiffeIdPrefix is null || IsUnder(principal.Id, subject.SpiffeIdPrefix.Text))
         && (subject.Digest is null || subject.Digest == principal.Digest)
         && (subject.Signer is null || principal.Signers.Contains(subject.Signer))
-        && (subject.Image is null || (principal.Image is { } image && image.Repository == subject.Image.Repository
+        && (subject.Image is null || (image is not null && image.Repository == subject.Image.Repository
             && (subject.Image.Tag is null || subject.Image.Tag == image.Tag) && (subject.Image.Digest is null || subject.Image.Digest == image.Digest)))
-        && (subject.ImagePrefix is null || (principal.Image is not null && IsUnder(principal.Image.Repository, subject.ImagePrefix.Text)))
+        && (subject.ImagePrefix is null || (image is not null && IsUnder(image.Repository, subject.ImagePrefix.Text)))
         && (subject.Host is null || subject.Host == principal.Host)
         && (subject.HostPrefix is null || (principal.Host is not null && IsUnder(principal.Host, subject.HostPrefix.Text)))
         && (subject.Namespace is null || subject.Namespace == principal.Namespace)
         && (subject.Lattice is null || subject.Lattice == principal.Lattice)
-        && subject.Labels.All(label => labels.Any(given => given.Name == label.Key && given.Value == label.Value && given.Subjects.Any(one => MeansTold(one, labels, principal))));
+        && subject.Labels.All(label => labels.Any(given => given.Name == label.Key && given.Value == label.Value && given.Subjects.Any(one => MeansTold(one, labels, principal, image))));
 
     private static bool IsUnder(object name, string prefix) => $"{name}/".StartsWith(prefix + "/", StringComparison.Ordinal);
 

@@ -1,0 +1,45 @@
+namespace Identity.Policy;
+
+/// <summary>
+/// One spelling for each place that images are fetched from, as the reference implementation has it (distribution/reference,
+/// "ParseNormalizedNamed"), and port 443 as the one that is meant when none is written.
+/// </summary>
+internal static class ImageRegistry
+{
+    private const string DockerHub = "docker.io";
+    private const string OfficialImages = "docker.io/library/";
+
+    // The host that Docker writes into its settings, the one that answers, and the one of the web site.
+    private static readonly string[] DockerHubAliases = ["index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
+
+    /// <param name="repository">Registry and repository, or a registry alone.</param>
+    public static string Canonical(string repository)
+    {
+        var prefix = CanonicalPrefix(repository);
+        return IsOneSegmentOfDockerHub(prefix) ? OfficialImages + prefix[(DockerHub.Length + 1)..] : prefix;
+    }
+
+    /// <summary>As <see cref="Canonical"/>, but that one segment behind Docker Hub stays: there it may be an organisation.</summary>
+    public static string CanonicalPrefix(string repository)
+    {
+        var slash = repository.IndexOf('/', StringComparison.Ordinal);
+        var registry = slash < 0 ? repository : repository[..slash];
+        var canonical = CanonicalRegistry(registry);
+        return canonical == registry ? repository : slash < 0 ? canonical : canonical + repository[slash..];
+    }
+
+    /// <summary>Whether images can be there: on Docker Hub one segment is another spelling of two.</summary>
+    public static bool IsRepository(string path) => path.Contains('/', StringComparison.Ordinal) && !IsOneSegmentOfDockerHub(path);
+
+    private static string CanonicalRegistry(string registry)
+    {
+        const string ByDefault = ":443";
+        var host = registry.EndsWith(ByDefault, StringComparison.Ordinal) ? registry[..^ByDefault.Length] : registry;
+        if (DockerHubAliases.Contains(host, StringComparer.Ordinal)) return DockerHub;
+        // A host of one label is a registry only because of its port; without, it would be read as part of a short name.
+        return host.Contains('.', StringComparison.Ordinal) ? host : registry;
+    }
+
+    private static bool IsOneSegmentOfDockerHub(string path) =>
+        path.StartsWith(DockerHub + "/", StringComparison.Ordinal) && path.IndexOf('/', DockerHub.Length + 1) < 0;
+}
