@@ -5,8 +5,8 @@ namespace Identity.Policy;
 /// <summary>
 /// Which imports or exports a rule speaks of: one interface (<c>wasi:sockets/tcp@0.2.0</c>), one function of it
 /// (<c>wasi:keyvalue/store@0.2.0#[method]bucket.get</c>), every interface of a package (<c>wasi:io/*@0.2.0</c>), and in a forbid also
-/// every version (<c>wasi:sockets/*@*</c>). The version stands for its track. An export may also be a function of the component itself
-/// (<c>#run</c>).
+/// every version (<c>wasi:sockets/*@*</c>). The version stands for its track; who asks for an interface without one may be linked with any.
+/// An export may also be a function of the component itself (<c>#run</c>).
 /// </summary>
 public sealed record ImportPattern
 {
@@ -103,9 +103,12 @@ public sealed record ImportPattern
     public bool Matches(InterfaceName? import, string? function) =>
         SpeaksOf(import) && (Function is null || Function == function);
 
-    /// <summary>True when the pattern means something of what is asked for: with no function, anything of the interface.</summary>
+    /// <summary>True when the pattern means something of what is asked for: with no function, anything of the interface; with no version, any.</summary>
     public bool Touches(InterfaceName? import, string? function) =>
-        SpeaksOf(import) && (Function is null || function is null || Function == function);
+        (SpeaksOf(import) || (import is { Version: null } && NamesInterface(import))) && (Function is null || function is null || Function == function);
+
+    /// <summary>True when the pattern means the interface on its track, whole or a function of it.</summary>
+    internal bool IsAbout(InterfaceName import) => SpeaksOf(import);
 
     /// <summary>True when everything that the other one means is also meant by this one.</summary>
     public bool Covers(ImportPattern other) =>
@@ -129,7 +132,7 @@ public sealed record ImportPattern
 
     private bool SpeaksOf(InterfaceName? import) => import is null
         ? IsBareFunction
-        : Package == import.Package
-            && (Interface is null || Interface == import.Interface)
-            && (AnyVersion || Track == (import.Version is null ? null : import.Track));
+        : NamesInterface(import) && (AnyVersion || Track == (import.Version is null ? null : import.Track));
+
+    private bool NamesInterface(InterfaceName import) => Package == import.Package && (Interface is null || Interface == import.Interface);
 }

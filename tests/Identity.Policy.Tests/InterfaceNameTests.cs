@@ -33,7 +33,7 @@ public sealed class InterfaceNameTests
     [InlineData("a:b/c@1.0.0", "a:b/c@1.0.0-rc.1", false)]
     [InlineData("a:b/c", "a:b/c", true)]
     [InlineData("a:b/c", "a:b/c@1.0.0", false)]
-    [InlineData("a:b/c@1.0.0", "a:b/c", false)]
+    [InlineData("a:b/c@1.0.0", "a:b/d", false)]
     [InlineData("a:b/c@1.0.0", "a:b/d@1.0.0", false)]
     [InlineData("a:b/*@0.2.0", "a:b/c@0.2.5", true)]
     [InlineData("a:b/*@0.2.0", "a:b/c@0.3.0", false)]
@@ -48,9 +48,22 @@ public sealed class InterfaceNameTests
     public void A_pattern_matches_by_track_and_so_does_the_decision(string pattern, string import, bool matches)
     {
         Assert.Equal(matches, ImportPattern.Parse(pattern).Matches(InterfaceName.Parse(import)));
+        Assert.Equal(matches, IsForbidden(pattern, import));
+    }
 
+    [Theory]
+    [InlineData("a:b/c@1.0.0", "a:b/c")]
+    [InlineData("a:b/*@0.2.0", "a:b/c")]
+    public void A_version_does_not_match_none_but_a_forbid_of_it_holds(string pattern, string import)
+    {
+        Assert.False(ImportPattern.Parse(pattern).Matches(InterfaceName.Parse(import)));
+        Assert.True(IsForbidden(pattern, import));
+    }
+
+    private static bool IsForbidden(string pattern, string import)
+    {
         var policy = Samples.Rules(("forbid", "spiffeIdPrefix: spiffe://example.org", $"{{ import: \"{pattern}\" }}"), ("permit", "spiffeId: " + Samples.Greeter, $"{{ import: \"{import}\" }}"));
-        Assert.Equal(matches, ComponentAdmission.Decide(policy, Samples.Start(import), Samples.Now) is Decision.Denied);
+        return ComponentAdmission.Decide(policy, Samples.Start(import), Samples.Now) is Decision.Denied;
     }
 
     [Theory]

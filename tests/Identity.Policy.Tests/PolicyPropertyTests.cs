@@ -142,11 +142,17 @@ public sealed class PolicyPropertyTests
     {
         bool Has(RuleEffect effect, Func<Capability, bool> matches) => rules.Any(rule =>
             rule.Effect == effect && !(rule.Expires <= Samples.Now) && rule.Subjects.Any(subject => Means(subject, start.Id, start.Digest, start.Host)) && rule.Capabilities.Any(matches));
-        bool Granted(Func<Capability, bool> matches) => Has(RuleEffect.Permit, c => matches(c) && c is not Capability.Import { Pattern.AnyVersion: true }) && !Has(RuleEffect.Forbid, matches);
+        bool Granted(Func<Capability, bool> matches, Func<Capability, bool>? touches = null) =>
+            Has(RuleEffect.Permit, c => matches(c) && c is not Capability.Import { Pattern.AnyVersion: true }) && !Has(RuleEffect.Forbid, touches ?? matches);
+        // An import without a version may be any.
+        bool Touches(ImportPattern pattern, InterfaceName name) => pattern.Matches(name)
+            || (name.Version is null && pattern.Package == name.Package && (pattern.Interface is null || pattern.Interface == name.Interface));
 
         if (Has(RuleEffect.Forbid, capability => capability is Capability.Start)) return false;
         if (start.Imports.Imports.IsEmpty) return Granted(capability => capability is Capability.Start);
-        return start.Imports.Imports.All(import => Granted(capability => capability is Capability.Import { Pattern: var pattern } && pattern.Matches(InterfaceName.Parse(import.Name))));
+        return start.Imports.Imports.Select(import => InterfaceName.Parse(import.Name)).All(name => Granted(
+            capability => capability is Capability.Import { Pattern: var pattern } && pattern.Matches(name),
+            capability => capability is Capability.Import { Pattern: var pattern } && Touches(pattern, name)));
     }
 
     private static bool Publishes(PolicyRule rule, SpiffeId id, NatsSubject subject) =>

@@ -50,7 +50,8 @@ internal static class CapabilityRegions
     [
         TextSet.Of(pattern.Package),
         pattern.IsBareFunction ? TextSet.None(Lacking.Absent) : pattern.Interface is { } name ? TextSet.Of(name) : AnyText,
-        pattern.AnyVersion ? AnyOrNone : pattern.Track is { } track ? TextSet.Of(track) : TextSet.None(Lacking.Absent),
+        // Lacking: any version will do, which no single one covers but each touches.
+        pattern.AnyVersion ? AnyOrNone : pattern.Track is { } track ? TextSet.Of(track, permits ? Lacking.None : Lacking.Absent) : TextSet.None(Lacking.Absent),
         // Lacking: the whole interface is asked for, which one function does not cover but touches.
         pattern.Function is { } function ? TextSet.Of(function, permits ? Lacking.None : Lacking.Absent) : AnyOrNone,
     ];

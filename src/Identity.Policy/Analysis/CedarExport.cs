@@ -119,8 +119,8 @@ internal static class CedarCapability
     {
         yield return Is("package", pattern.Package);
         if (pattern.Interface is { } name) yield return Has("interface", name);
-        if (!pattern.AnyVersion) yield return pattern.Track is { } track ? Has("track", track) : "!(resource has track)";
-        if (pattern.Function is { } function) yield return permits ? Has("function", function) : $"(!(resource has function) || resource.function == {CedarText.Literal(function)})";
+        if (!pattern.AnyVersion) yield return pattern.Track is { } track ? HasOrOpen("track", track, permits) : "!(resource has track)";
+        if (pattern.Function is { } function) yield return HasOrOpen("function", function, permits);
     }
 
     // Tokens are t0, t1, …; `tail` is true when all subjects below these tokens are asked for at once.
@@ -163,6 +163,10 @@ internal static class CedarCapability
         ? $"{CedarText.Set(words.Split(','))}.containsAll(resource.access)" : $"{CedarText.Set(words.Split(','))}.containsAny(resource.access)";
 
     private static string Is(string attribute, string value) => $"resource.{attribute} == {CedarText.Literal(value)}";
+
+    // What is asked for without a version or a function may be any of them.
+    private static string HasOrOpen(string attribute, string value, bool permits) =>
+        permits ? Has(attribute, value) : $"(!(resource has {attribute}) || resource.{attribute} == {CedarText.Literal(value)})";
 
     private static string Has(string attribute, string value) => $"(resource has {attribute} && resource.{attribute} == {CedarText.Literal(value)})";
 }

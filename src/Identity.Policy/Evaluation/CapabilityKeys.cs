@@ -8,6 +8,9 @@ internal sealed class CapabilityKeys
 {
     private const string EveryName = "*";
 
+    // Behind an interface or package: all that is forbidden of it on some track.
+    private const string SomeTrack = "@";
+
     private readonly KeyNumbers _numbers = new();
     private readonly int _start;
     private readonly int _respond;
@@ -54,6 +57,17 @@ internal sealed class CapabilityKeys
         Capability.Audience audience => _audiences.KeyOf(audience.Name),
         Capability.Mount mount => _mounts.KeyOf(mount.Path.Stem.ToString()),
         _ => throw new ArgumentException($"a capability of the kind {capability.Kind} has no key", nameof(capability)),
+    };
+
+    /// <summary>
+    /// The number under which a forbid is found when the interface is asked for without a version and may be any; zero when it is
+    /// found then anyway.
+    /// </summary>
+    public int WhenUnversioned(Capability capability) => capability switch
+    {
+        Capability.Import { Pattern: { Track: not null } pattern } => _imports.KeyOf(WithoutTrack(pattern)),
+        Capability.Export { Pattern: { Track: not null } pattern } => _exports.KeyOf(WithoutTrack(pattern)),
+        _ => 0,
     };
 
     /// <summary>Every number under which a clause that touches the request may be; false when there is no telling without looking at all of its kind.</summary>
@@ -115,6 +129,8 @@ internal sealed class CapabilityKeys
         return space.KeyOf(pattern.IsBareFunction ? pattern.Text : $"{pattern.Package}/{pattern.Interface ?? "*"}{version}");
     }
 
+    private static string WithoutTrack(ImportPattern pattern) => $"{pattern.Package}/{pattern.Interface ?? "*"}{SomeTrack}";
+
     // The wildcard's key keeps its dot, so that no name is taken for it.
     private static int Of(KeySpace space, DnsPattern name) => space.KeyOf(name.Text == EveryName ? EveryName : name.Suffix.ToString());
 
@@ -138,7 +154,7 @@ internal sealed class CapabilityKeys
             return true;
         }
 
-        // The interface or its package, on its track or on any.
+        // The interface or its package, on its track or on any; without a version, what is forbidden of it on some.
         Span<char> text = stackalloc char[InterfaceName.MaxLength + 2];
         var whole = name.Text.AsSpan();
         var unversioned = name.Version is null ? whole.Length : whole.Length - name.Version.Length - 1;
@@ -155,6 +171,7 @@ internal sealed class CapabilityKeys
         text[end] = '@';
         text[end + 1] = '*';
         space.Find(text[..(end + 2)], ref found);
+        if (asked.Version is null) space.Find(text[..(end + SomeTrack.Length)], ref found);
         if (asked.Version is not null) asked.Track.CopyTo(text[(end + 1)..]);
         space.Find(text[..(asked.Version is null ? end : end + 1 + asked.Track.Length)], ref found);
     }

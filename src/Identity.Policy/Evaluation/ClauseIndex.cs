@@ -10,7 +10,8 @@ internal interface IClauseSink
 
 /// <summary>
 /// The clauses of a policy by whom and what they are about, so that a decision looks only at those that may matter. Where the index cannot
-/// tell (a request for several things, more nested prefixes than it has room for), it hands out all clauses of the kind: slower, never fewer.
+/// tell what (a request for several things, such as every host), it hands out all clauses of the kind about whoever asks; where it cannot
+/// tell whom (more nested prefixes than it has room for), all of the kind: slower, never fewer.
 /// </summary>
 internal sealed class ClauseIndex
 {
@@ -19,6 +20,7 @@ internal sealed class ClauseIndex
     private readonly Dictionary<long, PolicyClause[]> _clauses = [];
     private readonly Dictionary<int, PolicyClause[]> _natsBySubject = [];
     private readonly Dictionary<Type, PolicyClause[]> _byKind = [];
+    private readonly Lazy<Dictionary<(int Subject, Type Kind), PolicyClause[]>> _kindsBySubject;
 
     public ClauseIndex(ImmutableArray<PolicyClause> clauses)
     {
@@ -33,14 +35,19 @@ internal sealed class ClauseIndex
             var isNats = NatsSubjects.IsAbout(clause.Capability);
             if (isNats) Put(nats, subject, clause);
             Put(kinds, RequestOf(clause.Capability), clause);
-            if (clause.Effect == RuleEffect.Permit || untold == 0) continue;
+            if (clause.Effect == RuleEffect.Permit) continue;
+            var unversioned = _capabilities.WhenUnversioned(clause.Capability);
+            if (unversioned != 0) Put(pairs, Pair(subject, unversioned), clause);
+            if (untold == 0) continue;
             Put(pairs, Pair(untold, capability), clause);
+            if (unversioned != 0) Put(pairs, Pair(untold, unversioned), clause);
             if (isNats) Put(nats, untold, clause);
         }
 
         foreach (var (key, list) in pairs) _clauses.Add(key, [.. list]);
         foreach (var (key, list) in nats) _natsBySubject.Add(key, [.. list]);
         foreach (var (key, list) in kinds) _byKind.Add(key, [.. list]);
+        _kindsBySubject = new(() => KindsBySubject(clauses));
     }
 
     /// <summary>Every clause, not expired, that may mean the principal and touch the request.</summary>
@@ -50,17 +57,23 @@ internal sealed class ClauseIndex
         var subjects = new KeySet(stackalloc int[KeySet.Room]);
         var capabilities = new KeySet(stackalloc int[KeySet.Room]);
         var ticks = now.UtcTicks;
-        if (!_capabilities.TryFind(request, ref capabilities) || capabilities.IsTooSmall)
+        var isTold = _capabilities.TryFind(request, ref capabilities) && !capabilities.IsTooSmall;
+        if (isTold && capabilities.Keys.IsEmpty) return;
+        _subjects.Find(principal, ref subjects);
+        if (subjects.IsTooSmall)
         {
             if (_byKind.TryGetValue(request.GetType(), out var all)) Hand(all, principal, request, ticks, ref sink);
             return;
         }
 
-        if (capabilities.Keys.IsEmpty) return;
-        _subjects.Find(principal, ref subjects);
-        if (subjects.IsTooSmall)
+        if (!isTold)
         {
-            if (_byKind.TryGetValue(request.GetType(), out var all)) Hand(all, principal, request, ticks, ref sink);
+            var kinds = _kindsBySubject.Value;
+            foreach (var subject in subjects.Keys)
+            {
+                if (kinds.TryGetValue((subject, request.GetType()), out var clauses)) Hand(clauses, principal, request, ticks, ref sink);
+            }
+
             return;
         }
 
@@ -86,6 +99,20 @@ internal sealed class ClauseIndex
         }
 
         return found;
+    }
+
+    // Only doors ask for several things at once, so agents never pay for this.
+    private Dictionary<(int Subject, Type Kind), PolicyClause[]> KindsBySubject(ImmutableArray<PolicyClause> clauses)
+    {
+        var lists = new Dictionary<(int, Type), List<PolicyClause>>();
+        foreach (var clause in clauses)
+        {
+            var (subject, untold) = _subjects.Of(clause.Subject);
+            Put(lists, (subject, RequestOf(clause.Capability)), clause);
+            if (clause.Effect != RuleEffect.Permit && untold != 0) Put(lists, (untold, RequestOf(clause.Capability)), clause);
+        }
+
+        return lists.ToDictionary(pair => pair.Key, pair => pair.Value.ToArray());
     }
 
     private static void Hand<TSink>(PolicyClause[] clauses, Principal principal, CapabilityRequest request, long now, ref TSink sink)

@@ -80,7 +80,7 @@ internal static class NearestClause
         if (pattern is not null && asked is not null && pattern.Package == asked.Package)
         {
             if (pattern.Interface is not null && pattern.Interface != asked.Interface) return new Gap(OtherInterface, $"grants {pattern} of that package");
-            return pattern.Touches(asked, null) ? new Gap(OtherInterface, $"grants {pattern} only") : new Gap(OtherVersion, $"grants {pattern}, another version track");
+            return pattern.IsAbout(asked) ? new Gap(OtherInterface, $"grants {pattern} only") : new Gap(OtherVersion, asked.Version is null ? $"grants {pattern}, and none was asked for by version" : $"grants {pattern}, another version track");
         }
 
         if (request is CapabilityRequest.Import { Interface.Package: var package }) return new Gap(OtherCapability, $"grants nothing of {package}");

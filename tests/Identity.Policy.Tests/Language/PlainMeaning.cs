@@ -8,8 +8,10 @@ namespace Identity.Policy.Tests.Language;
 /// </summary>
 internal static class PlainMeaning
 {
+    public static readonly string[] Versions = ["", "@0.1.0", "@0.1.7", "@0.2.0", "@1.0.0", "@1.9.2", "@9.0.0"];
+
     private static readonly string[] Interfaces =
-        [.. from name in new[] { "a:b/i", "a:b/j", "a:b/zz", "a:c/i" } from version in new[] { "", "@0.1.0", "@0.1.7", "@0.2.0", "@1.0.0", "@1.9.2", "@9.0.0" } select name + version];
+        [.. from name in new[] { "a:b/i", "a:b/j", "a:b/zz", "a:c/i" } from version in Versions select name + version];
 
     private static readonly string[] Functions = ["f", "[method]r.m", "zz"];
 
@@ -70,6 +72,15 @@ internal static class PlainMeaning
         "natsSubscribe a.*", "natsSubscribe a.> q", "natsSubscribe >", "natsPublish a.*.b", "bucket B/a.> watch", "bucket B/> manage", "bucket B/a.b read,write", "stream S read,consume",
         "connect *.a.x:443", "connect 10.0.0.0/24:443", "connect a.x:*", "resolve *.x", "config a/*", "mount /a/*",
     ];
+
+    /// <summary>What may come of a thing that is asked for: of an interface without a version, any version of it.</summary>
+    public static IEnumerable<string> MayBe(string thing)
+    {
+        var (name, function) = Split(thing, '#');
+        return !thing.Contains(':', StringComparison.Ordinal) || thing.Contains('@', StringComparison.Ordinal) || !(thing.StartsWith("import ", StringComparison.Ordinal) || thing.StartsWith("export ", StringComparison.Ordinal))
+            ? [thing]
+            : Versions.Select(version => function == "" ? name + version : $"{name}{version}#{function}");
+    }
 
     public static bool Means(string pattern, string thing)
     {

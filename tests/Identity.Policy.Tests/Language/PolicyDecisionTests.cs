@@ -97,6 +97,39 @@ public sealed class PolicyDecisionTests
         Assert.True(Starts(policy, new Principal { Id = Samples.Greeter, Image = ImageReference.Parse($"ghcr.io/acme/shop:1.0@{Samples.OtherDigest}") }));
     }
 
+    [Theory]
+    [InlineData("import: wasi:http/outgoing-handler@0.2.3", "import wasi:http/outgoing-handler")]
+    [InlineData("import: wasi:http/*@0.2.0", "import wasi:http/outgoing-handler")]
+    [InlineData("import: wasi:http/outgoing-handler@1.0.0#handle", "import wasi:http/outgoing-handler")]
+    [InlineData("import: wasi:http/outgoing-handler@1.0.0#handle", "import wasi:http/outgoing-handler#handle")]
+    [InlineData("export: wasi:http/incoming-handler@0.2.0", "export wasi:http/incoming-handler#handle")]
+    public void A_forbid_of_some_version_is_not_evaded_by_naming_none(string forbidden, string asked)
+    {
+        var policy = Samples.Rules(("permit", IsGreeter, "import: wasi:http/outgoing-handler"), ("permit", IsGreeter, "export: wasi:http/incoming-handler"), ("forbid", IsGreeter, forbidden));
+        var decision = PolicyDecision.Decide(policy, Greeter, CapabilityRequest.Parse(asked), Samples.Now);
+        Assert.Equal((false, RefusalReason.Forbidden), (decision.Allowed, decision.Reason));
+        var untold = Samples.Rules(("permit", IsGreeter, "import: wasi:http/outgoing-handler"), ("permit", IsGreeter, "export: wasi:http/incoming-handler"), ("forbid", "signer: somebody", forbidden));
+        Assert.False(PolicyDecision.Decide(untold, Greeter with { Unknown = PrincipalAttributes.Signer }, CapabilityRequest.Parse(asked), Samples.Now).Allowed);
+    }
+
+    [Theory]
+    [InlineData("import: wasi:http/types@0.2.0")]
+    [InlineData("import: wasi:https/*@0.2.0")]
+    [InlineData("import: wasi:http/outgoing-handler@0.2.0#other")]
+    public void A_forbid_of_something_else_leaves_it(string forbidden)
+    {
+        var policy = Samples.Rules(("permit", IsGreeter, "import: wasi:http/outgoing-handler"), ("forbid", IsGreeter, forbidden));
+        Assert.True(PolicyDecision.Decide(policy, Greeter, CapabilityRequest.Parse("import wasi:http/outgoing-handler#handle"), Samples.Now).Allowed);
+    }
+
+    [Fact]
+    public void A_permit_of_one_version_is_none_for_whoever_names_no_version()
+    {
+        var policy = Samples.Rules(("permit", IsGreeter, "import: wasi:http/outgoing-handler@0.2.0"));
+        var miss = Assert.Single(Explain(policy, "import wasi:http/outgoing-handler", Greeter).Refusals);
+        Assert.Equal("grants wasi:http/outgoing-handler@0.2.0, and none was asked for by version", miss.NearestMiss?.Lacks);
+    }
+
     [Fact]
     public void A_label_means_those_it_is_assigned_to_in_any_document_and_nobody_else()
     {

@@ -119,7 +119,7 @@ internal static class PolicyWorld
 
     private static bool Matches(Capability capability, CapabilityRequest request) => ThingsOf(request).All(ThingsOf(capability.ToString()).Contains);
 
-    private static bool Touches(Capability capability, CapabilityRequest request) => ThingsOf(request).Any(ThingsOf(capability.ToString()).Contains);
+    private static bool Touches(Capability capability, CapabilityRequest request) => ThingsOf(request).SelectMany(PlainMeaning.MayBe).Any(ThingsOf(capability.ToString()).Contains);
 
     /// <summary>What is unknown is absent: no permit is given for it.</summary>
     private static bool Means(PolicySubject subject, LabelAssignment[] labels, Principal principal)

@@ -93,6 +93,32 @@ public sealed class AdmissionWebhookTests : IDisposable
         Assert.False(world.DecisionIn(text).Allowed);
     }
 
+    [Theory]
+    [InlineData("ghcr.io/acme/cart:1.2", true)]
+    [InlineData("ghcr.io:443/acme/cart:1.2", true)]
+    [InlineData("ghcr.io/acme/cart:1.2@sha256:1111111111111111111111111111111111111111111111111111111111111111", false)]
+    [InlineData("ghcr.io/acme/cart@sha256:1111111111111111111111111111111111111111111111111111111111111111", false)]
+    public async Task A_trusted_tag_before_a_foreign_digest_is_no_permit(string image, bool allowed)
+    {
+        await using var world = await DecisionWorld.StartAsync(Policy.Replace("imagePrefix: ghcr.io/acme", "image: ghcr.io/acme/cart:1.2", StringComparison.Ordinal), ("admission-listen", "127.0.0.1:0"));
+        var response = await ReviewAsync(world, AdmissionSamples.Deployment.With("request.object.spec.template.spec.components[0].image", $"\"{image}\""));
+        Assert.Equal(allowed, response.GetProperty("allowed").GetBoolean());
+    }
+
+    [Fact]
+    public async Task An_interface_without_a_version_does_not_evade_a_forbid_of_some_version()
+    {
+        const string Forbid = "\n  - { name: no-store, effect: forbid, subjects: [{ namespace: shop }], capabilities: [{ import: \"wasi:keyvalue/*@0.2.0\" }] }";
+        var open = Policy.Replace("import: wasi:keyvalue/store@0.2.0", "import: wasi:keyvalue/store", StringComparison.Ordinal);
+        var review = AdmissionSamples.Deployment.With("request.object.spec.template.spec.hostInterfaces[1].version", null);
+        await using var world = await DecisionWorld.StartAsync(open, ("admission-listen", "127.0.0.1:0"));
+        Assert.True((await ReviewAsync(world, review)).GetProperty("allowed").GetBoolean());
+        await world.ApplyAsync(open.TrimEnd() + Forbid);
+        var response = await ReviewAsync(world, review);
+        Assert.False(response.GetProperty("allowed").GetBoolean());
+        Assert.Contains("import wasi:keyvalue/store", response.GetProperty("status").GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Denies_in_another_namespace_what_it_allows_in_one()
     {
