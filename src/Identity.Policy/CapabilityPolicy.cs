@@ -62,14 +62,16 @@ public sealed class CapabilityPolicy
         foreach (var source in sources)
         {
             if (!PolicyParser.TryParse(source, out var document, out var problems))
-                return new CapabilityPolicy(revision, [], $"a policy document of revision {revision} cannot be read: {problems[0]}");
+                return DenyingEverything(revision, $"a policy document of revision {revision} cannot be read: {problems[0]}");
             documents.Add(document);
         }
 
         return SharedName(documents.ToImmutable()) is { } name
-            ? new CapabilityPolicy(revision, [], $"two policy documents of revision {revision} are named '{name}'")
+            ? DenyingEverything(revision, $"two policy documents of revision {revision} are named '{name}'")
             : new CapabilityPolicy(revision, documents.ToImmutable(), unreadable: null);
     }
+
+    internal static CapabilityPolicy DenyingEverything(long revision, string why) => new(revision, [], why);
 
     private static string? SharedName(ImmutableArray<PolicyDocument> documents) =>
         documents.GroupBy(document => document.Name, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1)?.Key;

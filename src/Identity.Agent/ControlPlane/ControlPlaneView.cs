@@ -27,7 +27,9 @@ internal sealed class ControlPlaneView
 
     public EntryIndex Entries { get; private init; } = EntryIndex.Empty;
 
-    public CapabilityPolicy Policy { get; private init; } = CapabilityPolicy.Empty;
+    public HeldPolicy Held { get; private init; } = HeldPolicy.None;
+
+    public CapabilityPolicy Policy => Held.Policy;
 
     public TrustBundle Bundle { get; }
 
@@ -85,18 +87,20 @@ internal sealed class ControlPlaneView
             Revision = Revision,
             PolicyRevision = PolicyRevision,
             Entries = Entries,
-            Policy = Policy,
+            Held = Held,
             FederatedBundles = new TrustBundleSet(others),
             Crls = Crls,
             FreshUntil = FreshUntil,
         };
     }
 
+    /// <param name="last">The policy held before, which the snapshot may build on.</param>
     /// <param name="now">Keys for tokens that have expired by then are left out.</param>
     /// <param name="skipped">Entries and federated bundles that could not be read; they grant nothing.</param>
     public static bool TryRead(
         V1.Snapshot snapshot,
         TrustDomain trustDomain,
+        HeldPolicy last,
         DateTimeOffset now,
         [NotNullWhen(true)] out ControlPlaneView? view,
         out IReadOnlyList<string> skipped,
@@ -106,6 +110,7 @@ internal sealed class ControlPlaneView
         var flaws = new List<string>();
         skipped = flaws;
         if (!TryReadBundle(snapshot.Bundle, trustDomain, now, out var bundle, out problem)) return false;
+        if (!HeldPolicy.TryFollow(last, snapshot.Policy, out var held, out problem)) return false;
 
         var entries = new List<AuthorizedEntry>(snapshot.Entries.Count);
         foreach (var sent in snapshot.Entries)
@@ -126,11 +131,11 @@ internal sealed class ControlPlaneView
         view = new ControlPlaneView(bundle, snapshot.Bundle, [.. snapshot.FederatedBundles])
         {
             Revision = snapshot.Revision,
-            PolicyRevision = snapshot.Policy?.Revision ?? 0,
             Entries = new EntryIndex(entries),
             FederatedBundles = new TrustBundleSet(federated),
             Crls = [.. snapshot.Crls.Select(crl => crl.Memory)],
-            Policy = CapabilityPolicy.FromSources(snapshot.Policy?.Documents ?? [], (long)(snapshot.Policy?.Revision ?? 0)),
+            Held = held,
+            PolicyRevision = held.Revision,
             Traceparent = snapshot.Traceparent,
             FreshUntil = snapshot.FreshUntil?.ToDateTimeOffset() ?? DateTimeOffset.MinValue,
         };

@@ -61,7 +61,13 @@ internal sealed partial class SyncClient(
             while (await call.ResponseStream.MoveNext(ending.Token))
             {
                 var snapshot = call.ResponseStream.Current;
-                if (!views.Accept(snapshot, store: true)) continue;
+                if (!views.Accept(snapshot, store: true))
+                {
+                    // A new call begins with the whole, which this one cannot tell any more.
+                    if (snapshot.Policy?.BaseRevision > 0) throw new RpcException(new Status(StatusCode.Aborted, "a snapshot was refused"));
+                    continue;
+                }
+
                 SayBack(snapshot.Revision);
                 if (snapshot.FreshUntil is null) continue;
                 var third = (snapshot.FreshUntil.ToDateTimeOffset() - time.GetUtcNow()) / 3;

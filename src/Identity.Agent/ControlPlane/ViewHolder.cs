@@ -21,7 +21,7 @@ internal sealed partial class ViewHolder(AgentOptions options, ServerTrust trust
     /// <returns>False when the snapshot cannot be used; the view before it stays.</returns>
     public bool Accept(V1.Snapshot snapshot, bool store)
     {
-        if (!ControlPlaneView.TryRead(snapshot, options.TrustDomain, time.GetUtcNow(), out var view, out var skipped, out var problem))
+        if (!ControlPlaneView.TryRead(snapshot, options.TrustDomain, _current?.Held ?? HeldPolicy.None, time.GetUtcNow(), out var view, out var skipped, out var problem))
         {
             SnapshotRefused(snapshot.Revision, problem);
             return false;
@@ -31,8 +31,8 @@ internal sealed partial class ViewHolder(AgentOptions options, ServerTrust trust
         try
         {
             trust.Learn(view.Bundle);
-            // The disk first: what this agent has acted on, it still knows after a crash.
-            if (store) PrivateFiles.Replace(_file, snapshot.ToByteArray());
+            // The disk first: what this agent has acted on, it still knows after a crash. It holds the whole, whatever the difference was.
+            if (store) PrivateFiles.Replace(_file, new V1.Snapshot(snapshot) { Policy = view.Held.ToMessage() }.ToByteArray());
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Identity.Server.Ledger;
 using Identity.Server.Registration;
 using Spiffe.Net;
@@ -23,6 +24,10 @@ internal sealed class AgentView
 
     /// <summary>Of the trust domains that its entries federate with, in ordinal order.</summary>
     public IReadOnlyList<Bundle> FederatedBundles { get; }
+
+    public ulong PolicyRevision => _state.PolicyRevision;
+
+    public ImmutableSortedDictionary<string, AppliedPolicy> Policies => _state.Policies;
 
     /// <summary>When the view changes without any transaction: the first of its entries expires. Null: never.</summary>
     public DateTimeOffset? ChangesAt { get; }

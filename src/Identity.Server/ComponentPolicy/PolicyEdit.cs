@@ -33,9 +33,9 @@ internal sealed record PolicyEdit(
     public CapabilityPolicy ApplyTo(ControlPlaneState state)
     {
         var after = state.Policies.ToBuilder();
-        foreach (var set in Set) after[set.Name] = new Ledger.AppliedPolicy(set.Name, set.Text, 0, default, "");
+        foreach (var set in Set) after[set.Name] = new Ledger.AppliedPolicy(new StoredPolicy(set.Name, set.Text), 0, default, "");
         after.RemoveRange(Deleted);
-        return Ledger.AppliedPolicy.Compile([.. after.Values], (ulong)state.Policy.Revision);
+        return Ledger.AppliedPolicy.Compile(after.Values, (ulong)state.Policy.Revision);
     }
 
     /// <param name="author">Whose text it is, when the transaction is somebody else's; empty otherwise.</param>

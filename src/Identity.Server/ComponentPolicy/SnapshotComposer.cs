@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Identity.Server.Authority;
@@ -7,16 +8,22 @@ using Identity.V1;
 
 namespace Identity.Server.ComponentPolicy;
 
-/// <summary>Writes snapshots. Policy, bundle and revocation lists are the same for every agent and are serialized once per change.</summary>
+/// <summary>
+/// Writes snapshots. Policy, bundle and revocation lists are the same for every agent that was told the same before, and are serialized once for all of those.
+/// </summary>
 internal sealed class SnapshotComposer(SigningAuthority authority)
 {
     /// <summary>How long an agent may go on deciding when the server is away.</summary>
     public static readonly TimeSpan Freshness = TimeSpan.FromHours(1);
 
-    private SharedPart? _newest;
+    // Most agents were told the revision before, some just came, and a few lag behind.
+    private const int MaxParts = 4;
 
+    private ImmutableArray<SharedPart> _newest = [];
+
+    /// <param name="told">What the agent was told last on the same call; null when nothing yet.</param>
     /// <param name="traceparent">Of the change that caused this snapshot; empty when none did.</param>
-    public SnapshotFrame Compose(ControlPlaneState state, AgentView view, string traceparent, DateTimeOffset now)
+    public SnapshotFrame Compose(ControlPlaneState state, AgentView view, AgentView? told, string traceparent, DateTimeOffset now)
     {
         var own = new Snapshot
         {
@@ -26,29 +33,42 @@ internal sealed class SnapshotComposer(SigningAuthority authority)
         };
         own.Entries.AddRange(view.Entries);
         own.FederatedBundles.AddRange(view.FederatedBundles);
-        return new SnapshotFrame(Shared(state), own);
+        return new SnapshotFrame(Shared(state, told), own);
     }
 
-    private byte[] Shared(ControlPlaneState state)
+    private byte[] Shared(ControlPlaneState state, AgentView? told)
     {
         // Two streams may both serialize a new state; one result stays. A lock would make thousands of streams queue for nothing.
-        var newest = Volatile.Read(ref _newest);
-        if (newest is not null
-            && newest.PolicyRevision == state.PolicyRevision
-            && ReferenceEquals(newest.Authorities, state.Authorities)
-            && ReferenceEquals(newest.Crls, state.Crls))
+        var newest = _newest;
+        var since = told?.PolicyRevision ?? 0;
+        foreach (var part in newest)
         {
-            return newest.Bytes;
+            if (part.Since == since
+                && part.PolicyRevision == state.PolicyRevision
+                && ReferenceEquals(part.Authorities, state.Authorities)
+                && ReferenceEquals(part.Crls, state.Crls)) return part.Bytes;
         }
 
-        var policy = new PolicySnapshot { Revision = state.PolicyRevision };
-        policy.Documents.AddRange(state.Policies.Values.Select(document => document.Text));
-        var shared = new Snapshot { Bundle = BundleWire.From(authority.Bundle(state), state), Policy = policy };
+        var shared = new Snapshot { Bundle = BundleWire.From(authority.Bundle(state), state), Policy = PolicyOf(state, since == 0 ? null : told) };
         shared.Crls.AddRange(state.Crls.Values.Select(crl => crl.Der));
         var bytes = shared.ToByteArray();
-        Volatile.Write(ref _newest, new SharedPart(state.PolicyRevision, state.Authorities, state.Crls, bytes));
+        _newest = [new SharedPart(since, state.PolicyRevision, state.Authorities, state.Crls, bytes), .. newest.Take(MaxParts - 1)];
         return bytes;
     }
 
-    private sealed record SharedPart(ulong PolicyRevision, object Authorities, object Crls, byte[] Bytes);
+    private static PolicySnapshot PolicyOf(ControlPlaneState state, AgentView? told)
+    {
+        var before = told?.Policies ?? state.Policies.Clear();
+        var policy = new PolicySnapshot { Revision = state.PolicyRevision, BaseRevision = told?.PolicyRevision ?? 0 };
+        if (ReferenceEquals(before, state.Policies)) return policy;
+        foreach (var (name, document) in state.Policies)
+        {
+            if (before.GetValueOrDefault(name)?.Text != document.Text) policy.Documents.Add(name, document.Text);
+        }
+
+        policy.Removed.AddRange(before.Keys.Where(name => !state.Policies.ContainsKey(name)));
+        return policy;
+    }
+
+    private sealed record SharedPart(ulong Since, ulong PolicyRevision, object Authorities, object Crls, byte[] Bytes);
 }

@@ -100,7 +100,7 @@ internal sealed class SyncService(
                     writtenBy = DateTimeOffset.MaxValue;
                     if (told is null || now >= renewAt || !view.SaysTheSameAs(told))
                     {
-                        writing = snapshots.WriteAsync(composer.Compose(state, view, cause, now), watching.Token);
+                        writing = snapshots.WriteAsync(composer.Compose(state, view, told, cause, now), watching.Token);
                         (told, cause, renewAt, writtenBy) = (view, "", now + Renewal, now + Patience);
                     }
                 }

@@ -180,7 +180,7 @@ internal sealed class ControlPlaneState
             _authorityRevision,
             _entitlementRevision);
 
-        private CapabilityPolicy Compile() => AppliedPolicy.Compile([.. _policies.Values], _policyRevision);
+        private CapabilityPolicy Compile() => AppliedPolicy.Compile(_policies.Values, _policyRevision);
 
         private void Apply(Change change, Transaction by)
         {

@@ -19,7 +19,7 @@ public sealed class ControlPlaneViewTests
         snapshot.FederatedBundles.Add(TestBundles.Of("other.test", sequence: 7));
         snapshot.Crls.Add(ByteString.CopyFromUtf8("list"));
 
-        Assert.True(ControlPlaneView.TryRead(snapshot, Own, Now, out var view, out var skipped, out _));
+        Assert.True(ControlPlaneView.TryRead(snapshot, Own, HeldPolicy.None, Now, out var view, out var skipped, out _));
 
         Assert.Empty(skipped);
         var other = Assert.Single(view.FederatedBundles.Bundles);
@@ -41,7 +41,7 @@ public sealed class ControlPlaneViewTests
         if (flaw == "no certificate") bad.X509Authorities[0].Asn1 = ByteString.CopyFromUtf8("nonsense");
         snapshot.FederatedBundles.AddRange([bad, TestBundles.Of("third.test")]);
 
-        Assert.True(ControlPlaneView.TryRead(snapshot, Own, Now, out var view, out var skipped, out _));
+        Assert.True(ControlPlaneView.TryRead(snapshot, Own, HeldPolicy.None, Now, out var view, out var skipped, out _));
 
         Assert.Single(skipped);
         Assert.Equal("third.test", Assert.Single(view.FederatedBundles.Bundles).TrustDomain.Name);
@@ -56,7 +56,7 @@ public sealed class ControlPlaneViewTests
         other.JwtAuthorities[0].Tainted = true;
         snapshot.FederatedBundles.Add(other);
 
-        Assert.True(ControlPlaneView.TryRead(snapshot, Own, Now, out var view, out _, out _));
+        Assert.True(ControlPlaneView.TryRead(snapshot, Own, HeldPolicy.None, Now, out var view, out _, out _));
 
         Assert.Empty(Assert.Single(view.FederatedBundles.Bundles).JwtAuthorities);
     }
@@ -74,7 +74,7 @@ public sealed class ControlPlaneViewTests
         snapshot.FederatedBundles.Add(other);
         snapshot.Bundle.JwtAuthorities[0].ExpiresAt = 0; // Never.
 
-        Assert.True(ControlPlaneView.TryRead(snapshot, Own, Now, out var view, out var skipped, out _));
+        Assert.True(ControlPlaneView.TryRead(snapshot, Own, HeldPolicy.None, Now, out var view, out var skipped, out _));
 
         Assert.Empty(skipped);
         var read = Assert.Single(view.FederatedBundles.Bundles);
@@ -89,7 +89,7 @@ public sealed class ControlPlaneViewTests
         var snapshot = Snapshot();
         snapshot.FederatedBundles.AddRange([TestBundles.Of("other.test"), TestBundles.Of("third.test")]);
         snapshot.FederatedBundles[0].JwtAuthorities[0].ExpiresAt = Now.AddMinutes(1).ToUnixTimeSeconds();
-        Assert.True(ControlPlaneView.TryRead(snapshot, Own, Now, out var view, out _, out _));
+        Assert.True(ControlPlaneView.TryRead(snapshot, Own, HeldPolicy.None, Now, out var view, out _, out _));
 
         Assert.Same(view, view.WithoutExpiredKeys(Now.AddSeconds(59)));
         var later = view.WithoutExpiredKeys(Now.AddMinutes(1));
@@ -115,7 +115,7 @@ public sealed class ControlPlaneViewTests
         var snapshot = Snapshot();
         snapshot.Entries[0].ExpiresAt = expiresAt;
 
-        Assert.True(ControlPlaneView.TryRead(snapshot, Own, Now, out var view, out _, out _));
+        Assert.True(ControlPlaneView.TryRead(snapshot, Own, HeldPolicy.None, Now, out var view, out _, out _));
 
         var entry = Assert.Single(view.Entries.All);
         Assert.Equal(isExpired, entry.IsExpired(Now));

@@ -9,6 +9,7 @@ using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Identity.Issuance;
+using Identity.Policy;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -215,7 +216,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
             Revision = Revision,
             Traceparent = Traceparent,
             FreshUntil = Timestamp.FromDateTimeOffset(Time.GetUtcNow() + Freshness),
-            Policy = new V1.PolicySnapshot { Revision = Revision, Documents = { Policies } },
+            Policy = new V1.PolicySnapshot { Revision = Revision, Documents = { Policies.ToDictionary(NameOf) } },
             Bundle = new Types.Bundle { TrustDomain = Domain.Name, SequenceNumber = 1 },
         };
         snapshot.Entries.AddRange(Entries);
@@ -246,6 +247,8 @@ internal sealed class FakeControlPlane : IAsyncDisposable
             return _over.Task.WaitAsync(cancellation);
         }
     }
+
+    private static string NameOf(string policy) => PolicyParser.TryParse(policy, out var document, out _) ? document.Name : "unreadable";
 
     private sealed class AgentService(FakeControlPlane plane) : AgentApi.Agent.AgentBase
     {
@@ -321,8 +324,9 @@ internal sealed class FakeControlPlane : IAsyncDisposable
             if (context.GetHttpContext().Connection.ClientCertificate is null) throw new RpcException(new Status(StatusCode.Unauthenticated, "no certificate"));
             var snapshots = Channel.CreateUnbounded<V1.Snapshot>();
             var number = Interlocked.Increment(ref plane._nextSubscriber);
-            snapshots.Writer.TryWrite(plane.Compose());
+            // Listen first: a change in between would be told to nobody.
             plane._subscribers[number] = snapshots;
+            snapshots.Writer.TryWrite(plane.Compose());
             var reading = ReadAsync(requestStream);
             try
             {

@@ -127,8 +127,39 @@ public sealed class PolicyAdminServiceTests : IAsyncLifetime
         var applied = await ApplyAsync(Document("one"));
         Assert.True(await call.ResponseStream.MoveNext(TestContext.Current.CancellationToken));
 
-        Assert.Equal([Document("one")], call.ResponseStream.Current.Policy.Documents);
+        Assert.Equal(KeyValuePair.Create("one", Document("one")), Assert.Single(call.ResponseStream.Current.Policy.Documents));
         Assert.Equal(applied.Revision, call.ResponseStream.Current.Policy.Revision);
+    }
+
+    [Fact]
+    public async Task Tells_an_agent_only_the_documents_that_changed_and_a_new_call_all_of_them()
+    {
+        var agent = await _server.AttestAsync();
+        await ApplyAsync(Document("one"), Document("two"));
+        using var call = new Sync.SyncClient(agent.Invoker).Subscribe(cancellationToken: TestContext.Current.CancellationToken);
+        var whole = await NextAsync(call);
+        Assert.Equal((0ul, "one two"), (whole.BaseRevision, string.Join(" ", whole.Documents.Keys.Order())));
+
+        await ApplyAsync(Document("two") + "\n# changed\n", Document("three"));
+        var changed = await NextAsync(call);
+        Assert.Equal((whole.Revision, "three two"), (changed.BaseRevision, string.Join(" ", changed.Documents.Keys.Order())));
+        Assert.EndsWith("# changed\n", changed.Documents["two"], StringComparison.Ordinal);
+        Assert.Empty(changed.Removed);
+
+        await _admin.DeletePoliciesAsync(new DeletePoliciesRequest { Names = { "one" } });
+        var removed = await NextAsync(call);
+        Assert.Equal((changed.Revision, "one"), (removed.BaseRevision, Assert.Single(removed.Removed)));
+        Assert.Empty(removed.Documents);
+
+        using var later = new Sync.SyncClient(agent.Invoker).Subscribe(cancellationToken: TestContext.Current.CancellationToken);
+        var again = await NextAsync(later);
+        Assert.Equal((0ul, "three two"), (again.BaseRevision, string.Join(" ", again.Documents.Keys.Order())));
+    }
+
+    private static async Task<PolicySnapshot> NextAsync(AsyncDuplexStreamingCall<AgentReport, Snapshot> call)
+    {
+        Assert.True(await call.ResponseStream.MoveNext(TestContext.Current.CancellationToken));
+        return call.ResponseStream.Current.Policy;
     }
 
     [Theory]
