@@ -15,6 +15,8 @@ public sealed class CapabilityPolicy
         Documents = unreadable is null ? documents : [];
         Unreadable = unreadable;
         ClauseIndex = new ClauseIndex(ClauseList);
+        HoldsFunctions = ClauseList.Any(clause => clause.Ceilings != StatedCeilings.None
+            && clause.Capability is Capability.Import { Pattern.Function: not null } or Capability.Export { Pattern: { Interface: not null, Function: not null } });
         _forExplaining = new Lazy<ExplanationIndex>(() => new ExplanationIndex(ClauseList));
     }
 
@@ -35,6 +37,9 @@ public sealed class CapabilityPolicy
     internal ImmutableArray<PolicyClause> ClauseList { get; }
 
     internal ClauseIndex ClauseIndex { get; }
+
+    /// <summary>Whether permits of single functions of interfaces state ceilings, which then hold also where the interface is granted whole.</summary>
+    internal bool HoldsFunctions { get; }
 
     /// <summary>Made when the first refusal is explained.</summary>
     internal ExplanationIndex ForExplaining => _forExplaining.Value;

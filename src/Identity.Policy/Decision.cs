@@ -12,7 +12,7 @@ public abstract record Decision
 
     /// <param name="Grants">One for each import, in the order of the imports.</param>
     /// <param name="Nats">What it may do on NATS; denied when no rule gives it a subject (in short; ask <see cref="NatsPermissions"/> for the nearest rule).</param>
-    /// <param name="DeterminingRules">The permits that granted an import, or the start; sorted.</param>
+    /// <param name="DeterminingRules">The permits of the start, of what it imports and exports, and of what it may do on NATS; sorted.</param>
     /// <param name="ValidUntil">When the first of these grants expires; null when none does.</param>
     public sealed record Admitted(
         ImmutableArray<Grant> Grants,

@@ -58,6 +58,8 @@ public abstract record NatsPermissions
     internal static NatsPermissions Of(in Evaluator evaluator, Determination? determination)
     {
         var subjects = NatsSubjects.Collect(evaluator);
+        // Also where nothing comes of it: a ceiling must not rise because a subject is forbidden, or because there are too many.
+        foreach (var rule in subjects.Rules) determination?.Add(rule);
         if (subjects.IsTooMany)
             return Deny(evaluator, $"its rules name more than {NatsSubjects.MaxSubjects} subjects, which do not fit into one login", nearestMiss: null);
         var publish = subjects.PublishSide();
@@ -69,7 +71,6 @@ public abstract record NatsPermissions
             return Deny(evaluator, "no rule grants it a subject to publish or to subscribe to", miss);
         }
 
-        foreach (var rule in subjects.Rules) determination?.Add(rule);
         var own = new Determination();
         foreach (var rule in subjects.Rules) own.Add(rule);
         var prefix = InboxPrefixOf(evaluator.Principal.Id);

@@ -8,6 +8,7 @@ internal sealed class Authority
 {
     private readonly Lazy<AuthorityIndex> _permits;
     private readonly Lazy<AuthorityIndex> _forbids;
+    private readonly Lazy<AuthorityIndex> _callers;
     private readonly Lazy<HashSet<Meaning>> _meanings;
 
     public Authority(CapabilityPolicy policy, DateTimeOffset now)
@@ -21,6 +22,8 @@ internal sealed class Authority
         Since = RangeSet.Of((UInt128)now.UtcTicks, (UInt128)DateTimeOffset.MaxValue.UtcTicks);
         _permits = new(() => new AuthorityIndex(Of(RuleEffect.Permit)));
         _forbids = new(() => new AuthorityIndex(Of(RuleEffect.Forbid)));
+        _callers = new(() => new AuthorityIndex(Of(RuleEffect.Permit)
+            .Where(permit => AdmissionCeilingGain.IsAsked(permit.Clause)).Select(permit => permit with { Region = JointRegion.CallerOf(permit.Region) })));
         _meanings = new(() => [.. Clauses.Select(clause => new Meaning(clause))]);
     }
 
@@ -32,6 +35,13 @@ internal sealed class Authority
     public AuthorityIndex Permits => _permits.Value;
 
     public AuthorityIndex Forbids => _forbids.Value;
+
+    /// <summary>Whom the permits mean that a starting component is asked about, without what they permit.</summary>
+    public AuthorityIndex Callers => _callers.Value;
+
+    /// <summary>Everything that is stated of a limit.</summary>
+    public HashSet<(PolicySubject, Capability, DateTimeOffset?, long?)> Statements(Limit limit) =>
+        [.. Clauses.Where(clause => limit.Of(clause) is not null).Select(limit.StatedBy)];
 
     /// <summary>True when the policy says the same, under whatever name.</summary>
     public bool Says(PolicyClause clause) => _meanings.Value.Contains(new Meaning(clause));

@@ -28,6 +28,9 @@ public sealed record AuthorityChange
     /// <summary>The forbid of the other policy that is gone, or decides nothing any more.</summary>
     public PolicyClause? Lifted { get; init; }
 
+    /// <summary>Of a ceiling: the permit of the other policy that held it down and is gone; null when it rises over what holds by default.</summary>
+    public PolicyClause? Held { get; init; }
+
     /// <summary>Forbids that still hold, and permits that granted the same before; only those that meet the part.</summary>
     public ImmutableArray<PolicyClause> Except { get; init; } = [];
 
@@ -41,7 +44,7 @@ public sealed record AuthorityChange
     public AuthorityExample? Example { get; init; }
 
     /// <summary>The rule to look at.</summary>
-    public RuleReference Rule => Lifted?.Rule ?? Permit.Rule;
+    public RuleReference Rule => Lifted?.Rule ?? Held?.Rule ?? Permit.Rule;
 
     /// <summary>Whom it concerns, in one line.</summary>
     public string Who => Lifted is null ? SubjectText.Of(Permit.Subject) : SubjectText.OfBoth(Permit.Subject, Lifted.Subject);

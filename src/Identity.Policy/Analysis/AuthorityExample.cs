@@ -9,9 +9,18 @@ namespace Identity.Policy.Analysis;
 /// <param name="At">The moment of the comparison, or a later one when the difference begins only then.</param>
 public sealed record AuthorityExample(Principal Principal, CapabilityRequest Request, DateTimeOffset At)
 {
+    /// <summary>Of a ceiling of a whole admission: what the same component asks for besides when it starts.</summary>
+    public ImmutableArray<CapabilityRequest> Beside { get; init; } = [];
+
+    /// <summary>All that is asked for, in one line.</summary>
+    public string What => string.Join(" and ", [Request, .. Beside]);
+
     /// <summary>Any member of a region.</summary>
     internal static AuthorityExample In(Region region) => new(
-        ExamplePrincipal.In(region), ExampleRequest.In(region), new DateTimeOffset((long)((RangeSet)region[Dimensions.Time]).First, TimeSpan.Zero));
+        ExamplePrincipal.In(region), ExampleRequest.In(region), MomentOf(region));
+
+    /// <summary>The first moment of a region.</summary>
+    internal static DateTimeOffset MomentOf(Region region) => new((long)((RangeSet)region[Dimensions.Time]).First, TimeSpan.Zero);
 }
 
 /// <summary>Picks a caller out of a region.</summary>

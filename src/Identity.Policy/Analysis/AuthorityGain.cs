@@ -27,7 +27,9 @@ internal sealed class AuthorityGain(Authority before, Authority after, long work
             if (forbid.Effect != RuleEffect.Permit && !after.Says(forbid)) AddLifted(forbid);
         }
 
-        new CeilingGain(before, after, Outside, Add).Find();
+        var told = new CeilingsTold();
+        new CeilingGain(before, after, Outside, told, Add).Find();
+        new AdmissionCeilingGain(before, after, Outside, told, Add).Find();
         return _changes.DrainToImmutable();
     }
 

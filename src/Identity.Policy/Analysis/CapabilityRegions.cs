@@ -43,6 +43,13 @@ internal static class CapabilityRegions
         _ => throw new ArgumentOutOfRangeException(nameof(capability), capability.Kind, "a capability that analysis does not know"),
     };
 
+    /// <summary>The callers of a region, asking to start.</summary>
+    public static Region StartOf(Region caller) => new(RegionKind.Start, caller.Values[..Dimensions.Capability].ToArray());
+
+    /// <summary>The callers of a region, asking for any import.</summary>
+    public static Region AnyImportOf(Region caller) =>
+        new(RegionKind.Import, [.. caller.Values[..Dimensions.Capability], AnyText, AnyOrNone, AnyOrNone, AnyOrNone]);
+
     /// <summary>The bits of an access, from the number that stands for them; single accesses come first, so that examples ask for one.</summary>
     public static int AccessOf(UInt128 number) => (int)number & 0xff;
 

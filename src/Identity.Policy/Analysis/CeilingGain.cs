@@ -8,28 +8,24 @@ namespace Identity.Policy.Analysis;
 /// does) and no permit of the second states one as small.
 /// </summary>
 internal sealed class CeilingGain(
-    Authority before, Authority after, Func<Region, IReadOnlyList<Region>, (Region? Found, bool Decided)> outside, Action<AuthorityChange> add)
+    Authority before, Authority after, Func<Region, IReadOnlyList<Region>, (Region? Found, bool Decided)> outside, CeilingsTold told, Action<AuthorityChange> add)
 {
     public void Find()
     {
         foreach (var limit in Limit.All)
         {
-            var states = after.Clauses.Where(clause => limit.Of(clause) is not null).Select(clause => Stated(clause, limit)).ToHashSet();
-            var stated = before.Clauses.Where(clause => limit.Of(clause) is not null).Select(clause => Stated(clause, limit)).ToHashSet();
+            var (stated, states) = (before.Statements(limit), after.Statements(limit));
             foreach (var permit in before.Clauses)
             {
-                if (limit.Of(permit) is { } value && !states.Contains(Stated(permit, limit))) AddRaised(permit, limit, value);
+                if (limit.Of(permit) is { } value && !states.Contains(limit.StatedBy(permit))) AddRaised(permit, limit, value);
             }
 
             foreach (var permit in after.Clauses)
             {
-                if (limit.Of(permit) > limit.Default && !stated.Contains(Stated(permit, limit))) AddAboveDefault(permit, limit);
+                if (limit.Of(permit) > limit.Default && !stated.Contains(limit.StatedBy(permit))) AddAboveDefault(permit, limit);
             }
         }
     }
-
-    private static (PolicySubject, Capability, DateTimeOffset?, long?) Stated(PolicyClause clause, Limit limit) =>
-        (clause.Subject, Limit.Ignored(clause.Capability), clause.Expires, limit.Of(clause));
 
     private void AddRaised(PolicyClause permit, Limit limit, long value)
     {
@@ -40,7 +36,7 @@ internal sealed class CeilingGain(
                 // With nothing stated the default holds, which may be as small.
                 if (limit.Default <= value ? !(limit.Of(granted.Clause) > value) : limit.Of(granted.Clause) <= value) continue;
                 if (region.Intersect(granted.Region) is not { } both) continue;
-                Add(both, granted.Clause, limit,
+                Add(both, granted.Clause, permit, limit,
                     [.. before.Forbids.Overlapping(both), .. after.Forbids.Overlapping(both), .. after.Permits.Overlapping(both).Where(other => limit.Of(other.Clause) <= value)]);
             }
         }
@@ -53,7 +49,7 @@ internal sealed class CeilingGain(
             foreach (var granted in before.Permits.Overlapping(region))
             {
                 if (limit.Of(granted.Clause) is not null || region.Intersect(granted.Region) is not { } both) continue;
-                Add(both, permit, limit,
+                Add(both, permit, held: null, limit,
                 [
                     .. before.Forbids.Overlapping(both), .. after.Forbids.Overlapping(both),
                     .. before.Permits.Overlapping(both).Where(other => limit.Of(other.Clause) is not null),
@@ -63,18 +59,20 @@ internal sealed class CeilingGain(
         }
     }
 
-    private void Add(Region region, PolicyClause permit, Limit limit, List<ClauseRegion> cuts)
+    private void Add(Region region, PolicyClause permit, PolicyClause? held, Limit limit, List<ClauseRegion> cuts)
     {
         var regions = cuts.ConvertAll(cut => cut.Region);
         var (found, decided) = outside(region, regions);
         if (found is null && decided) return;
         var example = found is { } some ? AuthorityExample.In(some) : null;
+        if (decided) told.Add(limit, held ?? permit, limit.Of(permit) ?? limit.Default);
         add(new AuthorityChange
         {
             Kind = decided ? AuthorityChangeKind.Ceiling : AuthorityChangeKind.Undecided,
             Permit = permit,
+            Held = held,
             Except = [.. cuts.Select(cut => cut.Clause).Distinct()],
-            Ceiling = example is null ? limit.Name : $"{limit.Name} {limit.TextOf(limit.At(before, example))} → {limit.TextOf(limit.At(after, example))}",
+            Ceiling = example is null ? limit.Name : limit.Told(limit.OfRequest(before, example), limit.OfRequest(after, example)),
             Example = example,
             Regions = [region],
             Cuts = [.. regions],
@@ -88,7 +86,8 @@ internal sealed record Limit(string Name, long Default, Func<PolicyClause, long?
 {
     private static readonly ResourceCeilings Defaults = ResourceCeilings.Default;
 
-    public static ImmutableArray<Limit> All { get; } =
+    /// <summary>What a component may consume, by all its permits together.</summary>
+    public static ImmutableArray<Limit> OfAdmissions { get; } =
     [
         new("memory", Defaults.MemoryBytes, clause => clause.Ceilings.MemoryBytes, value => value % (1 << 20) == 0 ? $"{value >> 20}MiB" : $"{value >> 10}KiB"),
         new("memories", Defaults.Memories, clause => clause.Ceilings.Memories, Plain),
@@ -97,24 +96,36 @@ internal sealed record Limit(string Name, long Default, Func<PolicyClause, long?
         new("instances", Defaults.Instances, clause => clause.Ceilings.Instances, Plain),
         new("tables", Defaults.Tables, clause => clause.Ceilings.Tables, Plain),
         new("tableElements", Defaults.TableElements, clause => clause.Ceilings.TableElements, Plain),
+    ];
+
+    public static ImmutableArray<Limit> All { get; } =
+    [
+        .. OfAdmissions,
         // Every permit to respond states both, so there is no default that could hold.
         new("natsRespond max", long.MaxValue, clause => (clause.Capability as Capability.NatsRespond)?.MaxMessages, Plain),
         new("natsRespond within", long.MaxValue, clause => (clause.Capability as Capability.NatsRespond)?.Within.Ticks, ticks => YamlText.Of(TimeSpan.FromTicks(ticks))),
     ];
 
-    public string TextOf(long value) => Text(value);
+    public string Told(long from, long to) => $"{Name} {Text(from)} → {Text(to)}";
 
-    /// <summary>The capability without what is compared here as a limit.</summary>
-    public static Capability Ignored(Capability capability) => capability is Capability.NatsRespond ? Capability.NatsRespond.Any : capability;
+    /// <summary>What a permit says of it, for whom and for what: two that say the same are the same.</summary>
+    public (PolicySubject, Capability, DateTimeOffset?, long?) StatedBy(PolicyClause clause) =>
+        (clause.Subject, clause.Capability is Capability.NatsRespond ? Capability.NatsRespond.Any : clause.Capability, clause.Expires, Of(clause));
 
     /// <summary>What holds for one request.</summary>
-    public long At(Authority authority, AuthorityExample example)
+    public long OfRequest(Authority authority, AuthorityExample example) => Smallest(authority, example, clause => clause.Capability.Matches(example.Request));
+
+    /// <summary>What holds for a component that asks for all of the example when it starts.</summary>
+    public long OfAdmission(Authority authority, AuthorityExample example) => Smallest(
+        authority, example, clause => AdmissionCeilingGain.IsAlwaysAsked(clause) || clause.Capability.Matches(example.Request) || example.Beside.Any(clause.Capability.Matches));
+
+    private long Smallest(Authority authority, AuthorityExample example, Func<PolicyClause, bool> isAbout)
     {
         long? smallest = null;
         foreach (var clause in authority.Clauses)
         {
-            if (clause.Effect == RuleEffect.Permit && !(clause.Expires <= example.At) && clause.Capability.Matches(example.Request)
-                && clause.Subject.MayMean(example.Principal, out var untold) && untold == 0 && Of(clause) is { } value && !(smallest <= value))
+            if (clause.Effect == RuleEffect.Permit && Of(clause) is { } value && !(smallest <= value) && !(clause.Expires <= example.At)
+                && isAbout(clause) && clause.Subject.MayMean(example.Principal, out var untold) && untold == 0)
                 smallest = value;
         }
 

@@ -24,6 +24,9 @@ internal enum RegionKind
     Secret,
     Audience,
     Mount,
+
+    /// <summary>Several requests of one caller at one moment (<see cref="JointRegion"/>).</summary>
+    Joint,
 }
 
 /// <summary>The dimensions of every authority, and what each may hold at most.</summary>

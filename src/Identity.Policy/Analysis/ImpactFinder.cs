@@ -89,7 +89,7 @@ internal sealed class ImpactFinder
             var found = search.FindOutside(ForAnyone(mine), cuts.ConvertAll(cut => ForAnyone(change.Cuts[cut])));
             // Cut short: the change itself is known, whether it reaches this caller is not; then it is told.
             var region = found ?? (search.IsExhausted ? mine : null);
-            return region is { } some ? (ExampleRequest.In(some), new DateTimeOffset((long)((RangeSet)some[Dimensions.Time]).First, TimeSpan.Zero)) : null;
+            return region is { } some ? (ExampleRequest.In(some), AuthorityExample.MomentOf(some)) : null;
         }
 
         private static Region ForAnyone(Region region) =>

@@ -35,7 +35,8 @@ internal readonly struct Region(RegionKind kind, ValueSet[] values)
     }
 
     /// <summary>Most rules leave most dimensions open, and say so with the same sets.</summary>
-    public static bool IsAll(int dimension, ValueSet set) => dimension < Dimensions.Capability && ReferenceEquals(set, Dimensions.Anyone[dimension]);
+    public static bool IsAll(int dimension, ValueSet set) =>
+        ReferenceEquals(set, AnythingSet.Instance) || (dimension < Dimensions.Capability && ReferenceEquals(set, Dimensions.Anyone[dimension]));
 
     public Region? Intersect(Region pattern)
     {

@@ -15,7 +15,7 @@ internal sealed class AdmissionInquiry(CapabilityPolicy policy, Principal princi
     private List<RuleWarning>? _warnings;
     private List<ShadowOutcome>? _shadow;
 
-    /// <summary>The permits that granted something.</summary>
+    /// <summary>The permits of anything that was asked for.</summary>
     public Determination Determination { get; } = new();
 
     public ImmutableArray<RuleWarning> Warnings => _warnings is null ? [] : [.. _warnings];
@@ -48,6 +48,7 @@ internal sealed class AdmissionInquiry(CapabilityPolicy policy, Principal princi
         if (decision.Allowed || import.Functions.IsEmpty)
         {
             if (!decision.Allowed) Refuse(whole, decision);
+            else Hold(whole, import.Functions);
             Note(whole, decision);
             return decision.Allowed;
         }
@@ -59,7 +60,12 @@ internal sealed class AdmissionInquiry(CapabilityPolicy policy, Principal princi
     public Grant? AskFor(ComponentExport export)
     {
         if (export.Request is not { } whole) return null;
-        if (Ask(whole).Allowed) return new Grant(export.Name, export.Functions);
+        if (Ask(whole).Allowed)
+        {
+            Hold(whole, export.Functions);
+            return new Grant(export.Name, export.Functions);
+        }
+
         var functions = ImmutableArray.CreateBuilder<string>();
         foreach (var function in export.Functions)
         {
@@ -131,10 +137,25 @@ internal sealed class AdmissionInquiry(CapabilityPolicy policy, Principal princi
         _permits.Clear();
         var sink = new Sink(_permits);
         policy.ClauseIndex.Find(principal, request, now, ref sink);
-        var decision = sink.Tally.Decide();
-        if (!decision.Allowed) return decision;
+        // Also where a forbid takes it away again, so that no forbid raises a ceiling.
         foreach (var permit in _permits) Determination.Add(permit);
-        return decision;
+        return sink.Tally.Decide();
+    }
+
+    /// <summary>Adds what permits of single functions state, so that granting all of them raises no ceiling.</summary>
+    private void Hold(CapabilityRequest whole, ImmutableArray<string> functions)
+    {
+        if (!policy.HoldsFunctions) return;
+        foreach (var function in functions)
+        {
+            _permits.Clear();
+            var sink = new Sink(_permits);
+            policy.ClauseIndex.Find(principal, whole is CapabilityRequest.Import import ? import with { Function = function } : ((CapabilityRequest.Export)whole) with { Function = function }, now, ref sink);
+            foreach (var permit in _permits)
+            {
+                if (permit.Ceilings != StatedCeilings.None) Determination.Add(permit);
+            }
+        }
     }
 
     private void Refuse(CapabilityRequest request, in CapabilityDecision decision) => (_refused ??= []).Add((request, decision, null));

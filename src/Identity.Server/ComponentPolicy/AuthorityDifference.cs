@@ -65,10 +65,10 @@ internal sealed class AuthorityDifference
 
     private static string Line(AuthorityChange change) =>
         $"{change}{(change.Until is { } until ? $" until {until:u}" : "")} [{change.Rule}]"
-        + $"{(change.Kind == AuthorityChangeKind.Undecided ? " (too much work to decide; taken as a change)" : change.Example is { } example ? $", for example {example.Principal.Id} {example.Request}" : "")}";
+        + $"{(change.Kind == AuthorityChangeKind.Undecided ? " (too much work to decide; taken as a change)" : change.Example is { } example ? $", for example {example.Principal.Id} {example.What}" : "")}";
 
     private static IEnumerable<string> Whole(IEnumerable<AuthorityChange> changes) => changes.Select(change =>
-        $"{change.Kind} {Clause(change.Permit)} {(change.Lifted is { } lifted ? Clause(lifted) : "")} {change.Ceiling} "
+        $"{change.Kind} {Clause(change.Permit)} {(change.Lifted is { } lifted ? Clause(lifted) : "")} {(change.Held is { } held ? Clause(held) : "")} {change.Ceiling} "
         + string.Join(';', change.Except.Select(Clause).Order(StringComparer.Ordinal))).Order(StringComparer.Ordinal);
 
     private static string Clause(PolicyClause clause) =>

@@ -76,7 +76,7 @@ internal sealed class Enumeration
         return meets;
     }
 
-    private static bool Means(PolicySubject subject, Principal principal, bool permits)
+    public static bool Means(PolicySubject subject, Principal principal, bool permits)
     {
         // True, false, or null for what the door cannot tell; a permit needs all true, a forbid no false.
         bool? Known(PrincipalAttributes attribute, bool matches) => (principal.Unknown & attribute) != 0 ? null : matches;

@@ -128,6 +128,55 @@ public sealed class PolicyDiffTests
         Assert.True(PolicyDiff.Between(With("2MiB"), With("64MiB"), Samples.Now).IsEmpty);
     }
 
+    // All permits of one component hold its ceilings together: of its start, its imports, its exports, and what it may do on NATS.
+    [Theory]
+    [InlineData("start", "{ import: wasi:io/poll@0.2.0 }", "memory 1MiB → 16MiB", "start and import wasi:io/poll@0.2.0")]
+    [InlineData("start", "{ import: wasi:io/poll@0.2.0 }, { natsPublish: c }", "memory 1MiB → 16MiB", "start and import wasi:io/poll@0.2.0")]
+    [InlineData("{ export: wasi:http/handler@0.2.0 }", "{ import: wasi:io/poll@0.2.0 }", "memory 1MiB → 16MiB", "export wasi:http/handler@0.2.0 and import wasi:io/poll@0.2.0")]
+    [InlineData("{ export: '#run' }", "start", "memory 1MiB → 16MiB", "export #run and start")]
+    [InlineData("{ natsPublish: a.b }", "start", "memory 1MiB → 16MiB", "natsPublish a.b and start")]
+    [InlineData("{ import: wasi:io/poll@0.2.0 }", "start", null, null)]
+    [InlineData("{ connect: '*:443' }", "start", null, null)]
+    [InlineData("start", "{ natsPublish: a.b }", null, null)]
+    public void A_ceiling_rises_when_the_permit_that_held_it_down_is_gone_and_another_still_admits(string held, string kept, string? told, string? asked)
+    {
+        var stays = $"- {{ name: p, effect: permit, subjects: [{{ {Shop} }}], capabilities: [{kept}] }}";
+        var goes = $"- {{ name: q, effect: permit, ceilings: {{ memory: 1MiB }}, subjects: [{{ {Everyone} }}], capabilities: [{held}] }}";
+        var gained = PolicyDiff.Between(Policy(stays, goes), Policy(stays), Samples.Now).Gained;
+        Assert.Equal(told, gained.SingleOrDefault()?.Ceiling);
+        if (told is null) return;
+        Assert.Equal((AuthorityChangeKind.Ceiling, "p/q", asked), (gained[0].Kind, gained[0].Rule.ToString(), gained[0].Example!.What));
+        Assert.DoesNotContain(PolicyDiff.Between(Policy(stays), Policy(stays, goes), Samples.Now).Gained, change => change.Kind == AuthorityChangeKind.Ceiling);
+    }
+
+    [Fact]
+    public void A_ceiling_above_the_default_that_another_permit_states_is_seen_when_the_one_that_held_it_down_goes()
+    {
+        const string Import = "{ import: wasi:io/poll@0.2.0 }";
+        var large = $"- {{ name: large, effect: permit, ceilings: {{ fuel: 9000000000 }}, subjects: [{{ {Shop} }}], capabilities: [{Import}] }}";
+        string Start(string ceilings) => $"- {{ name: small, effect: permit, {ceilings}subjects: [{{ {Everyone} }}], capabilities: [start] }}";
+        // The start itself falls, from what was stated to the default; the component that also imports rises.
+        var gained = Assert.Single(PolicyDiff.Between(Policy(large, Start("ceilings: { fuel: 2000000000 }, ")), Policy(large, Start("")), Samples.Now).Gained);
+        Assert.Equal("fuel 2000000000 → 9000000000", gained.Ceiling);
+        Assert.Equal("p/small", gained.Rule.ToString());
+    }
+
+    [Fact]
+    public void A_forbid_raises_no_ceiling()
+    {
+        var permits = new[]
+        {
+            $"- {{ name: p, effect: permit, subjects: [{{ {Shop} }}], capabilities: [start] }}",
+            $"- {{ name: q, effect: permit, ceilings: {{ memory: 1MiB }}, subjects: [{{ {Shop} }}], capabilities: [{{ natsPublish: a.b }}, {{ export: '#run' }}] }}",
+        };
+        var forbid = $"- {{ name: f, effect: forbid, subjects: [{{ {Everyone} }}], capabilities: [{{ natsPublish: '>' }}, {{ export: '#run' }}] }}";
+        Assert.False(PolicyDiff.Widens(Policy(permits), Policy([.. permits, forbid]), Samples.Now));
+        var component = new ComponentStart(
+            SpiffeId.Parse("spiffe://example.org/shop"), Samples.Host, Samples.Digest, "shop", new ComponentImports([]) { Exports = [new ComponentExport("run", ImportKind.Function, [])] });
+        foreach (var policy in (CapabilityPolicy[])[Policy(permits), Policy([.. permits, forbid])])
+            Assert.Equal(1 << 20, Assert.IsType<Decision.Admitted>(ComponentAdmission.Decide(policy, component, Samples.Now)).Ceilings.MemoryBytes);
+    }
+
     [Fact]
     public void More_answers_to_a_request_widen()
     {

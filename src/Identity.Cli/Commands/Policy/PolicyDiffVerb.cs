@@ -80,13 +80,13 @@ internal static class PolicyDiffVerb
         output.WriteLine($"    {(change.Kind == AuthorityChangeKind.Ceiling ? $"{change.What}, with more {change.Ceiling}" : change.What)}{(change.Kind == AuthorityChangeKind.Undecided ? "  (undecided)" : "")}");
         output.WriteLine(change.Lifted is { } lifted
             ? $"      where {lifted.Rule} forbids it {(sign == '+' ? "no more" : "now")}, and {change.Permit.Rule} permits it"
-            : $"      by {change.Permit.Rule}{(change.Until is { } until ? $", until {until:yyyy-MM-dd HH:mm:ss'Z'}" : "")}");
+            : $"      by {change.Permit.Rule}{(change.Held is { } held ? $", which {held.Rule} {(sign == '+' ? "holds down no more" : "holds down now")}" : "")}{(change.Until is { } until ? $", until {until:yyyy-MM-dd HH:mm:ss'Z'}" : "")}");
         foreach (var except in change.Except.Take(5))
             output.WriteLine($"      except {except.Capability} for {PolicyFiles.Who(except.Subject)} ({except.Rule})");
         if (change.Except.Length > 5)
             output.WriteLine($"      except {change.Except.Length - 5} more");
         if (change.Example is { } example)
-            output.WriteLine($"      such as {PolicyFiles.Who(example.Principal)}: {example.Request}{(example.At > now ? $", from {example.At:yyyy-MM-dd HH:mm:ss'Z'} on" : "")}");
+            output.WriteLine($"      such as {PolicyFiles.Who(example.Principal)}: {example.What}{(example.At > now ? $", from {example.At:yyyy-MM-dd HH:mm:ss'Z'} on" : "")}");
         var concerned = impacts.Where(impact => ReferenceEquals(impact.Change, change)).Select(impact => impact.Principal.Id.ToString()).Distinct().ToArray();
         if (concerned.Length > 0)
             output.WriteLine($"      registered: {string.Join(", ", concerned.Take(5))}{(concerned.Length > 5 ? $" and {concerned.Length - 5} more" : "")}");
