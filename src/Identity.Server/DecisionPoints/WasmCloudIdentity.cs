@@ -10,10 +10,16 @@ namespace Identity.Server.DecisionPoints;
 /// </summary>
 internal static class WasmCloudIdentity
 {
-    /// <summary><c>spiffe://&lt;td&gt;/wasmcloud/&lt;lattice&gt;/&lt;componentId or providerId&gt;</c> (v1).</summary>
-    public static bool TryOfLattice(
+    /// <summary><c>spiffe://&lt;td&gt;/wasmcloud/&lt;lattice&gt;/&lt;componentId&gt;</c> (v1).</summary>
+    public static bool TryOfLatticeComponent(
         TrustDomain trustDomain, string lattice, string id, [NotNullWhen(true)] out SpiffeId? identity, [NotNullWhen(false)] out string? problem) =>
         TryJoin(trustDomain, out identity, out problem, "wasmcloud", lattice, id);
+
+    /// <summary><c>spiffe://&lt;td&gt;/wasmcloud/&lt;lattice&gt;/provider/&lt;providerId&gt;</c> (v1). A host keeps the two apart: a provider, which runs
+    /// outside of the sandbox, may have a component's id.</summary>
+    public static bool TryOfLatticeProvider(
+        TrustDomain trustDomain, string lattice, string id, [NotNullWhen(true)] out SpiffeId? identity, [NotNullWhen(false)] out string? problem) =>
+        TryJoin(trustDomain, out identity, out problem, "wasmcloud", lattice, "provider", id);
 
     /// <summary><c>spiffe://&lt;td&gt;/ns/&lt;namespace&gt;/component/&lt;component&gt;</c> (v2). The workload's name is not in it: below a
     /// WorkloadDeployment it is made up anew for each replica.</summary>

@@ -8,7 +8,7 @@ namespace Identity.Server.DecisionPoints.WasmCloudV1;
 /// <summary>What a v1 host's request asks, in the words of policy.</summary>
 internal static class PolicyQuestions
 {
-    /// <param name="trustDomain">Below which the lattice's components are named.</param>
+    /// <param name="trustDomain">Below which the lattice's components and providers are named.</param>
     /// <param name="problem">Why it is denied without asking policy.</param>
     public static bool TryMap(
         PolicyRequest request, TrustDomain trustDomain, [NotNullWhen(true)] out Question? question, [NotNullWhen(false)] out string? problem)
@@ -20,7 +20,7 @@ internal static class PolicyQuestions
             return false;
         }
 
-        if (!WasmCloudIdentity.TryOfLattice(trustDomain, request.Lattice, request.Id, out var id, out problem)) return false;
+        if (!TryName(request, trustDomain, out var id, out problem)) return false;
         if (request.Kind != PolicyRequestKind.PerformInvocation)
         {
             question = new Question(PrincipalOf(id, request), [new CapabilityRequest.Start()]);
@@ -31,6 +31,12 @@ internal static class PolicyQuestions
         question = new Question(PrincipalOf(id, request), [asked]);
         return true;
     }
+
+    private static bool TryName(
+        PolicyRequest request, TrustDomain trustDomain, [NotNullWhen(true)] out SpiffeId? id, [NotNullWhen(false)] out string? problem) =>
+        request.Kind == PolicyRequestKind.StartProvider
+            ? WasmCloudIdentity.TryOfLatticeProvider(trustDomain, request.Lattice, request.Id, out id, out problem)
+            : WasmCloudIdentity.TryOfLatticeComponent(trustDomain, request.Lattice, request.Id, out id, out problem);
 
     // What a host calls on a component is what that component exports. A whole interface is never meant: there is always a function.
     private static bool TryReadExport(

@@ -12,6 +12,15 @@ public sealed class WasmCloudIdentityTests
         Assert.Equal("spiffe://example.org/wasmcloud/default/shop-cart", Lattice("default", "shop-cart"));
 
     [Fact]
+    public void Names_a_provider_as_no_component_can_be_named()
+    {
+        Assert.True(WasmCloudIdentity.TryOfLatticeProvider(Domain, "default", "shop-cart", out var provider, out _));
+        Assert.Equal("spiffe://example.org/wasmcloud/default/provider/shop-cart", provider.ToString());
+        Assert.Null(Lattice("default", "provider/shop-cart"));
+        Assert.NotEqual(provider.ToString(), Lattice("default", "provider"));
+    }
+
+    [Fact]
     public void Names_a_component_and_a_service_of_a_namespace()
     {
         Assert.True(WasmCloudIdentity.TryOfComponent(Domain, "shop", "http", out var component, out _));
@@ -36,7 +45,7 @@ public sealed class WasmCloudIdentityTests
     [Fact]
     public void A_name_that_is_too_long_has_no_identity() => Assert.Null(Lattice("default", new string('a', 257)));
 
-    private static string? Lattice(string lattice, string id) => WasmCloudIdentity.TryOfLattice(Domain, lattice, id, out var identity, out var problem)
+    private static string? Lattice(string lattice, string id) => WasmCloudIdentity.TryOfLatticeComponent(Domain, lattice, id, out var identity, out var problem)
         ? identity.ToString()
         : problem is null ? throw new InvalidOperationException() : null;
 }

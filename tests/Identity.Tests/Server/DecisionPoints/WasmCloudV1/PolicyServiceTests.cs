@@ -27,7 +27,7 @@ public sealed class PolicyServiceTests : IAsyncLifetime
               - export: "wasi:http/incoming-handler@0.2.0#handle"
           - name: server
             effect: permit
-            subjects: [{ spiffeId: "spiffe://example.org/wasmcloud/default/http-server" }]
+            subjects: [{ spiffeId: "spiffe://example.org/wasmcloud/default/provider/http-server" }]
             capabilities: [start]
         """;
 
@@ -54,6 +54,10 @@ public sealed class PolicyServiceTests : IAsyncLifetime
         await DeniedAsync(host.ScaleAsync("cart", "docker.io/evil/cart:1", 1), "no rule");
         await DeniedAsync(host.ScaleAsync("cart", "file:///tmp/cart.wasm", 1), "no rule");
         await DeniedAsync(host.StartProviderAsync("cart2", Image), "no rule");
+
+        // Of one name, but not one thing: what a component may do is nothing a provider may, nor the other way round.
+        await DeniedAsync(host.StartProviderAsync("cart", Image), "no rule");
+        await DeniedAsync(host.ScaleAsync("http-server", "ghcr.io/wasmcloud/http-server:0.23.0", 1), "no rule");
         await DeniedAsync(host.InvokeAsync("cart", Image, "wasi:http/incoming-handler@0.2.0", "other"), "no rule");
         await DeniedAsync(host.InvokeAsync("cart", Image, "wasi:http/incoming-handler@0.3.0", "handle"), "no rule");
         await DeniedAsync(host.InvokeAsync("cart", Image, "no interface", "handle"), "not the interface and the function");
