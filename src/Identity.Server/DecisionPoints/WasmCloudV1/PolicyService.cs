@@ -18,9 +18,6 @@ internal sealed partial class PolicyService(
     TimeProvider time,
     ILogger<PolicyService> logger) : BackgroundService
 {
-    /// <summary>One group for all replicas, so that a request is answered once.</summary>
-    public const string QueueGroup = "identityd";
-
     /// <summary>Requests that may wait to be decided.</summary>
     public const int MaxWaiting = 4096;
 
@@ -28,8 +25,6 @@ internal sealed partial class PolicyService(
     public static readonly TimeSpan MaxAge = TimeSpan.FromMilliseconds(700);
 
     private const int Workers = 4;
-
-    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
     // A host that is told something while it still files the answer before would take it for news of a question it never asked.
     private static readonly TimeSpan RepeatAfter = TimeSpan.FromSeconds(1);
@@ -39,49 +34,17 @@ internal sealed partial class PolicyService(
 
     private readonly Channel<Repeat> _repeats = Channel.CreateBounded<Repeat>(new BoundedChannelOptions(MaxWaiting) { FullMode = BoundedChannelFullMode.DropOldest });
     private readonly Channel<bool> _reviews = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private volatile string? _problem = "not connected yet";
+    private readonly LatticeConnection _lattice = new(DoorName.WasmCloudPolicyService, options, authority, time, logger);
 
     /// <summary>Why requests are not being answered right now; null while they are.</summary>
-    public string? Problem => _problem;
+    public string? Problem => _lattice.Problem;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => _lattice.KeepAsync(ServeAsync, stoppingToken);
+
+    private async Task ServeAsync(NatsConnection connection, CancellationToken stopping)
     {
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                await ServeAsync(stoppingToken);
-            }
-            catch (Exception) when (stoppingToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception e) when (e is NatsException or IOException or TimeoutException or OperationCanceledException or ChannelClosedException or UnauthorizedAccessException)
-            {
-                const string Lost = "the NATS of the lattice cannot be reached, is not the one expected, or refuses the login";
-                if (_problem != Lost) CannotServe(options.NatsUrl.Authority, e.GetType().Name);
-                _problem = Lost;
-            }
-
-            await Task.Delay(RetryAfter, time, stoppingToken);
-        }
-    }
-
-    private async Task ServeAsync(CancellationToken stopping)
-    {
-        await using var connection = new NatsConnection(WasmCloudNats.Options("identityd policy service", options, authority, time));
-        connection.ConnectionDisconnected += (_, _) => SetProblemAsync("the connection to the NATS of the lattice is lost; reconnecting");
-        connection.ConnectionOpened += (_, _) => SetProblemAsync(null);
-        connection.MessageDropped += (_, _) =>
-        {
-            DecisionPointTelemetry.Count(DoorName.WasmCloudPolicyService, DecisionOutcome.Unanswered);
-            return ValueTask.CompletedTask;
-        };
-        await connection.ConnectAsync().AsTask().WaitAsync(stopping);
-        await using var subscription = await connection.SubscribeCoreAsync<byte[]>(options.PolicyTopic!, QueueGroup, cancellationToken: stopping);
-        await connection.PingAsync(stopping); // the subscription has reached the server
-        _problem = null;
-        Serving(options.NatsUrl.Authority, options.PolicyTopic!);
+        await using var subscription = await connection.SubscribeCoreAsync<byte[]>(options.PolicyTopic!, LatticeConnection.QueueGroup, cancellationToken: stopping);
+        await _lattice.ReadyAsync(connection, options.PolicyTopic!, stopping);
 
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         var waiting = Channel.CreateBounded<Waiting>(MaxWaiting);
@@ -200,21 +163,9 @@ internal sealed partial class PolicyService(
         }
     }
 
-    private ValueTask SetProblemAsync(string? problem)
-    {
-        _problem = problem;
-        return ValueTask.CompletedTask;
-    }
-
     private readonly record struct Waiting(NatsMsg<byte[]> Message, long Arrived);
 
     private readonly record struct Repeat(PolicyResponse Response, DateTimeOffset Due);
-
-    [LoggerMessage(Level = LogLevel.Information, Message = "Answering wasmCloud v1 hosts at {Server} on {Topic}")]
-    private partial void Serving(string server, string topic);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Cannot answer wasmCloud v1 hosts at {Server} ({Fault}); trying again")]
-    private partial void CannotServe(string server, string fault);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "A wasmCloud v1 host was told a new answer to an old question: permitted {Permitted}")]
     private partial void Changed(bool permitted);

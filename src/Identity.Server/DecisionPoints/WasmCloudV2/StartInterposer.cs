@@ -13,65 +13,30 @@ namespace Identity.Server.DecisionPoints.WasmCloudV2;
 internal sealed partial class StartInterposer(
     StartJudge judge, RefusedWorkloads refused, WasmCloudOptions options, SigningAuthority authority, TimeProvider time, ILogger<StartInterposer> logger) : BackgroundService
 {
-    public const string QueueGroup = "identityd";
-
     // Of the operator's own time-outs a little less, so that its host's late answer is not taken for one to another question.
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(58);
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(28);
     private static readonly TimeSpan StatusTimeout = TimeSpan.FromSeconds(4.5);
-    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
     // A start waits for its host to pull an image; the others must not wait behind it.
     private const int StartWorkers = 64;
     private const int OtherWorkers = 32;
 
-    private volatile string? _problem = "not connected yet";
+    private readonly LatticeConnection _lattice = new(DoorName.WasmCloudInterposer, options, authority, time, logger);
 
     /// <summary>Why starts are not being let through right now; null while they are.</summary>
-    public string? Problem => _problem;
+    public string? Problem => _lattice.Problem;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => _lattice.KeepAsync(ServeAsync, stoppingToken);
+
+    private async Task ServeAsync(NatsConnection connection, CancellationToken stopping)
     {
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                await ServeAsync(stoppingToken);
-            }
-            catch (Exception) when (stoppingToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception e) when (e is NatsException or IOException or TimeoutException or OperationCanceledException or ChannelClosedException or UnauthorizedAccessException)
-            {
-                const string Lost = "the NATS of the hosts cannot be reached, is not the one expected, or refuses the login";
-                if (_problem != Lost) CannotServe(options.NatsUrl.Authority, e.GetType().Name);
-                _problem = Lost;
-            }
-
-            await Task.Delay(RetryAfter, time, stoppingToken);
-        }
-    }
-
-    private async Task ServeAsync(CancellationToken stopping)
-    {
-        await using var connection = new NatsConnection(WasmCloudNats.Options("identityd start interposer", options, authority, time));
-        connection.ConnectionDisconnected += (_, _) => SetProblemAsync("the connection to the NATS of the hosts is lost; reconnecting");
-        connection.ConnectionOpened += (_, _) => SetProblemAsync(null);
-        connection.MessageDropped += (_, _) =>
-        {
-            DecisionPointTelemetry.Count(DoorName.WasmCloudInterposer, DecisionOutcome.Unanswered);
-            return ValueTask.CompletedTask;
-        };
-        await connection.ConnectAsync().AsTask().WaitAsync(stopping);
         var gate = options.GatePrefix!;
-        await using var starts = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.workload.start", QueueGroup, cancellationToken: stopping);
-        await using var stops = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.workload.stop", QueueGroup, cancellationToken: stopping);
-        await using var statuses = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.workload.status", QueueGroup, cancellationToken: stopping);
-        await using var heartbeats = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.heartbeat", QueueGroup, cancellationToken: stopping);
-        await connection.PingAsync(stopping); // the subscriptions have reached the server
-        _problem = null;
-        Serving(gate, options.HostPrefix);
+        await using var starts = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.workload.start", LatticeConnection.QueueGroup, cancellationToken: stopping);
+        await using var stops = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.workload.stop", LatticeConnection.QueueGroup, cancellationToken: stopping);
+        await using var statuses = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.workload.status", LatticeConnection.QueueGroup, cancellationToken: stopping);
+        await using var heartbeats = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.heartbeat", LatticeConnection.QueueGroup, cancellationToken: stopping);
+        await _lattice.ReadyAsync(connection, gate, stopping);
         await Task.WhenAll(
             Workers(connection, starts, StartWorkers, stopping)
                 .Concat(Workers(connection, stops, OtherWorkers, stopping))
@@ -162,18 +127,6 @@ internal sealed partial class StartInterposer(
             subject.AtHost(options.HostPrefix), body, message.Headers, replyOpts: new NatsSubOpts { Timeout = timeout }, cancellationToken: stopping);
         await message.ReplyAsync(reply.Data ?? [], reply.Headers, cancellationToken: stopping);
     }
-
-    private ValueTask SetProblemAsync(string? problem)
-    {
-        _problem = problem;
-        return ValueTask.CompletedTask;
-    }
-
-    [LoggerMessage(Level = LogLevel.Information, Message = "Checking wasmCloud v2 starts on {Gate} for the hosts on {Hosts}")]
-    private partial void Serving(string gate, string hosts);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Cannot check wasmCloud v2 starts at {Server} ({Fault}); trying again")]
-    private partial void CannotServe(string server, string fault);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A wasmCloud v2 start was refused; decision {DecisionId}")]
     private partial void Refused(string decisionId);
