@@ -13,10 +13,13 @@ internal sealed class PolicyResponder(DecisionPoint point, TrustDomain trustDoma
 
     private static readonly Asking Silent = Live with { IsDryRun = true };
 
+    private const string AnotherQuestion = "its requestId was that of another question; each question needs an id of its own";
+
     public PolicyJudgement Judge(ReadOnlyMemory<byte> body)
     {
         if (!PolicyRequest.TryParse(body, out var request, out var requestId, out var problem)) return Refuse(requestId, "", problem);
         if (!PolicyQuestions.TryMap(request, trustDomain, out var question, out problem)) return Refuse(requestId, $"lattice {Registration.Quote.From(request.Lattice)}", problem);
+        if (canCorrect && !given.TryClaim(request)) return Refuse(request.RequestId, question.Principal.Id.ToString(), AnotherQuestion);
         if (request.IsStop && !point.Decide([question], Silent).Allowed && LetStop(request, question) is { } stop) return stop;
 
         var answer = point.Decide([question], Live);
@@ -26,7 +29,7 @@ internal sealed class PolicyResponder(DecisionPoint point, TrustDomain trustDoma
     /// <summary>The answer when there was no time to decide: a no that is corrected, or none at all where it would stay for ever.</summary>
     public PolicyJudgement RefuseLate(ReadOnlyMemory<byte> body)
     {
-        if (!canCorrect || !PolicyRequest.TryParse(body, out var request, out _, out _))
+        if (!canCorrect || !PolicyRequest.TryParse(body, out var request, out _, out _) || !given.TryClaim(request))
         {
             DecisionPointTelemetry.Count(DoorName.WasmCloudPolicyService, DecisionOutcome.Unanswered);
             return new PolicyJudgement(null);
@@ -39,8 +42,11 @@ internal sealed class PolicyResponder(DecisionPoint point, TrustDomain trustDoma
         };
     }
 
-    /// <summary>Decides anew what hosts were told, and returns what they must be told now because it is another answer.</summary>
-    public IEnumerable<PolicyResponse> Review()
+    /// <summary>
+    /// Decides anew what hosts were told, and returns what they must be told now because it is another answer: noted as told already, so
+    /// that who cannot tell it takes that back.
+    /// </summary>
+    public IEnumerable<PolicyNews> Review()
     {
         foreach (var before in given.ToList())
         {
@@ -53,8 +59,9 @@ internal sealed class PolicyResponder(DecisionPoint point, TrustDomain trustDoma
             }
 
             var answer = point.Decide([question], Live);
-            if (given.Replace(before, new GivenAnswer(before.Request, answer.Allowed, answer.ValidUntil)) && answer.Allowed != before.Permitted)
-                yield return Response(before.Request, answer);
+            var response = Response(before.Request, answer);
+            var after = new GivenAnswer(before.Request, answer.Allowed, answer.ValidUntil) { News = response };
+            if (given.Replace(before, after) && answer.Allowed != before.Permitted) yield return new PolicyNews(before, after, response);
         }
     }
 
@@ -66,10 +73,12 @@ internal sealed class PolicyResponder(DecisionPoint point, TrustDomain trustDoma
     {
         if (!canCorrect || !given.MayRun(request)) return null;
         var answer = point.LetThrough(question.Principal.Id.ToString(), "scaling to zero stops what runs and starts nothing", Live);
+        var before = new GivenAnswer(request, Permitted: true, ValidUntil: null);
+        var correction = new PolicyResponse(request.RequestId, false, $"that was to stop only ({answer.DecisionId})");
         return new PolicyJudgement(new PolicyResponse(request.RequestId, true, $"to stop only ({answer.DecisionId})"))
         {
-            Given = new GivenAnswer(request, Permitted: false, ValidUntil: null),
-            Correction = new PolicyResponse(request.RequestId, false, $"that was to stop only ({answer.DecisionId})"),
+            Given = before,
+            Correction = new PolicyNews(before, before with { Permitted = false, News = correction }, correction),
         };
     }
 
@@ -85,7 +94,7 @@ internal sealed record PolicyJudgement(PolicyResponse? Response)
     public GivenAnswer? Given { get; init; }
 
     /// <summary>What to tell the host right after, unasked.</summary>
-    public PolicyResponse? Correction { get; init; }
+    public PolicyNews? Correction { get; init; }
 
     /// <summary>The ledger revision it was decided at; 0 when it must be looked at again at once.</summary>
     public ulong Revision { get; init; }

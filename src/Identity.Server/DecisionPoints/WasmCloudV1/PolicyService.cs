@@ -35,6 +35,7 @@ internal sealed partial class PolicyService(
     private readonly Channel<Repeat> _repeats = Channel.CreateBounded<Repeat>(new BoundedChannelOptions(MaxWaiting) { FullMode = BoundedChannelFullMode.DropOldest });
     private readonly Channel<bool> _reviews = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly LatticeConnection _lattice = new(DoorName.WasmCloudPolicyService, options, authority, time, logger);
+    private int _connectedAnew;
 
     /// <summary>Why requests are not being answered right now; null while they are.</summary>
     public string? Problem => _lattice.Problem;
@@ -45,6 +46,12 @@ internal sealed partial class PolicyService(
     {
         await using var subscription = await connection.SubscribeCoreAsync<byte[]>(options.PolicyTopic!, LatticeConnection.QueueGroup, cancellationToken: stopping);
         await _lattice.ReadyAsync(connection, options.PolicyTopic!, stopping);
+        ConnectedAnew();
+        connection.ConnectionOpened += (_, _) =>
+        {
+            ConnectedAnew();
+            return ValueTask.CompletedTask;
+        };
 
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         var waiting = Channel.CreateBounded<Waiting>(MaxWaiting);
@@ -86,6 +93,12 @@ internal sealed partial class PolicyService(
         try
         {
             if (message.ReplyTo is null) return; // nobody waits
+            if (!ReplySubject.IsInbox(message.ReplyTo, options))
+            {
+                DecisionPointTelemetry.Count(DoorName.WasmCloudPolicyService, DecisionOutcome.Unanswered);
+                return;
+            }
+
             var body = message.Data ?? [];
             var judgement = isLate ? responder.RefuseLate(body) : responder.Judge(body);
             if (judgement.Response is { } response) await message.ReplyAsync(response.ToJson(), cancellationToken: stopping);
@@ -93,10 +106,11 @@ internal sealed partial class PolicyService(
             // Remembered only now: what is told of a question must reach the host after the answer to it.
             if (judgement.Given is not { } answer || options.ChangesTopic is null) return;
             given.Add(answer);
-            if (judgement.Correction is { } correction && connection is not null) await TellAsync(connection, correction, stopping);
+            if (judgement.Correction is { } correction && connection is not null && given.Replace(correction.Before, correction.After))
+                await TellAsync(connection, correction, stopping);
 
             // Policy may have changed while the answer was on its way.
-            else if (judgement.Revision != ledger.State.Revision) _reviews.Writer.TryWrite(true);
+            else if (judgement.Correction is not null || judgement.Revision != ledger.State.Revision) _reviews.Writer.TryWrite(true);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
@@ -125,9 +139,10 @@ internal sealed partial class PolicyService(
         while (true)
         {
             await WaitForReviewAsync(stopping);
+            if (Interlocked.Exchange(ref _connectedAnew, 0) != 0) await TellAgainAsync(connection, stopping);
             foreach (var changed in responder.Review())
             {
-                Changed(changed.Permitted);
+                Changed(changed.Response.Permitted);
                 await TellAsync(connection, changed, stopping);
             }
         }
@@ -145,11 +160,30 @@ internal sealed partial class PolicyService(
         while (!_reviews.Reader.TryRead(out _) && !(given.NextEnd <= time.GetUtcNow()));
     }
 
-    private async Task TellAsync(INatsConnection connection, PolicyResponse response, CancellationToken stopping)
+    private async Task TellAsync(INatsConnection connection, PolicyNews news, CancellationToken stopping)
     {
-        if (options.ChangesTopic is not { } topic) return;
-        await connection.PublishAsync(topic, response.ToJson(), cancellationToken: stopping);
-        _repeats.Writer.TryWrite(new Repeat(response, time.GetUtcNow() + RepeatAfter));
+        try
+        {
+            await connection.PublishAsync(options.ChangesTopic!, news.Response.ToJson(), cancellationToken: stopping);
+        }
+        catch
+        {
+            // The host still goes by what it was told before: the next review must find that.
+            given.Replace(news.After, news.Before);
+            _reviews.Writer.TryWrite(true);
+            throw;
+        }
+
+        _repeats.Writer.TryWrite(new Repeat(news.Response, time.GetUtcNow() + RepeatAfter));
+    }
+
+    // What was published last may have gone down with the connection, and nobody would have said so.
+    private async Task TellAgainAsync(NatsConnection connection, CancellationToken stopping)
+    {
+        foreach (var told in given.ToList())
+        {
+            if (told.News is { } news) await connection.PublishAsync(options.ChangesTopic!, news.ToJson(), cancellationToken: stopping);
+        }
     }
 
     private async Task RepeatAsync(NatsConnection connection, CancellationToken stopping)
@@ -161,6 +195,12 @@ internal sealed partial class PolicyService(
             // Not what is no longer so.
             if (given.IsTold(response.RequestId, response.Permitted)) await connection.PublishAsync(options.ChangesTopic!, response.ToJson(), cancellationToken: stopping);
         }
+    }
+
+    private void ConnectedAnew()
+    {
+        Interlocked.Exchange(ref _connectedAnew, 1);
+        _reviews.Writer.TryWrite(true);
     }
 
     private readonly record struct Waiting(NatsMsg<byte[]> Message, long Arrived);

@@ -53,8 +53,9 @@ internal sealed partial class StartInterposer(
         {
             try
             {
-                if (message.ReplyTo is not null && GateSubject.TryParse(message.Subject, options.GatePrefix!, out var subject))
-                    await PassAsync(connection, message, subject, stopping);
+                // Without an inbox nobody waits, or our answer would be taken for something else.
+                if (!ReplySubject.IsInbox(message.ReplyTo, options)) DecisionPointTelemetry.Count(DoorName.WasmCloudInterposer, DecisionOutcome.Unanswered);
+                else if (GateSubject.TryParse(message.Subject, options.GatePrefix!, out var subject)) await PassAsync(connection, message, subject, stopping);
             }
             catch (Exception e) when (e is not OperationCanceledException || !stopping.IsCancellationRequested)
             {

@@ -40,7 +40,7 @@ public sealed class PolicyResponderTests
         Assert.Equal(("r-1", false), (judgement.Response!.RequestId, judgement.Response.Permitted));
         _given.Add(judgement.Given!);
         _given.Add(responder.RefuseLate(Start("r-2", "other")).Given!);
-        var changed = Assert.Single(responder.Review());
+        var changed = Assert.Single(responder.Review()).Response;
         Assert.Equal(("r-1", true), (changed.RequestId, changed.Permitted));
         Assert.Empty(responder.Review());
     }
@@ -63,8 +63,67 @@ public sealed class PolicyResponderTests
         Assert.False(Responder(world, canCorrect: false).Judge(stop).Response!.Permitted);
         var judgement = Responder(world, canCorrect: true).Judge(stop);
         Assert.True(judgement.Response!.Permitted);
-        Assert.False(judgement.Correction!.Permitted);
-        Assert.False(judgement.Given!.Permitted);
+        Assert.False(judgement.Correction!.Response.Permitted);
+        Assert.False(judgement.Correction.After.Permitted);
+        Assert.Same(judgement.Given, judgement.Correction.Before);
+    }
+
+    [Fact]
+    public async Task An_id_stands_for_the_first_question_that_came_with_it_so_nobody_is_told_anothers_answer()
+    {
+        await using var world = await DecisionWorld.StartAsync(Policy);
+        var responder = Responder(world, canCorrect: true);
+        var mine = responder.Judge(Start("r-1", "evil"));
+        Assert.False(mine.Response!.Permitted);
+        _given.Add(mine.Given!);
+
+        // A peer saw the id, and asks for something that is permitted now, or will be.
+        foreach (var foreign in new[] { Start("r-1", "cart"), Start("r-1", "other"), Start("r-1", "evil", 2) })
+        {
+            var judgement = responder.Judge(foreign);
+            Assert.False(judgement.Response!.Permitted);
+            Assert.Contains("that of another question", judgement.Response.Message, StringComparison.Ordinal);
+            Assert.Null(judgement.Given);
+            Assert.Null(responder.RefuseLate(foreign).Response);
+        }
+
+        await world.ApplyAsync(Policy.Replace("default/cart", "default/other", StringComparison.Ordinal));
+        Assert.Empty(responder.Review());
+        Assert.Equal("evil", Assert.Single(_given.ToList()).Request.Id);
+        Assert.False(responder.Judge(Start("r-1", "evil")).Response!.Permitted);
+    }
+
+    [Fact]
+    public async Task A_question_that_waits_for_its_answer_holds_its_id_and_is_told_nothing()
+    {
+        await using var world = await DecisionWorld.StartAsync(Policy);
+        var responder = Responder(world, canCorrect: true);
+        var waiting = responder.Judge(Start("r-1", "evil"));
+        Assert.False(responder.Judge(Start("r-1", "cart")).Response!.Permitted);
+        await world.ApplyAsync(Policy.Replace("default/cart", "default/evil", StringComparison.Ordinal));
+        Assert.Empty(responder.Review());
+        Assert.Equal(0, _given.Count);
+        _given.Add(waiting.Given!);
+        Assert.True(Assert.Single(responder.Review()).Response.Permitted);
+    }
+
+    [Fact]
+    public void What_may_run_follows_what_was_told()
+    {
+        var (start, stop) = (Request("r-1", "cart", 1), Request("r-2", "cart", 0));
+        Assert.False(_given.MayRun(stop));
+        _given.Add(new GivenAnswer(stop, Permitted: true, ValidUntil: null));
+        Assert.False(_given.MayRun(stop));
+        var told = new GivenAnswer(start, Permitted: true, ValidUntil: null);
+        _given.Add(told);
+        Assert.True(_given.MayRun(stop));
+        Assert.False(_given.MayRun(Request("r-3", "other", 0)));
+        Assert.True(_given.Replace(told, told with { Permitted = false }));
+        Assert.False(_given.MayRun(stop));
+        _given.Add(told);
+        Assert.True(_given.MayRun(stop));
+        for (var at = 0; at < 3; at++) _given.Add(new GivenAnswer(Request($"n-{at}", "other", 1), false, null));
+        Assert.False(_given.MayRun(stop));
     }
 
     [Fact]

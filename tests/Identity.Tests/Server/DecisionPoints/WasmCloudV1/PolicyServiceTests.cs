@@ -169,16 +169,55 @@ public sealed class PolicyServiceTests : IAsyncLifetime
         Assert.False((await another.ScaleAsync("cart", "docker.io/evil/cart:2", 0))!.Value.Permitted);
     }
 
+    [Theory]
+    [InlineData(Changes)]
+    [InlineData("wasmcloud.policy.changes.more")]
+    [InlineData("runtime.host.h1.workload.start")]
+    [InlineData("anything.else")]
+    public async Task Publishes_nothing_where_no_inbox_is(string replyTo)
+    {
+        await using var world = await StartAsync(Policy);
+        await using var connection = new NatsConnection(NatsOpts.Default with { Url = $"nats://127.0.0.1:{_nats.Port}" });
+        await using var everything = await connection.SubscribeCoreAsync<byte[]>(">");
+        await connection.PingAsync();
+        var request = $$$"""{"requestId":"r-1","kind":"startComponent","version":"v1","request":{"componentId":"cart","imageRef":"{{{Image}}}","maxInstances":1},"host":{"publicKey":"N","lattice":"default"}}""";
+        await connection.PublishAsync(Topic, Encoding.UTF8.GetBytes(request), replyTo: replyTo);
+        await connection.PublishAsync(Topic, Encoding.UTF8.GetBytes(request.Replace("r-1", "r-2", StringComparison.Ordinal)), replyTo: "_INBOX.test");
+        var seen = new List<string>();
+        do
+        {
+            seen.Add((await everything.Msgs.ReadAsync().AsTask().WaitAsync(Deadline)).Subject);
+        }
+        while (seen[^1] != "_INBOX.test");
+        Assert.Equal([Topic, Topic, "_INBOX.test"], seen);
+    }
+
+    [Fact]
+    public async Task News_are_told_again_over_a_new_connection_for_the_one_before_may_have_swallowed_them()
+    {
+        await using var cable = new Cable(_nats.Port);
+        await using var world = await StartAsync(Policy, cable.Port);
+        await using var host = await PolicyHost.StartAsync(_nats.Port, Topic, Changes);
+        Assert.True((await host.ScaleAsync("cart", Image, 5))!.Value.Permitted);
+        await RememberedAsync(world, 1);
+        await world.ApplyAsync(Turned);
+        Assert.False((await host.Changes.ReadAsync().AsTask().WaitAsync(Deadline)).Permitted);
+        Assert.False((await host.Changes.ReadAsync().AsTask().WaitAsync(Deadline)).Permitted); // once more a second later
+        Assert.False(host.Changes.TryRead(out _));
+        cable.Cut();
+        Assert.False((await host.Changes.ReadAsync().AsTask().WaitAsync(Deadline)).Permitted);
+    }
+
     [Fact]
     public async Task Two_replicas_answer_once()
     {
         await using var one = await StartAsync(Policy);
         await using var other = await StartAsync(Policy);
         await using var connection = new NatsConnection(NatsOpts.Default with { Url = $"nats://127.0.0.1:{_nats.Port}" });
-        await using var inbox = await connection.SubscribeCoreAsync<byte[]>("inbox.test");
-        await connection.PublishAsync(Topic, "{}"u8.ToArray(), replyTo: "inbox.test");
+        await using var inbox = await connection.SubscribeCoreAsync<byte[]>("_INBOX.test");
+        await connection.PublishAsync(Topic, "{}"u8.ToArray(), replyTo: "_INBOX.test");
         await inbox.Msgs.ReadAsync().AsTask().WaitAsync(Deadline);
-        await connection.PublishAsync(Topic, """{"requestId":"last"}"""u8.ToArray(), replyTo: "inbox.test");
+        await connection.PublishAsync(Topic, """{"requestId":"last"}"""u8.ToArray(), replyTo: "_INBOX.test");
         Assert.Contains("last", Encoding.UTF8.GetString((await inbox.Msgs.ReadAsync().AsTask().WaitAsync(Deadline)).Data!), StringComparison.Ordinal);
     }
 
@@ -197,10 +236,10 @@ public sealed class PolicyServiceTests : IAsyncLifetime
         Assert.True(answer!.Value.Permitted);
     }
 
-    private async Task<DecisionWorld> StartAsync(string policy)
+    private async Task<DecisionWorld> StartAsync(string policy, int? port = null)
     {
         var world = await DecisionWorld.StartAsync(
-            policy, ("wasmcloud-nats-url", $"nats://127.0.0.1:{_nats.Port}"), ("wasmcloud-policy-topic", Topic), ("wasmcloud-policy-changes-topic", Changes));
+            policy, ("wasmcloud-nats-url", $"nats://127.0.0.1:{port ?? _nats.Port}"), ("wasmcloud-policy-topic", Topic), ("wasmcloud-policy-changes-topic", Changes));
         await UntilAsync(() => world.Server.Services.GetRequiredService<PolicyService>().Problem is null);
         return world;
     }
