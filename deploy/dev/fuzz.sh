@@ -15,7 +15,10 @@ done
 "$built/identity-fuzz" replay "$corpus"
 fuzzer=$(deploy/dev/afl.sh "$PWD/.dev/afl") || { echo "fuzz: coverage guidance cannot be had on this machine (no afl-fuzz); only the corpus was replayed." >&2; exit 1; }
 
-rm -rf "$work/bin"; mkdir -p "$work"; cp -r "$built" "$work/bin"
+# One at a time: a second run would take the instrumented program from under the first.
+mkdir -p "$work"; exec 9>"$work/lock"
+flock -n 9 || { echo "fuzz: another ./dev fuzz runs here; wait for its end." >&2; exit 1; }
+rm -rf "$work/bin"; cp -r "$built" "$work/bin"
 for assembly in Spiffe.Net Identity.Issuance Identity.Policy; do "$built/identity-fuzz" instrument "$work/bin/$assembly.dll"; done
 
 # The limits are those of a shared machine: no core handler to turn off, no CPU to bind to, no governor to set.

@@ -1,4 +1,5 @@
 using Identity.Fuzzing;
+using Microsoft.Win32.SafeHandles;
 using SharpFuzz;
 
 // identity-fuzz list | seed FOLDER | replay FOLDER | instrument ASSEMBLY | run TARGET
@@ -24,7 +25,7 @@ switch (args)
         Fuzzer.Instrument(assembly, _ => true, Options.Value);
         return 0;
     case ["run", var name] when FuzzTarget.Find(name) is { } target:
-        Fuzzer.Run(stream => { target.Run(ReadAll(stream)); });
+        using (var input = new SafeFileHandle(0, ownsHandle: false)) Fuzzer.Run(_ => { target.Run(FuzzInput.Read(input)); });
         return 0;
     default:
         Console.Error.WriteLine("usage: identity-fuzz list | seed FOLDER | replay FOLDER | instrument ASSEMBLY | run TARGET");
@@ -54,10 +55,4 @@ static int Replay(string folder)
 
     Console.WriteLine($"{replayed} inputs replayed, {broken} broke an invariant");
     return broken == 0 ? 0 : 1;
-}
-
-static byte[] ReadAll(Stream stream)
-{
-    var bytes = new byte[FuzzTarget.MaxInput];
-    return bytes.AsSpan(0, stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false)).ToArray();
 }
