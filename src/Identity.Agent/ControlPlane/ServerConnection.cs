@@ -11,6 +11,8 @@ namespace Identity.Agent.ControlPlane;
 internal sealed partial class ServerConnection(
     AgentOptions options, ServerTrust trust, TimeProvider time, ILogger<ServerConnection> log) : IDisposable
 {
+    private static readonly TimeSpan ReconnectPause = TimeSpan.FromMilliseconds(50);
+
     private GrpcChannel? _channel;
     private SocketsHttpHandler? _handler;
 
@@ -61,6 +63,10 @@ internal sealed partial class ServerConnection(
             HttpHandler = handler,
             MaxReceiveMessageSize = 256 << 20,
             DisposeHttpClient = false,
+
+            // Who calls waits between attempts and grows no pause past half a minute. The channel's own, two minutes at most unless told, would come on top of it.
+            InitialReconnectBackoff = ReconnectPause,
+            MaxReconnectBackoff = ReconnectPause,
         });
         return (channel, handler);
     }

@@ -7,7 +7,6 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Identity.Policy;
 using Identity.Testing.Components;
-using Microsoft.Extensions.Time.Testing;
 using Spiffe.Broker;
 using Spiffe.Net;
 using static Identity.Tests.Agent.AgentTestExtensions;
@@ -23,7 +22,7 @@ public sealed class AdmissionServiceTests
     private const string Messaging = "wasmcloud:messaging/consumer@0.2.0";
     private const string Greeter = "spiffe://example.org/components/greeter";
 
-    private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
+    private readonly WatchedClock _time = new(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
 
     [Fact]
     public async Task Admits_on_a_grant_ends_when_it_goes_and_admits_again_when_it_returns()
@@ -103,24 +102,16 @@ public sealed class AdmissionServiceTests
         var port = plane.Port;
         await plane.StopAsync();
         var next = call.ResponseStream.NextAsync();
+        await _time.AwaitedAsync(_time.Start.AddMinutes(15)); // Half of the lease, to look whether it can be extended.
         _time.Advance(TimeSpan.FromMinutes(29));
+        await _time.AwaitedAsync(_time.Start.AddMinutes(30)); // It has looked, and the lease goes on to its end.
         Assert.False(next.IsCompleted);
-        while (!next.IsCompleted && _time.GetUtcNow() < _time.Start.AddMinutes(35))
-        {
-            _time.Advance(TimeSpan.FromSeconds(10)); // In steps: the call must come round to wait on this clock.
-            await Task.WhenAny(next, Task.Delay(50, TestContext.Current.CancellationToken));
-        }
-
+        _time.Advance(TimeSpan.FromMinutes(1));
         Assert.Contains("the server is away", (await next).Ended.Reason, StringComparison.Ordinal);
 
         await plane.StartAsync(port);
         var again = call.ResponseStream.NextAsync();
-        while (!again.IsCompleted)
-        {
-            _time.Advance(TimeSpan.FromSeconds(1)); // The back-off waits on this clock.
-            await Task.WhenAny(again, Task.Delay(20, TestContext.Current.CancellationToken));
-        }
-
+        await _time.MoveOnUntilAsync(again, steps: TimeSpan.FromSeconds(13)); // As the back-off does.
         Assert.Equal(EventOneofCase.Admitted, (await again).EventCase);
     }
 
@@ -152,12 +143,8 @@ public sealed class AdmissionServiceTests
         var first = (await call.ResponseStream.NextAsync()).Admitted;
 
         var next = call.ResponseStream.NextAsync();
-        while (!next.IsCompleted && _time.GetUtcNow() < _time.Start.AddMinutes(59))
-        {
-            _time.Advance(TimeSpan.FromMinutes(1)); // In steps: the call must come round to wait on this clock.
-            await Task.WhenAny(next, Task.Delay(50, TestContext.Current.CancellationToken));
-        }
-
+        await _time.AwaitedAsync(_time.Start.AddMinutes(30));
+        _time.Advance(TimeSpan.FromMinutes(30));
         var second = (await next).Admitted;
         Assert.Equal(first.AdmissionId, second.AdmissionId);
         Assert.True(second.ExpiresAt.ToDateTimeOffset() > first.ExpiresAt.ToDateTimeOffset());
@@ -309,7 +296,8 @@ public sealed class AdmissionServiceTests
         // The smallest grant does what it says; the admission goes on under it.
         plane.Policies.Add(decision.Reasons[0].SmallestGrant);
         plane.Push();
-        await UntilAsync(async () => (await FetchAsync("https://bank.example.com")).Svids.Count == 1);
+        await agent.FollowsAsync(plane);
+        Assert.Single((await FetchAsync("https://bank.example.com")).Svids);
     }
 
     [Fact]

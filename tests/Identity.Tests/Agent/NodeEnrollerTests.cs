@@ -5,7 +5,6 @@ using Grpc.Core;
 using Identity.Agent;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Time.Testing;
 using Spiffe.Net;
 using Spiffe.WorkloadApi.V1;
 using static Identity.Tests.Agent.AgentTestExtensions;
@@ -91,7 +90,7 @@ public sealed class NodeEnrollerTests
     [Fact]
     public async Task Renews_itself_and_its_workloads_at_half_life_and_pushes_the_new_svid()
     {
-        var time = new FakeTimeProvider(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
+        var time = new WatchedClock(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
         await using var plane = new FakeControlPlane(time);
         plane.Entry("e1", "spiffe://example.org/a", "spiffe://example.org/nodes/local", OwnUid);
         await plane.StartAsync();
@@ -100,12 +99,8 @@ public sealed class NodeEnrollerTests
         var first = Assert.Single((await call.ResponseStream.NextAsync()).Svids);
 
         var pushed = call.ResponseStream.NextAsync();
-        while (!pushed.IsCompleted && time.GetUtcNow() < time.Start.AddMinutes(59))
-        {
-            time.Advance(TimeSpan.FromMinutes(1)); // In steps: each loop must come round to wait on this clock.
-            await Task.WhenAny(pushed, Task.Delay(100, TestContext.Current.CancellationToken));
-        }
-
+        await time.AwaitedAsync(time.Start.AddMinutes(20), time.Start.AddMinutes(35), count: 2); // The node's own and the workload's: half of an hour, give or take a tenth of it.
+        time.Advance(TimeSpan.FromMinutes(35));
         var second = Assert.Single((await pushed).Svids);
         Assert.InRange(time.GetUtcNow() - time.Start, TimeSpan.FromMinutes(20), TimeSpan.FromMinutes(50));
         Assert.Equal(first.SpiffeId, second.SpiffeId);
@@ -116,7 +111,7 @@ public sealed class NodeEnrollerTests
     [Fact]
     public async Task Goes_on_renewing_itself_when_its_disk_takes_nothing_more()
     {
-        var time = new FakeTimeProvider(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
+        var time = new WatchedClock(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
         await using var plane = new FakeControlPlane(time);
         plane.Entry("e1", "spiffe://example.org/a", "spiffe://example.org/nodes/local", OwnUid);
         await plane.StartAsync();
@@ -126,12 +121,8 @@ public sealed class NodeEnrollerTests
         var before = agent.Services.GetRequiredService<Identity.Agent.NodeEnrollment.NodeIdentity>().Current;
         Directory.Delete(options.DataDirectory, recursive: true);
 
-        while (!complaint.Seen.IsCompleted && time.GetUtcNow() < time.Start.AddMinutes(59))
-        {
-            time.Advance(TimeSpan.FromMinutes(1)); // In steps: each loop must come round to wait on this clock.
-            await Task.WhenAny(complaint.Seen, Task.Delay(100, TestContext.Current.CancellationToken));
-        }
-
+        await time.AwaitedAsync(time.Start.AddMinutes(20), time.Start.AddMinutes(35)); // Half of an hour, give or take a tenth of it.
+        time.Advance(TimeSpan.FromMinutes(35));
         await complaint.Seen.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
         Assert.NotSame(before, agent.Services.GetRequiredService<Identity.Agent.NodeEnrollment.NodeIdentity>().Current);
         using var call = agent.Workload.FetchX509SVID(new X509SVIDRequest(), WorkloadHeader);

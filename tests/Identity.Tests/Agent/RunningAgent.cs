@@ -6,6 +6,7 @@ using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Net.Client;
 using Identity.Agent;
+using Identity.Agent.ControlPlane;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -67,7 +68,7 @@ internal sealed class RunningAgent : IAsyncDisposable
         {
             await app.StartAsync(TestContext.Current.CancellationToken);
             var agent = new RunningAgent(app, options);
-            await app.Services.GetRequiredService<Identity.Agent.ControlPlane.ViewHolder>().First.WaitAsync(TestContext.Current.CancellationToken);
+            await app.Services.GetRequiredService<ViewHolder>().First.WaitAsync(TestContext.Current.CancellationToken);
             return agent;
         }
         catch
@@ -100,6 +101,18 @@ internal sealed class RunningAgent : IAsyncDisposable
 #pragma warning restore CA5359
         if (identity is not null) tls.ClientCertificateContext = SslStreamCertificateContext.Create(identity.Leaf, [.. identity.Intermediates], offline: true);
         return Open(new SocketsHttpHandler { ConnectCallback = Connect(Options.BrokerSocket), SslOptions = tls }, "https://agent");
+    }
+
+    /// <summary>Until the agent goes by what the control plane has told last.</summary>
+    public async Task FollowsAsync(FakeControlPlane plane)
+    {
+        var views = Services.GetRequiredService<ViewHolder>();
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        deadline.CancelAfter(TimeSpan.FromSeconds(60));
+        await foreach (var _ in Services.GetRequiredService<ChangeFeed>().WatchAsync(deadline.Token))
+        {
+            if (views.Current?.Revision == plane.Revision) return;
+        }
     }
 
     public async Task StopAsync()
@@ -154,23 +167,6 @@ internal static class AgentTestExtensions
         deadline.CancelAfter(Patience);
         Assert.True(await stream.MoveNext(deadline.Token), $"the stream ended without another {typeof(T).Name}");
         return stream.Current;
-    }
-
-    /// <summary>Until what was pushed shows; a refusal is not yet it.</summary>
-    public static async Task UntilAsync(Func<Task<bool>> isSo)
-    {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (true)
-        {
-            try
-            {
-                if (await isSo()) return;
-            }
-            catch (RpcException e) when (e.StatusCode == StatusCode.PermissionDenied)
-            {
-                await Task.Delay(20, deadline.Token);
-            }
-        }
     }
 
     public static async Task<RpcException> RefusedAsync(StatusCode expected, Func<Task> call)

@@ -28,7 +28,8 @@ public sealed class WorkloadApiServiceTests
 
         plane.Policies.Add("kind: CapabilityPolicy\nname: no-bank\nrules:\n  - name: no-bank\n    effect: forbid\n    subjects:\n      - spiffeId: spiffe://example.org/b\n    capabilities:\n      - audience: bank\n");
         plane.Push();
-        await UntilAsync(async () => (await api.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "bank" } }, WorkloadHeader)).Svids.Count == 1);
+        await agent.FollowsAsync(plane);
+        Assert.Single((await api.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "bank" } }, WorkloadHeader)).Svids);
         var forbidden = await RefusedAsync(
             StatusCode.PermissionDenied, () => api.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "bank" }, SpiffeId = "spiffe://example.org/b" }, WorkloadHeader).ResponseAsync);
         Assert.Contains("decision d-", forbidden.Status.Detail, StringComparison.Ordinal);
