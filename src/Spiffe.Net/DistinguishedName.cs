@@ -1,5 +1,7 @@
+using System.Buffers.Binary;
 using System.Formats.Asn1;
 using System.Text;
+using System.Text.Unicode;
 
 namespace Spiffe.Net;
 
@@ -27,8 +29,9 @@ internal static class DistinguishedName
             {
                 var pair = Next(ref part, Asn1Tag.Sequence);
                 Next(ref pair, Asn1Tag.ObjectIdentifier);
-                AsnDecoder.ReadEncodedValue(pair, AsnEncodingRules.DER, out _, out _, out var consumed);
+                var kind = AsnDecoder.ReadEncodedValue(pair, AsnEncodingRules.DER, out var offset, out var length, out var consumed);
                 if (consumed != pair.Length || ++attributes > MaxAttributes) throw new AsnContentException("a name has bytes after a value, or too many parts");
+                CheckValue(kind, pair.Slice(offset, length));
             }
         }
 
@@ -53,6 +56,35 @@ internal static class DistinguishedName
 
     /// <summary>True when an attribute of this type (dotted) is in the name.</summary>
     public static bool Contains(ReadOnlySpan<byte> name, string type) => Split(name).Exists(part => part.Exists(attribute => attribute.Type == type));
+
+    // RFC 5280 §4.1.2.4 and appendix A: texts of these kinds, and the bits and lists that a few attributes are of. Other libraries read no certificate with another
+    // kind, nor one with text that is none.
+    private static void CheckValue(Asn1Tag kind, ReadOnlySpan<byte> value)
+    {
+        var isReadable = kind.TagClass is TagClass.Universal && (UniversalTagNumber)kind.TagValue switch
+        {
+            UniversalTagNumber.PrintableString or UniversalTagNumber.IA5String or UniversalTagNumber.T61String or UniversalTagNumber.NumericString => true,
+            UniversalTagNumber.UTF8String => Utf8.IsValid(value),
+            UniversalTagNumber.BMPString => HasOnlyCharacters(value, 2),
+            UniversalTagNumber.UniversalString => HasOnlyCharacters(value, 4),
+            UniversalTagNumber.BitString or UniversalTagNumber.Sequence => true,
+            _ => false,
+        };
+        if (!isReadable) throw new AsnContentException("a name has a value of a kind that names have not, or one that is no text");
+    }
+
+    // Numbers of this many bytes, most significant first, each of a character: surrogates stand for none by themselves.
+    private static bool HasOnlyCharacters(ReadOnlySpan<byte> value, int size)
+    {
+        if (value.Length % size != 0) return false;
+        for (; !value.IsEmpty; value = value[size..])
+        {
+            var number = size == 2 ? BinaryPrimitives.ReadUInt16BigEndian(value) : BinaryPrimitives.ReadUInt32BigEndian(value);
+            if (!Rune.IsValid(number)) return false;
+        }
+
+        return true;
+    }
 
     private static ReadOnlySpan<byte> Content(ReadOnlySpan<byte> name)
     {

@@ -244,23 +244,34 @@ public class NameConstraintsTests
         Assert.IsType<X509SvidVerification.Verified>(Verify([chain[^1].Issue(new CertificateRecipe { DnsNames = names }), chain[^1]]));
     }
 
-    /// <summary>Strict DER goes down to the tags of strings, not to what is in them.</summary>
+    /// <summary>Bytes that many write although their kind of text has them not, and that other libraries read.</summary>
     [Theory]
-    [InlineData(0x13, "615F62")] // PrintableString with an underscore, as many write it
-    [InlineData(0x0C, "61FF")] // UTF8String that is none
+    [InlineData(0x13, "615F62")] // PrintableString with an underscore
     [InlineData(0x16, "61FF")]
-    [InlineData(0x1E, "006100")] // BMPString of one and a half characters
-    [InlineData(0x1E, "D800")]
     public void Text_in_a_subject_that_is_not_of_its_type_is_an_answer_and_no_fault(byte type, string text)
     {
-        var attribute = DerTree.Encode(0x30, [0x06, 0x03, 0x55, 0x04, 0x03, .. DerTree.Encode(type, Convert.FromHexString(text))]);
-        var name = DerTree.Encode(0x30, DerTree.Encode(0x31, attribute));
-        var leaf = new CertificateRecipe { Subject = "replaced", SpoilSignedPart = tbs => tbs[5] = DerTree.Parse(name) };
+        var leaf = LeafOf(NameWith(type, text));
         AssertAllowed(true, Permitted(Ia5(1, "example.org")), leaf);
         AssertAllowed(false, Excluded(Directory("CN=another")), leaf);
         AssertAllowed(false, Permitted(Directory("CN=another")), leaf);
-        AssertAllowed(false, Excluded(DerTree.Encode(0xA4, name)), Named("CN=another"));
+        AssertAllowed(false, Excluded(DerTree.Encode(0xA4, NameWith(type, text))), Named("CN=another"));
     }
+
+    [Theory]
+    [InlineData(0x0C, "61FF")] // UTF8String that is none
+    [InlineData(0x1E, "006100")] // BMPString of one and a half characters
+    [InlineData(0x1E, "D800")]
+    public void Text_that_nobody_can_read_is_refused_in_a_subject_and_in_a_constraint(byte type, string text)
+    {
+        foreach (var constraints in (byte[][])[Permitted(Ia5(1, "example.org")), Excluded(Directory("CN=another")), Permitted(Directory("CN=another"))])
+            AssertRefused("not well-formed", Verify(constraints, LeafOf(NameWith(type, text))));
+        AssertRefused("not well-formed", Verify(Excluded(DerTree.Encode(0xA4, NameWith(type, text))), Named("CN=another")));
+    }
+
+    private static byte[] NameWith(byte type, string text) =>
+        DerTree.Encode(0x30, DerTree.Encode(0x31, DerTree.Encode(0x30, [0x06, 0x03, 0x55, 0x04, 0x03, .. DerTree.Encode(type, Convert.FromHexString(text))])));
+
+    private static CertificateRecipe LeafOf(byte[] name) => new() { Subject = "replaced", SpoilSignedPart = tbs => tbs[5] = DerTree.Parse(name) };
 
     private static CertificateRecipe Named(string subject) => new()
     {

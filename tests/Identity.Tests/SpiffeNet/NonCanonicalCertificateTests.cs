@@ -1,3 +1,5 @@
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
 using Spiffe.Net;
 using Xunit;
 
@@ -39,6 +41,14 @@ public class NonCanonicalCertificateTests
         ["an unsorted set in the subject"] = tbs => tbs[Subject][0].Children.Insert(0, DerTree.Parse([0x30, 0x09, 0x06, 0x03, 0x55, 0x04, 0x0A, 0x0C, 0x02, 0x7A, 0x7A])),
         ["an empty set in the subject"] = tbs => tbs[Subject][0].Children.Clear(),
         ["a string in pieces in the subject"] = tbs => { tbs[Subject][0][0][1].Tag |= 0x20; tbs[Subject][0][0][1].Children.Add(DerTree.Primitive(0x0C, 0x78)); },
+        ["a VisibleString in the subject"] = tbs => tbs[Subject][0][0][1] = DerTree.Primitive(0x1A, 0x78),
+        ["octets in the subject"] = tbs => tbs[Subject][0][0][1] = DerTree.Primitive(0x04, 0x78),
+        ["a number in the subject"] = tbs => tbs[Subject][0][0][1] = DerTree.Primitive(0x02, 0x78),
+        ["a value of nobody's kind in the subject"] = tbs => tbs[Subject][0][0][1] = DerTree.Primitive(0x80, 0x78),
+        ["a UTF8String of no text in the subject"] = tbs => tbs[Subject][0][0][1] = DerTree.Primitive(0x0C, 0xC3, 0x28),
+        ["a BMPString of an odd length in the subject"] = tbs => tbs[Subject][0][0][1] = DerTree.Primitive(0x1E, 0x00, 0x78, 0x00),
+        ["a BMPString with half a pair in the subject"] = tbs => tbs[Subject][0][0][1] = DerTree.Primitive(0x1E, 0xD8, 0x00),
+        ["a UniversalString beyond Unicode in the subject"] = tbs => tbs[Subject][0][0][1] = DerTree.Primitive(0x1C, 0x00, 0x11, 0x00, 0x00),
         ["a time without seconds"] = tbs => tbs[Validity][0].Content = "2603011100Z"u8.ToArray(),
         ["a time with an offset"] = tbs => tbs[Validity][0].Content = "260301110000+0000"u8.ToArray(),
         ["a time before 2050 as GeneralizedTime"] = tbs => tbs[Validity][1] = DerTree.Primitive(0x18, "20260301130000Z"u8.ToArray()),
@@ -100,6 +110,21 @@ public class NonCanonicalCertificateTests
     [Fact]
     public void Accepts_the_same_certificate_unspoilt() =>
         Assert.IsType<X509SvidVerification.Verified>(Verify(Root.Issue(new CertificateRecipe { Subject = "x", SpoilSignedPart = _ => { } }).Der));
+
+    [Theory]
+    [InlineData(0x0C, "x")]
+    [InlineData(0x12, "1")]
+    [InlineData(0x13, "x_y")] // The underscore is not of the kind, and many write it.
+    [InlineData(0x14, "x")]
+    [InlineData(0x16, "x@example.org")]
+    [InlineData(0x1C, "\0\0\0x")]
+    [InlineData(0x1E, "\0x")]
+    public void Accepts_every_kind_of_text_that_a_name_may_have(byte kind, string content)
+    {
+        var leaf = Root.Issue(new CertificateRecipe { Subject = "x", SpoilSignedPart = tbs => tbs[Subject][0][0][1] = DerTree.Primitive(kind, Encoding.Latin1.GetBytes(content)) });
+        Assert.IsType<X509SvidVerification.Verified>(Verify(leaf.Der));
+        X509CertificateLoader.LoadCertificate(leaf.Der).Dispose();
+    }
 
     [Theory]
     [InlineData(0x00)]
