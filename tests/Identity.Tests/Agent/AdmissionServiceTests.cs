@@ -1,33 +1,26 @@
 // Waits have a deadline of their own (NextAsync), and the agent's end cancels every call.
 #pragma warning disable xUnit1051
 
-using System.Text;
-using Google.Protobuf;
-using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Identity.Policy;
 using Identity.Testing.Components;
-using Spiffe.Broker;
 using Spiffe.Net;
+using static Identity.Tests.Agent.AdmissionCalls;
 using static Identity.Tests.Agent.AgentTestExtensions;
 using static Identity.Tests.Agent.RunningAgent;
 using static Identity.V1.AdmitResponse;
 
-
 namespace Identity.Tests.Agent;
 
+/// <summary>When a component may start, for how long, and who hears of its end.</summary>
 public sealed class AdmissionServiceTests
 {
-    private const string Sockets = "wasi:sockets/tcp@0.2.0";
-    private const string Messaging = "wasmcloud:messaging/consumer@0.2.0";
-    private const string Greeter = "spiffe://example.org/components/greeter";
-
     private readonly WatchedClock _time = new(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
 
     [Fact]
     public async Task Admits_on_a_grant_ends_when_it_goes_and_admits_again_when_it_returns()
     {
-        await using var plane = PlaneWithHost();
+        await using var plane = PlaneWithHost(_time);
         plane.Traceparent = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
         await plane.StartAsync();
         await using var agent = await StartAsync(plane);
@@ -65,7 +58,7 @@ public sealed class AdmissionServiceTests
     [Fact]
     public async Task Ends_and_admits_anew_when_grants_change_and_ends_when_the_entry_goes()
     {
-        await using var plane = PlaneWithHost();
+        await using var plane = PlaneWithHost(_time);
         plane.Policies.Add(Grant(Messaging));
         await plane.StartAsync();
         await using var agent = await StartAsync(plane);
@@ -90,7 +83,7 @@ public sealed class AdmissionServiceTests
     [Fact]
     public async Task A_lease_outlives_the_server_until_it_is_no_longer_fresh_and_comes_back_with_it()
     {
-        await using var plane = PlaneWithHost();
+        await using var plane = PlaneWithHost(_time);
         plane.Freshness = TimeSpan.FromMinutes(30);
         plane.Policies.Add(Grant(Messaging));
         await plane.StartAsync();
@@ -118,7 +111,7 @@ public sealed class AdmissionServiceTests
     [Fact]
     public async Task A_restart_while_the_server_is_away_still_decides()
     {
-        await using var plane = PlaneWithHost();
+        await using var plane = PlaneWithHost(_time);
         plane.Policies.Add(Grant(Messaging));
         await plane.StartAsync();
         var options = OptionsFor(plane, NewFolder());
@@ -135,7 +128,7 @@ public sealed class AdmissionServiceTests
     [Fact]
     public async Task Extends_the_lease_under_the_same_admission()
     {
-        await using var plane = PlaneWithHost();
+        await using var plane = PlaneWithHost(_time);
         plane.Policies.Add(Grant(Messaging));
         await plane.StartAsync();
         await using var agent = await StartAsync(plane);
@@ -151,44 +144,9 @@ public sealed class AdmissionServiceTests
     }
 
     [Fact]
-    public async Task Gives_an_admitted_component_its_identity_and_nobody_else()
-    {
-        await using var plane = PlaneWithHost();
-        plane.Entry("host2", "spiffe://example.org/hosts/other", "spiffe://example.org/nodes/local", OwnUid);
-        plane.Policies.Add(Grant(Messaging) + "      - audience: x\n");
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
-        var id = (await call.ResponseStream.NextAsync()).Admitted.AdmissionId;
-        var broker = new API.APIClient(agent.BrokerChannel(plane.SvidOf(Host)));
-        var reference = new WorkloadReference { Reference = Any.Pack(new V1.AdmissionReference { AdmissionId = id }) };
-
-        var token = Assert.Single((await broker.FetchJWTSVIDAsync(new() { Reference = reference, Audience = { "x" } }, BrokerHeader)).Svids);
-        Assert.Equal(Greeter, token.SpiffeId);
-        using var svids = broker.SubscribeToX509SVID(new() { Reference = reference }, BrokerHeader);
-        Assert.Equal(Greeter, Assert.Single((await svids.ResponseStream.NextAsync()).Svids).SpiffeId);
-
-        await RefusedAsync(StatusCode.InvalidArgument, () => broker.FetchJWTSVIDAsync(new() { Reference = reference, Audience = { "x" } }).ResponseAsync);
-        await RefusedAsync(StatusCode.InvalidArgument, () => broker.FetchJWTSVIDAsync(new() { Reference = reference }, BrokerHeader).ResponseAsync);
-        await RefusedWithReasonAsync(StatusCode.InvalidArgument, "WORKLOAD_REFERENCE_INVALID", () => broker.FetchJWTSVIDAsync(new() { Audience = { "x" } }, BrokerHeader).ResponseAsync);
-        var pid = new WorkloadReference { Reference = Any.Pack(new WorkloadPIDReference { Pid = 1 }) };
-        await RefusedWithReasonAsync(
-            StatusCode.InvalidArgument, "WORKLOAD_REFERENCE_INVALID", () => broker.FetchJWTSVIDAsync(new() { Reference = pid, Audience = { "x" } }, BrokerHeader).ResponseAsync);
-        await RefusedWithReasonAsync(StatusCode.PermissionDenied, "WORKLOAD_NOT_ENTITLED", () => broker.FetchJWTSVIDAsync(
-            new() { Reference = reference, Audience = { "x" }, SpiffeId = Host.ToString() }, BrokerHeader).ResponseAsync);
-        var other = new API.APIClient(agent.BrokerChannel(plane.SvidOf(SpiffeId.Parse("spiffe://example.org/hosts/other"))));
-        await RefusedWithReasonAsync(
-            StatusCode.NotFound, "WORKLOAD_NOT_FOUND", () => other.FetchJWTSVIDAsync(new() { Reference = reference, Audience = { "x" } }, BrokerHeader).ResponseAsync);
-
-        plane.Policies.Clear();
-        plane.Push();
-        await RefusedWithReasonAsync(StatusCode.NotFound, "WORKLOAD_NOT_FOUND", () => svids.ResponseStream.NextAsync());
-    }
-
-    [Fact]
     public async Task Refuses_clients_that_are_not_hosts_of_this_node()
     {
-        await using var plane = PlaneWithHost();
+        await using var plane = PlaneWithHost(_time);
         await plane.StartAsync();
         await using var agent = await StartAsync(plane);
         await using var foreign = new FakeControlPlane(_time);
@@ -204,7 +162,7 @@ public sealed class AdmissionServiceTests
     [Fact]
     public async Task Refuses_what_is_not_a_component_or_not_what_was_announced()
     {
-        await using var plane = PlaneWithHost();
+        await using var plane = PlaneWithHost(_time);
         await plane.StartAsync();
         await using var agent = await StartAsync(plane);
         var client = new V1.Admission.AdmissionClient(agent.BrokerChannel(plane.SvidOf(Host)));
@@ -224,7 +182,7 @@ public sealed class AdmissionServiceTests
     [Fact]
     public async Task A_component_that_asks_for_too_much_is_refused_in_few_enough_words_for_one_message()
     {
-        await using var plane = PlaneWithHost();
+        await using var plane = PlaneWithHost(_time);
         await plane.StartAsync();
         await using var agent = await StartAsync(plane);
         var greedy = new ComponentWriter().Instances([.. Enumerable.Range(0, 1000).Select(i => $"hostile:package/{new string('x', 200)}-x{i}@1.0.0")]).ToArray();
@@ -241,69 +199,9 @@ public sealed class AdmissionServiceTests
     }
 
     [Fact]
-    public async Task Tells_a_host_why_about_its_own_decisions_only()
-    {
-        await using var plane = PlaneWithHost();
-        plane.Entry("host2", "spiffe://example.org/hosts/other", "spiffe://example.org/nodes/local", OwnUid);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
-        var denied = (await call.ResponseStream.NextAsync()).Denied;
-
-        var own = new V1.Explain.ExplainClient(agent.BrokerChannel(plane.SvidOf(Host)));
-        Assert.Equal(denied, await own.GetDecisionAsync(new() { Id = denied.Id }, BrokerHeader));
-        Assert.Single((await own.ListDecisionsAsync(new() { DeniedOnly = true }, BrokerHeader)).Decisions);
-        await RefusedAsync(StatusCode.InvalidArgument, () => own.GetDecisionAsync(new() { Id = "x" }, BrokerHeader).ResponseAsync);
-        await RefusedAsync(StatusCode.InvalidArgument, () => own.ListDecisionsAsync(new() { Limit = -1 }, BrokerHeader).ResponseAsync);
-        var other = new V1.Explain.ExplainClient(agent.BrokerChannel(plane.SvidOf(SpiffeId.Parse("spiffe://example.org/hosts/other"))));
-        await RefusedAsync(StatusCode.NotFound, () => other.GetDecisionAsync(new() { Id = denied.Id }, BrokerHeader).ResponseAsync);
-    }
-
-    [Fact]
-    public async Task Gives_a_component_tokens_for_granted_audiences_only_and_says_why_not()
-    {
-        await using var plane = PlaneWithHost();
-        plane.Policies.Add(Grant(Messaging) + "      - audience: https://vault.example.com\n");
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
-        var id = (await call.ResponseStream.NextAsync()).Admitted.AdmissionId;
-        var broker = new API.APIClient(agent.BrokerChannel(plane.SvidOf(Host)));
-        var reference = new WorkloadReference { Reference = Any.Pack(new V1.AdmissionReference { AdmissionId = id }) };
-        Task<FetchJWTSVIDResponse> FetchAsync(params string[] audience) =>
-            broker.FetchJWTSVIDAsync(new() { Reference = reference, Audience = { audience } }, BrokerHeader).ResponseAsync;
-
-        Assert.Single((await FetchAsync("https://vault.example.com")).Svids);
-        await RefusedWithReasonAsync(StatusCode.PermissionDenied, "WORKLOAD_NOT_ENTITLED", () => FetchAsync("https://vault.example.com/"));
-        var refused = await RefusedAsync(StatusCode.PermissionDenied, () => FetchAsync("https://vault.example.com", "https://bank.example.com"));
-        var decision = await new V1.Explain.ExplainClient(agent.BrokerChannel(plane.SvidOf(Host)))
-            .GetDecisionAsync(new() { Id = refused.Status.Detail.Split(' ')[1].TrimEnd(':') }, BrokerHeader);
-        Assert.Contains("https://bank.example.com", decision.Summary, StringComparison.Ordinal);
-        Assert.Contains("audience: https://bank.example.com", decision.Reasons[0].SmallestGrant, StringComparison.Ordinal);
-
-        // Asked again, it is the same decision; a guest that asks in a loop fills no log.
-        Assert.Equal(refused.Status.Detail, (await RefusedAsync(StatusCode.PermissionDenied, () => FetchAsync("https://bank.example.com"))).Status.Detail);
-        await RefusedAsync(StatusCode.PermissionDenied, () => FetchAsync("two words"));
-
-        // The audience that logs in to NATS goes with a right on NATS.
-        await RefusedAsync(StatusCode.PermissionDenied, () => FetchAsync("spiffe://example.org/nats"));
-        plane.Policies[0] += "      - natsPublish: greetings.hello\n";
-        plane.Push();
-        Assert.Equal(EventOneofCase.Ended, (await call.ResponseStream.NextAsync()).EventCase);
-        reference.Reference = Any.Pack(new V1.AdmissionReference { AdmissionId = (await call.ResponseStream.NextAsync()).Admitted.AdmissionId });
-        Assert.Single((await FetchAsync("spiffe://example.org/nats")).Svids);
-
-        // The smallest grant does what it says; the admission goes on under it.
-        plane.Policies.Add(decision.Reasons[0].SmallestGrant);
-        plane.Push();
-        await agent.FollowsAsync(plane);
-        Assert.Single((await FetchAsync("https://bank.example.com")).Svids);
-    }
-
-    [Fact]
     public async Task What_a_host_would_call_must_be_granted_and_the_refusal_names_all_that_is_missing()
     {
-        await using var plane = PlaneWithHost();
+        await using var plane = PlaneWithHost(_time);
         await plane.StartAsync();
         await using var agent = await StartAsync(plane);
         var component = new ComponentWriter().Types(ComponentWriter.Interface("publish", "request")).Imports(ComponentWriter.Import(Messaging, [0x05, 0]))
@@ -336,7 +234,7 @@ public sealed class AdmissionServiceTests
     [Fact]
     public async Task A_call_that_the_component_has_not_is_not_asked_about_and_a_malformed_one_is_refused()
     {
-        await using var plane = PlaneWithHost();
+        await using var plane = PlaneWithHost(_time);
         plane.Policies.Add(Grant(Messaging));
         await plane.StartAsync();
         await using var agent = await StartAsync(plane);
@@ -352,7 +250,7 @@ public sealed class AdmissionServiceTests
     [Fact]
     public async Task Rules_that_warn_and_rules_in_shadow_are_reported_with_the_decision()
     {
-        await using var plane = PlaneWithHost();
+        await using var plane = PlaneWithHost(_time);
         var forbid = "  - name: {0}\n    effect: forbid\n    mode: {0}\n    subjects:\n      - spiffeId: " + Greeter + "\n    capabilities:\n      - import: {1}\n";
         plane.Policies.Add(Grant(Messaging, Sockets)
             + forbid.Replace("{0}", "warn", StringComparison.Ordinal).Replace("{1}", Messaging, StringComparison.Ordinal)
@@ -366,57 +264,6 @@ public sealed class AdmissionServiceTests
         Assert.Equal((Messaging, "sample/warn"), (Assert.Single(told.Warnings).Capability, told.Warnings[0].Rule));
         var shadow = Assert.Single(told.Shadow);
         Assert.Equal((Sockets, "sample/shadow", false), (shadow.Capability, shadow.Rule, shadow.WouldAllow));
-    }
-
-    private FakeControlPlane PlaneWithHost()
-    {
-        var plane = new FakeControlPlane(_time);
-        plane.Entry("host", Host.ToString(), "spiffe://example.org/nodes/local", OwnUid);
-        plane.Entry("component", Greeter, Host.ToString(), "wasm:name:greeter");
-        return plane;
-    }
-
-    private static string Grant(params string[] imports) =>
-        "kind: CapabilityPolicy\nname: sample\nrules:\n  - name: one\n    effect: permit\n    subjects:\n      - spiffeId: " + Greeter
-        + "\n    capabilities:\n" + string.Concat(imports.Select(i => $"      - import: {i}\n"));
-
-    // A component that is nothing but imports: one empty instance type (section 7), imported under each name (section 10).
-    private static byte[] Component(params string[] imports)
-    {
-        var section = new MemoryStream();
-        section.WriteByte((byte)imports.Length);
-        foreach (var name in imports.Select(Encoding.UTF8.GetBytes))
-        {
-            section.Write([0, (byte)name.Length, .. name, 5, 0]);
-        }
-
-        return [0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0, 7, 3, 1, 0x42, 0, 10, (byte)section.Length, .. section.ToArray()];
-    }
-
-    private static V1.AdmitRequest Header(string name, long size) => Header(name, (ulong)size);
-
-    private static V1.AdmitRequest Header(string name, ulong size) => new() { Header = new V1.AdmitHeader { Name = name, Size = size } };
-
-    private static V1.AdmitRequest Chunk(byte[] bytes) => new() { Chunk = ByteString.CopyFrom(bytes) };
-
-    private static async Task<AsyncDuplexStreamingCall<V1.AdmitRequest, V1.AdmitResponse>> AdmitAsync(
-        RunningAgent agent, FakeControlPlane plane, string name, byte[] component, params string[] calls)
-    {
-        var call = new V1.Admission.AdmissionClient(agent.BrokerChannel(plane.SvidOf(Host))).Admit(BrokerHeader);
-        var header = Header(name, component.Length);
-        header.Header.Calls.Add(calls);
-        try
-        {
-            await call.RequestStream.WriteAsync(header);
-            await call.RequestStream.WriteAsync(Chunk(component));
-            await call.RequestStream.CompleteAsync();
-        }
-        catch (Exception e) when (e is RpcException or InvalidOperationException)
-        {
-            // Refused before all was sent; the answer says so.
-        }
-
-        return call;
     }
 
     private static async Task AssertInvalidAsync(V1.Admission.AdmissionClient client, params V1.AdmitRequest[] messages)
@@ -440,15 +287,5 @@ public sealed class AdmissionServiceTests
         var refused = await Assert.ThrowsAsync<RpcException>(
             () => new V1.Explain.ExplainClient(agent.BrokerChannel(identity)).ListDecisionsAsync(new(), BrokerHeader).ResponseAsync);
         Assert.True(refused.StatusCode is StatusCode.Unavailable or StatusCode.Internal, refused.Status.ToString());
-    }
-
-    private static async Task RefusedWithReasonAsync(StatusCode status, string reason, Func<Task> call)
-    {
-        var refused = await RefusedAsync(status, call);
-        var details = refused.Trailers.GetValueBytes("grpc-status-details-bin");
-        Assert.NotNull(details);
-        var text = Encoding.UTF8.GetString(details);
-        Assert.Contains(reason, text, StringComparison.Ordinal);
-        Assert.Contains("spiffe.io", text, StringComparison.Ordinal);
     }
 }

@@ -100,24 +100,6 @@ public sealed class WorkloadApiServiceTests
         Assert.Contains("kind: RegistrationEntry", reason.SmallestGrant, StringComparison.Ordinal);
     }
 
-    [Theory]
-    [InlineData(null)]
-    [InlineData("false")]
-    [InlineData("True")]
-    [Trait("rule", "WLEP-03")]
-    [Trait("rule", "WLEP-04")]
-    public async Task Refuses_a_call_without_the_security_header(string? value)
-    {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        var headers = value is null ? new Metadata() : new Metadata { { "workload.spiffe.io", value } };
-
-        await RefusedAsync(StatusCode.InvalidArgument, () => agent.Workload.FetchX509SVID(new(), headers).ResponseStream.NextAsync());
-        await RefusedAsync(StatusCode.InvalidArgument, () => agent.Workload.FetchJWTSVIDAsync(new() { Audience = { "x" } }, headers).ResponseAsync);
-    }
-
     [Fact]
     [Trait("rule", "WLAPI-11")]
     [Trait("rule", "WLAPI-23")]
@@ -193,104 +175,6 @@ public sealed class WorkloadApiServiceTests
 
         await RefusedAsync(StatusCode.Unimplemented, () => agent.Workload.FetchWITSVID(new(), WorkloadHeader).ResponseStream.NextAsync());
         await RefusedAsync(StatusCode.Unimplemented, () => agent.Workload.FetchWITBundles(new(), WorkloadHeader).ResponseStream.NextAsync());
-    }
-
-    [Fact]
-    public async Task Serves_nothing_of_the_broker_on_the_workload_socket()
-    {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        var channel = agent.WorkloadChannel();
-
-        await RefusedAsync(StatusCode.Unimplemented, () => new V1.Explain.ExplainClient(channel).GetDecisionAsync(new(), BrokerHeader).ResponseAsync);
-        await RefusedAsync(StatusCode.Unimplemented, () => new global::Spiffe.Broker.API.APIClient(channel).FetchJWTSVIDAsync(new(), BrokerHeader).ResponseAsync);
-        var health = await new Grpc.Health.V1.Health.HealthClient(channel).CheckAsync(new());
-        Assert.Equal(Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus.Serving, health.Status);
-    }
-
-    [Fact]
-    [Trait("rule", "WLAPI-07")]
-    [Trait("rule", "WLAPI-09")]
-    [Trait("rule", "WLAPI-21")]
-    [Trait("rule", "WLAPI-26")]
-    public async Task Gives_foreign_bundles_to_those_whose_entry_federates_and_takes_them_away_again()
-    {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        await using var other = new FakeControlPlane(TimeProvider.System);
-        var entry = plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
-        var foreign = new Spire.Api.Types.Bundle { TrustDomain = "other.example" };
-        foreign.X509Authorities.Add(new Spire.Api.Types.X509Certificate { Asn1 = Google.Protobuf.ByteString.CopyFrom(other.Bundle.X509Authorities[0].RawData) });
-        foreign.JwtAuthorities.Add(new Spire.Api.Types.JWTKey
-        {
-            KeyId = other.Bundle.JwtAuthorities[0].KeyId,
-            PublicKey = Google.Protobuf.ByteString.CopyFrom(other.Bundle.JwtAuthorities[0].SubjectPublicKeyInfo.Span),
-        });
-        plane.FederatedBundles.Add(foreign);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var svids = agent.Workload.FetchX509SVID(new(), WorkloadHeader);
-        using var x509 = agent.Workload.FetchX509Bundles(new(), WorkloadHeader);
-        using var jwt = agent.Workload.FetchJWTBundles(new(), WorkloadHeader);
-        Assert.Empty((await svids.ResponseStream.NextAsync()).FederatedBundles);
-        Assert.Equal(["spiffe://example.org"], (await x509.ResponseStream.NextAsync()).Bundles.Keys);
-        Assert.Equal(["spiffe://example.org"], (await jwt.ResponseStream.NextAsync()).Bundles.Keys);
-
-        entry.FederatesWith.Add("other.example");
-        entry.FederatesWith.Add("missing.example");
-        plane.Crls.Add(Google.Protobuf.ByteString.CopyFromUtf8("a list"));
-        plane.Push();
-        var now = await svids.ResponseStream.NextAsync();
-        Assert.Equal(["spiffe://other.example"], now.FederatedBundles.Keys);
-        Assert.Equal(other.Bundle.ToX509Der(), now.FederatedBundles["spiffe://other.example"].ToByteArray());
-        Assert.Equal("a list", Assert.Single(now.Crl).ToStringUtf8());
-        Assert.Equal(["spiffe://example.org", "spiffe://other.example"], (await x509.ResponseStream.NextAsync()).Bundles.Keys.Order(StringComparer.Ordinal));
-        Assert.Equal(["spiffe://example.org", "spiffe://other.example"], (await jwt.ResponseStream.NextAsync()).Bundles.Keys.Order(StringComparer.Ordinal));
-
-        plane.FederatedBundles.Clear();
-        plane.Crls.Clear();
-        plane.Push();
-        var after = await svids.ResponseStream.NextAsync();
-        Assert.Empty(after.FederatedBundles);
-        Assert.Empty(after.Crl);
-        Assert.Equal(["spiffe://example.org"], (await x509.ResponseStream.NextAsync()).Bundles.Keys);
-        Assert.Equal(["spiffe://example.org"], (await jwt.ResponseStream.NextAsync()).Bundles.Keys);
-    }
-
-    /// <summary>The signer is a foreign trust domain: what it writes into its tokens is no fault of ours.</summary>
-    [Theory]
-    [InlineData("\"n\":1e999")]
-    [InlineData("\"n\":-1e999")]
-    [InlineData("\"n\":[[[[[[[[[[[[[[1]]]]]]]]]]]]]]")]
-    [InlineData("\"n\":\"\\u0000\\ud83d\\ude00\"")]
-    public async Task Answers_a_genuine_foreign_token_whatever_is_in_its_claims(string more)
-    {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid).FederatesWith.Add("other.example");
-        var forge = SpiffeNet.JwtForge.Es256();
-        plane.FederatedBundles.Add(new Spire.Api.Types.Bundle
-        {
-            TrustDomain = "other.example",
-            JwtAuthorities = { new Spire.Api.Types.JWTKey { KeyId = "k1", PublicKey = Google.Protobuf.ByteString.CopyFrom(forge.Authority.SubjectPublicKeyInfo.Span) } },
-        });
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        var expiry = SpiffeNet.JwtForge.Seconds(TimeProvider.System.GetUtcNow().AddMinutes(5));
-        string Token(string sub) => forge.Sign(SpiffeNet.JwtForge.GoodHeader, SpiffeNet.JwtForge.Claims($"\"{sub}\"", "\"x\"", expiry, more));
-
-        try
-        {
-            var valid = await agent.Workload.ValidateJWTSVIDAsync(new() { Audience = "x", Svid = Token("spiffe://other.example/b") }, WorkloadHeader);
-            Assert.Equal("spiffe://other.example/b", valid.SpiffeId);
-        }
-        catch (RpcException e)
-        {
-            Assert.Equal(StatusCode.InvalidArgument, e.StatusCode);
-        }
-
-        // Their key speaks for nobody of ours.
-        await RefusedAsync(
-            StatusCode.InvalidArgument, () => agent.Workload.ValidateJWTSVIDAsync(new() { Audience = "x", Svid = Token("spiffe://example.org/a") }, WorkloadHeader).ResponseAsync);
     }
 
     [Fact]
@@ -370,57 +254,6 @@ public sealed class WorkloadApiServiceTests
     }
 
     [Fact]
-    [Trait("rule", "WLEP-02")]
-    public async Task Gives_nobody_an_identity_by_tcp_where_callers_cannot_be_known()
-    {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
-        await plane.StartAsync();
-        var port = FreePort();
-        await using var agent = await RunningAgent.StartAsync(plane, OptionsFor(plane, NewFolder(), tcp: new(System.Net.IPAddress.Loopback, port)));
-        var channel = agent.TcpChannel();
-        var tcp = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(channel);
-
-        var refused = await RefusedAsync(StatusCode.PermissionDenied, () => tcp.FetchX509SVID(new(), WorkloadHeader).ResponseStream.NextAsync());
-        Assert.Contains("(decision d-", refused.Status.Detail, StringComparison.Ordinal);
-        await RefusedAsync(StatusCode.PermissionDenied, () => tcp.FetchX509Bundles(new(), WorkloadHeader).ResponseStream.NextAsync());
-        await RefusedAsync(StatusCode.PermissionDenied, () => tcp.FetchJWTBundles(new(), WorkloadHeader).ResponseStream.NextAsync());
-        await RefusedAsync(StatusCode.PermissionDenied, () => tcp.FetchJWTSVIDAsync(new() { Audience = { "x" } }, WorkloadHeader).ResponseAsync);
-        var token = plane.TokenOf(SpiffeId.Parse("spiffe://example.org/a"), "x");
-        await RefusedAsync(StatusCode.InvalidArgument, () => tcp.ValidateJWTSVIDAsync(new() { Audience = "x", Svid = token }).ResponseAsync);
-        Assert.Equal("spiffe://example.org/a", (await tcp.ValidateJWTSVIDAsync(new() { Audience = "x", Svid = token }, WorkloadHeader)).SpiffeId);
-        await RefusedAsync(StatusCode.Unimplemented, () => new global::Spiffe.Broker.API.APIClient(channel).FetchJWTSVIDAsync(new(), BrokerHeader).ResponseAsync);
-    }
-
-    [Fact]
-    [Trait("rule", "WLEP-02")]
-    public async Task Listens_on_no_port_unless_asked()
-    {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        var addresses = agent.Services.GetRequiredService<Microsoft.AspNetCore.Hosting.Server.IServer>().Features
-            .Get<Microsoft.AspNetCore.Hosting.Server.Features.IServerAddressesFeature>()!.Addresses;
-        Assert.All(addresses, a => Assert.Contains("unix:/", a, StringComparison.Ordinal));
-    }
-
-    [Fact]
-    [Trait("rule", "WLEP-15")]
-    [Trait("rule", "WLEP-16")]
-    [Trait("rule", "WLAPI-03")]
-    public async Task Reflects_what_the_workload_socket_serves_and_nothing_else()
-    {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var call = new Grpc.Reflection.V1Alpha.ServerReflection.ServerReflectionClient(agent.WorkloadChannel()).ServerReflectionInfo();
-        await call.RequestStream.WriteAsync(new() { ListServices = "" });
-        var listed = (await call.ResponseStream.NextAsync()).ListServicesResponse.Service.Select(s => s.Name);
-        Assert.Equal(["SpiffeWorkloadAPI", "grpc.health.v1.Health"], listed.Order(StringComparer.Ordinal));
-        await call.RequestStream.CompleteAsync();
-    }
-
-    [Fact]
     public async Task Answers_the_same_question_with_the_same_decision_and_a_flood_of_questions_with_few()
     {
         await using var plane = new FakeControlPlane(TimeProvider.System);
@@ -437,22 +270,5 @@ public sealed class WorkloadApiServiceTests
         }
 
         Assert.Equal(65, decisions.Count);
-    }
-
-    private static int FreePort()
-    {
-        using var socket = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.InterNetwork, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
-        socket.Bind(new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0));
-        return ((System.Net.IPEndPoint)socket.LocalEndPoint!).Port;
-    }
-
-    [Fact]
-    public void The_workload_socket_is_open_to_all_and_its_folder_only_to_its_owner_for_writing()
-    {
-        var folder = RunningAgent.NewFolder();
-        var path = Path.Combine(folder, "run", "w.sock");
-        using var socket = Identity.Agent.Endpoints.UnixListener.Bind(new(path), Identity.Agent.Endpoints.UnixListener.Everyone);
-        Assert.Equal("777", ModeOf(path));
-        Assert.Equal("755", ModeOf(Path.GetDirectoryName(path)!));
     }
 }
