@@ -56,10 +56,11 @@ internal sealed record PolicyEdit(
         .. RoleDeleted.Select(name => new PolicyChange { Name = name, Role = true, Kind = PolicyChange.Types.Kind.Deleted }),
     ];
 
-    /// <summary>What an approver says yes to: who asks for which bytes, and of which policies it was thought.</summary>
-    public byte[] Hash(PolicyPerson person, ulong baseRevision, string reason)
+    /// <summary>What an approver says yes to: who asks for which bytes, of which policies it was thought, and how it is tried.</summary>
+    /// <param name="plan">Null when it is put into force at once.</param>
+    public byte[] Hash(PolicyPerson person, ulong baseRevision, string reason, PolicyStagePlan? plan)
     {
-        var whole = new PolicyProposal { Person = person.Text, BaseRevision = baseRevision, Reason = reason };
+        var whole = new PolicyProposal { Person = person.Text, BaseRevision = baseRevision, Reason = reason, Stage = plan };
         whole.Set.AddRange(Set);
         whole.Deleted.AddRange(Deleted);
         whole.RoleSet.AddRange(RoleSet);

@@ -17,7 +17,7 @@ namespace Identity.Server.ComponentPolicy;
 /// Changes that wait for others to agree. A proposal is never edited, an approval names its hash, and who proposed, who approved and what it would do are
 /// asked anew when it is applied.
 /// </summary>
-internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry registry, TimeProvider time)
+internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry registry, StagedChanges stages, TimeProvider time)
 {
     public static readonly TimeSpan Lifetime = TimeSpan.FromDays(7);
 
@@ -27,8 +27,10 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
     private const string Alphabet = "abcdefghijklmnopqrstuvwxyz234567";
 
     /// <summary>A new proposal of what a person wants changed.</summary>
+    /// <param name="plan">How it is tried once it is approved; null when it is not.</param>
     /// <exception cref="RpcException">Too many are open.</exception>
-    public static PolicyProposal Draft(ControlPlaneState state, PolicyEdit edit, PolicyPerson person, string reason, DateTimeOffset now)
+    public static PolicyProposal Draft(
+        ControlPlaneState state, PolicyEdit edit, PolicyPerson person, string reason, PolicyStagePlan? plan, DateTimeOffset now)
     {
         RefuseTooMany(state, edit, person, now);
         var baseRevision = Base(state);
@@ -38,7 +40,8 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
             Person = person.Text,
             BaseRevision = baseRevision,
             Reason = reason,
-            Hash = ByteString.CopyFrom(edit.Hash(person, baseRevision, reason)),
+            Stage = plan,
+            Hash = ByteString.CopyFrom(edit.Hash(person, baseRevision, reason, plan)),
             Effect = ByteString.CopyFrom(AuthorityDifference.Between(state.Policy, edit.ApplyTo(state), now).Fingerprint()),
             CreatedAt = now.ToTimestamp(),
             ExpiresAt = (now + Lifetime).ToTimestamp(),
@@ -54,6 +57,7 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
     public Task<Identity.V1.Proposal> ProposeAsync(ProposeRequest request, Caller caller, CancellationToken cancellation)
     {
         var whole = PolicyEditParser.Parse(request.Documents, request.DeletePolicies, request.DeleteRoles);
+        var plan = request.Stage is { } wanted ? StagePlanReader.Read(whole, wanted.SoakSeconds, wanted.Through) : null;
         return ChangeAsync(
             caller,
             (state, person, now) =>
@@ -63,7 +67,7 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
                 if (edit.IsEmpty) throw new RpcException(new Status(StatusCode.FailedPrecondition, "this is in force already; there is nothing to propose"));
                 PolicyRegistry.RefuseTooMuch(edit, state);
                 if (PolicyGate.Judge(state, edit, person, now) is PolicyGateAnswer.Refused no) throw PolicyRegistry.Refusal(no);
-                var proposal = Draft(state, edit, person, request.Reason, now);
+                var proposal = Draft(state, edit, person, request.Reason, plan, now);
                 return new Proposal<Identity.V1.Proposal>(ProposalText.Of(state, new OpenProposal(proposal, []), now), [new Change { PolicyProposed = proposal }], $"propose: {request.Reason}");
             },
             cancellation);
@@ -71,7 +75,8 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
 
     public async Task<ApproveResponse> ApproveAsync(ApproveRequest request, Caller caller, CancellationToken cancellation)
     {
-        var applies = false;
+        var isLast = false;
+        PolicyStage? stage = null;
         var response = await ChangeAsync(
             caller,
             (state, person, now) =>
@@ -102,12 +107,11 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
                 var needed = ProposalText.Needed(state, open, now);
                 var counted = after.Approvals.Count(given => ProposalText.WhyVoid(state, open, given) is null);
                 var changes = new List<Change> { new() { PolicyApproved = approval } };
-                applies = counted >= needed;
-                if (applies)
-                {
-                    changes.AddRange(edit.Changes(proposal.Person));
-                    changes.Add(new Change { PolicyProposalClosed = new() { ProposalId = proposal.Id, Outcome = PolicyProposalClosed.Types.Outcome.Applied } });
-                }
+                isLast = counted >= needed;
+                stage = isLast && proposal.Stage is not null ? StagedChanges.New(state, after, now) : null;
+                if (stage is not null) changes.Add(new Change { PolicyStageSet = stage });
+                else if (isLast) changes.AddRange(edit.Changes(proposal.Person));
+                if (isLast) changes.Add(new Change { PolicyProposalClosed = Closed(proposal, stage is null ? PolicyProposalClosed.Types.Outcome.Applied : PolicyProposalClosed.Types.Outcome.Staged) });
 
                 return new Proposal<ApproveResponse>(
                     new ApproveResponse { Proposal = ProposalText.Of(state, after, now) },
@@ -115,7 +119,11 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
                     $"approve {proposal.Id} of {proposal.Person}: {proposal.Reason}");
             },
             cancellation,
-            (answer, state) => answer.AppliedRevision = applies ? state.Revision : 0);
+            (answer, state) =>
+            {
+                if (stage is not null) answer.Staged = stages.Text(state, stage);
+                else answer.AppliedRevision = isLast ? state.Revision : 0;
+            });
         return response;
     }
 
@@ -129,7 +137,7 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
                 throw new RpcException(new Status(StatusCode.PermissionDenied, $"{open.Proposal.Id} is withdrawn by {open.Proposal.Person} or an administrator"));
             }
 
-            var closed = new PolicyProposalClosed { ProposalId = open.Proposal.Id, Outcome = PolicyProposalClosed.Types.Outcome.Withdrawn };
+            var closed = Closed(open.Proposal, PolicyProposalClosed.Types.Outcome.Withdrawn);
             return new Proposal<Identity.V1.Proposal>(ProposalText.Of(state, open, now), [new Change { PolicyProposalClosed = closed }], $"withdraw {open.Proposal.Id}");
         },
         cancellation);
@@ -166,6 +174,8 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
             },
             cancellation);
     }
+
+    private static PolicyProposalClosed Closed(PolicyProposal proposal, PolicyProposalClosed.Types.Outcome outcome) => new() { ProposalId = proposal.Id, Outcome = outcome };
 
     private static OpenProposal Find(ControlPlaneState state, string id, DateTimeOffset now) =>
         state.Governance.Proposals.TryGetValue(id, out var open) && open.Proposal.ExpiresAt.ToDateTimeOffset() > now

@@ -154,7 +154,7 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
             case PolicyGateAnswer.Free:
                 return new(response, [.. edit.Changes()], reason);
             case PolicyGateAnswer.NeedsApproval:
-                var proposal = PolicyProposals.Draft(state, edit, person, reason, time.GetUtcNow());
+                var proposal = PolicyProposals.Draft(state, edit, person, reason, plan: null, time.GetUtcNow());
                 foreach (var change in response.Changes.Where(change => change.Kind != PolicyChange.Types.Kind.Unchanged)) change.Kind = PolicyChange.Types.Kind.Proposed;
                 response.Proposal = ProposalText.Of(state, new OpenProposal(proposal, []), time.GetUtcNow());
                 return new(response, [new Change { PolicyProposed = proposal }], $"propose: {reason}");

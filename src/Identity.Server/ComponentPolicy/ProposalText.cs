@@ -47,11 +47,15 @@ internal static class ProposalText
             ExpiresAt = proposal.ExpiresAt,
             ApprovalsRequired = Math.Max(1, (int)proposal.ApprovalsRequired),
             Stale = WhyOutdated(state, open) ?? "",
+            Stage = StagePlanReader.Text(proposal.Stage),
         };
         answer.Changes.AddRange(PolicyEdit.Of(proposal).Answers(state));
-        answer.Approvals.AddRange(open.Approvals.Select(given => new Approval { Person = given.Person, At = given.At, Void = WhyVoid(state, open, given) ?? "" }));
+        answer.Approvals.AddRange(ApprovalsOf(state, open));
         return answer;
     }
+
+    public static IEnumerable<Approval> ApprovalsOf(ControlPlaneState state, OpenProposal open) =>
+        open.Approvals.Select(given => new Approval { Person = given.Person, At = given.At, Void = WhyVoid(state, open, given) ?? "" });
 
     /// <summary>How many others must agree, as the roles are now; never fewer than when it was proposed, and at least one.</summary>
     public static int Needed(ControlPlaneState state, OpenProposal open, DateTimeOffset now)

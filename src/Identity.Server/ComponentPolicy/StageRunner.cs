@@ -151,6 +151,7 @@ internal sealed partial class StageRunner(
     /// <summary>What was tried must be what is put into force, and by somebody who may.</summary>
     private string? WhyNotAnyMore(PolicyStage stage, ControlPlaneState state)
     {
+        if (StagedChanges.Approved(stage) is { } approved) return WhyNotAnyMore(approved, state);
         var edit = PolicyEdit.Of(stage);
         if (edit.Names.FirstOrDefault(name => state.Governance.History.LastChangeOf(name) > stage.BaseRevision) is { } changed)
             return $"the policy '{changed}' was changed meanwhile; stage the change anew";
@@ -159,8 +160,17 @@ internal sealed partial class StageRunner(
         {
             PolicyGateAnswer.Free => null,
             PolicyGateAnswer.Refused refused => refused.Reason,
-            _ => "others must approve it by now; propose it instead",
+            _ => "others must approve it by now; stage the change anew",
         };
+    }
+
+    private string? WhyNotAnyMore(OpenProposal approved, ControlPlaneState state)
+    {
+        var now = time.GetUtcNow();
+        if (ProposalText.WhyStale(state, approved, now) is { } stale) return stale;
+        var needed = ProposalText.Needed(state, approved, now);
+        var counted = approved.Approvals.Count(given => ProposalText.WhyVoid(state, approved, given) is null);
+        return counted >= needed ? null : $"of its approvals {counted} count by now, and {needed} are needed; stage the change anew";
     }
 
     private Task<bool> StepAsync(string id, CancellationToken cancellation) => ChangeAsync(

@@ -10,7 +10,6 @@ using Identity.Server.Registration;
 using Identity.V1;
 using State = Identity.Ledger.V1.PolicyStage.Types.State;
 using Status = Grpc.Core.Status;
-using Step = Identity.Ledger.V1.PolicyStage.Types.Step;
 
 namespace Identity.Server.ComponentPolicy;
 
@@ -18,7 +17,6 @@ namespace Identity.Server.ComponentPolicy;
 internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry registry, TimeProvider time)
 {
     private const int MaxSoaking = 16;
-    private const uint MaxSoakSeconds = 30 * 86400;
     private const string Alphabet = "abcdefghijklmnopqrstuvwxyz234567";
 
     // A soak counts from here at the earliest: after a restart nothing runs as far as this process knows, until the agents are back.
@@ -44,53 +42,65 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
     public async Task<StagedChange> StageAsync(StageRequest request, Caller caller, CancellationToken cancellation)
     {
         var whole = PolicyEditParser.Parse(request.Documents, request.DeletePolicies, []);
-        if (whole.TouchesRoles) throw Invalid("roles are not staged: who may change policy has no effect on what runs");
-        if (request.SoakSeconds is 0 or > MaxSoakSeconds) throw Invalid($"soak_seconds is {request.SoakSeconds}; expected 1 to {MaxSoakSeconds}");
-        var through = ReadSteps(request.Through);
+        var plan = StagePlanReader.Read(whole, request.SoakSeconds, request.Through);
         var person = caller.Person ?? throw new RpcException(new Status(StatusCode.PermissionDenied, "this caller changes no policy"));
         return await registry.InTurnAsync(
             async () =>
             {
-                var (stage, state) = await ledger.ChangeAsync(
+                PolicyStage? stage = null;
+                var (proposal, state) = await ledger.ChangeAsync<OpenProposal?>(
                     caller.Author,
                     current =>
                     {
                         var now = time.GetUtcNow();
                         if (request.ExpectedRevision != 0) PolicyRegistry.RefuseUnseen(request.ExpectedRevision, current);
-                        if (current.Governance.Stages.Values.Count(known => known.State == State.Soaking) >= MaxSoaking)
-                            throw new RpcException(new Status(StatusCode.ResourceExhausted, $"{MaxSoaking} changes are staged already; abort one first"));
+                        RefuseTooMany(current);
                         var edit = whole.Against(current);
                         if (edit.IsEmpty) throw new RpcException(new Status(StatusCode.FailedPrecondition, "this is in force already; there is nothing to stage"));
                         PolicyRegistry.RefuseTooMuch(edit, current);
                         switch (PolicyGate.Judge(current, edit, person, now))
                         {
+                            case PolicyGateAnswer.Free:
+                                stage = New(edit, plan, person.Text, PolicyProposals.Base(current), request.Reason, now);
+                                return new(null, [new Change { PolicyStageSet = stage }], $"stage: {request.Reason}");
+                            case PolicyGateAnswer.NeedsApproval:
+                                stage = null;
+                                var asked = PolicyProposals.Draft(current, edit, person, request.Reason, plan, now);
+                                return new(new OpenProposal(asked, []), [new Change { PolicyProposed = asked }], $"propose to stage: {request.Reason}");
                             case PolicyGateAnswer.Refused refused:
                                 throw PolicyRegistry.Refusal(refused);
-                            case PolicyGateAnswer.NeedsApproval needs:
-                                throw new RpcException(new Status(
-                                    StatusCode.FailedPrecondition, $"this widens what somebody may do, and {needs.Approvals} other(s) must approve it: propose it instead"));
+                            default:
+                                throw new RpcException(new Status(StatusCode.PermissionDenied, "there is no decision about this change"));
                         }
-
-                        var stage = new PolicyStage
-                        {
-                            Id = "s-" + RandomNumberGenerator.GetString(Alphabet, 26),
-                            Person = person.Text,
-                            BaseRevision = PolicyProposals.Base(current),
-                            State = State.Soaking,
-                            SoakSeconds = request.SoakSeconds,
-                            StepSince = now.ToTimestamp(),
-                            CreatedAt = now.ToTimestamp(),
-                            Reason = request.Reason,
-                        };
-                        stage.Set.AddRange(edit.Set);
-                        stage.Deleted.AddRange(edit.Deleted);
-                        stage.Through.AddRange(through);
-                        return new Proposal<PolicyStage>(stage, [new Change { PolicyStageSet = stage }], $"stage: {request.Reason}");
                     },
                     cancellation);
-                return Text(state, stage);
+                return stage is not null ? Text(state, stage) : Waiting(state, proposal!);
             },
             cancellation);
+    }
+
+    /// <summary>A change that has all the approvals it needs.</summary>
+    /// <exception cref="RpcException">Too many are staged.</exception>
+    public static PolicyStage New(ControlPlaneState state, OpenProposal approved, DateTimeOffset now)
+    {
+        RefuseTooMany(state);
+        var proposal = approved.Proposal;
+        var stage = New(PolicyEdit.Of(proposal), proposal.Stage, proposal.Person, proposal.BaseRevision, proposal.Reason, now);
+        stage.Proposal = proposal.Clone();
+        stage.Proposal.Set.Clear();
+        stage.Proposal.Deleted.Clear();
+        stage.Approvals.AddRange(approved.Approvals);
+        return stage;
+    }
+
+    /// <summary>What an approved change rests on, whole; null when nobody had to approve it.</summary>
+    public static OpenProposal? Approved(PolicyStage stage)
+    {
+        if (stage.Proposal is null) return null;
+        var proposal = stage.Proposal.Clone();
+        proposal.Set.AddRange(stage.Set);
+        proposal.Deleted.AddRange(stage.Deleted);
+        return new OpenProposal(proposal, [.. stage.Approvals]);
     }
 
     public Task<StagedChange> AbortAsync(AbortStageRequest request, Caller caller, CancellationToken cancellation) => registry.InTurnAsync(
@@ -133,7 +143,7 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
         _ => "unknown",
     };
 
-    private StagedChange Text(ControlPlaneState state, PolicyStage stage)
+    public StagedChange Text(ControlPlaneState state, PolicyStage stage)
     {
         var tally = TallyOf(stage.Id);
         var answer = new StagedChange
@@ -142,7 +152,7 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
             Person = stage.Person,
             Reason = stage.Reason,
             State = Word(stage.State),
-            Step = Word(stage.Through[(int)stage.Step]),
+            Step = StagePlanReader.Word(stage.Through[(int)stage.Step]),
             StepEndsAt = EndOf(stage).ToTimestamp(),
             Explanation = stage.State == State.Soaking ? tally.WaitsFor : stage.Explanation,
             Checked = tally.Checked,
@@ -151,27 +161,50 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
             Restarts = tally.Restarts,
             CreatedAt = stage.CreatedAt,
         };
-        answer.Changes.AddRange(new PolicyEdit(stage.Set, stage.Deleted, [], []).Answers(state));
-        answer.Through.AddRange(stage.Through.Select(Word));
+        answer.Changes.AddRange(PolicyEdit.Of(stage).Answers(state));
+        answer.Through.AddRange(stage.Through.Select(StagePlanReader.Word));
+        if (Approved(stage) is { } approved) answer.Approvals.AddRange(ProposalText.ApprovalsOf(state, approved));
         return answer;
     }
 
-    private static string Word(Step step) => step switch { Step.Shadow => "shadow", Step.Warn => "warn", Step.Enforce => "enforce", _ => "unknown" };
-
-    private static List<Step> ReadSteps(Google.Protobuf.Collections.RepeatedField<string> words)
+    private StagedChange Waiting(ControlPlaneState state, OpenProposal open)
     {
-        if (words.Count == 0) return [Step.Shadow, Step.Warn, Step.Enforce];
-        var steps = words.Select(word => word switch
+        var proposal = ProposalText.Of(state, open, time.GetUtcNow());
+        var answer = new StagedChange
         {
-            "shadow" => Step.Shadow,
-            "warn" => Step.Warn,
-            "enforce" => Step.Enforce,
-            _ => throw Invalid($"{Quote.From(word)} is no step; expected shadow, warn and enforce, in this order"),
-        }).ToList();
-        return steps.Zip(steps.Skip(1)).All(pair => pair.First < pair.Second)
-            ? steps
-            : throw Invalid("the steps are not in order, each at most once; expected shadow, warn, enforce");
+            Person = proposal.Person,
+            Reason = proposal.Reason,
+            State = "waits for approval",
+            CreatedAt = proposal.CreatedAt,
+            Proposal = proposal,
+        };
+        answer.Changes.AddRange(proposal.Changes);
+        answer.Through.AddRange(proposal.Stage.Through);
+        return answer;
     }
 
-    private static RpcException Invalid(string problem) => new(new Status(StatusCode.InvalidArgument, problem));
+    private static PolicyStage New(PolicyEdit edit, PolicyStagePlan plan, string person, ulong baseRevision, string reason, DateTimeOffset now)
+    {
+        var stage = new PolicyStage
+        {
+            Id = "s-" + RandomNumberGenerator.GetString(Alphabet, 26),
+            Person = person,
+            BaseRevision = baseRevision,
+            State = State.Soaking,
+            SoakSeconds = plan.SoakSeconds,
+            StepSince = now.ToTimestamp(),
+            CreatedAt = now.ToTimestamp(),
+            Reason = reason,
+        };
+        stage.Set.AddRange(edit.Set);
+        stage.Deleted.AddRange(edit.Deleted);
+        stage.Through.AddRange(plan.Through);
+        return stage;
+    }
+
+    private static void RefuseTooMany(ControlPlaneState state)
+    {
+        if (state.Governance.Stages.Values.Count(known => known.State == State.Soaking) >= MaxSoaking)
+            throw new RpcException(new Status(StatusCode.ResourceExhausted, $"{MaxSoaking} changes are staged already; abort one first"));
+    }
 }

@@ -44,14 +44,26 @@ internal static class ProposalText
         foreach (var change in proposal.Changes) output.WriteLine($"  {(change.Role ? "PolicyRole" : "CapabilityPolicy")} {change.Name} {ApplyCommand.Outcome(change.Kind)}");
         foreach (var line in proposal.Gained) output.WriteLine($"  + {line}");
         foreach (var line in proposal.Lost) output.WriteLine($"  - {line}");
-        foreach (var given in proposal.Approvals) output.WriteLine($"  approved by {given.Person} at {Answer.Time(given.At)}{(given.Void.Length > 0 ? $", which does not count: {given.Void}" : "")}");
+        WriteApprovals(output, proposal.Approvals);
+        if (proposal.Stage is { } plan) output.WriteLine($"  once approved it is tried on what runs, {StageSteps.Text(plan)}");
         if (proposal.Stale.Length > 0) output.WriteLine($"  stale: {proposal.Stale}");
-        else output.WriteLine($"  {proposal.ApprovalsRequired} approval(s) needed until {Answer.Time(proposal.ExpiresAt)}: identity policy approve {proposal.Id} --hash {proposal.Hash}");
+        else
+        {
+            output.WriteLine($"  {(proposal.ApprovalsRequired == 1 ? "1 approval is" : $"{proposal.ApprovalsRequired} approvals are")} needed until {Answer.Time(proposal.ExpiresAt)}:");
+            output.WriteLine($"  identity policy approve {proposal.Id} --hash {proposal.Hash}");
+        }
+
         if (!whole) return;
         foreach (var document in proposal.Documents)
         {
             output.WriteLine("---");
             output.WriteLine(document.Text.TrimEnd());
         }
+    }
+
+    public static void WriteApprovals(TextWriter output, IEnumerable<Approval> approvals)
+    {
+        foreach (var given in approvals)
+            output.WriteLine($"  approved by {given.Person} at {Answer.Time(given.At)}{(given.Void.Length > 0 ? $", which does not count: {given.Void}" : "")}");
     }
 }

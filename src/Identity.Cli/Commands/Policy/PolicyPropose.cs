@@ -13,10 +13,16 @@ internal static class PolicyPropose
         var delete = new Option<string[]>("--delete") { Description = "A policy to delete", HelpName = "NAME", DefaultValueFactory = _ => [] };
         var deleteRole = new Option<string[]>("--delete-role") { Description = "A role to delete", HelpName = "NAME", DefaultValueFactory = _ => [] };
         var reason = new Option<string>("--reason") { Description = "Why, for those who decide", Required = true };
-        var command = new Command("propose", "Propose a change of policies for others to approve") { files, delete, deleteRole, reason };
+        var soak = StageSteps.Soak("Once approved, try it on what runs as `identity policy stage` does, each step for so long");
+        var through = StageSteps.Through();
+        var command = new Command("propose", "Propose a change of policies for others to approve") { files, delete, deleteRole, reason, soak, through };
         command.SetAction(async (parsed, cancellation) =>
         {
-            var request = new ProposeRequest { Reason = parsed.GetValue(reason) };
+            var request = new ProposeRequest
+            {
+                Reason = parsed.GetValue(reason),
+                Stage = parsed.GetValue(soak) is { } time ? StageSteps.Read(time, parsed.GetValue(through)!) : null,
+            };
             if (parsed.GetValue(files) is { Length: > 0 } paths)
             {
                 var manifest = ManifestFiles.Read(paths);

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using Identity.V1;
 
 namespace Identity.Cli.Commands.Policy;
@@ -12,8 +11,8 @@ internal static class PolicyStage
         var files = ManifestFiles.Option();
         files.Required = false;
         var delete = new Option<string[]>("--delete") { Description = "A policy to delete", HelpName = "NAME", DefaultValueFactory = _ => [] };
-        var soak = new Option<string>("--soak") { Description = "How long each step lasts: 30s, 10m, 2h, 1d", HelpName = "TIME", DefaultValueFactory = _ => "10m" };
-        var through = new Option<string>("--through") { Description = "The steps, in order", HelpName = "STEPS", DefaultValueFactory = _ => "shadow,warn,enforce" };
+        var soak = StageSteps.Soak("How long each step lasts: 30s, 10m, 2h, 1d (default 10m)");
+        var through = StageSteps.Through();
         var reason = new Option<string>("--reason") { Description = "Why, for the ledger", DefaultValueFactory = _ => "" };
         var command = new Command("stage", "Try a change on everything that runs; it goes into force by itself, or stops by itself when it would deny something")
         {
@@ -21,7 +20,7 @@ internal static class PolicyStage
         };
         command.SetAction(async (parsed, cancellation) =>
         {
-            var request = new StageRequest { Reason = parsed.GetValue(reason), SoakSeconds = Seconds(parsed.GetValue(soak)!) };
+            var request = new StageRequest { Reason = parsed.GetValue(reason) };
             if (parsed.GetValue(files) is { Length: > 0 } paths)
             {
                 var manifest = ManifestFiles.Read(paths);
@@ -31,10 +30,12 @@ internal static class PolicyStage
 
             request.DeletePolicies.AddRange(parsed.GetValue(delete));
             if (request.Documents.Count + request.DeletePolicies.Count == 0) throw new UsageException("name a file with -f, or a policy with --delete.");
-            request.Through.AddRange(parsed.GetValue(through)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
+            var plan = StageSteps.Read(parsed.GetValue(soak) ?? "10m", parsed.GetValue(through)!);
+            request.SoakSeconds = plan.SoakSeconds;
+            request.Through.AddRange(plan.Through);
             using var channel = AdminConnection.Open(parsed);
             var answer = await new PolicyAdmin.PolicyAdminClient(channel).StageAsync(request, cancellationToken: cancellation);
-            return Answer.Print(parsed, answer, output => output.WriteLine(Line(answer)));
+            return Answer.Print(parsed, answer, output => Write(output, answer));
         });
         return command;
     }
@@ -51,13 +52,13 @@ internal static class PolicyStage
             {
                 var one = answer.Stages.FirstOrDefault(stage => stage.Id == wanted)
                     ?? throw new Grpc.Core.RpcException(new(Grpc.Core.StatusCode.NotFound, $"there is no staged change '{wanted}'"));
-                return Answer.Print(parsed, one, output => output.WriteLine(Line(one)));
+                return Answer.Print(parsed, one, output => Write(output, one));
             }
 
             return Answer.Print(parsed, answer, output =>
             {
                 if (answer.Stages.Count == 0) output.WriteLine("Nothing is staged.");
-                foreach (var stage in answer.Stages) output.WriteLine(Line(stage));
+                foreach (var stage in answer.Stages) Write(output, stage);
             });
         });
         return command;
@@ -73,24 +74,33 @@ internal static class PolicyStage
             using var channel = AdminConnection.Open(parsed);
             var request = new AbortStageRequest { Id = parsed.GetValue(id), Reason = parsed.GetValue(reason) };
             var answer = await new PolicyAdmin.PolicyAdminClient(channel).AbortStageAsync(request, cancellationToken: cancellation);
-            return Answer.Print(parsed, answer, output => output.WriteLine(Line(answer)));
+            return Answer.Print(parsed, answer, output => Write(output, answer));
         });
         return command;
     }
 
-    private static string Line(StagedChange stage)
+    /// <summary>What it is, where it stands, and what was found.</summary>
+    public static void Write(TextWriter output, StagedChange stage)
     {
-        var changes = string.Join(", ", stage.Changes.Take(4).Select(change => change.Name));
-        var where = stage.State == "soaking" ? $"in step {stage.Step} until {Answer.Time(stage.StepEndsAt)}" : stage.State;
-        var why = stage.Explanation.Length > 0 ? $": {stage.Explanation}" : "";
-        return $"{stage.Id} ({changes}) {where}{why}; {stage.Checked} tried{(stage.WouldDeny > 0 ? $", {stage.WouldDeny} would be denied" : "")}";
+        if (stage.Proposal is { } proposal)
+        {
+            output.WriteLine("Others must approve this before it is tried.");
+            ProposalText.Write(output, proposal, whole: false);
+            return;
+        }
+
+        output.WriteLine($"{stage.Id} {Standing(stage)}");
+        output.WriteLine($"  by {stage.Person}: {stage.Reason}");
+        foreach (var change in stage.Changes) output.WriteLine($"  CapabilityPolicy {change.Name} {ApplyCommand.Outcome(change.Kind)}");
+        ProposalText.WriteApprovals(output, stage.Approvals);
+        output.WriteLine($"  {Count(stage.Checked, "thing")} tried{(stage.WouldDeny > 0 ? $", {stage.WouldDeny} of what may be asked for would be denied" : "")}");
+        if (stage.WouldDenyExample.Length > 0) output.WriteLine($"  last: {stage.WouldDenyExample}");
+        if (stage.Restarts > 0) output.WriteLine($"  soaked anew {Count(stage.Restarts, "time")}: more happened than could be tried");
+        if (stage.Explanation.Length > 0) output.WriteLine($"  {stage.Explanation}");
     }
 
-    private static uint Seconds(string text)
-    {
-        var unit = text.Length > 1 ? text[^1] switch { 's' => 1u, 'm' => 60u, 'h' => 3600u, 'd' => 86400u, _ => 0u } : 0u;
-        return unit > 0 && uint.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 && number <= 2_592_000 / unit
-            ? checked(number * unit)
-            : throw new UsageException($"--soak {text} is no time; expected such as 30s, 10m, 2h or 1d.");
-    }
+    private static string Standing(StagedChange stage) =>
+        stage.State == "soaking" ? $"soaks in step {stage.Step} ({string.Join(", ", stage.Through)}) until {Answer.Time(stage.StepEndsAt)}" : $"is {stage.State}";
+
+    private static string Count(ulong number, string thing) => $"{number} {thing}{(number == 1 ? "" : "s")}";
 }
