@@ -64,8 +64,26 @@ public sealed class PolicySchemaTests
         "mode: of", "mode: Shadow", "mode: [warn]", "expires: 2030-01-31T00:00:00Z", "expires: 2030-01-31, reason: r", "reason: ", "reason: \" \"", "ceilings: {}", "ceilings: { memory: 16MB }", "ceilings: { fuel: 0 }", "ceilings: { time: 5 }", "ceilings: { disk: 5 }", "priority: 5"
     ];
 
+    private static readonly string[] GoodRoles =
+    [
+        "", "approvals: 0", "approvals: 16", "approvals: \"2\"", "labels: [tier, team]", "subjects: any", "policies: [\"*\"]", "policies: [shop, \"shop.*\", a-b_c.d]", "members: [unix:0, unix:65534, spiffe://example.org/people/ann]",
+    ];
+
+    private static readonly string[] NeededByRoles = ["name", "members", "policies", "subjects"];
+
+    private static readonly string[] Guides = ["docs/policy.md", "docs/policy-administration.md", "docs/policy-enforcement.md"];
+
+    private static readonly string[] BadRoles =
+    [
+        "members: []", "members: [unix:01]", "members: [uid:1]", "members: [spiffe://example.org]", "members: [unix:1, unix:1]", "members: unix:1", "members:", "policies: []", "policies: [\"sh*p\"]", "policies: [shop., bank]",
+        "policies: [\"shop..*\"]", "policies: [\"*\", \"*\"]", "subjects: []", "subjects: all", "subjects: [any]", "subjects: [{}]", "subjects: [{ spiffeid: spiffe://example.org/a }]", "labels: []", "labels: [a b]", "labels: [tier, tier]",
+        "approvals: 17", "approvals: -1", "approvals: one", "approvals: 1.5", "approval: 1", "name: my role", "capabilities: [start]",
+    ];
+
     public static TheoryData<string> Accepted =>
     [
+        .. GoodRoles.Select(Role),
+        .. GoodSubjects.Select(subject => Role($"subjects: [{{ {subject} }}]")),
         .. GoodSubjects.Select(subject => Rule(subject: subject)),
         .. GoodCapabilities.Select(capability => Rule(capability: capability)),
         .. GoodForbiddenImports.Select(import => Rule(effect: "forbid", capability: $"{{ import: {import} }}")),
@@ -77,6 +95,8 @@ public sealed class PolicySchemaTests
 
     public static TheoryData<string> Refused =>
     [
+        .. BadRoles.Select(Role), .. BadSubjects.Select(subject => Role($"subjects: [{{ {subject} }}]")),
+        .. NeededByRoles.Select(left => string.Join('\n', Role("").Split('\n').Where(line => !line.StartsWith(left + ":", StringComparison.Ordinal)))),
         .. BadSubjects.Select(subject => Rule(subject: subject)),
         .. BadCapabilities.Select(capability => Rule(capability: capability)),
         .. BadExtras.Select(more => Rule(more: more)),
@@ -93,6 +113,7 @@ public sealed class PolicySchemaTests
     /// <summary>What takes arithmetic or another place of the document, or other documents, is the reader's to refuse.</summary>
     public static TheoryData<string> RefusedByTheReaderAlone =>
     [
+        Role("members: [unix:4294967295]"), Role("members: [unix:4294967296]"),
         Rule(subject: "spiffeId: spiffe://example.org/a, spiffeIdPrefix: spiffe://example.org/b"), Rule(subject: "image: ghcr.io/a/b:1, imagePrefix: ghcr.io/b"), Rule(subject: "host: spiffe://example.org/h/1, hostPrefix: spiffe://example.org/x"),
         Rule(capability: "{ connect: api.example.com:8100-8000 }"), Rule(capability: "{ connect: api.example.com:99999 }"), Rule(capability: "{ connect: 10.0.0.1/8:443 }"), Rule(capability: "{ connect: 127.1:443 }"), Rule(capability: "{ mount: /var/../etc }"),
         Rule(more: "expires: 2030-02-31T00:00:00Z, reason: r"), Rule(more: "ceilings: { memory: 1KiB }"), Rule(more: "ceilings: { time: 25h }"),
@@ -144,8 +165,15 @@ public sealed class PolicySchemaTests
         foreach (var file in Directory.GetFiles(Samples.RepositoryFile("deploy/samples"), "*.yaml"))
         {
             var text = File.ReadAllText(file);
-            if (!text.Contains("kind: CapabilityPolicy", StringComparison.Ordinal) && !text.Contains("kind: RegistrationEntry", StringComparison.Ordinal)) continue;
+            if (!text.Contains("kind: CapabilityPolicy", StringComparison.Ordinal) && !text.Contains("kind: RegistrationEntry", StringComparison.Ordinal) && !text.Contains("kind: PolicyRole", StringComparison.Ordinal)) continue;
             Assert.True(AcceptedBySchema(text), file);
+        }
+
+        foreach (var guide in Guides)
+        {
+            var blocks = System.Text.RegularExpressions.Regex.Matches(File.ReadAllText(Samples.RepositoryFile(guide)), "```yaml\n(.*?)```", System.Text.RegularExpressions.RegexOptions.Singleline);
+            Assert.NotEmpty(blocks);
+            Assert.All(blocks, block => Assert.True(AcceptedBySchema(block.Groups[1].Value), block.Value));
         }
     }
 
@@ -167,6 +195,14 @@ public sealed class PolicySchemaTests
 
     private static string Rule(string effect = "permit", string subject = "spiffeId: spiffe://example.org/a", string capability = "start", string more = "mode: enforce") =>
         $"kind: CapabilityPolicy\nname: p\nrules:\n- {{ name: r, effect: {effect}, subjects: [{{ {subject} }}], capabilities: [{capability}], {more} }}\n";
+
+    // A field given takes the place of the one that stands there.
+    private static string Role(string field)
+    {
+        var lines = new List<string> { "kind: PolicyRole", "name: r", "members: [unix:1000]", "policies: [shop]", "subjects: [{ spiffeIdPrefix: spiffe://example.org/shop }]" };
+        lines.RemoveAll(line => field.Length > 0 && line.Split(':')[0] == field.Split(':')[0]);
+        return string.Join('\n', field.Length > 0 ? lines.Append(field) : lines) + '\n';
+    }
 
     private static string Labels(string labels) =>
         $"kind: CapabilityPolicy\nname: p\nlabels: [{labels}]\nrules:\n- {{ name: r, effect: permit, subjects: [{{ lattice: l }}], capabilities: [start] }}\n";

@@ -36,6 +36,7 @@ internal sealed class SmallSchema(JsonElement root)
         "maxLength" => Text(node) is not { } text || text.Length <= value.GetInt32(),
         "pattern" => Text(node) is not { } text || Regex.IsMatch(text, value.GetString()!, RegexOptions.ECMAScript | RegexOptions.None),
         "minimum" => !IsOf("integer", node) || long.Parse(Text(node)!, System.Globalization.CultureInfo.InvariantCulture) >= value.GetInt64(),
+        "maximum" => !IsOf("integer", node) || long.Parse(Text(node)!, System.Globalization.CultureInfo.InvariantCulture) <= value.GetInt64(),
         "items" => node is not YamlSequenceNode list || list.All(item => Accepts(value, item)),
         "contains" => node is not YamlSequenceNode list || list.Any(item => Accepts(value, item)),
         "minItems" => node is not YamlSequenceNode list || list.Children.Count >= value.GetInt32(),
