@@ -19,6 +19,9 @@ public readonly record struct CapabilityDecision
 
     public RuleReference? Warning { get; init; }
 
+    /// <summary>What the rule in mode warn has to say, as the end of a sentence that begins with the rule; null when there is none.</summary>
+    public string? WarningText => Warning is { } rule ? new RuleWarning("", rule) { IsPermit = rule == Determining }.Text : null;
+
     /// <summary>What would come if the rules in mode shadow were enforced; null when that would be the same.</summary>
     public bool? ShadowAllowed { get; init; }
 

@@ -70,7 +70,14 @@ public readonly record struct Grant(string Import, ImmutableArray<string> Functi
 }
 
 /// <summary>A rule in mode warn that has something to say about what is allowed.</summary>
-public readonly record struct RuleWarning(string Capability, RuleReference Rule);
+public readonly record struct RuleWarning(string Capability, RuleReference Rule)
+{
+    /// <summary>True when only this rule permits it; false when the rule would forbid it.</summary>
+    public bool IsPermit { get; init; }
+
+    /// <summary>What the rule has to say, as the end of a sentence that begins with it; the same words at every door.</summary>
+    public string Text => IsPermit ? "permits it in mode warn only" : "would forbid it if it were enforced";
+}
 
 /// <summary>A rule in mode shadow that would turn an answer.</summary>
 public readonly record struct ShadowOutcome(string Capability, RuleReference Rule, bool WouldAllow);

@@ -9,7 +9,10 @@ public enum NatsAction
     Subscribe,
 }
 
-/// <summary>Says why nats-server will refuse something to an identity that is logged in.</summary>
+/// <summary>
+/// Says why nats-server will refuse something to an identity that is logged in: in the words of <see cref="PolicyDecision.Explain"/>, and what
+/// only nats-server makes so beside them.
+/// </summary>
 public static class NatsExplanation
 {
     /// <summary>Null when policy permits it. For a workload that is a process.</summary>
@@ -23,10 +26,12 @@ public static class NatsExplanation
 
     public static Explanation? WhyNot(CapabilityPolicy policy, Principal caller, NatsAction action, NatsSubject subject, DateTimeOffset now)
     {
-        var field = action == NatsAction.Subscribe ? "natsSubscribe" : "natsPublish";
-        var asked = $"{field} {subject}";
-        if (policy.Unreadable is { } why) return Explain(caller, new Refusal(asked, RefusalReason.PolicyUnreadable, why));
+        CapabilityRequest request = action == NatsAction.Subscribe ? new CapabilityRequest.NatsSubscribe(subject) : new CapabilityRequest.NatsPublish(subject);
+        var asked = request.ToString();
+        var decided = PolicyDecision.Explain(policy, caller, request, now);
+        if (decided.Refusals is [{ Reason: RefusalReason.PolicyUnreadable or RefusalReason.Forbidden }]) return decided;
 
+        // A forbid of a stream, consumer or bucket, which takes subjects away.
         var evaluator = new Evaluator(policy, caller, now);
         if (FirstAbout(evaluator, permits: false, capability => Forbids(capability, action, subject)) is { } forbid)
             return Explain(caller, Explainer.Forbidden(asked, forbid.Rule));
@@ -38,11 +43,9 @@ public static class NatsExplanation
 
         // What JetStream is asked is granted by what it is for.
         var meant = action == NatsAction.Publish ? NatsJetStream.MeaningOf(subject) : null;
-        if (meant is null && subject.WhyNotGrantable() is { } problem) return Explain(caller, new Refusal(asked, RefusalReason.NotGrantable, problem));
+        if (meant is null && decided.Refusals is [_]) return decided;
         var miss = NearestMissFinder.ForNats(evaluator, subject, action != NatsAction.Subscribe);
-        var grant = meant is { } capability
-            ? capability.WhyNotGrantable() is null ? SmallestGrant.Of(policy, caller, [capability.ToYaml()]) : null
-            : SmallestGrant.Of(policy, caller, [$"{field}: '{subject.Text.Replace("'", "''", StringComparison.Ordinal)}'"]);
+        var grant = meant?.WhyNotGrantable() is null ? SmallestGrant.Of(policy, caller, [(meant ?? request.ToCapability()).ToYaml()]) : null;
         return Explain(caller, Explainer.NotGranted(meant is null ? asked : $"{asked} ({meant})") with { NearestMiss = miss }, grant);
     }
 

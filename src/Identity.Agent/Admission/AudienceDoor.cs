@@ -86,7 +86,7 @@ internal sealed class AudienceDoor(AgentOptions options, DecisionLog decisions, 
             Summary = $"{principal.Id} gets tokens for {request}",
         };
         if (decision.Warning is { } warning)
-            recorded.Warnings.Add(new V1.Reason { Capability = request.ToString(), Rule = warning.ToString(), Explanation = "warns: enforced, it would not be so" });
+            recorded.Warnings.Add(new V1.Reason { Capability = request.ToString(), Rule = warning.ToString(), Explanation = decision.WarningText });
         AddShadow(recorded, request, decision);
         return recorded;
     }

@@ -30,7 +30,7 @@ internal static class DecisionText
         {
             Capability = warning.Capability,
             Rule = warning.Rule.ToString(),
-            Explanation = "warns: enforced, it would not be so",
+            Explanation = warning.Text,
         }));
         return decision;
     }
@@ -46,7 +46,7 @@ internal static class DecisionText
         {
             Capability = refusal.Capability,
             Rule = refusal.ForbiddenBy?.ToString() ?? refusal.NearestMiss?.Rule.ToString() ?? "",
-            Explanation = refusal.NearestMiss is { } miss ? $"{refusal.Detail}; the nearest rule {miss.Lacks}" : refusal.Detail,
+            Explanation = refusal.ToString(),
             SmallestGrant = grant,
         }));
         answer.Refusal.Subject = entry.SpiffeId.ToString();

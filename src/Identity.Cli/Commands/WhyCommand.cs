@@ -30,15 +30,18 @@ internal static class WhyCommand
         output.WriteLine($"  when      {Answer.Time(decision.DecidedAt)}, policy revision {decision.PolicyRevision}");
         if (decision.DecidedBy.Length > 0)
             output.WriteLine($"  by        {decision.DecidedBy}");
+        if (decision.Door.Length > 0)
+            output.WriteLine($"  asked     at {decision.Door}{(decision.AskedBy.Length > 0 ? $" by {decision.AskedBy}" : "")}");
         var shown = "";
         foreach (var reason in decision.Reasons)
         {
             output.WriteLine();
             output.WriteLine($"  {(reason.Capability.Length > 0 ? reason.Capability : "in general")}");
-            if (reason.Rule.Length > 0)
-                output.WriteLine($"    {(decision.Allowed ? "rule" : "nearest rule")}: {reason.Rule}");
+            // A refusal names its rule itself, and says whether it forbids or only came nearest.
+            if (reason.Rule.Length > 0 && !reason.Explanation.Contains(reason.Rule, StringComparison.Ordinal))
+                output.WriteLine($"    rule {reason.Rule}");
             if (reason.Explanation.Length > 0)
-                output.WriteLine($"    {reason.Explanation}");
+                output.WriteLine($"    {WithoutCapability(reason)}");
             if (reason.SmallestGrant.Length == 0)
                 continue;
             if (reason.SmallestGrant == shown)
@@ -51,5 +54,21 @@ internal static class WhyCommand
             foreach (var line in shown.TrimEnd().Split('\n'))
                 output.WriteLine($"      {line}");
         }
+
+        WriteNotes(output, decision);
     }
+
+    private static void WriteNotes(TextWriter output, Decision decision)
+    {
+        if (decision.Warnings.Count + decision.Shadow.Count > 0) output.WriteLine();
+        foreach (var warning in decision.Warnings) output.WriteLine($"  warning: {warning.Capability}: rule {warning.Rule} {warning.Explanation}");
+        foreach (var shadow in decision.Shadow)
+            output.WriteLine($"  in mode shadow: {shadow.Capability}: rule {shadow.Rule} would {(shadow.WouldAllow ? "permit" : "forbid")} it if it were enforced");
+    }
+
+    // It stands in the line above.
+    private static string WithoutCapability(Reason reason) =>
+        reason.Capability.Length > 0 && reason.Explanation.StartsWith(reason.Capability + ": ", StringComparison.Ordinal)
+            ? reason.Explanation[(reason.Capability.Length + 2)..]
+            : reason.Explanation;
 }

@@ -162,7 +162,7 @@ internal sealed class AdmissionInquiry(CapabilityPolicy policy, Principal princi
 
     private void Note(CapabilityRequest request, in CapabilityDecision decision)
     {
-        if (decision is { Warned: true, Warning: { } warning }) (_warnings ??= []).Add(new RuleWarning(NameOf(request), warning));
+        if (decision is { Warned: true, Warning: { } warning }) (_warnings ??= []).Add(new RuleWarning(NameOf(request), warning) { IsPermit = warning == decision.Determining });
         if (decision is { ShadowAllowed: { } allowed, ShadowRule: { } rule }) (_shadow ??= []).Add(new ShadowOutcome(NameOf(request), rule, allowed));
     }
 

@@ -51,7 +51,7 @@ internal static class DecisionExplainer
     private static ImmutableArray<string> NotesOf(in CapabilityDecision decision, CapabilityRequest request)
     {
         var notes = ImmutableArray.CreateBuilder<string>();
-        if (decision.Warned) notes.Add($"{request}: warning, rule {decision.Warning} {(decision.Warning == decision.Determining ? "permits it in mode warn only" : "would forbid it if it were enforced")}");
+        if (decision.Warned) notes.Add($"{request}: warning, rule {decision.Warning} {decision.WarningText}");
         if (decision.ShadowAllowed is { } shadow) notes.Add($"{request}: rule {decision.ShadowRule} would {(shadow ? "permit" : "forbid")} it if it were enforced; it is in mode shadow");
         return notes.DrainToImmutable();
     }

@@ -38,8 +38,21 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
             Explanation = string.Join('\n', explanation.Refusals),
             SmallestGrant = explanation.SmallestGrant ?? "",
         };
-        response.Notes.AddRange(explanation.Notes.Select(note => note.ToString()));
+        response.Notes.AddRange(explanation.Notes);
+        if (decision.Allowed && WhyNotOnNats(policy, principal, asked, now) is { } why) response.Notes.Add($"nats-server refuses it all the same: {why}");
         return response;
+    }
+
+    // Not everything that policy can say can be told to nats-server.
+    private static string? WhyNotOnNats(CapabilityPolicy policy, Principal principal, CapabilityRequest asked, DateTimeOffset now)
+    {
+        var explanation = asked switch
+        {
+            CapabilityRequest.NatsPublish publish => NatsExplanation.WhyNot(policy, principal, NatsAction.Publish, publish.Subject, now),
+            CapabilityRequest.NatsSubscribe { Queue: null } subscribe => NatsExplanation.WhyNot(policy, principal, NatsAction.Subscribe, subscribe.Subject, now),
+            _ => null,
+        };
+        return explanation?.Refusals is [var first, ..] ? first.Detail : null;
     }
 
     public DiffRevisionsResponse Diff(DiffRevisionsRequest request)

@@ -29,7 +29,7 @@ internal sealed record Answer
 
     /// <summary>What rules in mode warn had to say, a sentence each.</summary>
     public IReadOnlyList<string> Warnings =>
-        [.. Verdicts.Where(verdict => verdict.Decision.Warned).Select(verdict => $"{verdict.Request} of {verdict.Principal.Id}: rule {verdict.Decision.Warning}, in mode warn, objects or alone permits it")];
+        [.. Verdicts.Where(verdict => verdict.Decision.Warned).Select(verdict => $"{verdict.Request} of {verdict.Principal.Id}: rule {verdict.Decision.Warning} {verdict.Decision.WarningText}")];
 
     public IEnumerable<Verdict> Denied => Verdicts.Where(verdict => !verdict.Decision.Allowed);
 }

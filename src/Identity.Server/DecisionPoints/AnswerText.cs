@@ -45,7 +45,7 @@ internal static class AnswerText
             if (decided is { ShadowAllowed: { } would, ShadowRule: { } shadow } && decision.Shadow.Count < MaxReasons)
                 decision.Shadow.Add(new ShadowOutcome { Rule = shadow.ToString(), WouldAllow = would, Capability = about });
             if (decided is { Warned: true, Warning: { } warning } && decision.Warnings.Count < MaxReasons)
-                decision.Warnings.Add(new Reason { Capability = about, Rule = warning.ToString(), Explanation = "a rule in mode warn, which objects or alone permits it" });
+                decision.Warnings.Add(new Reason { Capability = about, Rule = warning.ToString(), Explanation = decided.WarningText ?? "" });
         }
 
         return decision;
