@@ -8,6 +8,8 @@ internal static class Answer
 {
     private static readonly JsonFormatter Json = new(JsonFormatter.Settings.Default.WithFormatDefaultValues(true).WithIndentation());
 
+    private const int MinWrapped = 20;
+
     public static int Print(ParseResult parsed, IMessage message, Action<TextWriter> text)
     {
         var output = parsed.InvocationConfiguration.Output;
@@ -18,8 +20,16 @@ internal static class Answer
         return ExitCode.Ok;
     }
 
-    /// <summary>Aligned columns; an empty table says so in words.</summary>
-    public static void Table(TextWriter output, string nothing, string[] header, IReadOnlyList<string[]> rows)
+    /// <summary>A number with its noun: <c>1 policy</c>, <c>2 policies</c>.</summary>
+    public static string Count(long number, string one, string? many = null) =>
+        string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{number} {(number == 1 ? one : many ?? one + "s")}");
+
+    /// <summary>Aligned columns, the last one wrapped on a terminal; an empty table says so in words.</summary>
+    public static void Table(TextWriter output, string nothing, string[] header, IReadOnlyList<string[]> rows) =>
+        Table(output, nothing, header, rows, ReferenceEquals(output, Console.Out) && !Console.IsOutputRedirected ? Console.WindowWidth : 0);
+
+    /// <param name="width">Characters of a line; 0 for no bound, as for a file.</param>
+    public static void Table(TextWriter output, string nothing, string[] header, IReadOnlyList<string[]> rows, int width)
     {
         if (rows.Count == 0)
         {
@@ -28,7 +38,31 @@ internal static class Answer
         }
         var widths = header.Select((title, column) => Math.Max(title.Length, rows.Max(row => row[column].Length))).ToArray();
         foreach (var row in rows.Prepend(header))
-            output.WriteLine(string.Join("  ", row.Select((cell, column) => column == row.Length - 1 ? cell : cell.PadRight(widths[column]))));
+        {
+            var before = string.Concat(row[..^1].Select((cell, column) => cell.PadRight(widths[column] + 2)));
+            // A last column of a few characters a line would be harder to read than one that runs over the edge.
+            var room = width - before.Length >= MinWrapped ? width - before.Length : int.MaxValue;
+            foreach (var line in Wrap(row[^1], room))
+            {
+                output.WriteLine($"{before}{line}".TrimEnd());
+                before = new string(' ', before.Length);
+            }
+        }
+    }
+
+    // At spaces; a word that is longer than a line stays whole, for it may be meant to be copied.
+    private static IEnumerable<string> Wrap(string text, int room)
+    {
+        while (text.Length > room)
+        {
+            var space = text.LastIndexOf(' ', room);
+            if (space <= 0) space = text.IndexOf(' ', room);
+            if (space < 0) break;
+            yield return text[..space];
+            text = text[(space + 1)..];
+        }
+
+        yield return text;
     }
 
     public static string Time(Google.Protobuf.WellKnownTypes.Timestamp? time) =>

@@ -60,7 +60,7 @@ internal static class ApplyCommand
     {
         foreach (var change in answer.Changes) yield return (change.Role ? "PolicyRole" : "CapabilityPolicy", change.Name, Outcome(change.Kind));
         if (answer.Proposal is { } proposal)
-            yield return ("Proposal", proposal.Id, $"is not in force: {proposal.ApprovalsRequired} other(s) must `identity policy approve {proposal.Id} --hash {proposal.Hash}`");
+            yield return ("Proposal", proposal.Id, $"waits for {(proposal.ApprovalsRequired == 1 ? "another person" : $"{proposal.ApprovalsRequired} other people")}: identity policy approve {proposal.Id} --hash {proposal.Hash}");
     }
 
     internal static string Outcome(PolicyChange.Types.Kind kind) => kind switch

@@ -13,7 +13,7 @@ internal static class ComponentCommand
     private static Command Inspect()
     {
         var file = new Argument<string>("file");
-        var command = new Command("inspect", "Print a component's digest and imports") { file };
+        var command = new Command("inspect", "Print a component's digest, what it imports and what may be called on it") { file };
         command.SetAction(parsed =>
         {
             var path = parsed.GetValue(file)!;
@@ -25,17 +25,40 @@ internal static class ComponentCommand
             if (!ComponentReader.TryRead(bytes, out var component, out var problem))
                 throw new RefusedException($"{path} is not a component this system would admit: {problem}");
             var digest = $"sha256:{Convert.ToHexStringLower(SHA256.HashData(bytes))}";
-            var imports = new ListValue();
-            imports.Values.AddRange(component.Imports.Select(import => Value.ForString(import.Name)));
-            var message = new Struct { Fields = { ["digest"] = Value.ForString(digest), ["imports"] = new Value { ListValue = imports } } };
+            var message = new Struct
+            {
+                Fields =
+                {
+                    ["digest"] = Value.ForString(digest),
+                    ["imports"] = Value.ForList([.. component.Imports.Select(import => Value.ForString(import.Name))]),
+                    ["importedFunctions"] = Names(component.Imports.SelectMany(Functions)),
+                    ["exports"] = Names(component.Exports.Select(Name)),
+                    ["exportedFunctions"] = Names(component.Exports.SelectMany(Functions)),
+                },
+            };
             return Answer.Print(parsed, message, output =>
             {
                 output.WriteLine($"digest   {digest}");
                 output.WriteLine($"selector wasm:digest:{digest}");
-                foreach (var import in component.Imports)
-                    output.WriteLine($"import   {import.Name}");
+                foreach (var import in component.Imports) Write(output, "import", import.Name, import.Functions);
+                foreach (var export in component.Exports) Write(output, "export", Name(export), export.Functions);
             });
         });
         return command;
     }
+
+    // The words are those of a policy: what stands here can be copied there.
+    private static void Write(TextWriter output, string what, string name, IEnumerable<string> functions)
+    {
+        output.WriteLine($"{what}   {name}");
+        foreach (var function in functions) output.WriteLine($"           #{function}");
+    }
+
+    private static string Name(ComponentExport export) => export.Kind == ImportKind.Function ? $"#{export.Name}" : export.Name;
+
+    private static IEnumerable<string> Functions(ComponentImport import) => import.Functions.Select(function => $"{import.Name}#{function}");
+
+    private static IEnumerable<string> Functions(ComponentExport export) => export.Functions.Select(function => $"{export.Name}#{function}");
+
+    private static Value Names(IEnumerable<string> names) => Value.ForList([.. names.Select(Value.ForString)]);
 }

@@ -16,7 +16,12 @@ internal static class ManifestFiles
         AllowMultipleArgumentsPerToken = true,
     };
 
-    public static Manifest Read(string[] paths)
+    public static Manifest Read(string[] paths) => Read(paths, "nothing was sent, because:");
+
+    /// <summary>For what only looks at files.</summary>
+    public static Manifest ReadToLook(string[] paths) => Read(paths, "the files cannot be read:");
+
+    private static Manifest Read(string[] paths, string refusal)
     {
         var policies = new List<PolicyDocument>();
         var entries = new List<RegistrationEntryDocument>();
@@ -45,7 +50,7 @@ internal static class ManifestFiles
             .Where(same => same.Count() > 1)
             .Select(same => $"{same.Count()} documents give '{same.First().SpiffeId}' to the same parent and selectors; one may."));
         if (problems.Count > 0)
-            throw new UsageException(string.Join(Environment.NewLine + "  ", problems.Prepend("nothing was sent, because:")));
+            throw new UsageException(string.Join(Environment.NewLine + "  ", problems.Prepend(refusal)));
         if (policies.Count + entries.Count + roles.Count + tests.Count == 0)
             throw new UsageException($"{string.Join(", ", paths)} holds no document.");
         return new([.. policies], [.. entries], [.. roles]) { Tests = [.. tests] };

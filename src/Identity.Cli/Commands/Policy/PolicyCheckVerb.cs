@@ -17,7 +17,7 @@ internal static class PolicyCheckVerb
         command.SetAction(parsed =>
         {
             var files = parsed.GetValue(paths)!;
-            var manifest = ManifestFiles.Read(files);
+            var manifest = ManifestFiles.ReadToLook(files);
             var inventory = new PolicyInventory
             {
                 Components = PolicyFiles.Read(parsed.GetValue(components)!, manifest),
@@ -32,7 +32,9 @@ internal static class PolicyCheckVerb
                     output.WriteLine($"{places.Of(warning) ?? "-"}: {(warning.Rule is { } rule && warning.Kind != PolicyWarningKind.NotGranted ? $"rule {rule} " : "")}{warning.Text}");
                     output.WriteLine($"    {warning.Advice}");
                 }
-                output.WriteLine(warnings.IsEmpty ? $"{manifest.Policies.Sum(policy => policy.Rules.Length)} rules, nothing to warn of." : warnings.Length == 1 ? "1 warning." : $"{warnings.Length} warnings.");
+                output.WriteLine(warnings.IsEmpty
+                    ? $"{Answer.Count(manifest.Policies.Sum(policy => policy.Rules.Length), "rule")}, nothing to warn of."
+                    : $"{Answer.Count(warnings.Length, "warning")}.");
             });
             return parsed.GetValue(strict) && !warnings.IsEmpty ? ExitCode.Refused : ExitCode.Ok;
         });

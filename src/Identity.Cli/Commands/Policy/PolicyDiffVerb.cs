@@ -1,18 +1,23 @@
-using System.Collections.Immutable;
 using System.CommandLine;
 using Google.Protobuf.WellKnownTypes;
 using Identity.Policy;
 using Identity.Policy.Analysis;
-using Identity.V1;
 
 namespace Identity.Cli.Commands.Policy;
 
-/// <summary><c>identity policy diff BEFORE AFTER</c>, or <c>--server FILES</c>: exactly who may do what more, and what less.</summary>
+/// <summary>
+/// <c>identity policy diff BEFORE AFTER</c>, each of them files or a revision of the server, or <c>--server FILES</c>: exactly who may do what
+/// more, and what less.
+/// </summary>
 internal static class PolicyDiffVerb
 {
     public static Command Create()
     {
-        var paths = new Argument<string[]>("path") { Description = "Two files or folders, the older first; with --server what would be applied", Arity = ArgumentArity.OneOrMore };
+        var paths = new Argument<string[]>("what")
+        {
+            Description = "Two of: a file, a folder, the number of a revision (`identity policy history`); the older first. With --server the files to be applied",
+            Arity = ArgumentArity.OneOrMore,
+        };
         var server = new Option<bool>("--server") { Description = "Compare what is in force with what would be after applying the files" };
         var fail = new Option<string>("--fail-on") { Description = "End with exit code 3 when something is gained, or when anything differs", HelpName = "gained|any" };
         fail.AcceptOnlyFromAmong("gained", "any");
@@ -23,9 +28,7 @@ internal static class PolicyDiffVerb
         command.SetAction(async (parsed, cancellation) =>
         {
             var now = TimeProvider.System.GetUtcNow();
-            var (before, after, inventory) = parsed.GetValue(server)
-                ? await FromServerAsync(parsed, parsed.GetValue(paths)!, cancellation)
-                : FromFiles(parsed.GetValue(paths)!);
+            var (before, after, inventory) = await PolicyComparison.ReadAsync(parsed, parsed.GetValue(paths)!, parsed.GetValue(server), cancellation);
             var diff = PolicyDiff.Between(before, after, now);
             var impact = diff.On(inventory);
             Answer.Print(parsed, Message(diff, impact), output => Print(output, diff, impact, inventory.Length, now));
@@ -33,29 +36,6 @@ internal static class PolicyDiffVerb
             return differs ? ExitCode.Refused : ExitCode.Ok;
         });
         return command;
-    }
-
-    private static (CapabilityPolicy Before, CapabilityPolicy After, ImmutableArray<Principal> Inventory) FromFiles(string[] paths)
-    {
-        if (paths.Length != 2) throw new UsageException("`identity policy diff` compares two files or folders, the older first (or --server with the new ones).");
-        var (before, after) = (ManifestFiles.Read([paths[0]]), ManifestFiles.Read([paths[1]]));
-        return (PolicyFiles.PolicyOf(before), PolicyFiles.PolicyOf(after), PolicyFiles.InventoryOf(before.Entries.Concat(after.Entries)));
-    }
-
-    private static async Task<(CapabilityPolicy Before, CapabilityPolicy After, ImmutableArray<Principal> Inventory)> FromServerAsync(
-        ParseResult parsed, string[] paths, CancellationToken cancellation)
-    {
-        var manifest = ManifestFiles.Read(paths);
-        using var channel = AdminConnection.Open(parsed);
-        var inForce = await new PolicyAdmin.PolicyAdminClient(channel).ListPoliciesAsync(new(), cancellationToken: cancellation);
-        var entries = await EntryCommand.AllAsync(new(channel), cancellation);
-        // Applying a document replaces the one of its name and leaves the others.
-        var names = manifest.Policies.Select(policy => policy.Name).ToHashSet(StringComparer.Ordinal);
-        var kept = inForce.Policies.Where(policy => !names.Contains(policy.Name)).Select(policy => policy.Text);
-        return (
-            CapabilityPolicy.FromSources(inForce.Policies.Select(policy => policy.Text), 0),
-            CapabilityPolicy.FromSources([.. kept, .. manifest.Policies.Select(policy => policy.Source)], 0),
-            [.. PolicyFiles.InventoryOf(manifest.Entries).Concat(entries.Select(entry => PolicyFiles.Registered(EntryText.Of(entry.SpiffeId), entry.Selectors.Select(selector => $"{selector.Type}:{selector.Value}")))).DistinctBy(principal => (principal.Id, principal.Digest))]);
     }
 
     private static void Print(TextWriter output, PolicyDiff diff, PolicyImpact impact, int known, DateTimeOffset now)
@@ -69,7 +49,7 @@ internal static class PolicyDiffVerb
         foreach (var change in diff.Lost) Print(output, '-', change, impact.Lost, now);
         output.WriteLine($"{diff.Gained.Length} gained, {diff.Lost.Length} lost.");
         if (known > 0)
-            output.WriteLine($"Of {known} registered identities {Count(impact.Gained)} may do more and {Count(impact.Lost)} less.");
+            output.WriteLine($"Of {Answer.Count(known, "registered identity", "registered identities")} {Count(impact.Gained)} may do more and {Count(impact.Lost)} less.");
         if (!diff.IsComplete)
             output.WriteLine("Some of it was too much work to decide; take it as changed.");
     }

@@ -15,7 +15,7 @@ internal static class PolicyExportVerb
         command.SetAction(parsed =>
         {
             if (!parsed.GetValue(cedar)) throw new UsageException("say which language: --cedar.");
-            var text = CedarExport.Write(PolicyFiles.PolicyOf(ManifestFiles.Read(parsed.GetValue(paths)!)));
+            var text = CedarExport.Write(PolicyFiles.PolicyOf(ManifestFiles.ReadToLook(parsed.GetValue(paths)!)));
             return Answer.Print(parsed, new Struct { Fields = { ["cedar"] = Value.ForString(text) } }, output => output.Write(text));
         });
         return command;

@@ -30,7 +30,7 @@ internal static class PolicySuggestVerb
         command.SetAction(async (parsed, cancellation) =>
         {
             var given = parsed.GetValue(paths)!;
-            var manifest = given.Length == 0 ? new Manifest([], [], []) : ManifestFiles.Read(given);
+            var manifest = given.Length == 0 ? new Manifest([], [], []) : ManifestFiles.ReadToLook(given);
             var observations = PolicyFiles.Read(parsed.GetValue(components)!, manifest).SelectMany(PolicySuggest.ToStart)
                 .Concat(parsed.GetValue(seen)!.SelectMany(ReadSeen)).ToList();
             var policy = PolicyFiles.PolicyOf(manifest);

@@ -13,7 +13,7 @@ internal static class PolicyTestVerb
         var command = new Command("test", "Run the expectations kept beside policies; ends with exit code 3 when one is not met") { paths };
         command.SetAction(parsed =>
         {
-            var manifest = ManifestFiles.Read(parsed.GetValue(paths)!);
+            var manifest = ManifestFiles.ReadToLook(parsed.GetValue(paths)!);
             if (manifest.Tests.IsEmpty)
                 throw new UsageException("the files hold no document of kind PolicyTest; without expectations nothing is tested.");
             var results = PolicyTests.Run(PolicyFiles.PolicyOf(manifest), manifest.Tests, TimeProvider.System.GetUtcNow());
