@@ -96,10 +96,11 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
         var after = state.Policies.ToDictionary(known => known.Key, known => known.Value.Text, StringComparer.Ordinal);
         foreach (var set in edit.Set) after[set.Name] = set.Text;
         foreach (var name in edit.Deleted) after.Remove(name);
-        if (after.Count > MaxDocuments || state.Governance.Roles.Count + edit.RoleSet.Count > MaxDocuments)
+        var roles = state.Governance.Roles.Count + edit.RoleSet.Count(set => state.Governance.Roles.Find(set.Name) is null) - edit.RoleDeleted.Count;
+        if (after.Count > MaxDocuments || roles > MaxDocuments)
         {
             throw new RpcException(new Status(
-                StatusCode.ResourceExhausted, $"there would be {after.Count} policies; at most {MaxDocuments} are allowed, and as many roles"));
+                StatusCode.ResourceExhausted, $"there would be {after.Count} policies and {roles} roles; at most {MaxDocuments} of each are allowed"));
         }
 
         if (edit.ApplyTo(state).Unreadable is { } unreadable && state.Policy.Unreadable is null)
@@ -130,7 +131,19 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
         return InTurnAsync(
             async () =>
             {
-                var (response, state) = await ledger.ChangeAsync(caller.Author, current => Decide(current, make(current), person, reason), cancellation);
+                // What came meanwhile and is no policy or role decides nothing here: comparing policies anew for each would let a busy ledger keep
+                // a change out for ever.
+                (ulong Base, Proposal<ApplyPoliciesResponse> Answer)? decided = null;
+                var (response, state) = await ledger.ChangeAsync(
+                    caller.Author,
+                    current =>
+                    {
+                        var edit = make(current);
+                        var at = PolicyProposals.Base(current);
+                        if (decided?.Base != at) decided = (at, Decide(current, edit, person, reason));
+                        return decided.Value.Answer;
+                    },
+                    cancellation);
                 if (response.Revision == 0) response.Revision = state.Revision;
                 return response;
             },

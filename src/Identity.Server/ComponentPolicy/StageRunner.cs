@@ -173,65 +173,71 @@ internal sealed partial class StageRunner(
         return counted >= needed ? null : $"of its approvals {counted} count by now, and {needed} are needed; stage the change anew";
     }
 
-    private Task<bool> StepAsync(string id, CancellationToken cancellation) => ChangeAsync(
+    private Task<PolicyStage?> StepAsync(string id, CancellationToken cancellation) => ChangeAsync(
         id,
         (stage, _) =>
         {
             stage.Step++;
             stage.StepSince = time.GetUtcNow().ToTimestamp();
-            return ([new Change { PolicyStageSet = stage }], $"staged change {id} goes on to {stage.Through[(int)stage.Step]}");
+            return ([], $"staged change {id} goes on to {stage.Through[(int)stage.Step]}");
         },
         cancellation);
 
-    private Task<bool> EndAsync(string id, State end, string explanation, CancellationToken cancellation) => ChangeAsync(
+    private Task<PolicyStage?> EndAsync(string id, State end, string explanation, CancellationToken cancellation) => ChangeAsync(
         id,
         (stage, _) =>
         {
             stage.State = end;
             stage.Explanation = explanation;
-            LogEnd(id, end, explanation);
-            return ([new Change { PolicyStageSet = stage }], $"staged change {id}: {StagedChanges.Word(end)}");
+            return ([], $"staged change {id}: {StagedChanges.Word(end)}");
         },
         cancellation);
 
-    private Task<bool> PutIntoForceAsync(string id, CancellationToken cancellation) => ChangeAsync(
-        id,
-        (stage, state) =>
-        {
-            // Once more at the very revision it is appended to: nothing may come between the last look and the change.
-            var why = WhyNotAnyMore(stage, state) ?? survey.WhyDenied(stage, state);
-            stage.State = why is null ? State.InForce : State.Halted;
-            stage.Step = (uint)stage.Through.Count - 1;
-            stage.Explanation = why ?? "";
-            LogEnd(id, stage.State, stage.Explanation);
-            return (
-                why is null ? [.. PolicyEdit.Of(stage).Changes(stage.Person), new Change { PolicyStageSet = stage }] : [new Change { PolicyStageSet = stage }],
-                $"staged change {id}: {StagedChanges.Word(stage.State)}: {stage.Reason}");
-        },
-        cancellation);
+    private Task<PolicyStage?> PutIntoForceAsync(string id, CancellationToken cancellation)
+    {
+        // Once more at the very revision it is appended to: nothing may come between the last look and the change. What came meanwhile and is no
+        // policy or role does not make it be looked at again, or a busy ledger would keep it out for ever.
+        (ulong Base, string? Why)? looked = null;
+        return ChangeAsync(
+            id,
+            (stage, state) =>
+            {
+                var at = PolicyProposals.Base(state);
+                if (looked?.Base != at) looked = (at, WhyNotAnyMore(stage, state) ?? survey.WhyDenied(stage, state));
+                var why = looked.Value.Why;
+                stage.State = why is null ? State.InForce : State.Halted;
+                stage.Step = (uint)stage.Through.Count - 1;
+                stage.Explanation = why ?? "";
+                return (why is null ? PolicyEdit.Of(stage).Changes(stage.Person) : [], $"staged change {id}: {StagedChanges.Word(stage.State)}: {stage.Reason}");
+            },
+            cancellation);
+    }
 
-    private Task<bool> ChangeAsync(
-        string id, Func<PolicyStage, ControlPlaneState, (IReadOnlyList<Change> Changes, string Reason)> change, CancellationToken cancellation) => registry.InTurnAsync(
+    /// <param name="change">Changes the stage it is given, and says what else changes with it and why.</param>
+    private Task<PolicyStage?> ChangeAsync(string id, Func<PolicyStage, ControlPlaneState, (IEnumerable<Change> Also, string Reason)> change, CancellationToken cancellation) => registry.InTurnAsync(
         async () =>
         {
-            await ledger.ChangeAsync(
+            var (ended, _) = await ledger.ChangeAsync<PolicyStage?>(
                 "server",
                 state =>
                 {
                     // Aborted meanwhile: what is over stays over.
-                    if (!state.Governance.Stages.TryGetValue(id, out var known) || known.State != State.Soaking) return new Proposal<bool>(false, [], "");
-                    var (changes, reason) = change(known.Clone(), state);
-                    return new Proposal<bool>(true, changes, reason);
+                    if (!state.Governance.Stages.TryGetValue(id, out var known) || known.State != State.Soaking) return new(null, [], "");
+                    var stage = known.Clone();
+                    var (also, reason) = change(stage, state);
+                    return new(stage, [.. also, new Change { PolicyStageSet = stage }], reason);
                 },
                 cancellation);
-            return true;
+            if (ended is not null && ended.State != State.Soaking) LogEnd(id, ended.State, ended.Explanation);
+            return ended;
         },
         cancellation);
 
     private DateTimeOffset NextLook(PolicyStage stage)
     {
-        var end = stages.EndOf(stage);
-        return end <= time.GetUtcNow() && survey.MayMissSessionsUntil(stage, ledger.State) is { } later ? later : end;
+        // Only after it was seen to wait: the end may have come since it was looked at.
+        var waits = stages.TallyOf(stage.Id).WaitsFor.Length > 0;
+        return waits && survey.MayMissSessionsUntil(stage, ledger.State) is { } later ? later : stages.EndOf(stage);
     }
 
     private async Task WaitAsync(Task next, CancellationToken cancellation)

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Identity.Ledger.V1;
+using Identity.Policy;
 using Identity.Server.Administration;
 using Identity.Server.Endpoints;
 using Identity.Server.Ledger;
@@ -17,6 +18,7 @@ namespace Identity.Server.ComponentPolicy;
 internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry registry, TimeProvider time)
 {
     private const int MaxSoaking = 16;
+    private const int MaxSoakingOfOne = 4;
     private const string Alphabet = "abcdefghijklmnopqrstuvwxyz234567";
 
     // A soak counts from here at the earliest: after a restart nothing runs as far as this process knows, until the agents are back.
@@ -55,6 +57,7 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
                         var now = time.GetUtcNow();
                         if (request.ExpectedRevision != 0) PolicyRegistry.RefuseUnseen(request.ExpectedRevision, current);
                         RefuseTooMany(current);
+                        if (caller is not Caller.Admin) RefuseTooManyOfOne(current, person);
                         var edit = whole.Against(current);
                         if (edit.IsEmpty) throw new RpcException(new Status(StatusCode.FailedPrecondition, "this is in force already; there is nothing to stage"));
                         PolicyRegistry.RefuseTooMuch(edit, current);
@@ -200,6 +203,13 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
         stage.Deleted.AddRange(edit.Deleted);
         stage.Through.AddRange(plan.Through);
         return stage;
+    }
+
+    // Nobody whom a role lets write one policy keeps everybody else from trying anything.
+    private static void RefuseTooManyOfOne(ControlPlaneState state, PolicyPerson person)
+    {
+        if (state.Governance.Stages.Values.Count(known => known.State == State.Soaking && known.Person == person.Text) >= MaxSoakingOfOne)
+            throw new RpcException(new Status(StatusCode.ResourceExhausted, $"{person} has {MaxSoakingOfOne} changes staged already; abort one first"));
     }
 
     private static void RefuseTooMany(ControlPlaneState state)

@@ -50,9 +50,17 @@ internal sealed record PolicyGovernance(
     private ImmutableSortedDictionary<string, OpenProposal> Unexpired(Transaction by) =>
         Proposals.RemoveRange(Proposals.Values.Where(open => open.Proposal.ExpiresAt <= by.At).Select(open => open.Proposal.Id));
 
+    // What is over is shown, and not tried any more: its documents stay in the ledger, not in memory.
+    private static PolicyStage WithoutDocuments(PolicyStage stage)
+    {
+        var over = stage.Clone();
+        foreach (var set in over.Set) set.Text = "";
+        return over;
+    }
+
     private ImmutableSortedDictionary<string, PolicyStage> Set(PolicyStage stage)
     {
-        var stages = Stages.SetItem(stage.Id, stage);
+        var stages = Stages.SetItem(stage.Id, stage.State == PolicyStage.Types.State.Soaking ? stage : WithoutDocuments(stage));
         var over = stages.Values.Where(s => s.State != PolicyStage.Types.State.Soaking).OrderByDescending(s => s.CreatedAt).Skip(StagesKept).Select(s => s.Id);
         return stages.RemoveRange([.. over]);
     }

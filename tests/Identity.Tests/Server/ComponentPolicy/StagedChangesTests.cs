@@ -188,6 +188,66 @@ public sealed class StagedChangesTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Keeps_no_documents_of_what_is_over_and_still_shows_it()
+    {
+        var staged = await StageAsync([Forbid("no-sockets", capability: Sockets)], soak: 3600);
+        Assert.NotEmpty(_server.Ledger.State.Governance.Stages[staged.Id].Set[0].Text);
+        await _admin.Client.AbortStageAsync(new() { Id = staged.Id, Reason = "enough" });
+        Assert.Empty(_server.Ledger.State.Governance.Stages[staged.Id].Set[0].Text);
+        Assert.Equal(["no-sockets"], (await FindAsync(staged.Id)).Changes.Select(change => change.Name));
+        await _server.RestartAsync();
+        Assert.Empty(_server.Ledger.State.Governance.Stages[staged.Id].Set[0].Text);
+    }
+
+    [Fact]
+    public async Task Lets_nobody_take_all_the_room_there_is()
+    {
+        await _admin.ApplyAsync(Role("shop-team", Ann));
+        var ann = new PolicyWriter(await _server.AsAsync(Ann));
+        for (var i = 0; i < 4; i++) await StageAsync([Forbid($"shop.guard{i}", capability: Sockets)], soak: 3600, by: ann);
+        await RefusedAsync(() => StageAsync([Forbid("shop.guard9", capability: Sockets)], soak: 3600, by: ann), StatusCode.ResourceExhausted);
+        Assert.Equal("soaking", (await StageAsync([Forbid("guard", capability: Sockets)], soak: 3600)).State);
+    }
+
+    [Fact]
+    public async Task A_thousand_writers_change_no_policy_that_is_being_tried_unseen_and_none_goes_into_force_twice()
+    {
+        var staged = await StageAsync([Forbid("no-sockets", capability: Sockets), Permit("p0", capability: Clocks)], soak: 1, through: ["shadow", "enforce"]);
+        var writers = Enumerable.Range(0, 1000).Select(async i =>
+        {
+            // Every tenth writes what is staged; the others write beside it.
+            try
+            {
+                if (i % 10 == 0) await _admin.ApplyAsync(Permit("p0", $"{{ spiffeId: {Shop}/w{i} }}"));
+                else if (i % 10 == 1) await _admin.Client.AbortStageAsync(new() { Id = "s-unknown" });
+                else await _admin.ApplyAsync(Permit($"w{i % 50}", $"{{ spiffeId: {Shop}/w{i} }}"));
+            }
+            catch (RpcException e) when (e.StatusCode is StatusCode.Aborted or StatusCode.NotFound)
+            {
+                // Somebody was faster; said, not lost.
+            }
+        });
+        await Task.WhenAll(writers);
+
+        var end = await EndOfAsync(staged);
+
+        // It stops, unless it was in force before anybody wrote what it is about; then nobody wrote that in between.
+        var all = _server.Ledger.ListTransactions(5000).Reverse().ToList();
+        var records = all.Where(one => one.Transaction.Changes.Any(change => change.PolicyStageSet?.Id == staged.Id)).Select(one => one.Revision).ToList();
+        var written = all.Where(one => one.Revision > records[0] && one.Revision < records[^1] && one.Transaction.Changes.Any(change => change.PolicySet?.Name == "p0"));
+        if (end.State == "in force")
+        {
+            Assert.Empty(written);
+            return;
+        }
+
+        Assert.Equal("halted", end.State);
+        Assert.Contains("'p0'", end.Explanation, StringComparison.Ordinal);
+        Assert.NotEmpty(written);
+        Assert.DoesNotContain("no-sockets", _server.Ledger.State.Policies.Keys);
+    }
+
+    [Fact]
     public async Task Refuses_what_it_cannot_try()
     {
         await RefusedAsync(() => StageAsync([Role("a", "unix:4242")]), StatusCode.InvalidArgument);
