@@ -35,7 +35,7 @@ internal sealed partial class ComponentHost(
         var components = new List<ComponentFile>();
         foreach (var (name, file) in options.Components) components.Add(new ComponentFile(name, await File.ReadAllBytesAsync(file, cancellation)));
         await using var source = await X509Source.CreateAsync(
-            new WorkloadApiClientOptions { Endpoint = options.WorkloadSocket, TimeProvider = time, Logger = log }, cancellation: cancellation);
+            new WorkloadApiClientOptions { Endpoint = options.WorkloadSocket, TimeProvider = time, Logger = log, StartTimeout = Timeout.InfiniteTimeSpan }, cancellation: cancellation);
         using var broker = new AgentBroker(options.BrokerSocket, options.TrustDomain, source);
         story.Tell("ready identity-host", ("id", source.Svid.Id.ToString()));
         await Task.WhenAll(components.Select(component => SuperviseAsync(component, broker, cancellation)));

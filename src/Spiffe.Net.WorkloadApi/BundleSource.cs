@@ -30,10 +30,13 @@ public sealed partial class BundleSource : IAsyncDisposable
     /// <summary>For <see cref="JwtSvidVerifier"/>. Empty, which trusts nobody, after it was withdrawn and where the endpoint does not offer the JWT profile.</summary>
     public TrustBundleSet Jwt => _jwt;
 
-    /// <summary>Connects, and returns when the first bundles of each profile the endpoint offers are there; until then it keeps trying.</summary>
+    /// <summary>
+    /// Connects, and returns when the first bundles of each profile the endpoint offers are there. Until then it keeps trying, for
+    /// <see cref="WorkloadApiClientOptions.StartTimeout"/> at most.
+    /// </summary>
     /// <param name="options">Null takes the endpoint from <c>SPIFFE_ENDPOINT_SOCKET</c>.</param>
     /// <param name="cancellation">Gives up waiting.</param>
-    /// <exception cref="WorkloadApiException">Waiting is pointless, or was given up; the message says what the endpoint last answered.</exception>
+    /// <exception cref="WorkloadApiException">Waiting is pointless, took too long, or was given up; the message says what the endpoint last answered.</exception>
     /// <exception cref="FormatException">There is no usable endpoint address.</exception>
     public static Task<BundleSource> CreateAsync(WorkloadApiClientOptions? options = null, CancellationToken cancellation = default) =>
         StartAsync(new BundleSource(new WorkloadApiClient(options), ownsClient: true), cancellation);
@@ -60,15 +63,15 @@ public sealed partial class BundleSource : IAsyncDisposable
             source.RunAsync(source._client.WatchJwtBundlesAndProblemsAsync(source.OnProblem, stopping), set => source._jwt = set, source._firstJwt));
         try
         {
-            var offered = await Task.WhenAll(source._firstX509.Task, source._firstJwt.Task).WaitAsync(cancellation).ConfigureAwait(false);
+            var first = Task.WhenAll(source._firstX509.Task, source._firstJwt.Task);
+            await FirstAnswer.WaitAsync(first, "trust bundles", source._client, () => source._lastProblem, cancellation).ConfigureAwait(false);
+            var offered = await first.ConfigureAwait(false);
             return offered.Contains(true) ? source : throw source._lastProblem!;
         }
-        catch (Exception e)
+        catch
         {
-            var last = source._lastProblem;
             await source.DisposeAsync().ConfigureAwait(false);
-            if (e is not OperationCanceledException || last is null) throw;
-            throw new WorkloadApiException(last.Failure, $"gave up waiting for trust bundles: {last.Message}", e);
+            throw;
         }
     }
 

@@ -1,14 +1,18 @@
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
-using Microsoft.Extensions.Logging;
 
 namespace Spiffe.Net.WorkloadApi;
 
 /// <summary>The verdict on the peer of one TLS connection: genuine by our bundles, then authorized by its SPIFFE ID.</summary>
-internal sealed partial class PeerCheck(X509Source source, AuthorizedPeers peers)
+internal sealed class PeerCheck(X509Source source, AuthorizedPeers peers, RefusalLog refusals)
 {
+    // A newer bundle may refuse the peer of a connection on which nobody asks; no timer may be longer than 49 days.
+    private static readonly TimeSpan LookAgain = TimeSpan.FromMinutes(1);
+
     private volatile Verified? _verified;
+    private volatile Action? _onNobody;
+    private bool _isOver;
 
     /// <summary>Null until the handshake got so far, and when the peer was refused.</summary>
     public SpiffeId? Id => _verified?.Id;
@@ -31,7 +35,7 @@ internal sealed partial class PeerCheck(X509Source source, AuthorizedPeers peers
             Refusal = Check([leaf.RawDataMemory, .. sent.Take(X509SvidVerifier.MaxChainLength).Select(c => c.RawDataMemory)]);
         }
 
-        if (Refusal is not null) LogRefused(source.Logger, Refusal);
+        if (Refusal is not null) refusals.Refused(Refusal);
         return Refusal is null;
     }
 
@@ -42,16 +46,44 @@ internal sealed partial class PeerCheck(X509Source source, AuthorizedPeers peers
     public SpiffeId? FindIdNow()
     {
         if (_verified is not { } verified) return null;
-        if (source.TimeProvider.GetUtcNow() > verified.TrustedUntil) return null;
+        if (source.TimeProvider.GetUtcNow() > verified.TrustedUntil)
+            return Nobody($"the X.509-SVID of {verified.Id}, or an authority above it, expired at {verified.TrustedUntil:O}");
 
         // The set is swapped whole with each push, so the same set gives the same answer.
-        if (!ReferenceEquals(verified.Bundles, source.Bundles) && Check(verified.Chain) is { } refusal)
-        {
-            LogRefusedLater(source.Logger, refusal);
-            return null;
-        }
-
+        if (!ReferenceEquals(verified.Bundles, source.Bundles) && Check(verified.Chain) is { } refusal) return Nobody(refusal);
         return verified.Id;
+    }
+
+    /// <summary>Acts once the connection is nobody's: when the peer's SVID expires, and within a minute or with the next look when newer bundles refuse it.</summary>
+    /// <returns>Ends the watch.</returns>
+    public IDisposable Watch(Action onNobody)
+    {
+        _onNobody = onNobody;
+        ITimer? timer = null;
+        timer = source.TimeProvider.CreateTimer(
+            _ =>
+            {
+                if (FindIdNow() is not null) timer!.Change(UntilNextLook(), Timeout.InfiniteTimeSpan);
+            },
+            null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        timer.Change(UntilNextLook(), Timeout.InfiniteTimeSpan);
+        return timer;
+    }
+
+    private TimeSpan UntilNextLook()
+    {
+        // It is trusted until then, and that moment included.
+        var left = _verified is { } verified ? verified.TrustedUntil - source.TimeProvider.GetUtcNow() + TimeSpan.FromMilliseconds(1) : TimeSpan.Zero;
+        return left < TimeSpan.Zero ? TimeSpan.Zero : left < LookAgain ? left : LookAgain;
+    }
+
+    // Told once for each connection, however often it is asked about.
+    private SpiffeId? Nobody(string reason)
+    {
+        if (Interlocked.Exchange(ref _isOver, true)) return null;
+        refusals.NotBelievedAnyMore(reason);
+        _onNobody?.Invoke();
+        return null;
     }
 
     /// <summary>The failure of a handshake in words that name the cause, where we know it.</summary>
@@ -74,12 +106,6 @@ internal sealed partial class PeerCheck(X509Source source, AuthorizedPeers peers
                 return "no verdict";
         }
     }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Refused a TLS peer: {Reason}")]
-    private static partial void LogRefused(ILogger logger, string reason);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "A TLS peer is not believed any more: {Reason}")]
-    private static partial void LogRefusedLater(ILogger logger, string reason);
 
     /// <summary>Swapped whole, so that an ID and what it was verified with belong together.</summary>
     private sealed record Verified(SpiffeId Id, DateTimeOffset TrustedUntil, ReadOnlyMemory<byte>[] Chain, TrustBundleSet Bundles);

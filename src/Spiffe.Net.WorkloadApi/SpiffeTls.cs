@@ -14,8 +14,8 @@ namespace Spiffe.Net.WorkloadApi;
 /// </summary>
 public static class SpiffeTls
 {
-    // How long a pooled connection gets new requests: bounds how long a peer is trusted on the strength of an old handshake.
-    private static readonly TimeSpan ConnectionLifetime = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan LongestConnectionLifetime = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan ShortestConnectionLifetime = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(10);
 
@@ -25,7 +25,7 @@ public static class SpiffeTls
     /// <param name="onPeer">Told the client's ID once it is verified and authorized; null when nobody asks.</param>
     /// <exception cref="WorkloadApiException">We have no identity at the moment.</exception>
     public static SslServerAuthenticationOptions ServerOptions(X509Source source, AuthorizedPeers peers, Action<SpiffeId>? onPeer = null) =>
-        ServerOptions(source, new PeerCheck(source, peers), onPeer);
+        ServerOptions(source, new PeerCheck(source, peers, source.Refusals), onPeer);
 
     /// <summary>What a client needs for one connection. Make them anew for each.</summary>
     /// <param name="source">Our identity and whom we trust.</param>
@@ -33,14 +33,14 @@ public static class SpiffeTls
     /// <param name="onPeer">Told the server's ID once it is verified and authorized; null when nobody asks.</param>
     /// <exception cref="WorkloadApiException">We have no identity at the moment.</exception>
     public static SslClientAuthenticationOptions ClientOptions(X509Source source, AuthorizedPeers peers, Action<SpiffeId>? onPeer = null) =>
-        ClientOptions(source, new PeerCheck(source, peers), onPeer);
+        ClientOptions(source, new PeerCheck(source, peers, source.Refusals), onPeer);
 
     /// <summary>Does the server's side of the handshake on a connected stream. A client that refuses us shows it only with the first read.</summary>
     /// <exception cref="AuthenticationException">The handshake failed; the message names the reason if the client was refused.</exception>
     public static async Task<SpiffeTlsConnection> AcceptAsync(
         Stream transport, X509Source source, AuthorizedPeers peers, CancellationToken cancellation = default)
     {
-        var check = new PeerCheck(source, peers);
+        var check = new PeerCheck(source, peers, source.Refusals);
         var tls = new SslStream(transport, leaveInnerStreamOpen: false);
         return await HandshakeAsync(tls, check, c => tls.AuthenticateAsServerAsync(ServerOptions(source, check, null), c), cancellation).ConfigureAwait(false);
     }
@@ -50,12 +50,15 @@ public static class SpiffeTls
     public static async Task<SpiffeTlsConnection> ConnectAsync(
         Stream transport, X509Source source, AuthorizedPeers peers, CancellationToken cancellation = default)
     {
-        var check = new PeerCheck(source, peers);
+        var check = new PeerCheck(source, peers, source.Refusals);
         var tls = new SslStream(transport, leaveInnerStreamOpen: false);
         return await HandshakeAsync(tls, check, c => tls.AuthenticateAsClientAsync(ClientOptions(source, check, null), c), cancellation).ConfigureAwait(false);
     }
 
-    /// <summary>An HTTP handler for <c>https://</c> addresses whose servers are <paramref name="peers"/>. No proxies, no redirects.</summary>
+    /// <summary>
+    /// An HTTP handler for <c>https://</c> addresses whose servers are <paramref name="peers"/>. No proxies, no redirects. A pooled connection gets
+    /// new requests for a third of what our SVID has left to live now, and for ten minutes at most.
+    /// </summary>
     /// <param name="source">Our identity and whom we trust.</param>
     /// <param name="peers">Which servers we talk to.</param>
     /// <param name="onPeer">Told the server's ID with each new connection.</param>
@@ -67,7 +70,7 @@ public static class SpiffeTls
             // A plain http:// request would come through here just the same, and its caller would be none the wiser.
             if (context.InitialRequestMessage.RequestUri?.Scheme != Uri.UriSchemeHttps) throw new HttpRequestException("mTLS needs an https:// address");
             var transport = await OpenAsync(context.DnsEndPoint, cancellation).ConfigureAwait(false);
-            var check = new PeerCheck(source, peers);
+            var check = new PeerCheck(source, peers, source.Refusals);
             var tls = new SslStream(transport, leaveInnerStreamOpen: false);
             var options = ClientOptions(source, check, onPeer);
             options.ApplicationProtocols = Protocols(context.InitialRequestMessage);
@@ -76,7 +79,7 @@ public static class SpiffeTls
             return tls;
         },
         ConnectTimeout = ConnectTimeout,
-        PooledConnectionLifetime = ConnectionLifetime,
+        PooledConnectionLifetime = ConnectionLifetime(source),
         UseProxy = false,
         AllowAutoRedirect = false,
         UseCookies = false,
@@ -165,6 +168,16 @@ public static class SpiffeTls
             socket.Dispose();
             throw;
         }
+    }
+
+    // How long a pooled connection gets new requests: bounds how long a peer is trusted on the strength of an old handshake, and lets go of one before
+    // our certificate in it expires. A handler keeps its first answer, but SVIDs are renewed at half their life and follow one another with the same
+    // life: whenever a connection is made, ours is good for longer than a third of what any of them has had left.
+    private static TimeSpan ConnectionLifetime(X509Source source)
+    {
+        if (source.Current.Svids.Count == 0) return ShortestConnectionLifetime;
+        var third = (source.Current.Svids.Min(svid => svid.NotAfter) - source.TimeProvider.GetUtcNow()) / 3;
+        return third < ShortestConnectionLifetime ? ShortestConnectionLifetime : third < LongestConnectionLifetime ? third : LongestConnectionLifetime;
     }
 
     private static List<SslApplicationProtocol> Protocols(HttpRequestMessage request) => (request.Version.Major, request.VersionPolicy) switch

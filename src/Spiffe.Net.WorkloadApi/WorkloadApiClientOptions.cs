@@ -15,12 +15,21 @@ public sealed class WorkloadApiClientOptions
     /// <summary>The longest wait between attempts. Default 30 s.</summary>
     public TimeSpan MaxRetryDelay { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>
+    /// How long <see cref="X509Source"/> and <see cref="BundleSource"/> wait for their first answer before they give up and say why there is none;
+    /// <see cref="Timeout.InfiniteTimeSpan"/> waits for good. Once they have it, they wait for a newer one as long as it takes. Default 30 s.
+    /// </summary>
+    public TimeSpan StartTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
     /// <summary>How long one call that expects one answer may take. Default 10 s.</summary>
     public TimeSpan CallTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>The clock that SVIDs are checked against and waits are measured by.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
-    /// <summary>Receives what happens in the background: lost streams, discarded responses, refused TLS peers. Never keys or tokens.</summary>
+    /// <summary>
+    /// Receives what happens in the background: lost streams, discarded responses, refused TLS peers. Never keys or tokens. Without one, a Kestrel
+    /// server tells its host's loggers of the clients it refuses, and the rest is told to nobody.
+    /// </summary>
     public ILogger Logger { get; init; } = NullLogger.Instance;
 }

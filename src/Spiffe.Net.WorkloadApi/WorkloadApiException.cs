@@ -27,6 +27,9 @@ public enum WorkloadApiFailure
 /// <summary>The Workload API gave no usable answer. The message never holds a key or a token.</summary>
 public sealed class WorkloadApiException : Exception
 {
+    // Room for a refusal that lists what is known of the caller.
+    private const int MaxQuoted = 400;
+
     internal WorkloadApiException(WorkloadApiFailure failure, string message, Exception? inner = null)
         : base(message, inner) => Failure = failure;
 
@@ -55,7 +58,7 @@ public sealed class WorkloadApiException : Exception
     // The endpoint's own words help whoever asked, but they are foreign: short and printable only.
     private static string Quote(string detail)
     {
-        var shown = detail.Length > 160 ? detail[..160] : detail;
+        var shown = detail.Length > MaxQuoted ? detail[..MaxQuoted] : detail;
         return $"\"{string.Concat(shown.Select(c => c is >= ' ' and <= '~' ? c : '?'))}\"";
     }
 }

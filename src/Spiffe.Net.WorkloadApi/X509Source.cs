@@ -28,6 +28,7 @@ public sealed partial class X509Source : IAsyncDisposable
         _client = client;
         _ownsClient = ownsClient;
         _pick = pick;
+        Refusals = new RefusalLog(Logger, TimeProvider);
     }
 
     /// <summary>All that the Workload API gives at this moment; <see cref="X509Context.None"/> after it was withdrawn.</summary>
@@ -44,14 +45,17 @@ public sealed partial class X509Source : IAsyncDisposable
 
     internal ILogger Logger => _client.Options.Logger;
 
+    /// <summary>Of the peers that our own <see cref="Logger"/> is told about.</summary>
+    internal RefusalLog Refusals { get; }
+
     /// <summary>
-    /// Connects, and returns when the first identity is there; until then it keeps trying, so bound the wait with
-    /// <paramref name="cancellation"/>.
+    /// Connects, and returns when the first identity is there. Until then it keeps trying, for <see cref="WorkloadApiClientOptions.StartTimeout"/>
+    /// at most.
     /// </summary>
     /// <param name="options">Null takes the endpoint from <c>SPIFFE_ENDPOINT_SOCKET</c>.</param>
     /// <param name="pick">Which of several identities is ours, for example <c>all => all.FindByHint("internal")</c>; null takes the default one. Where it gives null or throws, there is no identity until other material comes.</param>
     /// <param name="cancellation">Gives up waiting.</param>
-    /// <exception cref="WorkloadApiException">Waiting is pointless, or was given up; the message says what the endpoint last answered.</exception>
+    /// <exception cref="WorkloadApiException">Waiting is pointless, took too long, or was given up; the message says what the endpoint last answered.</exception>
     /// <exception cref="FormatException">There is no usable endpoint address.</exception>
     public static Task<X509Source> CreateAsync(
         WorkloadApiClientOptions? options = null, Func<X509Context, X509Svid?>? pick = null, CancellationToken cancellation = default) =>
@@ -107,15 +111,13 @@ public sealed partial class X509Source : IAsyncDisposable
         source._watching = source.RunAsync();
         try
         {
-            await source._first.Task.WaitAsync(cancellation).ConfigureAwait(false);
+            await FirstAnswer.WaitAsync(source._first.Task, "X.509-SVID", client, () => source._lastProblem, cancellation).ConfigureAwait(false);
             return source;
         }
-        catch (Exception e)
+        catch
         {
-            var last = source._lastProblem;
             await source.DisposeAsync().ConfigureAwait(false);
-            if (e is not OperationCanceledException || last is null) throw;
-            throw new WorkloadApiException(last.Failure, $"gave up waiting for an X.509-SVID: {last.Message}", e);
+            throw;
         }
     }
 
@@ -151,7 +153,13 @@ public sealed partial class X509Source : IAsyncDisposable
         }
         else
         {
-            LogWithdrawn(Logger, Logger.IsEnabled(LogLevel.Warning) ? _lastProblem?.Message ?? "none of the identities was picked" : "");
+            if (context.Svids.Count > 0)
+            {
+                _lastProblem = new WorkloadApiException(
+                    WorkloadApiFailure.NoIdentity, "none of the identities that the Workload API has for this process was picked");
+            }
+
+            LogWithdrawn(Logger, _lastProblem?.Message ?? "the Workload API withdrew it");
         }
 
         lock (_watchersLock) _watchers.ForEach(channel => channel.Writer.TryWrite(context));

@@ -119,6 +119,16 @@ public sealed class BundleSourceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Gives_up_by_itself_and_says_what_the_endpoint_said()
+    {
+        _api.Refuse(StatusCode.PermissionDenied, "no registration entry fits this process");
+        var impatient = new WorkloadApiClientOptions { Endpoint = _api.Endpoint, StartTimeout = TimeSpan.FromSeconds(2) };
+        var e = await Assert.ThrowsAsync<WorkloadApiException>(() => BundleSource.CreateAsync(impatient, Cancellation));
+        Assert.StartsWith("no trust bundles within 2 s: ", e.Message, StringComparison.Ordinal);
+        Assert.Contains("\"no registration entry fits this process\"", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Trusts_nobody_once_it_is_disposed()
     {
         Serve(_authority);

@@ -37,6 +37,36 @@ public sealed class X509SourceTests : IAsyncLifetime
         Assert.Contains("no identity", e.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Gives_up_by_itself_and_says_what_the_endpoint_said()
+    {
+        _api.Refuse(StatusCode.PermissionDenied, "no registration entry fits this process");
+        var e = await Assert.ThrowsAsync<WorkloadApiException>(() => X509Source.CreateAsync(Impatient(), cancellation: Cancellation));
+        Assert.Equal(WorkloadApiFailure.NoIdentity, e.Failure);
+        Assert.StartsWith("no X.509-SVID within 2 s: ", e.Message, StringComparison.Ordinal);
+        Assert.Contains("\"no registration entry fits this process\"", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Gives_up_by_itself_where_nobody_listens()
+    {
+        await _api.CloseAsync();
+        var e = await Assert.ThrowsAsync<WorkloadApiException>(() => X509Source.CreateAsync(Impatient(), cancellation: Cancellation));
+        Assert.Equal(WorkloadApiFailure.Unavailable, e.Failure);
+        Assert.Contains($"no X.509-SVID within 2 s: the Workload API at {_api.Endpoint} is not reachable", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Gives_up_by_itself_where_no_identity_is_picked()
+    {
+        _api.Serve(_authority.Respond(_authority.Id("/a")));
+        var e = await Assert.ThrowsAsync<WorkloadApiException>(() => X509Source.CreateAsync(Impatient(), all => all.FindByHint("internal"), Cancellation));
+        Assert.Equal("no X.509-SVID within 2 s: none of the identities that the Workload API has for this process was picked", e.Message);
+    }
+
+    [Fact]
+    public void Waits_half_a_minute_unless_told_otherwise() => Assert.Equal(TimeSpan.FromSeconds(30), new WorkloadApiClientOptions().StartTimeout);
+
     [Theory]
     [InlineData(StatusCode.InvalidArgument)]
     [InlineData(StatusCode.Unimplemented)]
@@ -201,6 +231,8 @@ public sealed class X509SourceTests : IAsyncLifetime
         Assert.Throws<WorkloadApiException>(() => source.Svid);
         await foreach (var context in source.WatchAsync(Cancellation)) Assert.Same(X509Context.None, context);
     }
+
+    private WorkloadApiClientOptions Impatient() => new() { Endpoint = _api.Endpoint, StartTimeout = TimeSpan.FromSeconds(2) };
 
     internal static async Task Until(X509Source source, Func<X509Context, bool> reached)
     {
