@@ -21,7 +21,8 @@ internal sealed partial class DecisionLog(AgentReports reports, NodeIdentity ide
 
     /// <summary>Completes the decision with its ID, time and author, and keeps it.</summary>
     /// <param name="askedBy">The host that may look it up here; null for a process, which has the ID only.</param>
-    public V1.Decision Record(V1.Decision decision, SpiffeId? askedBy = null)
+    /// <param name="caller">Who asked, for the log of a refusal; null where the subject says it.</param>
+    public V1.Decision Record(V1.Decision decision, SpiffeId? askedBy = null, string? caller = null)
     {
         decision.Id = "d-" + RandomNumberGenerator.GetString(Base32, 26);
         decision.DecidedAt = Timestamp.FromDateTimeOffset(time.GetUtcNow());
@@ -35,7 +36,7 @@ internal sealed partial class DecisionLog(AgentReports reports, NodeIdentity ide
 
         reports.Decided(decision);
         if (decision.Allowed) Allowed(decision.Id, decision.Kind, decision.Subject, decision.PolicyRevision);
-        else Denied(decision.Id, decision.Kind, decision.Subject, decision.Summary, decision.PolicyRevision);
+        else Denied(decision.Id, decision.Kind, Who(decision.Subject, caller), decision.Summary, decision.PolicyRevision);
         return decision;
     }
 
@@ -53,6 +54,13 @@ internal sealed partial class DecisionLog(AgentReports reports, NodeIdentity ide
                 .Where(d => d.AskedBy == askedBy && (!deniedOnly || !d.Decision.Allowed)).Select(d => d.Decision).Take(limit)];
         }
     }
+
+    private static string Who(string subject, string? caller) => (subject, caller) switch
+    {
+        (_, null) => subject.Length > 0 ? subject : "nobody known",
+        ("", _) => caller,
+        _ => $"{subject} for {caller}",
+    };
 
     public static bool IsWellFormed(string id) =>
         id.Length == 28 && id.StartsWith("d-", StringComparison.Ordinal) && !id.AsSpan(2).ContainsAnyExcept(Base32Characters);

@@ -16,6 +16,7 @@ internal sealed class WorkloadEntitlements(
     private const int MaxShown = 1024;
     private const int MaxKept = 20_000;
     private const long Nobody = -1;
+    private const string PathSelector = "unix:path:";
     private const string Unidentified = "the caller came by TCP, where the kernel names no process; use the agent's Unix socket";
 
     private readonly RepeatedRefusals _refusals = new();
@@ -49,7 +50,7 @@ internal sealed class WorkloadEntitlements(
     {
         var decision = Denial(view, $"the calling process is not entitled to {(isTooMany ? "any of the many SPIFFE IDs it asked for" : spiffeId)}");
         if (!isTooMany) decision.Subject = spiffeId;
-        return decisions.Record(decision);
+        return decisions.Record(decision, caller: NameOf(peer));
     }));
 
     public RpcException DenyEnded(PeerConnection peer) => Refuse(CurrentView(), peer, "the calling process is gone");
@@ -72,24 +73,32 @@ internal sealed class WorkloadEntitlements(
     }
 
     private RpcException Refuse(ControlPlaneView view, PeerConnection? peer, string reason) => Denied(_refusals.Find(
-        view, peer?.Uid ?? Nobody, $"refused\0{reason}", _ => decisions.Record(Denial(view, reason))));
+        view, peer?.Uid ?? Nobody, $"refused\0{reason}", _ => decisions.Record(Denial(view, reason), caller: NameOf(peer))));
+
+    // The first that asked; others of the same user and program get the same decision.
+    private static string NameOf(PeerConnection? peer) => peer is null ? "a caller by TCP" : $"process {peer.Pid} of user {peer.Uid}";
 
     // The ID first: clients cut long details short.
     public static RpcException Denied(V1.Decision decision) =>
         new(new Status(StatusCode.PermissionDenied, $"no identity issued (decision {decision.Id}): {decision.Summary}"));
 
     private V1.Decision DenyUnfit(ControlPlaneView view, PeerConnection peer, PeerAttestation.Attested attested) =>
-        _refusals.Find(view, peer.Uid, attested.Key, isTooMany => decisions.Record(isTooMany
-            ? Denial(view, $"no registration entry fits this process, nor many others of user {peer.Uid}")
-            : Unfit(view, attested.Selectors)));
+        _refusals.Find(view, peer.Uid, $"{attested.Key}\0{attested.WithoutPath}", isTooMany => decisions.Record(
+            isTooMany
+                ? Denial(view, $"no registration entry fits this process, nor many others of user {peer.Uid}")
+                : Unfit(view, attested),
+            caller: NameOf(peer)));
 
-    private V1.Decision Unfit(ControlPlaneView view, IReadOnlySet<string> selectors)
+    private V1.Decision Unfit(ControlPlaneView view, PeerAttestation.Attested attested)
     {
+        var selectors = attested.Selectors;
         var shown = string.Join(", ", selectors.Order(StringComparer.Ordinal));
         if (shown.Length > MaxShown) shown = shown[..MaxShown] + "…";
-        var decision = Denial(view, $"no registration entry fits this process ({shown})");
+        // Before the selectors: they are long, and who is told may cut.
+        var withoutPath = attested.WithoutPath is { } why ? $", which has no unix:path: {why}" : "";
+        var decision = Denial(view, $"no registration entry fits this process{withoutPath} ({shown})");
         var nearest = EntryIndex.FindNearest(view.Entries.All.Where(e => !e.IsForComponent && !e.IsForNode), selectors);
-        var asked = selectors.Where(s => s.StartsWith("unix:uid:", StringComparison.Ordinal) || s.StartsWith("unix:path:", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
+        var asked = selectors.Where(s => s.StartsWith("unix:uid:", StringComparison.Ordinal) || s.StartsWith(PathSelector, StringComparison.Ordinal)).Order(StringComparer.Ordinal);
         decision.Reasons.Add(new V1.Reason
         {
             Capability = "an X509-SVID or JWT-SVID",
@@ -99,11 +108,21 @@ internal sealed class WorkloadEntitlements(
                 null => "this node has no registration entry for a process",
                 { Missing.IsEmpty: true } => $"the entry of {nearest.Entry.SpiffeId} has expired",
                 _ => $"the nearest entry is that of {nearest.Entry.SpiffeId}, which also asks for {string.Join(", ", nearest.Missing)}",
-            },
+            } + Beware(selectors),
             SmallestGrant = EntryText.Of(
                 $"spiffe://{identity.Current.Id.TrustDomain}/workloads/NAME", nearest?.Entry.Parent.ToString() ?? identity.Current.Id.ToString(), asked),
         });
         return decision;
+    }
+
+    // The suggested entry would be taken as it stands.
+    private static string Beware(IReadOnlySet<string> selectors)
+    {
+        if (!selectors.Any(s => s.StartsWith(PathSelector, StringComparison.Ordinal)))
+            return "; beware: without unix:path an entry fits every process of this user";
+        return selectors.FirstOrDefault(s => s.StartsWith(PathSelector, StringComparison.Ordinal) && s.EndsWith("/dotnet", StringComparison.Ordinal)) is { } shared
+            ? $"; beware: {shared} is what every .NET program of this user has that is started as `dotnet App.dll`; start the program by its own executable and register that"
+            : "";
     }
 
     private static V1.Decision Denial(ControlPlaneView view, string summary) =>

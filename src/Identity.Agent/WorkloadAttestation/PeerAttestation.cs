@@ -6,7 +6,8 @@ internal abstract record PeerAttestation
     private PeerAttestation() { }
 
     /// <param name="Selectors">Facts as <c>type:key:value</c>.</param>
-    public sealed record Attested(IReadOnlySet<string> Selectors) : PeerAttestation
+    /// <param name="WithoutPath">Why there is no <c>unix:path</c> among them, for whoever wonders; null where there is one.</param>
+    public sealed record Attested(IReadOnlySet<string> Selectors, string? WithoutPath = null) : PeerAttestation
     {
         /// <summary>The selectors as one word, for those who keep answers by them. No selector holds a NUL: paths and names cannot.</summary>
         public string Key { get; } = string.Join('\0', Selectors.Order(StringComparer.Ordinal));

@@ -85,18 +85,18 @@ internal sealed class WorkloadAttestor(AccountNames names, SystemdUnits units, E
         // One descriptor for path and hash, so that both are of the same file whatever the process executes meanwhile. Another user's executable may be
         // closed to us; then it has neither selector.
         var executable = facts.Executable is null ? null : Open($"{proc}/exe");
-        if (executable is null) return new KnownProcess(facts, version, null, isHashed: true, null, new PeerAttestation.Attested(selectors));
+        if (executable is null) return new KnownProcess(facts, version, null, isHashed: true, null, new PeerAttestation.Attested(selectors, "the agent may not read its executable"));
         try
         {
             if (FileStamp.Of(executable) != facts.Executable) return null;
-            var path = PathOf(executable);
+            var (path, withoutPath) = PathOf(executable);
             if (path is not null) selectors.Add($"unix:path:{path}");
             var hash = withHash ? await hashes.OfAsync(executable, mayKeep: path is not null, uid) : default;
             if (hash.Hash is not null) selectors.Add($"unix:sha256:{hash.Hash}");
             // Without a hash the file need not be held open: what else is said of it follows from its name, which is looked up each time.
             var held = hash.Hash is null ? null : executable;
             if (held is not null) executable = null;
-            return new KnownProcess(facts, version, path, hash.IsFinal, held, new PeerAttestation.Attested(selectors));
+            return new KnownProcess(facts, version, path, hash.IsFinal, held, new PeerAttestation.Attested(selectors, withoutPath));
         }
         finally
         {
@@ -118,13 +118,14 @@ internal sealed class WorkloadAttestor(AccountNames names, SystemdUnits units, E
 
     // The path is what the caller's mount namespace shows, and anybody may make one that shows their own file there. It counts only when it leads to the
     // same file here; and only when a person reading it in a refusal or in an entry reads the same.
-    private static string? PathOf(SafeFileHandle executable)
+    private static (string? Path, string? Without) PathOf(SafeFileHandle executable)
     {
         var path = File.ResolveLinkTarget($"/proc/self/fd/{executable.DangerousGetHandle()}", returnFinalTarget: false)?.FullName;
-        return path is not null && !path.EndsWith(Deleted, StringComparison.Ordinal) && !path.Any(char.IsControl)
-            && FileIdentity.Of(executable) is { } running && FileIdentity.Of(path) == running
-            ? path
-            : null;
+        if (path is null) return (null, "its executable has no path");
+        if (path.EndsWith(Deleted, StringComparison.Ordinal))
+            return (null, "its executable was replaced or deleted after it started, as a rebuild or an upgrade does; start it anew");
+        if (path.Any(char.IsControl)) return (null, "the path of its executable holds control characters");
+        return FileIdentity.Of(executable) is { } running && FileIdentity.Of(path) == running ? (path, null) : (null, "at the path of its executable the agent sees another file");
     }
 
     private static string Text(uint number) => number.ToString(CultureInfo.InvariantCulture);

@@ -3,6 +3,8 @@
 
 using Grpc.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Time.Testing;
 using Spiffe.Net;
 using Spiffe.WorkloadApi.V1;
@@ -98,6 +100,33 @@ public sealed class WorkloadApiServiceTests
         var reason = Assert.Single(told.Reasons);
         Assert.Contains("also asks for unix:path:/somewhere/else", reason.Explanation, StringComparison.Ordinal);
         Assert.Contains("kind: RegistrationEntry", reason.SmallestGrant, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Warns_of_an_entry_for_the_dotnet_that_many_programs_share_and_tells_a_program_whose_file_went_to_start_anew()
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        await plane.StartAsync();
+        var log = new FakeLogCollector();
+        await using var agent = await StartAsync(
+            plane, OptionsFor(plane, NewFolder()), also: builder => builder.Services.AddSingleton<ILoggerProvider>(new FakeLoggerProvider(log)));
+        var dotnet = Path.Combine(NewFolder(), "dotnet");
+        File.Copy("/usr/bin/perl", dotnet);
+        using var relay = RelayProcess.StartAndBecome(agent.Options.WorkloadSocket, dotnet);
+        await relay.Stream.WriteAsync(new byte[] { 1 }, TestContext.Current.CancellationToken);
+        var api = agent.WorkloadThrough(relay);
+
+        await RefusedAsync(StatusCode.PermissionDenied, () => api.FetchX509SVID(new X509SVIDRequest(), WorkloadHeader).ResponseStream.NextAsync());
+        var told = (await plane.NextReportAsync(V1.AgentReport.ReportOneofCase.Decision)).Decision;
+        Assert.Contains($"beware: unix:path:{dotnet} is what every .NET program of this user has", Assert.Single(told.Reasons).Explanation, StringComparison.Ordinal);
+        Assert.Contains(
+            log.GetSnapshot(), entry => entry.Message.StartsWith($"decision {told.Id}: WorkloadSvid of process {relay.Id} of user ", StringComparison.Ordinal));
+
+        File.Delete(dotnet);
+        var refused = await RefusedAsync(StatusCode.PermissionDenied, () => api.FetchX509SVID(new X509SVIDRequest(), WorkloadHeader).ResponseStream.NextAsync());
+        Assert.Contains(
+            "no registration entry fits this process, which has no unix:path: its executable was replaced or deleted after it started",
+            refused.Status.Detail, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -203,8 +203,9 @@ public sealed class WorkloadAttestorTests : IDisposable
         Assert.Contains($"unix:path:{program}", before);
         if (isReplaced) File.Move(CopyOfPerl(), program, overwrite: true);
         else File.Delete(program);
-        var after = Assert.IsType<PeerAttestation.Attested>(await attestor.AttestAsync(peer.Process, withHash: true)).Selectors;
-        Assert.Equal(before.Where(s => !s.StartsWith("unix:path:", StringComparison.Ordinal)).Order(), after.Order());
+        var after = Assert.IsType<PeerAttestation.Attested>(await attestor.AttestAsync(peer.Process, withHash: true));
+        Assert.Equal(before.Where(s => !s.StartsWith("unix:path:", StringComparison.Ordinal)).Order(), after.Selectors.Order());
+        Assert.Contains("replaced or deleted after it started", after.WithoutPath, StringComparison.Ordinal);
         process.Kill();
     }
 
