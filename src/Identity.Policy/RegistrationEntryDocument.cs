@@ -6,6 +6,9 @@ namespace Identity.Policy;
 /// <summary>One <c>kind: RegistrationEntry</c> document: who may have which SPIFFE ID.</summary>
 public sealed record RegistrationEntryDocument
 {
+    /// <summary>Shorter would be spent on renewing.</summary>
+    public static readonly TimeSpan LeastTtl = TimeSpan.FromSeconds(10);
+
     public required SpiffeId SpiffeId { get; init; }
 
     /// <summary>The agent, node alias or host that may ask for it.</summary>

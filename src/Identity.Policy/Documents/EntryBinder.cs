@@ -15,8 +15,7 @@ internal sealed class EntryBinder(ProblemList problems)
     private const string DigestSelector = "wasm:digest:";
     private const string NameSelector = "wasm:name:";
 
-    // Shorter than seconds would be spent on renewing; longer than a day is no short-lived credential.
-    private static readonly TimeSpan LeastTtl = TimeSpan.FromSeconds(1);
+    // Longer than a day is no short-lived credential.
     private static readonly TimeSpan MostTtl = TimeSpan.FromHours(24);
 
     public RegistrationEntryDocument? Bind(DocumentNode root)
@@ -68,7 +67,7 @@ internal sealed class EntryBinder(ProblemList problems)
     {
         if (node is null) return null;
         string? problem = null;
-        if (node is DocumentNode.Scalar scalar && Quantities.TryParseTime(scalar.Text, LeastTtl, MostTtl, out var ttl, out problem)) return ttl;
+        if (node is DocumentNode.Scalar scalar && Quantities.TryParseTime(scalar.Text, RegistrationEntryDocument.LeastTtl, MostTtl, out var ttl, out problem)) return ttl;
         problems.Add(node, problem ?? $"expected a time such as 1h, found {node.Describe()}");
         return null;
     }
@@ -84,7 +83,7 @@ internal sealed class EntryBinder(ProblemList problems)
         else if (text.StartsWith("wasm:", StringComparison.Ordinal) && (!text.StartsWith(NameSelector, StringComparison.Ordinal) || text.Length == NameSelector.Length))
             problem = $"{Quoted.From(text)} is not a selector of components; expected {DigestSelector}sha256:<hex> or {NameSelector}<name>";
         else
-            problem = null;
+            problem = KnownSelectors.WhyNeverMatches(text);
         if (problem is null) selector = text;
         return problem is null;
     }

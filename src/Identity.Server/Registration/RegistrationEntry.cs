@@ -13,7 +13,7 @@ internal sealed partial class RegistrationEntry
     public const int MaxDnsNames = 32;
     public const int MaxFederatedTrustDomains = 64;
     public const int MaxHintLength = 1024;
-    public static readonly TimeSpan MinTtl = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan MinTtl = Identity.Policy.RegistrationEntryDocument.LeastTtl;
     public static readonly TimeSpan MaxX509SvidTtl = TimeSpan.FromDays(7);
     public static readonly TimeSpan MaxJwtSvidTtl = TimeSpan.FromDays(1);
 

@@ -53,7 +53,7 @@ internal static partial class SelectorText
             return $"the selector wasm:{Quote.From(wire.Value)} can never match; expected wasm:digest:sha256:<64 lower-case hexadecimal digits> or wasm:name:<a-z, 0-9 and '-'>";
         }
 
-        return null;
+        return Identity.Policy.KnownSelectors.WhyNeverMatches(From(wire));
     }
 
     [GeneratedRegex(@"\A[a-zA-Z0-9_-]+\z", RegexOptions.CultureInvariant)]

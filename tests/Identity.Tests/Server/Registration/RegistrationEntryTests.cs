@@ -31,6 +31,8 @@ public sealed class RegistrationEntryTests
         { "control character", e => e.Selectors.Add(new Selector { Type = "unix", Value = "path:/bin/\nsh" }) },
         { "can never match", e => e.Selectors.Add(TestEntries.Selector("wasm:digest:sha256:ABCD")) },
         { "can never match", e => e.Selectors.Add(TestEntries.Selector("wasm:nmae:greeter")) },
+        { "did you mean unix:path?", e => e.Selectors.Add(TestEntries.Selector("unix:pth:/bin/x")) },
+        { "unix:uid takes a number", e => e.Selectors.Add(TestEntries.Selector("unix:uid:root")) },
         { "x509_svid_ttl", e => e.X509SvidTtl = -1 },
         { "x509_svid_ttl", e => e.X509SvidTtl = 9 },
         { "x509_svid_ttl", e => e.X509SvidTtl = (7 * 86400) + 1 },
