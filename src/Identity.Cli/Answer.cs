@@ -9,6 +9,7 @@ internal static class Answer
     private static readonly JsonFormatter Json = new(JsonFormatter.Settings.Default.WithFormatDefaultValues(true).WithIndentation());
 
     private const int MinWrapped = 20;
+    private const string Indent = "    ";
 
     public static int Print(ParseResult parsed, IMessage message, Action<TextWriter> text)
     {
@@ -24,7 +25,10 @@ internal static class Answer
     public static string Count(long number, string one, string? many = null) =>
         string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{number} {(number == 1 ? one : many ?? one + "s")}");
 
-    /// <summary>Aligned columns, the last one wrapped on a terminal; an empty table says so in words.</summary>
+    /// <summary>
+    /// Aligned columns, the last one wrapped on a terminal. Where they do not fit, the last one goes below the others, or each row is a block of its own. An empty
+    /// table says so in words.
+    /// </summary>
     public static void Table(TextWriter output, string nothing, string[] header, IReadOnlyList<string[]> rows) =>
         Table(output, nothing, header, rows, ReferenceEquals(output, Console.Out) && !Console.IsOutputRedirected ? Console.WindowWidth : 0);
 
@@ -37,16 +41,49 @@ internal static class Answer
             return;
         }
         var widths = header.Select((title, column) => Math.Max(title.Length, rows.Max(row => row[column].Length))).ToArray();
+        var others = widths[..^1].Sum() + (2 * (widths.Length - 1));
+        if (width > 0 && others > width / 2 && others + widths[^1] > width)
+        {
+            Blocks(output, header, rows, others <= width ? widths : null, width);
+            return;
+        }
+
         foreach (var row in rows.Prepend(header))
         {
             var before = string.Concat(row[..^1].Select((cell, column) => cell.PadRight(widths[column] + 2)));
-            // A last column of a few characters a line would be harder to read than one that runs over the edge.
-            var room = width - before.Length >= MinWrapped ? width - before.Length : int.MaxValue;
-            foreach (var line in Wrap(row[^1], room))
+            Wrapped(output, before, row[^1], width);
+        }
+    }
+
+    // With widths: all but the last cell in a line, and the last below. Without: each cell after the first in a line of its own.
+    private static void Blocks(TextWriter output, string[] header, IReadOnlyList<string[]> rows, int[]? widths, int width)
+    {
+        var titles = header[1..].Max(title => title.Length) + 2;
+        if (widths is not null)
+            output.WriteLine(string.Concat(header[..^1].Select((cell, column) => cell.PadRight(widths[column] + 2))).TrimEnd());
+        foreach (var row in rows)
+        {
+            if (widths is not null)
             {
-                output.WriteLine($"{before}{line}".TrimEnd());
-                before = new string(' ', before.Length);
+                output.WriteLine(string.Concat(row[..^1].Select((cell, column) => cell.PadRight(widths[column] + 2))).TrimEnd());
+                Wrapped(output, Indent, row[^1], width);
+                continue;
             }
+
+            output.WriteLine(row[0]);
+            for (var column = 1; column < row.Length; column++)
+                Wrapped(output, $"{Indent}{header[column].ToLowerInvariant().PadRight(titles)}", row[column], width);
+        }
+    }
+
+    private static void Wrapped(TextWriter output, string before, string text, int width)
+    {
+        // A few characters a line would be harder to read than what runs over the edge.
+        var room = width - before.Length >= MinWrapped ? width - before.Length : int.MaxValue;
+        foreach (var line in Wrap(text, room))
+        {
+            output.WriteLine($"{before}{line}".TrimEnd());
+            before = new string(' ', before.Length);
         }
     }
 

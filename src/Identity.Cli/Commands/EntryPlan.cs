@@ -6,16 +6,21 @@ namespace Identity.Cli.Commands;
 /// <summary>What makes the server's entries those that are wanted, in batches that the server takes.</summary>
 internal sealed record EntryPlan(IReadOnlyList<Spire.Api.Types.Entry> Unchanged, IReadOnlyList<Spire.Api.Types.Entry> Create, IReadOnlyList<Spire.Api.Types.Entry> Update)
 {
+    /// <summary>What a person should know of it, a line each: other programs that keep an identity, or lose one.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
     // What identityd and SPIRE take in one call.
     private const int MaxBatch = 500;
 
     /// <summary>
-    /// An entry is known by its SPIFFE ID, parent and selectors. One whose selectors changed is the one entry of that ID and parent that
-    /// nothing wanted claims any more; where that is not clear, a new one is made and none is lost.
+    /// An entry is known by its SPIFFE ID, parent and selectors: with other selectors it is another entry, so that no file takes an identity from a program
+    /// that it does not name. Those that keep the same identity beside a new entry are noted.
     /// </summary>
     /// <param name="wanted">No two with the same key.</param>
-    public static EntryPlan Of(IEnumerable<Spire.Api.Types.Entry> present, IReadOnlyList<Spire.Api.Types.Entry> wanted)
+    /// <param name="replace">The one entry of an ID and parent that nothing wanted claims takes the selectors of the one that is new there.</param>
+    public static EntryPlan Of(IEnumerable<Spire.Api.Types.Entry> present, IReadOnlyList<Spire.Api.Types.Entry> wanted, bool replace = false)
     {
+        var notes = new List<string>();
         var known = present.GroupBy(EntryText.Of).ToDictionary(same => same.Key, same => same.ToList());
         var (unchanged, create, update) = (new List<Spire.Api.Types.Entry>(), new List<Spire.Api.Types.Entry>(), new List<Spire.Api.Types.Entry>());
         foreach (var same in wanted.GroupBy(EntryText.Of))
@@ -35,19 +40,29 @@ internal sealed record EntryPlan(IReadOnlyList<Spire.Api.Types.Entry> Unchanged,
                 (EntryText.SameContent(match, entry) ? unchanged : update).Add(entry);
             }
 
-            if (unmatched is [var moved] && free is [var left])
+            if (replace && unmatched is [var moved] && free is [var left])
             {
+                notes.Add($"{EntryText.Of(moved.SpiffeId)}: entry {left.Id} is no longer for {EntryText.Selectors(left)} but for {EntryText.Selectors(moved)}");
                 moved.Id = left.Id;
                 update.Add(moved);
             }
             else
             {
                 create.AddRange(unmatched);
+                if (unmatched.Count > 0) notes.AddRange(free.Select(other => Beside(unmatched, other)));
             }
         }
 
-        return new EntryPlan(unchanged, create, update);
+        return new EntryPlan(unchanged, create, update) { Notes = notes };
     }
+
+    /// <summary>What carrying it out would say.</summary>
+    public List<(string Kind, string Name, string Outcome)> Foretell() =>
+    [
+        .. Unchanged.Select(entry => Line(entry, "unchanged")),
+        .. Create.Select(entry => Line(entry, "would be created")),
+        .. Update.Select(entry => Line(entry, "would be updated")),
+    ];
 
     /// <exception cref="RpcException">An entry is refused; the message names it and says how many were made before.</exception>
     public async Task<List<(string Kind, string Name, string Outcome)>> CarryOutAsync(Entry.EntryClient client, CancellationToken cancellation)
@@ -99,6 +114,10 @@ internal sealed record EntryPlan(IReadOnlyList<Spire.Api.Types.Entry> Unchanged,
 
         return entries.Select(entry => Line(entry, done));
     }
+
+    private static string Beside(List<Spire.Api.Types.Entry> made, Spire.Api.Types.Entry other) =>
+        $"{EntryText.Of(other.SpiffeId)}: {string.Join(" and ", made.Select(EntryText.Selectors))} is an entry beside {other.Id}, which stays for {EntryText.Selectors(other)}; "
+        + $"`identity apply --replace` changes that one instead, `identity entry delete {other.Id}` ends it";
 
     private static (string, string, string) Line(Spire.Api.Types.Entry entry, string outcome) => ("RegistrationEntry", EntryText.Of(entry.SpiffeId), outcome);
 }

@@ -11,12 +11,12 @@ internal static class TokenCommand
     private static Command Generate()
     {
         var alias = new Option<string>("--spiffe-id") { Description = "An ID for the node, to use as the parent of entries" };
-        var ttl = new Option<int>("--ttl") { Description = "Seconds until the token can no longer be used", DefaultValueFactory = _ => 600 };
+        var ttl = TtlOption.Create("How long the token can be used", "10m");
         var file = new Option<string>("--output-file") { Description = "Write the token there (0600) instead of printing it" };
         var command = new Command("generate", "Make a join token that lets one agent attest once") { alias, ttl, file };
         command.SetAction(async (parsed, cancellation) =>
         {
-            var request = new CreateJoinTokenRequest { Ttl = parsed.GetValue(ttl) };
+            var request = new CreateJoinTokenRequest { Ttl = TtlOption.Seconds(parsed, ttl) };
             if (parsed.GetValue(alias) is { } text)
                 request.AgentId = EntryText.ToWire(SpiffeIdArgument.Parse(text));
             using var channel = AdminConnection.Open(parsed);

@@ -15,6 +15,10 @@ public sealed class CommandLineTests
     [InlineData(2, "status", "--no-such-option")]
     [InlineData(2, "mint", "x509", "spiffe://example.org/a", "--output-dir", "/nonexistent", "--dns-name", "b\u00fccher.example")]
     [InlineData(3, "component", "inspect", "/etc/hostname")]
+    [InlineData(2, "mint", "jwt", "spiffe://example.org/a", "--audience", "x", "--ttl", "5x")]
+    [InlineData(2, "mint", "jwt", "spiffe://example.org/a", "--audience", "x", "--ttl", "99999999h")]
+    [InlineData(5, "mint", "jwt", "spiffe://example.org/a", "--audience", "x", "--ttl", "5m")]
+    [InlineData(5, "mint", "jwt", "spiffe://example.org/a", "--audience", "x", "--ttl", "300")]
     [InlineData(5, "status")]
     [InlineData(5, "why", "d-aaaaaaaaaaaaaaaaaaaaaaaaaa")]
     public async Task Exit_codes_tell_what_went_wrong(int expected, params string[] arguments)

@@ -43,10 +43,21 @@ public sealed class EntryPlanTests
     }
 
     [Fact]
-    public void New_selectors_of_the_only_entry_of_an_identity_are_an_update_and_else_a_new_entry()
+    public void New_selectors_are_a_new_entry_and_what_stands_beside_it_is_said()
     {
-        Assert.Equal("1", Assert.Single(EntryPlan.Of([Known("1", "a", "unix:uid:1")], [Wanted("a", "unix:uid:9")]).Update).Id);
-        var unclear = EntryPlan.Of([Known("1", "a", "unix:uid:1"), Known("2", "a", "unix:uid:2")], [Wanted("a", "unix:uid:9")]);
+        var plan = EntryPlan.Of([Known("1", "a", "unix:uid:1")], [Wanted("a", "unix:uid:9")]);
+        Assert.Single(plan.Create);
+        Assert.Empty(plan.Update);
+        Assert.Contains("unix:uid:9 is an entry beside 1, which stays for unix:uid:1", Assert.Single(plan.Notes), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void New_selectors_replace_those_of_the_only_entry_of_an_identity_when_that_is_asked_for()
+    {
+        var plan = EntryPlan.Of([Known("1", "a", "unix:uid:1")], [Wanted("a", "unix:uid:9")], replace: true);
+        Assert.Equal("1", Assert.Single(plan.Update).Id);
+        Assert.Contains("entry 1 is no longer for unix:uid:1 but for unix:uid:9", Assert.Single(plan.Notes), StringComparison.Ordinal);
+        var unclear = EntryPlan.Of([Known("1", "a", "unix:uid:1"), Known("2", "a", "unix:uid:2")], [Wanted("a", "unix:uid:9")], replace: true);
         Assert.Single(unclear.Create);
         Assert.Empty(unclear.Update);
     }

@@ -326,6 +326,53 @@ public sealed class PolicyCommandTests : IAsyncLifetime
         }
     }
 
+    [Theory]
+    [InlineData(40, "ID        WHEN\nd-1       2026-01-01 00:00:00Z\n    one two three four five six seven\n")]
+    [InlineData(24, "d-1\n    when  2026-01-01 00:00:00Z\n    what  one two three four five six seven\n")]
+    public void A_table_whose_columns_leave_no_room_for_the_last_one_puts_it_below(int width, string expected)
+    {
+        using var output = new StringWriter();
+        Identity.Cli.Answer.Table(output, "nothing", ["ID      ", "WHEN", "WHAT"], [["d-1", "2026-01-01 00:00:00Z", "one two three four five six seven"]], width);
+        Assert.Equal(expected, output.ToString());
+    }
+
+    [Fact]
+    public async Task Diff_with_the_server_counts_a_component_whose_grant_asks_for_its_host()
+    {
+        string OnHosts(string capability) => Permit("shop", $"{{ spiffeId: {Cart}, hostPrefix: spiffe://example.org/hosts }}", capability);
+        await AppliedAsync(OnHosts(Wide));
+        var entry = Write("entry.yaml", $"kind: RegistrationEntry\nspiffeId: {Cart}\nparentId: spiffe://example.org/hosts/local\nselectors: [wasm:name:cart]\n");
+        Assert.Equal(ExitCode.Ok, (await RunAsync("apply", "-f", entry)).Code);
+        Assert.Contains("0 may do more and 1 less.", (await RunAsync("policy", "diff", "--server", Write("shop.yaml", OnHosts(Narrow)))).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Decide_asks_for_the_host_that_was_not_told_instead_of_offering_a_grant_without_it()
+    {
+        await AppliedAsync(Permit("shop", $"{{ spiffeId: {Cart}, hostPrefix: spiffe://example.org/hosts }}", "{ natsPublish: orders.new }"));
+        var (code, output, _) = await RunAsync("policy", "decide", Cart, "natsPublish", "orders.new");
+        Assert.Equal(ExitCode.Refused, code);
+        Assert.Contains("tell it and ask again: --host HOST", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("smallest grant", output, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Ok, (await RunAsync("policy", "decide", Cart, "natsPublish", "orders.new", "--host", "spiffe://example.org/hosts/local")).Code);
+    }
+
+    [Fact]
+    public async Task Another_program_with_the_same_identity_takes_nothing_from_the_first_unless_told_to_replace_it()
+    {
+        string Entry(string selector) => Write("entry.yaml", $"kind: RegistrationEntry\nspiffeId: {Cart}\nparentId: spiffe://example.org/nodes/local\nselectors: ['{selector}']\n");
+        await RunAsync("apply", "-f", Entry("unix:path:/bin/first"));
+
+        var foretold = await RunAsync("apply", "--dry-run", "--replace", "-f", Entry("unix:path:/bin/second"));
+        Assert.Contains($"RegistrationEntry {Cart} would be updated", foretold.Output, StringComparison.Ordinal);
+        Assert.Contains("is no longer for unix:path:/bin/first but for unix:path:/bin/second", foretold.Output, StringComparison.Ordinal);
+
+        var beside = await RunAsync("apply", "-f", Entry("unix:path:/bin/second"));
+        Assert.Contains($"RegistrationEntry {Cart} created", beside.Output, StringComparison.Ordinal);
+        Assert.Contains("which stays for unix:path:/bin/first", beside.Output, StringComparison.Ordinal);
+        Assert.Equal(2, _server.Ledger.State.Entries.Count);
+    }
+
     // (component (import "acme:probe/store@1.0.0" (instance (export "get" (func)))) (alias export 0 "get" (func)) (export "run" (func 0)))
     private static byte[] AComponent =>
     [

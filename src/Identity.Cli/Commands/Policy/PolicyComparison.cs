@@ -58,7 +58,7 @@ internal sealed record PolicyComparison(CapabilityPolicy Before, CapabilityPolic
 
     private static async Task<IEnumerable<Principal>> RegisteredAsync(ChannelBase channel, CancellationToken cancellation) =>
         (await EntryCommand.AllAsync(new(channel), cancellation))
-            .Select(entry => PolicyFiles.Registered(EntryText.Of(entry.SpiffeId), entry.Selectors.Select(selector => $"{selector.Type}:{selector.Value}")));
+            .Select(entry => PolicyFiles.Registered(EntryText.Of(entry.SpiffeId), EntryText.Of(entry.ParentId), [.. entry.Selectors.Select(selector => $"{selector.Type}:{selector.Value}")]));
 
     // A policy that cannot be read denies everything; compared with it anything would look like a gain or a loss of all there is.
     private static CapabilityPolicy Compile(IEnumerable<string> sources, string what)
@@ -71,7 +71,7 @@ internal sealed record PolicyComparison(CapabilityPolicy Before, CapabilityPolic
     private static ulong? RevisionOf(string named) =>
         ulong.TryParse(named, NumberStyles.None, CultureInfo.InvariantCulture, out var revision) && revision > 0 && !Path.Exists(named) ? revision : null;
 
-    private static ImmutableArray<Principal> Distinct(IEnumerable<Principal> principals) => [.. principals.DistinctBy(principal => (principal.Id, principal.Digest))];
+    private static ImmutableArray<Principal> Distinct(IEnumerable<Principal> principals) => [.. principals.Distinct(PolicyFiles.SamePrincipal)];
 
     private sealed record Side(CapabilityPolicy Policy, ImmutableArray<Principal> Inventory);
 }

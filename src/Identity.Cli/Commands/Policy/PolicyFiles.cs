@@ -10,6 +10,7 @@ namespace Identity.Cli.Commands.Policy;
 /// <summary>What the verbs that look at policies read, and how they call it.</summary>
 internal static class PolicyFiles
 {
+    private const string ComponentSelector = "wasm:";
     private const string DigestSelector = "wasm:digest:";
     private const string NameSelector = "wasm:name:";
 
@@ -32,14 +33,28 @@ internal static class PolicyFiles
     }
 
     public static ImmutableArray<Principal> InventoryOf(IEnumerable<RegistrationEntryDocument> entries) =>
-        [.. entries.Select(entry => Registered(entry.SpiffeId.ToString(), entry.Selectors)).DistinctBy(principal => (principal.Id, principal.Digest))];
+        [.. entries.Select(entry => Registered(entry.SpiffeId.ToString(), entry.ParentId.ToString(), entry.Selectors)).Distinct(SamePrincipal)];
 
-    /// <summary>Somebody with an entry: only what its selectors say is known, so a rule about more is taken to mean it when it forbids.</summary>
-    public static Principal Registered(string id, IEnumerable<string> selectors)
+    /// <summary>Two entries may say the same of one principal.</summary>
+    public static IEqualityComparer<Principal> SamePrincipal { get; } =
+        EqualityComparer<Principal>.Create((left, right) => (left?.Id, left?.Digest, left?.Host) == (right?.Id, right?.Digest, right?.Host), principal => principal.Id.GetHashCode());
+
+    /// <summary>
+    /// Somebody with an entry: only what the entry says is known, so a rule about more is taken to mean it when it forbids. A component's parent is the host
+    /// that runs it.
+    /// </summary>
+    public static Principal Registered(string id, string parent, IReadOnlyCollection<string> selectors)
     {
         var digest = selectors.FirstOrDefault(selector => selector.StartsWith(DigestSelector, StringComparison.Ordinal)) is { } selector
             && ComponentDigest.TryParse(selector[DigestSelector.Length..], out var value, out _) ? value : null;
-        return new Principal { Id = SpiffeId.Parse(id), Digest = digest, Unknown = Untold | (digest is null ? PrincipalAttributes.Digest : 0) };
+        var host = selectors.Any(selector => selector.StartsWith(ComponentSelector, StringComparison.Ordinal)) ? SpiffeId.Parse(parent) : null;
+        return new Principal
+        {
+            Id = SpiffeId.Parse(id),
+            Digest = digest,
+            Host = host,
+            Unknown = (Untold | (digest is null ? PrincipalAttributes.Digest : 0)) & ~(host is null ? 0 : PrincipalAttributes.Host),
+        };
     }
 
     /// <summary>The component files as they would start.</summary>
