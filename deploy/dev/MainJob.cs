@@ -6,7 +6,7 @@ using Identity.Testing.Platform;
 namespace Identity.Dev;
 
 /// <summary>The main job, told line by line. Every line is something that was seen to happen; what does not happen is an exception.</summary>
-internal sealed class MainJob(LocalPlatform platform, Teller teller)
+internal sealed class MainJob(LocalPlatform platform, Teller teller, bool once)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
@@ -60,8 +60,9 @@ internal sealed class MainJob(LocalPlatform platform, Teller teller)
         await File.WriteAllTextAsync(processes, ProcessEntries(), cancellation);
         var applied = await platform.IdentityAsync(cancellation, "apply", "-f", Repository.Sample("platform.yaml"), processes);
         var lines = applied.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        teller.Fact("identity", $"apply -f deploy/samples/platform.yaml: {lines.Count(line => line.StartsWith("RegistrationEntry", StringComparison.Ordinal))} entries, "
-            + $"{lines.Count(line => line.StartsWith("CapabilityPolicy", StringComparison.Ordinal))} policies");
+        var policies = lines.Count(line => line.StartsWith("CapabilityPolicy", StringComparison.Ordinal));
+        teller.Fact("identity", $"apply -f deploy/samples/platform.yaml {Path.GetRelativePath(Repository.Root, processes)}: "
+            + $"{lines.Count(line => line.StartsWith("RegistrationEntry", StringComparison.Ordinal))} entries, {policies} {(policies == 1 ? "policy" : "policies")}");
     }
 
     /// <summary>Entries for the processes of this checkout: who they are is what file they run from, and as whom.</summary>
@@ -102,7 +103,8 @@ internal sealed class MainJob(LocalPlatform platform, Teller teller)
         }, cancellation);
 
         teller.Doing("asking for the greeter");
-        var admitted = await host.LineAsync(line => IsState(line, "greeter", "admitted"), Patience, cancellation);
+        var admitted = await host.LineAsync(line => IsState(line, "greeter", "admitted") || IsState(line, "greeter", "denied"), Patience, cancellation);
+        Expect(IsState(admitted, "greeter", "admitted"), $"the greeter was denied: {Value(admitted, "why")} ({Value(admitted, "decision")})");
         teller.Fact("greeter", $"admitted as {Value(admitted, "id")} ({Value(admitted, "decision")})");
         var received = await listener.LineAsync(line => line.StartsWith("received subject=greetings.hello", StringComparison.Ordinal), Patience, cancellation);
         Expect(Value(received, "from") == $"{Components}/greeter", $"the listener received a greeting from {Value(received, "from")}");
@@ -115,7 +117,9 @@ internal sealed class MainJob(LocalPlatform platform, Teller teller)
         var denied = await host.LineAsync(line => IsState(line, "snooper", "denied"), Patience, cancellation);
         var decision = Value(denied, "decision");
         teller.Refusal("snooper", $"denied before it was compiled: imports {Value(denied, "import")} ({decision})");
-        teller.Detail($"{Value(denied, "why")}\nnearest rule: {Value(denied, "nearest")} · smallest grant:\n{Value(denied, "grant")}");
+        teller.Detail(Value(denied, "why"));
+        if (Value(denied, "grant") is { Length: > 0 } smallest)
+            teller.Detail($"smallest grant:\n{smallest}");
 
         teller.Doing("applying the grant");
         var grant = Repository.Sample("snooper-grant.yaml");
@@ -161,6 +165,12 @@ internal sealed class MainJob(LocalPlatform platform, Teller teller)
     private void WhereToLook(string decision)
     {
         teller.Chapter("Where to look");
+        if (once)
+        {
+            teller.Detail($"everything ends here; what it stored and logged is in {platform.Folder}");
+            teller.Detail($"./dev up --detach leaves it running; then: source .dev/env && identity decisions");
+            return;
+        }
         foreach (var (name, value) in RunningPlatform.Variables(platform).Where(variable => variable.Name != "PATH"))
             teller.Detail($"{name}={value}");
         teller.Detail($"logs: {platform.Logs} · NATS connections: http://127.0.0.1:{platform.Ports.NatsMonitoring}/connz?auth=1");

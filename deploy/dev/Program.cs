@@ -1,7 +1,7 @@
 using Identity.Dev;
 using Identity.Testing.Platform;
 
-// `./dev up` and `./dev down`: the main job on this machine.
+// `./dev up` and `./dev down`: the main job on this machine. `check` says, before anything is built, what would keep it from coming up.
 var verb = args.FirstOrDefault();
 var options = args.Skip(1).ToList();
 var once = options.Remove("--once");
@@ -13,7 +13,7 @@ if (options.IndexOf("--folder") is >= 0 and var at && at + 1 < options.Count)
     folder = Path.GetFullPath(options[at + 1]);
     options.RemoveRange(at, 2);
 }
-if (verb is not ("up" or "down") || options.Count > 0 || (once && detach))
+if (verb is not ("up" or "down" or "check") || options.Count > 0 || (once && detach))
 {
     Console.Error.WriteLine(options.Count > 0 ? $"dev: unknown argument '{options[0]}'." : once && detach ? "dev: --once and --detach exclude each other." : "dev: up [--once | --detach], or down.");
     return 2;
@@ -25,8 +25,10 @@ if (verb == "down")
 var ports = anyPort ? Ports.Any() : Ports.Default;
 if (running.IsAlive)
     return Fail("it is up already; ./dev down ends it.");
+if (verb == "check")
+    return ports.InUse() is var (taken, user) ? Fail($"port {taken}, which {user} needs, is in use; end what listens there (another ./dev up?) and try again.") : 0;
 if (ports.InUse() is var (port, use))
-    return Fail($"port {port}, which {use} needs, is in use; end what listens there and try again.");
+    return Fail($"port {port}, which {use} needs, is in use; end what listens there (another ./dev up?) and try again.");
 var natsServer = Environment.GetEnvironmentVariable("NATS_SERVER");
 if (string.IsNullOrEmpty(natsServer) || !File.Exists(natsServer))
     return Fail("NATS_SERVER names no nats-server program; start this through ./dev up.");
@@ -44,7 +46,7 @@ var teller = new Teller(Console.Out);
 await using var platform = new LocalPlatform(folder, ports, natsServer);
 try
 {
-    await new MainJob(platform, teller).RunAsync(stop.Token);
+    await new MainJob(platform, teller, once).RunAsync(stop.Token);
     running.WriteVariables(Repository.Root, platform);
     if (once)
         return 0;
@@ -66,8 +68,33 @@ catch (OperationCanceledException) when (stop.IsCancellationRequested)
 catch (Exception e) when (e is InvalidOperationException or TimeoutException or IOException or Grpc.Core.RpcException)
 {
     teller.Failed(e.Message);
-    Console.Error.WriteLine($"dev: {e.Message}");
-    Console.Error.WriteLine($"dev: the logs are in {platform.Logs}.");
+    Console.Error.WriteLine($"dev: it did not happen; the logs are in {platform.Logs}.");
+    if (await ForeignPolicies.FindAsync(platform) is not { Count: > 0 } foreign)
+        return 1;
+    foreach (var line in foreign)
+        Console.Error.WriteLine($"dev: {line}");
+    if (once)
+    {
+        Console.Error.WriteLine($"dev: they are kept in {platform.Folder}; `rm -r {platform.Folder}` forgets them and all else, or take them away after ./dev up.");
+        return 1;
+    }
+    // They can only be taken away while the server runs.
+    Console.Error.WriteLine($"dev: then {(detach ? "./dev down" : "Ctrl-C")} and ./dev up begin anew.");
+    running.WriteVariables(Repository.Root, platform);
+    if (detach)
+    {
+        running.Note(platform.Detach());
+        return 1;
+    }
+    teller.Say("What came up goes on running, so that this can be mended. Ctrl-C ends it.");
+    try
+    {
+        await Task.Delay(Timeout.Infinite, stop.Token);
+    }
+    catch (OperationCanceledException)
+    {
+        teller.Say("Ending.");
+    }
     return 1;
 }
 

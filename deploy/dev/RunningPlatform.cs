@@ -25,7 +25,8 @@ internal sealed class RunningPlatform(string folder)
             if (StartTime(pid) is not null)
                 ManagedProcess.Kill(pid);
         }
-        File.Delete(PidFile);
+        if (Directory.Exists(folder))
+            File.Delete(PidFile);
         await output.WriteLineAsync(pids.Length > 0 ? $"Ended {pids.Length} processes; what they stored is in {folder}." : "Nothing was running.");
         return 0;
     }

@@ -43,6 +43,18 @@ public sealed class MainJobTests
         }
     }
 
+    [Theory]
+    [InlineData("down")]
+    [InlineData("check")]
+    public async Task Where_nothing_was_ever_up_nothing_runs(string verb)
+    {
+        var folder = Path.Combine(Path.GetTempPath(), $"identity-never-up-{Guid.NewGuid():N}");
+        var (code, _, error) = await LocalPlatform.RunAsync(
+            Repository.Program("Identity.Dev", "identity-dev"), [verb, "--any-port", "--folder", folder], new Dictionary<string, string?>(), TestContext.Current.CancellationToken);
+        Assert.Equal((0, ""), (code, error));
+        Assert.False(Directory.Exists(folder));
+    }
+
     /// <summary>Logs and outputs of every process carry no token and no key.</summary>
     private static void AssertNoSecrets(string folder)
     {
