@@ -13,7 +13,12 @@ internal sealed class AudienceDoor(AgentOptions options, DecisionLog decisions, 
 {
     // Each refusal is one decision until policy changes, however often a guest asks.
     private readonly RepeatedRefusals _said = new();
-    private readonly string _nats = $"spiffe://{options.TrustDomain}/nats";
+    private readonly TrustDomain _trustDomain = options.TrustDomain;
+    private readonly string _nats = NatsAudience.Of(options.TrustDomain);
+
+    /// <summary>What a component's token is made out for: what it asked for, and where that logs it in to NATS, the admission under which it does.</summary>
+    public IReadOnlyList<string> Naming(LiveAdmission admission, IReadOnlyList<string> audiences) =>
+        audiences.Contains(_nats, StringComparer.Ordinal) ? [.. audiences, NatsAudience.OfAdmission(_trustDomain, admission.Id)] : audiences;
 
     /// <summary>Null when the component may have a token for all of them, else the refusal.</summary>
     public V1.Decision? RefuseComponent(ControlPlaneView view, LiveAdmission admission, IEnumerable<string> audiences)
@@ -21,12 +26,15 @@ internal sealed class AudienceDoor(AgentOptions options, DecisionLog decisions, 
         foreach (var audience in audiences)
         {
             var caller = -1 - admission.Number;
-            if (!CapabilityRequest.TryParse("audience", audience, out var request, out var problem))
-                return Say(view, caller, "unnameable", () => Refusal(view, admission.Principal, problem, "audience", null), admission.Host);
-            var decision = PolicyDecision.Decide(view.Policy, admission.Principal, request, time.GetUtcNow());
-            if (Noted(decision)) Say(view, caller, $"noted\0{audience}", () => Allowance(view, admission.Principal, request, decision), admission.Host);
+            var isNameable = CapabilityRequest.TryParse("audience", audience, out var request, out var problem);
+            if (NatsAudience.TryReadAdmission(audience, _trustDomain, out _))
+                (isNameable, problem) = (false, $"{_nats}/admission/… is put into a token by the agent; ask for {_nats}");
+            if (!isNameable)
+                return Say(view, caller, "unnameable", () => Refusal(view, admission.Principal, problem!, "audience", null), admission.Host);
+            var decision = PolicyDecision.Decide(view.Policy, admission.Principal, request!, time.GetUtcNow());
+            if (Noted(decision)) Say(view, caller, $"noted\0{audience}", () => Allowance(view, admission.Principal, request!, decision), admission.Host);
             if (decision.Allowed || (audience == _nats && decision.Reason == RefusalReason.NotGranted && LogsIn(view, admission.Principal))) continue;
-            return Say(view, caller, audience, () => Refusal(view, admission.Principal, request, decision), admission.Host);
+            return Say(view, caller, audience, () => Refusal(view, admission.Principal, request!, decision), admission.Host);
         }
 
         return null;

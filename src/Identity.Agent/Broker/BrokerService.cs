@@ -72,7 +72,7 @@ internal sealed class BrokerService(
             throw BrokerErrors.NotEntitled($"decision {refusal.Id}: {refusal.Summary}");
 
         var ended = admission.Ended;
-        var token = await jwtSvids.GetAsync(admission.Entry, request.Audience, context.CancellationToken);
+        var token = await jwtSvids.GetAsync(admission.Entry, audiences.Naming(admission, request.Audience), context.CancellationToken);
         // It may have ended while the server was asked.
         if (ended.IsCancellationRequested) throw Over();
         return new FetchJWTSVIDResponse

@@ -16,13 +16,19 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
 
     private readonly Lock _gate = new();
     private readonly Dictionary<SpiffeId, Held> _agents = [];
-    private readonly Dictionary<SpiffeId, LinkedList<ReportedAdmission>> _live = [];
+    private readonly Dictionary<SpiffeId, AdmissionsOfOne> _live = [];
     private readonly HashSet<EndedAdmissions> _watchers = [];
 
     /// <summary>Whether any agent holds an admission for this component.</summary>
     public bool IsLive(SpiffeId component)
     {
         lock (_gate) return _live.ContainsKey(component);
+    }
+
+    /// <summary>Whether any agent holds this admission of this component.</summary>
+    public bool IsLive(SpiffeId component, string admissionId)
+    {
+        lock (_gate) return _live.TryGetValue(component, out var same) && same.Contains(admissionId);
     }
 
     /// <summary>One of the component's live admissions, for its digest and host; null when there is none.</summary>
@@ -32,15 +38,9 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
         differing = PrincipalAttributes.None;
         lock (_gate)
         {
-            if (_live.GetValueOrDefault(component) is not { First.Value: { } one } all) return null;
-            foreach (var other in all)
-            {
-                if (other.Digest != one.Digest) differing |= PrincipalAttributes.Digest;
-                if (other.Host != one.Host) differing |= PrincipalAttributes.Host;
-                if (differing == (PrincipalAttributes.Digest | PrincipalAttributes.Host)) break;
-            }
-
-            return one;
+            if (!_live.TryGetValue(component, out var same)) return null;
+            differing = same.Differing;
+            return same.First;
         }
     }
 
@@ -62,8 +62,9 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
     }
 
     /// <summary>
-    /// The SPIFFE ID of every admission that ends from now on, also when the same component still runs elsewhere: its connections cannot
-    /// be told apart, and those that may will log in again. A slow reader misses none; repeats become one.
+    /// The SPIFFE ID of every admission that ends from now on, also when the same component still runs elsewhere, and of every one that
+    /// from now on can no longer be told from another: their connections cannot be told apart, and those that may will log in again. A slow
+    /// reader misses none; repeats become one.
     /// </summary>
     public async IAsyncEnumerable<SpiffeId> WatchEndedAsync([EnumeratorCancellation] CancellationToken cancellation)
     {
@@ -173,7 +174,7 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
         // Reported anew with the same content: nothing happened. With other content: the old one is over.
         if (held.Admissions.TryGetValue(admission.Id, out var known))
         {
-            if (known.Value.SpiffeId == admission.SpiffeId)
+            if (known.Value.SpiffeId == admission.SpiffeId && known.Value.Digest == admission.Digest && known.Value.Host == admission.Host)
             {
                 // It may tell more of itself, or something else, than before.
                 if (known.Value != admission) observations?.Admitted(admission);
@@ -184,8 +185,11 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
             End(held, [known]);
         }
 
-        if (!_live.TryGetValue(admission.SpiffeId, out var same)) _live[admission.SpiffeId] = same = [];
-        held.Admissions[admission.Id] = same.AddLast(admission);
+        if (!_live.TryGetValue(admission.SpiffeId, out var same)) _live[admission.SpiffeId] = same = new AdmissionsOfOne();
+        var before = same.Differing;
+        held.Admissions[admission.Id] = same.Add(admission);
+        // What was known of those who are logged in is not known any more.
+        if (same.Differing != before) Tell(admission.SpiffeId);
         observations?.Admitted(admission);
     }
 
@@ -198,8 +202,13 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
             var same = _live[admission.SpiffeId];
             same.Remove(node);
             if (same.Count == 0) _live.Remove(admission.SpiffeId);
-            foreach (var watcher in _watchers) watcher.Add(admission.SpiffeId);
+            Tell(admission.SpiffeId);
         }
+    }
+
+    private void Tell(SpiffeId component)
+    {
+        foreach (var watcher in _watchers) watcher.Add(component);
     }
 
     private void Forget(SpiffeId agent, Held held)

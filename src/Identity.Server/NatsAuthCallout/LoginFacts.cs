@@ -8,7 +8,11 @@ namespace Identity.Server.NatsAuthCallout;
 /// <param name="Bundles">Whose JWT-SVIDs are believed.</param>
 /// <param name="StandingOf">What the registration says about an identity that has proven itself.</param>
 /// <param name="Revision">The ledger's revision at which registration or policy last changed.</param>
-internal sealed record LoginFacts(CapabilityPolicy Policy, TrustBundleSet Bundles, Func<SpiffeId, LoginStanding> StandingOf, ulong Revision);
+internal sealed record LoginFacts(CapabilityPolicy Policy, TrustBundleSet Bundles, Func<SpiffeId, LoginStanding> StandingOf, ulong Revision)
+{
+    /// <summary>Whether an agent reports this admission of this component. By default none is.</summary>
+    public Func<SpiffeId, string, bool> IsAdmitted { get; init; } = (_, _) => false;
+}
 
 /// <summary>How the control plane regards an identity, before policy is asked.</summary>
 internal abstract record LoginStanding
@@ -20,7 +24,7 @@ internal abstract record LoginStanding
     public sealed record Workload(DateTimeOffset? Until = null) : LoginStanding;
 
     /// <summary>A component that an agent reports as admitted right now.</summary>
-    /// <param name="Differing">What other live admissions of the same identity have otherwise. A login names no admission, so these attributes are not known of it.</param>
+    /// <param name="Differing">What other live admissions of the same identity have otherwise. Their sessions cannot be told apart, so these attributes are known of none.</param>
     public sealed record AdmittedComponent(ComponentDigest Digest, SpiffeId Host, PrincipalAttributes Differing = PrincipalAttributes.None) : LoginStanding
     {
         public Principal PrincipalOf(SpiffeId id)

@@ -21,7 +21,7 @@ internal sealed class NatsAuthCalloutResponder(NatsCalloutKeys keys, TrustDomain
     // nats-server takes no longer CONNECT line (max_control_line), so no longer token is honest.
     private const int MaxTokenLength = 4096;
 
-    public string Audience { get; } = $"{trustDomain.Id}/nats";
+    public string Audience { get; } = NatsAudience.Of(trustDomain);
 
     /// <summary>This server's own identity on NATS: the only one that is let into the system account.</summary>
     public SpiffeId OwnId { get; } = ReservedPaths.Identityd(trustDomain);
@@ -71,6 +71,11 @@ internal sealed class NatsAuthCalloutResponder(NatsCalloutKeys keys, TrustDomain
         if (svid.Id == OwnId)
             return Session(request, svid, SystemAccount, SystemPublish, SubjectRights.Only($"{NatsPermissions.InboxPrefixOf(OwnId)}.>"), null, now, jitter);
 
+        // The live admissions of an identity say what may be known of it. One that is not reported yet is none of them, and must not be
+        // taken for another: it waits until it is.
+        if (facts.StandingOf(svid.Id) is LoginStanding.AdmittedComponent && !NamesAdmission(svid, facts))
+            return Refused(LoginRefusal.Standing, $"{svid.Id} is a component, and its token names no admission of it that an agent reports; log in again with a new token of the agent", svid.Id);
+
         return LoginGrant.For(svid.Id, facts, now) switch
         {
             LoginGrant.Allowed grant => Session(
@@ -82,6 +87,9 @@ internal sealed class NatsAuthCalloutResponder(NatsCalloutKeys keys, TrustDomain
         CalloutJudgement.Refused Refused(LoginRefusal cause, string reason, SpiffeId? id = null, Explanation? explanation = null) =>
             new(request, cause, reason, id, explanation);
     }
+
+    private bool NamesAdmission(JwtSvid svid, LoginFacts facts) =>
+        svid.Audience.Any(audience => NatsAudience.TryReadAdmission(audience, trustDomain, out var admission) && facts.IsAdmitted(svid.Id, admission));
 
     // 5. Until when? Never beyond the SVID that was shown, the grant, or what we allow a session.
     private CalloutJudgement Session(

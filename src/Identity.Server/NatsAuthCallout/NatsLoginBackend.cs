@@ -20,7 +20,7 @@ internal sealed class NatsLoginBackend(
         get
         {
             var state = ledger.State;
-            return new LoginFacts(state.Policy, new TrustBundleSet(authority.Bundle(state)), id => StandingOf(state, id), state.EntitlementRevision);
+            return new LoginFacts(state.Policy, new TrustBundleSet(authority.Bundle(state)), id => StandingOf(state, id), state.EntitlementRevision) { IsAdmitted = admissions.IsLive };
         }
     }
 

@@ -2,6 +2,7 @@ using Google.Protobuf;
 using Grpc.Core;
 using Identity.Issuance;
 using Identity.Ledger.V1;
+using Identity.Policy;
 using Identity.Server.Authority;
 using Identity.Server.ComponentPolicy;
 using Identity.Server.Endpoints;
@@ -52,7 +53,7 @@ internal sealed class SvidService(ControlPlaneLedger ledger, SigningAuthority au
                 Lifetime = Lifetime(entry.JwtSvidTtl),
             },
             context.CancellationToken);
-        if (signing is JwtSigning.Issued issued) staged.GaveTokens(issued.Svid.Id, request.Audience);
+        if (signing is JwtSigning.Issued issued) staged.GaveTokens(issued.Svid.Id, request.Audience.Where(audience => !NatsAudience.TryReadAdmission(audience, issued.Svid.Id.TrustDomain, out _)));
         return new NewJWTSVIDResponse { Svid = Wire(signing, entry.Hint) };
     }
 

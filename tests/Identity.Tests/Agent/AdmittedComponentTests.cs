@@ -104,7 +104,14 @@ public sealed class AdmittedComponentTests
         plane.Push();
         Assert.Equal(EventOneofCase.Ended, (await call.ResponseStream.NextAsync()).EventCase);
         reference.Reference = Any.Pack(new V1.AdmissionReference { AdmissionId = (await call.ResponseStream.NextAsync()).Admitted.AdmissionId });
-        Assert.Single((await FetchAsync("spiffe://example.org/nats")).Svids);
+        var login = Assert.Single((await FetchAsync("spiffe://example.org/nats")).Svids);
+
+        // Which of the components of one identity logs in, the agent says, and nobody else.
+        var own = $"spiffe://example.org/nats/admission/{reference.Reference.Unpack<V1.AdmissionReference>().AdmissionId}";
+        Assert.True(JwtSvid.TryParseUnverified(login.Svid, out var token, out _));
+        Assert.Equal(["spiffe://example.org/nats", own], token.Audience);
+        await RefusedAsync(StatusCode.PermissionDenied, () => FetchAsync("spiffe://example.org/nats", own));
+        await RefusedAsync(StatusCode.PermissionDenied, () => FetchAsync("spiffe://example.org/nats/admission/other"));
 
         // The smallest grant does what it says; the admission goes on under it.
         plane.Policies.Add(decision.Reasons[0].SmallestGrant);

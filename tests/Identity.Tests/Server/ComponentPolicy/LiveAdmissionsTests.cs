@@ -169,6 +169,63 @@ public sealed class LiveAdmissionsTests
         Assert.Equal(1, _live.Count);
     }
 
+    [Fact]
+    public async Task Tells_of_a_component_once_its_sessions_can_no_longer_be_told_apart()
+    {
+        var cancellation = TestContext.Current.CancellationToken;
+        using var session = _live.Open(Agent);
+        session.TryAdd(Admission("a1"));
+        await using var ended = _live.WatchEndedAsync(cancellation).GetAsyncEnumerator(cancellation);
+        var told = ended.MoveNextAsync().AsTask();
+
+        session.TryAdd(Admission("a2"));
+        Assert.False(told.IsCompleted);
+        session.TryAdd(Admission("a3") with { Digest = OtherDigest });
+        Assert.True(await told);
+        Assert.Equal(Greeter, ended.Current);
+
+        // What is not known any more cannot become less known.
+        told = ended.MoveNextAsync().AsTask();
+        session.TryAdd(Admission("a4") with { Digest = OtherDigest });
+        Assert.False(told.IsCompleted);
+        session.TryAdd(Admission("a5") with { Host = SpiffeId.Parse("spiffe://example.org/hosts/other") });
+        Assert.True(await told);
+    }
+
+    [Fact]
+    public async Task An_admission_that_is_reported_with_other_bytes_is_another()
+    {
+        var cancellation = TestContext.Current.CancellationToken;
+        using var session = _live.Open(Agent);
+        session.TryAdd(Admission("a1"));
+        await using var ended = _live.WatchEndedAsync(cancellation).GetAsyncEnumerator(cancellation);
+        var told = ended.MoveNextAsync();
+        session.TryAdd(Admission("a1") with { Digest = OtherDigest });
+        Assert.True(await told);
+        Assert.Equal(OtherDigest, _live.Find(Greeter, out var differing)?.Digest);
+        Assert.Equal(Identity.Policy.PrincipalAttributes.None, differing);
+        Assert.Equal(1, _live.Count);
+    }
+
+    [Fact]
+    public void Knows_an_admission_by_its_component_for_as_long_as_any_agent_holds_it()
+    {
+        using var session = _live.Open(Agent);
+        using var other = _live.Open(OtherAgent);
+        Assert.False(_live.IsLive(Greeter, "a1"));
+        session.TryAdd(Admission("a1"));
+        other.TryAdd(Admission("a1"));
+        Assert.True(_live.IsLive(Greeter, "a1"));
+        Assert.False(_live.IsLive(Greeter, "a2"));
+        Assert.False(_live.IsLive(SpiffeId.Parse("spiffe://example.org/components/two"), "a1"));
+        session.End("a1");
+        Assert.True(_live.IsLive(Greeter, "a1"));
+        other.End("a1");
+        Assert.False(_live.IsLive(Greeter, "a1"));
+    }
+
+    private const string OtherDigest = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
+
     private static ReportedAdmission Admission(string id, string path = "/components/greeter") =>
         new(id, SpiffeId.Parse($"spiffe://example.org{path}"), Host, TestEntries.Digest, "", 1);
 }

@@ -68,7 +68,13 @@ internal sealed class CalloutWorld : INatsLoginBackend, IDisposable
 
     public ConcurrentQueue<Identity.Ledger.V1.Issuance> Intents { get; } = [];
 
-    public LoginFacts Facts => new(Policy, Bundles, id => Standings.TryGetValue(id, out var standing) ? standing : new LoginStanding.Workload(), Revision);
+    /// <summary>The one that an agent reports of the greeter.</summary>
+    public const string Admission = "a-1";
+
+    public LoginFacts Facts => new(Policy, Bundles, id => Standings.TryGetValue(id, out var standing) ? standing : new LoginStanding.Workload(), Revision)
+    {
+        IsAdmitted = (id, admission) => id == Greeter && admission == Admission,
+    };
 
     public string Record(Identity.V1.Decision decision)
     {
@@ -108,11 +114,15 @@ internal sealed class CalloutWorld : INatsLoginBackend, IDisposable
         _ended.Writer.TryWrite(id);
     }
 
-    public string Token(SpiffeId id, DateTimeOffset now) => Token(id, Responder.Audience, now);
+    /// <summary>As an agent asks for it: of a component with its admission.</summary>
+    public string Token(SpiffeId id, DateTimeOffset now) =>
+        Token(id, id == Greeter ? [Responder.Audience, NatsAudience.OfAdmission(TrustDomain, Admission)] : [Responder.Audience], now);
 
-    public string Token(SpiffeId id, string audience, DateTimeOffset now, TimeSpan? lifetime = null)
+    public string Token(SpiffeId id, string audience, DateTimeOffset now, TimeSpan? lifetime = null) => Token(id, [audience], now, lifetime);
+
+    public string Token(SpiffeId id, string[] audiences, DateTimeOffset now, TimeSpan? lifetime = null)
     {
-        var prepared = Assert.IsType<JwtSvidPreparation.Prepared>(JwtIssuer.Prepare(new JwtSvidRequest(id, [audience], lifetime), now));
+        var prepared = Assert.IsType<JwtSvidPreparation.Prepared>(JwtIssuer.Prepare(new JwtSvidRequest(id, audiences, lifetime), now));
         return JwtIssuer.Issue(prepared.Draft).Token;
     }
 

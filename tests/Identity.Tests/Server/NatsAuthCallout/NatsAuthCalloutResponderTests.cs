@@ -56,6 +56,29 @@ public sealed class NatsAuthCalloutResponderTests : IDisposable
         Assert.IsType<CalloutJudgement.Admitted>(Judge(_world.Token(CalloutWorld.Greeter, Now)));
     }
 
+    [Theory]
+    [InlineData()]
+    [InlineData("spiffe://example.org/nats/admission/a-2")]
+    [InlineData("spiffe://example.org/nats/admission/")]
+    [InlineData("spiffe://example.org/nats/admission/a-1/more")]
+    [InlineData("spiffe://example.com/nats/admission/a-1")]
+    [InlineData("a-1")]
+    public void A_component_whose_admission_is_not_reported_is_not_taken_for_one_that_is(params string[] naming)
+    {
+        _world.Standings[CalloutWorld.Greeter] = new LoginStanding.AdmittedComponent(Identity.Policy.ComponentDigest.Of("greeter"u8), SpiffeId.Parse("spiffe://example.org/hosts/local"));
+        var refused = Refusal(_world.Token(CalloutWorld.Greeter, [_world.Responder.Audience, .. naming], Now));
+        Assert.Equal(LoginRefusal.Standing, refused.Cause);
+        Assert.Contains("names no admission", refused.Reason, StringComparison.Ordinal);
+        Assert.Equal(CalloutWorld.Greeter, refused.Id);
+    }
+
+    [Fact]
+    public void An_admission_of_another_component_is_none()
+    {
+        _world.Standings[CalloutWorld.Subscriber] = new LoginStanding.AdmittedComponent(Identity.Policy.ComponentDigest.Of("greeter"u8), SpiffeId.Parse("spiffe://example.org/hosts/local"));
+        Assert.Equal(LoginRefusal.Standing, Refusal(_world.Token(CalloutWorld.Subscriber, [_world.Responder.Audience, "spiffe://example.org/nats/admission/a-1"], Now)).Cause);
+    }
+
     [Fact]
     public void Lets_its_own_identity_into_the_system_account_to_find_and_end_connections_only()
     {

@@ -122,7 +122,10 @@ public sealed class NatsLoginBackendTests : IAsyncLifetime
         var host = SpiffeId.Parse("spiffe://example.org/hosts/local");
         ReportedAdmission good = new("a1", Greeter, host, Digest, "g", 1), bad = new("a2", Greeter, host, OtherDigest, "g", 1);
 
+        Assert.False(_backend.Facts.IsAdmitted(Greeter, "a1"));
         session.Replace([good]);
+        Assert.True(_backend.Facts.IsAdmitted(Greeter, "a1"));
+        Assert.False(_backend.Facts.IsAdmitted(Greeter, "a2"));
         Assert.Equal("greetings.> payments.>; deny ", Publish());
 
         // Who logs in may be either: what is for the good one alone is not given, and what is kept from the bad one is kept from both.
