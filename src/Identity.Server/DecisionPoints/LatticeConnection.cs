@@ -29,6 +29,7 @@ internal sealed partial class LatticeConnection(DoorName door, WasmCloudOptions 
             try
             {
                 await ServeAsync(serve, stopping);
+                _problem = "the connection to the NATS of the lattice has ended; connecting anew";
             }
             catch (Exception) when (stopping.IsCancellationRequested)
             {

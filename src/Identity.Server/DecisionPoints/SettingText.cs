@@ -6,7 +6,7 @@ namespace Identity.Server.DecisionPoints;
 /// <summary>Texts in settings.</summary>
 internal static class SettingText
 {
-    /// <summary>An address and a port, an IPv6 address in brackets.</summary>
+    /// <summary>An address and a port, an IPv6 address in brackets. Neither the library's own way to read an end point nor that to read an address insists on both.</summary>
     public static bool TryReadEndPoint(string text, [NotNullWhen(true)] out IPEndPoint? endPoint)
     {
         endPoint = null;

@@ -85,11 +85,8 @@ internal sealed record ServerOptions
     private static IPEndPoint? ReadEndPoint(IConfiguration settings, string key, string byDefault, List<string> problems)
     {
         var text = settings[key] ?? byDefault;
-        if (IPEndPoint.TryParse(text, out var endPoint) && text.Contains(':', StringComparison.Ordinal) && !IPAddress.TryParse(text, out _))
-        {
-            return endPoint;
-        }
-        problems.Add($"{key}: \"{text}\" is not an address and a port such as {byDefault}");
+        if (SettingText.TryReadEndPoint(text, out var endPoint)) return endPoint;
+        problems.Add($"{key}: \"{text}\" is not an address and a port such as {byDefault} or [::1]{byDefault[byDefault.LastIndexOf(':')..]}");
         return null;
     }
 }

@@ -11,8 +11,11 @@ namespace Identity.Server.DecisionPoints.AuthZen;
 /// audience is the PDP's identifier, and must be one of the decision clients. HTTP says how the asking went, the body what was decided.
 /// </summary>
 internal sealed partial class AuthZenEndpoint(
-    DecisionPoint point, DecisionClients clients, SigningAuthority authority, AuthZenOptions options, TimeProvider time, ILogger<AuthZenEndpoint> logger)
+    DecisionPoint point, DecisionClients clients, BoundedBody bodies, SigningAuthority authority, AuthZenOptions options, TimeProvider time, ILogger<AuthZenEndpoint> logger)
 {
+    // Whoever reaches the port can be refused as often as it likes; the log need not say so each time.
+    private readonly RecordingBound _refusalsLogged = new(60);
+
     private const string RequestId = "X-Request-ID";
     private const int MaxRequestId = 256;
     private const int MaxToken = 8192;
@@ -30,12 +33,12 @@ internal sealed partial class AuthZenEndpoint(
         }
         catch (BadHttpRequestException e)
         {
-            await SayAsync(call, e.StatusCode == StatusCodes.Status413PayloadTooLarge ? 413 : 400, $"the body cannot be read, or has more than {EvaluationRequest.Bounds.MaxBytes} bytes");
+            await PlainAnswer.SayAsync(call, e.StatusCode == StatusCodes.Status413PayloadTooLarge ? 413 : 400, $"the body cannot be read, or has more than {EvaluationRequest.Bounds.MaxBytes} bytes");
         }
         catch (Exception e)
         {
             Failed(e);
-            if (!call.Response.HasStarted) await SayAsync(call, 500, "internal error; the server's log says more");
+            if (!call.Response.HasStarted) await PlainAnswer.SayAsync(call, 500, "internal error; the server's log says more");
         }
     }
 
@@ -57,7 +60,7 @@ internal sealed partial class AuthZenEndpoint(
 
         if (path is not (PdpMetadata.EvaluationPath or PdpMetadata.EvaluationsPath))
         {
-            await SayAsync(call, 404, $"there is nothing here; {PdpMetadata.WellKnownPath} says what is served");
+            await PlainAnswer.SayAsync(call, 404, $"there is nothing here; {PdpMetadata.WellKnownPath} says what is served");
             return;
         }
 
@@ -70,20 +73,21 @@ internal sealed partial class AuthZenEndpoint(
         if (await IdentifyAsync(call, identifier) is not { } pep) return;
         if (!IsJson(call.Request.ContentType))
         {
-            await SayAsync(call, 400, "Content-Type is not application/json");
+            await PlainAnswer.SayAsync(call, 400, "Content-Type is not application/json");
             return;
         }
 
-        if (await BoundedBody.ReadAsync(call, EvaluationRequest.Bounds.MaxBytes) is not { } body)
+        var body = await bodies.ReadAsync(call, EvaluationRequest.Bounds.MaxBytes);
+        if (body.Bytes is null)
         {
-            await SayAsync(call, 413, $"the body has more than {EvaluationRequest.Bounds.MaxBytes} bytes");
+            await PlainAnswer.SayAsync(call, body.Status, body.Problem);
             return;
         }
 
-        if (!EvaluationRequest.TryParse(body, mayBatch: path == PdpMetadata.EvaluationsPath, out var request, out var problem))
+        if (!EvaluationRequest.TryParse(body.Bytes, mayBatch: path == PdpMetadata.EvaluationsPath, out var request, out var problem))
         {
             DecisionPointTelemetry.Count(DoorName.AuthZen, DecisionOutcome.Malformed);
-            await SayAsync(call, 400, problem);
+            await PlainAnswer.SayAsync(call, 400, problem);
             return;
         }
 
@@ -124,15 +128,15 @@ internal sealed partial class AuthZenEndpoint(
         var (id, problem) = Prove(call, identifier);
         if (id is null)
         {
-            NotAuthenticated();
+            if (_refusalsLogged.HasRoom(time)) NotAuthenticated();
             call.Response.Headers.WWWAuthenticate = $"Bearer realm=\"{identifier}\"";
-            await SayAsync(call, 401, problem);
+            await PlainAnswer.SayAsync(call, 401, problem);
             return null;
         }
 
         if (clients.Contains(id)) return id;
-        NotAClient(id);
-        await SayAsync(call, 403, $"{id} is not a decision client of this server");
+        if (_refusalsLogged.HasRoom(time)) NotAClient(id);
+        await PlainAnswer.SayAsync(call, 403, $"{id} is not a decision client of this server");
         return null;
     }
 
@@ -179,7 +183,7 @@ internal sealed partial class AuthZenEndpoint(
     private static Task NotAllowedAsync(HttpContext call, string allowed)
     {
         call.Response.Headers.Allow = allowed;
-        return SayAsync(call, 405, $"only {allowed} is served here");
+        return PlainAnswer.SayAsync(call, 405, $"only {allowed} is served here");
     }
 
     private static Task WriteAsync(HttpContext call, byte[] json)
@@ -187,13 +191,6 @@ internal sealed partial class AuthZenEndpoint(
         call.Response.ContentType = "application/json";
         call.Response.ContentLength = json.Length;
         return call.Response.Body.WriteAsync(json, call.RequestAborted).AsTask();
-    }
-
-    private static Task SayAsync(HttpContext call, int status, string message)
-    {
-        call.Response.StatusCode = status;
-        call.Response.ContentType = "text/plain; charset=utf-8";
-        return call.Response.WriteAsync(message, call.RequestAborted);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "An AuthZEN request was refused: nobody was proven to ask")]

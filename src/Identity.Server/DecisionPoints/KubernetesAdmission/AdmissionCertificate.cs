@@ -36,7 +36,6 @@ internal sealed partial class AdmissionCertificate(AdmissionOptions options, Ser
             try
             {
                 _read = Read(certificate, key);
-                _readAt = changed;
             }
             catch (Exception e) when (_read is not null && e is IOException or UnauthorizedAccessException or CryptographicException)
             {
@@ -44,6 +43,8 @@ internal sealed partial class AdmissionCertificate(AdmissionOptions options, Ser
                 NotRead(e.GetType().Name);
             }
 
+            // Also of what could not be read: not every handshake need try it again, and say so. Once it is whole, it has another time.
+            _readAt = changed;
             return _read!;
         }
     }

@@ -7,8 +7,11 @@ namespace Identity.Server.DecisionPoints.KubernetesAdmission;
 /// The validating webhook for workloads of wasmCloud v2, on a listener of its own. Who can reach it may ask: an API server shows no client
 /// certificate unless it is told to. Nothing is stored, and on a dry run nothing is even remembered.
 /// </summary>
-internal sealed partial class AdmissionEndpoint(DecisionPoint point, TrustDomain trustDomain, AdmissionClients clients, ILogger<AdmissionEndpoint> logger)
+internal sealed partial class AdmissionEndpoint(
+    DecisionPoint point, TrustDomain trustDomain, AdmissionClients clients, BoundedBody bodies, TimeProvider time, ILogger<AdmissionEndpoint> logger)
 {
+    private readonly RecordingBound _refusalsLogged = new(60);
+
     public const string Path = "/validate";
 
     private const string Kubernetes = "kubernetes";
@@ -25,12 +28,12 @@ internal sealed partial class AdmissionEndpoint(DecisionPoint point, TrustDomain
         }
         catch (BadHttpRequestException e)
         {
-            await SayAsync(call, e.StatusCode, "the body cannot be read");
+            await PlainAnswer.SayAsync(call, e.StatusCode, "the body cannot be read");
         }
         catch (Exception e)
         {
             Failed(e);
-            if (!call.Response.HasStarted) await SayAsync(call, 500, "internal error; the server's log says more");
+            if (!call.Response.HasStarted) await PlainAnswer.SayAsync(call, 500, "internal error; the server's log says more");
         }
     }
 
@@ -58,27 +61,28 @@ internal sealed partial class AdmissionEndpoint(DecisionPoint point, TrustDomain
     {
         if (!clients.Admit(call))
         {
-            NotTheApiServer();
-            await SayAsync(call, 403, "the client certificate of the API server is asked for here");
+            if (_refusalsLogged.HasRoom(time)) NotTheApiServer();
+            await PlainAnswer.SayAsync(call, 403, "the client certificate of the API server is asked for here");
             return;
         }
 
         if (call.Request.Path != Path || !HttpMethods.IsPost(call.Request.Method))
         {
-            await SayAsync(call, 404, $"there is nothing here; reviews are posted to {Path}");
+            await PlainAnswer.SayAsync(call, 404, $"there is nothing here; reviews are posted to {Path}");
             return;
         }
 
-        if (await BoundedBody.ReadAsync(call, AdmissionReview.Bounds.MaxBytes) is not { } body)
+        var body = await bodies.ReadAsync(call, AdmissionReview.Bounds.MaxBytes);
+        if (body.Bytes is null)
         {
-            await SayAsync(call, 413, $"the body has more than {AdmissionReview.Bounds.MaxBytes} bytes");
+            await PlainAnswer.SayAsync(call, body.Status, body.Problem);
             return;
         }
 
-        if (!AdmissionReview.TryParse(body, out var review, out var problem))
+        if (!AdmissionReview.TryParse(body.Bytes, out var review, out var problem))
         {
             DecisionPointTelemetry.Count(DoorName.KubernetesAdmission, DecisionOutcome.Malformed);
-            await SayAsync(call, 400, problem);
+            await PlainAnswer.SayAsync(call, 400, problem);
             return;
         }
 
@@ -107,13 +111,6 @@ internal sealed partial class AdmissionEndpoint(DecisionPoint point, TrustDomain
     }
 
     private static string How(Answer answer) => answer.DecisionId.Length == 0 ? "" : $"\nask `identity why {answer.DecisionId}`";
-
-    private static Task SayAsync(HttpContext call, int status, string message)
-    {
-        call.Response.StatusCode = status;
-        call.Response.ContentType = "text/plain; charset=utf-8";
-        return call.Response.WriteAsync(message, call.RequestAborted);
-    }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "An admission review was refused: the client showed no certificate of the API server's CA")]
     private partial void NotTheApiServer();

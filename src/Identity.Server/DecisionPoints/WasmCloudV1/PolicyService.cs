@@ -78,7 +78,9 @@ internal sealed partial class PolicyService(
     {
         await foreach (var message in subscription.Msgs.ReadAllAsync(stopping))
         {
-            if (!waiting.TryWrite(new Waiting(message, time.GetTimestamp()))) await AnswerAsync(message.Connection, message, isLate: true, stopping);
+            // What is too long to be read need not be held until its turn: thousands of them would be gigabytes.
+            if (message.Data?.Length > PolicyRequest.Bounds.MaxBytes) await AnswerAsync(message.Connection, message, isLate: false, stopping);
+            else if (!waiting.TryWrite(new Waiting(message, time.GetTimestamp()))) await AnswerAsync(message.Connection, message, isLate: true, stopping);
         }
     }
 

@@ -22,6 +22,9 @@ internal sealed partial class StartInterposer(
     private const int StartWorkers = 64;
     private const int OtherWorkers = 32;
 
+    // Each may have a megabyte, or as many as its nats-server takes. The operator sends anew what is not answered.
+    private const int StartsWaiting = 256;
+
     private readonly LatticeConnection _lattice = new(DoorName.WasmCloudInterposer, options, authority, time, logger);
 
     /// <summary>Why starts are not being let through right now; null while they are.</summary>
@@ -32,7 +35,8 @@ internal sealed partial class StartInterposer(
     private async Task ServeAsync(NatsConnection connection, CancellationToken stopping)
     {
         var gate = options.GatePrefix!;
-        await using var starts = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.workload.start", LatticeConnection.QueueGroup, cancellationToken: stopping);
+        var few = new NatsSubOpts { ChannelOpts = new NatsSubChannelOpts { Capacity = StartsWaiting, FullMode = BoundedChannelFullMode.DropNewest } };
+        await using var starts = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.workload.start", LatticeConnection.QueueGroup, opts: few, cancellationToken: stopping);
         await using var stops = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.workload.stop", LatticeConnection.QueueGroup, cancellationToken: stopping);
         await using var statuses = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.workload.status", LatticeConnection.QueueGroup, cancellationToken: stopping);
         await using var heartbeats = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.heartbeat", LatticeConnection.QueueGroup, cancellationToken: stopping);

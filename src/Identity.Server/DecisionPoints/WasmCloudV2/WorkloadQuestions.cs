@@ -119,10 +119,11 @@ internal static class WorkloadQuestions
         if (asked.Requests is [.., CapabilityRequest.Connect { Target.Addresses: not null }]) asked.Add("connect", $"{target}/udp");
     }
 
-    // An address resolves to itself; connecting to it is asked for elsewhere.
+    // An address resolves to itself; connecting to it is asked for elsewhere. What only some programs read as an address (10, 127.1) is a name.
     private static void AddLookup(Asked asked, string name)
     {
-        if (!System.Net.IPAddress.TryParse(name, out _)) asked.Add("resolve", name);
+        var isAddress = System.Net.IPAddress.TryParse(name, out var address) && (name.Contains(':', StringComparison.Ordinal) || address.ToString() == name);
+        if (!isAddress) asked.Add("resolve", name);
     }
 
     private static void AddLoopback(Asked asked, string port) =>

@@ -49,6 +49,11 @@ public sealed class ServerSettingsTests : IDisposable
     [InlineData("--trust-domain", "Example.org")]
     [InlineData("--listen", "localhost:8081")]
     [InlineData("--listen", "127.0.0.1")]
+    [InlineData("--listen", "::1")]
+    [InlineData("--listen", "::1:8081")]
+    [InlineData("--listen", "[::1]")]
+    [InlineData("--listen", "[::1]8081")]
+    [InlineData("--istio-listen", "[::1]:99999")]
     [InlineData("--istio-listen", "127.0.0.1:99999")]
     [InlineData("--nats-url", "nats://127.0.0.1:4222")]
     [InlineData("--nats-url", "tls://user:secret@127.0.0.1:4222")]
@@ -57,6 +62,18 @@ public sealed class ServerSettingsTests : IDisposable
     {
         Assert.False(ServerOptions.TryRead(ServerSettings.Gather([flag, value], new Hashtable()), "/data", out _, out var problems));
         Assert.StartsWith(flag[2..], Assert.Single(problems), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1:8081")]
+    [InlineData("0.0.0.0:0")]
+    [InlineData("[::1]:8081")]
+    [InlineData("[::]:8081")]
+    [InlineData("[2001:db8::1]:443")]
+    public void Listens_at_addresses_of_both_families(string text)
+    {
+        Assert.True(ServerOptions.TryRead(ServerSettings.Gather(["--listen", text, "--istio-listen", text], new Hashtable()), "/data", out var options, out var problems), string.Join(' ', problems));
+        Assert.Equal((text, text), ($"{options.Listen}", $"{options.IstioListen}"));
     }
 
     [Fact]

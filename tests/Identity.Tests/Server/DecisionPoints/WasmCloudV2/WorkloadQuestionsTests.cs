@@ -29,6 +29,20 @@ public sealed class WorkloadQuestionsTests
         Assert.Contains($"{DecisionPoint.MaxQuestions}", problem, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("10.0.0.1", true)]
+    [InlineData("2001:db8::1", true)]
+    [InlineData("10", false)]
+    [InlineData("127.1", false)]
+    [InlineData("0x7f000001", false)]
+    [InlineData("010.0.0.1", false)]
+    public void Only_an_address_that_everybody_reads_as_one_needs_no_permit_to_be_looked_up(string name, bool isAddress)
+    {
+        var needs = Needs(interfaces: 0, components: 1);
+        needs = needs with { Parts = [needs.Parts[0] with { AllowedIpNameLookups = [name] }] };
+        Assert.Equal(isAddress, WorkloadQuestions.TryMap(needs, Domain, out _, out _));
+    }
+
     private static WorkloadNeeds Needs(int interfaces, int components) => new(
         "shop",
         "cart",
