@@ -35,9 +35,9 @@ internal static class PolicyFanOut
             using var admin = new UnixChannel(platform.AdminSocket);
             var agents = await AttestAsync(new IPEndPoint(IPAddress.Loopback, platform.Ports.Grpc), new AgentClient(admin.Channel), deadline.Token);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"// {agents.Count} agents are attested and listen"));
-            foreach (var rules in new[] { 10, 1000 })
+            foreach (var (documents, rules) in new[] { (1, 10), (1, 1000), (100, 10) })
             {
-                await MeasureAsync(table, server, new PolicyAdmin.PolicyAdminClient(admin.Channel), agents, rules, deadline.Token);
+                await MeasureAsync(table, server, new PolicyAdmin.PolicyAdminClient(admin.Channel), agents, documents, rules, deadline.Token);
                 Console.WriteLine(table);
             }
 
@@ -68,20 +68,18 @@ internal static class PolicyFanOut
     private static SPIFFEID Node(int agent) => new() { TrustDomain = "example.org", Path = string.Create(CultureInfo.InvariantCulture, $"/nodes/n{agent}") };
 
     private static async Task MeasureAsync(
-        Table table, ManagedProcess server, PolicyAdmin.PolicyAdminClient admin, List<FakeAgent> agents, int rules, CancellationToken cancellation)
+        Table table, ManagedProcess server, PolicyAdmin.PolicyAdminClient admin, List<FakeAgent> agents, int documents, int rules, CancellationToken cancellation)
     {
+        // No round applies the same text again: nobody would hear of it.
+        await ChangeAsync(admin, agents, [.. Enumerable.Range(0, documents).Select(i => Document(i, rules, -3))], cancellation);
         var (all, last) = (new List<double>(), new List<double>());
         var cpu = TimeSpan.Zero;
         var bytes = 0;
         for (var round = -2; round < Rounds; round++)
         {
-            var heard = agents.ConvertAll(agent => agent.NextAsync(cancellation));
-            var request = new ApplyPoliciesRequest { Reason = "measure" };
-            request.Documents.Add(new PolicySource { Text = Document(rules, round) });
             var before = ProcessUsage.Cpu(server.Id);
             var started = Stopwatch.GetTimestamp();
-            await admin.ApplyPoliciesAsync(request, cancellationToken: cancellation);
-            var arrivals = await Task.WhenAll(heard);
+            var arrivals = await ChangeAsync(admin, agents, [Document(0, rules, round)], cancellation);
             bytes = arrivals[0].Bytes;
             // The first two find code to compile and buffers to make.
             if (round < 0) continue;
@@ -92,16 +90,25 @@ internal static class PolicyFanOut
         }
 
         table.Add(
-            string.Create(CultureInfo.InvariantCulture, $"{agents.Count} agents, {rules} rules, {bytes / 1024.0:F0} KiB each"),
+            string.Create(CultureInfo.InvariantCulture, $"{agents.Count} agents, {documents} documents of {rules} rules, one changes: {bytes / 1024.0:F1} KiB each"),
             all,
             string.Create(CultureInfo.InvariantCulture, $"{Table.Percentile(last, 50):F0} ms"),
             string.Create(CultureInfo.InvariantCulture, $"{cpu.TotalMilliseconds / Rounds:F0} ms"),
             string.Create(CultureInfo.InvariantCulture, $"{ProcessUsage.Memory(server.Id) >> 20} MiB"));
     }
 
-    private static string Document(int rules, int round)
+    private static async Task<FakeAgent.Arrival[]> ChangeAsync(PolicyAdmin.PolicyAdminClient admin, List<FakeAgent> agents, string[] documents, CancellationToken cancellation)
     {
-        var text = new StringBuilder($"# {round}\nkind: CapabilityPolicy\nname: measured\nrules:\n");
+        var heard = agents.ConvertAll(agent => agent.NextAsync(cancellation));
+        var request = new ApplyPoliciesRequest { Reason = "measure" };
+        request.Documents.AddRange(documents.Select(text => new PolicySource { Text = text }));
+        await admin.ApplyPoliciesAsync(request, cancellationToken: cancellation);
+        return await Task.WhenAll(heard);
+    }
+
+    private static string Document(int number, int rules, int round)
+    {
+        var text = new StringBuilder($"# {round}\nkind: CapabilityPolicy\nname: measured-{number}\nrules:\n");
         for (var i = 0; i < rules; i++)
         {
             text.Append(CultureInfo.InvariantCulture, $"  - {{ name: r{i}, effect: permit, subjects: [{{ spiffeId: spiffe://example.org/components/c{i} }}], capabilities: [{{ import: wasi:io/poll@0.2.0 }}] }}\n");
