@@ -3,7 +3,7 @@ using Identity.Policy.Analysis.Sets;
 namespace Identity.Policy.Analysis;
 
 /// <summary>
-/// Finds where a component may consume more although each of its requests may as before. Of all permits of what one component asks for the
+/// Finds where a component may consume more although each of its requests may as _of.Before. Of all permits of what one component asks for the
 /// smallest ceiling holds, so a permit to start, to export or to use NATS also holds down what another permit lets it import. A ceiling rises
 /// where a permit that stated less is gone, or where one states more than what held by default, and nothing else of the admission holds it.
 /// </summary>
@@ -12,25 +12,12 @@ namespace Identity.Policy.Analysis;
 /// it may do on NATS is asked for every component; so permits of these hold ceilings for everybody they mean. Forbids change nothing of that,
 /// nor does it matter whether an interface is granted whole or by its functions.
 /// </remarks>
-internal sealed class AdmissionCeilingGain(
-    Authority before, Authority after, Func<Region, IReadOnlyList<Region>, (Region? Found, bool Decided)> outside, CeilingsTold told, Action<AuthorityChange> add)
+internal sealed class AdmissionCeilingGain(CeilingSearch search)
 {
-    public void Find()
-    {
-        foreach (var limit in Limit.OfAdmissions)
-        {
-            var (stated, states) = (before.Statements(limit), after.Statements(limit));
-            foreach (var permit in before.Clauses)
-            {
-                if (limit.Of(permit) is { } value && IsAsked(permit) && !states.Contains(limit.StatedBy(permit))) AddLost(permit, limit, value);
-            }
+    private readonly (Authority Before, Authority After) _of = (search.Before, search.After);
 
-            foreach (var permit in after.Clauses)
-            {
-                if (limit.Of(permit) > limit.Default && IsAsked(permit) && !stated.Contains(limit.StatedBy(permit))) Add(new Rise(limit, null, permit, limit.Of(permit)!.Value));
-            }
-        }
-    }
+    public void Find() => search.ForChanged(
+        Limit.OfAdmissions, IsAsked, AddLost, (permit, limit) => Add(new Rise(limit, null, permit, limit.Of(permit)!.Value)));
 
     /// <summary>True for what a component is asked about when it starts.</summary>
     public static bool IsAsked(PolicyClause clause) => clause.Effect == RuleEffect.Permit && (IsAlwaysAsked(clause) || clause.Capability is Capability.Import or Capability.Export);
@@ -42,9 +29,9 @@ internal sealed class AdmissionCeilingGain(
     private void AddLost(PolicyClause held, Limit limit, long value)
     {
         if (limit.Default > value) Add(new Rise(limit, held, null, limit.Default));
-        foreach (var region in before.RegionsOf(held))
+        foreach (var region in _of.Before.RegionsOf(held))
         {
-            foreach (var (permit, _) in after.Callers.Overlapping(JointRegion.CallerOf(region)))
+            foreach (var (permit, _) in _of.After.Callers.Overlapping(JointRegion.CallerOf(region)))
             {
                 if (limit.Of(permit) is { } larger && larger > value) Add(new Rise(limit, held, permit, larger));
             }
@@ -53,34 +40,20 @@ internal sealed class AdmissionCeilingGain(
 
     private void Add(Rise rise)
     {
-        if (!told.IsNew(rise.Limit, rise.Held ?? rise.Raising!, rise.To)) return;
-        var decided = true;
+        if (!search.IsNew(rise.Limit, rise.Held ?? rise.Raising!, rise.To)) return;
         foreach (var admission in Admissions(rise))
         {
+            if (!search.TryLookAtAdmission()) return;
             if (JointRegion.Of(admission.ConvertAll(part => part.Region)) is not { } joint) continue;
             var cuts = CutsOf(rise, admission, joint);
-            var (found, sure) = outside(joint.Whole, cuts.ConvertAll(cut => cut.Region));
-            decided &= sure;
+            var (found, decided) = _of.After.Outside(joint.Whole, cuts.ConvertAll(cut => cut.Region));
+            var permit = rise.Raising ?? admission.Find(part => part.Grants is not null)!.Grants!;
+            if (!decided) search.TellUndecided(rise.Limit, permit, rise.Held);
             if (found is null) continue;
-            Add(rise, admission, cuts, joint.ExampleIn(found.Value));
+            var example = joint.ExampleIn(found.Value);
+            search.Tell(rise.Limit, permit, rise.Held, rise.To, cuts, example, rise.Limit.OfAdmission(_of.Before, example), rise.Limit.OfAdmission(_of.After, example));
             return;
         }
-
-        if (!decided) Add(rise, null, [], null);
-    }
-
-    private void Add(Rise rise, List<Part>? admission, List<ClauseRegion> cuts, AuthorityExample? example)
-    {
-        told.Add(rise.Limit, rise.Held ?? rise.Raising!, rise.To);
-        add(new AuthorityChange
-        {
-            Kind = example is null ? AuthorityChangeKind.Undecided : AuthorityChangeKind.Ceiling,
-            Permit = rise.Raising ?? admission?.Find(part => part.Grants is not null)?.Grants ?? rise.Held!,
-            Held = rise.Held,
-            Except = [.. cuts.Select(cut => cut.Clause).Distinct()],
-            Ceiling = example is null ? rise.Limit.Name : rise.Limit.Told(rise.Limit.OfAdmission(before, example), rise.Limit.OfAdmission(after, example)),
-            Example = example,
-        });
     }
 
     /// <summary>
@@ -89,9 +62,9 @@ internal sealed class AdmissionCeilingGain(
     /// </summary>
     private IEnumerable<List<Part>> Admissions(Rise rise)
     {
-        foreach (var raised in Ways(rise, rise.Raising, after, before))
+        foreach (var raised in Ways(rise, rise.Raising, _of.After, _of.Before))
         {
-            foreach (var held in Ways(rise, rise.Held, before, after))
+            foreach (var held in Ways(rise, rise.Held, _of.Before, _of.After))
             {
                 List<Part> parts = [.. new[] { raised, held }.OfType<Part>()];
                 if (JointRegion.Of(parts.ConvertAll(part => part.Region)) is not { } both) continue;
@@ -125,7 +98,7 @@ internal sealed class AdmissionCeilingGain(
 
             foreach (var granted in other.Permits.Overlapping(region))
             {
-                if (region.Intersect(granted.Region) is { } both) yield return Importing(rise, both, other == after ? granted.Clause : permit);
+                if (region.Intersect(granted.Region) is { } both) yield return Importing(rise, both, other == _of.After ? granted.Clause : permit);
             }
         }
     }
@@ -134,10 +107,10 @@ internal sealed class AdmissionCeilingGain(
     {
         foreach (var asked in (Region[])[CapabilityRegions.StartOf(caller), CapabilityRegions.AnyImportOf(caller)])
         {
-            foreach (var granted in after.Permits.Overlapping(asked))
+            foreach (var granted in _of.After.Permits.Overlapping(asked))
             {
                 if (rise.IsHeldBy(granted.Clause) || asked.Intersect(granted.Region) is not { } may) continue;
-                foreach (var known in before.Permits.Overlapping(may))
+                foreach (var known in _of.Before.Permits.Overlapping(may))
                 {
                     if (may.Intersect(known.Region) is not { } both) continue;
                     yield return asked.Kind == RegionKind.Start ? new Part(both, [], granted.Clause) : Importing(rise, both, granted.Clause);
@@ -147,11 +120,11 @@ internal sealed class AdmissionCeilingGain(
     }
 
     private Part Importing(Rise rise, Region region, PolicyClause granted) =>
-        new(region, [.. before.Forbids.Overlapping(region), .. after.Forbids.Overlapping(region), .. Holding(rise, region)], granted);
+        new(region, [.. _of.Before.Forbids.Overlapping(region), .. _of.After.Forbids.Overlapping(region), .. Holding(rise, region)], granted);
 
     /// <summary>The permits of a request that keep the ceiling from rising as far.</summary>
     private List<ClauseRegion> Holding(Rise rise, Region region) =>
-        [.. after.Permits.Overlapping(region).Where(permit => rise.IsHeldBy(permit.Clause)), .. before.Permits.Overlapping(region).Where(permit => rise.WasHeldBy(permit.Clause))];
+        [.. _of.After.Permits.Overlapping(region).Where(permit => rise.IsHeldBy(permit.Clause)), .. _of.Before.Permits.Overlapping(region).Where(permit => rise.WasHeldBy(permit.Clause))];
 
     private List<ClauseRegion> CutsOf(Rise rise, List<Part> admission, JointRegion joint)
     {
@@ -159,9 +132,9 @@ internal sealed class AdmissionCeilingGain(
         // Who is forbidden to start is not admitted; what is always asked holds for whoever it means.
         IEnumerable<ClauseRegion> ofCaller =
         [
-            .. before.Forbids.Overlapping(start), .. after.Forbids.Overlapping(start),
-            .. after.Callers.Overlapping(joint.Caller).Where(permit => IsAlwaysAsked(permit.Clause) && rise.IsHeldBy(permit.Clause)),
-            .. before.Callers.Overlapping(joint.Caller).Where(permit => IsAlwaysAsked(permit.Clause) && rise.WasHeldBy(permit.Clause)),
+            .. _of.Before.Forbids.Overlapping(start), .. _of.After.Forbids.Overlapping(start),
+            .. _of.After.Callers.Overlapping(joint.Caller).Where(permit => IsAlwaysAsked(permit.Clause) && rise.IsHeldBy(permit.Clause)),
+            .. _of.Before.Callers.Overlapping(joint.Caller).Where(permit => IsAlwaysAsked(permit.Clause) && rise.WasHeldBy(permit.Clause)),
         ];
         var cuts = ofCaller.Select(cut => cut with { Region = joint.CutOfCaller(cut.Region) }).ToList();
         for (var i = 0; i < admission.Count; i++)
@@ -183,14 +156,4 @@ internal sealed class AdmissionCeilingGain(
 
     /// <param name="Grants">The permit by which it is allowed afterwards, when it must be.</param>
     private sealed record Part(Region Region, List<ClauseRegion> Cuts, PolicyClause? Grants);
-}
-
-/// <summary>Which rises of a ceiling have been told, so that a rise of one request is not told again as one of an admission.</summary>
-internal sealed class CeilingsTold
-{
-    private readonly HashSet<(Limit, PolicyClause, long)> _told = [];
-
-    public bool IsNew(Limit limit, PolicyClause changed, long to) => !_told.Contains((limit, changed, to));
-
-    public void Add(Limit limit, PolicyClause changed, long to) => _told.Add((limit, changed, to));
 }

@@ -11,19 +11,18 @@ internal sealed class Authority
     private readonly Lazy<AuthorityIndex> _callers;
     private readonly Lazy<HashSet<Meaning>> _meanings;
 
-    public Authority(CapabilityPolicy policy, DateTimeOffset now)
-        : this(policy.Clauses, now)
-    {
-    }
+    private readonly WorkBudget _work;
 
-    public Authority(IEnumerable<PolicyClause> clauses, DateTimeOffset now)
+    /// <param name="work">Of the comparison that this is for.</param>
+    public Authority(IEnumerable<PolicyClause> clauses, DateTimeOffset now, WorkBudget work)
     {
+        _work = work;
         Clauses = [.. clauses.Where(clause => Decides(clause) && !(clause.Effect == RuleEffect.Permit && clause.Expires <= now))];
         Since = RangeSet.Of((UInt128)now.UtcTicks, (UInt128)DateTimeOffset.MaxValue.UtcTicks);
-        _permits = new(() => new AuthorityIndex(Of(RuleEffect.Permit)));
-        _forbids = new(() => new AuthorityIndex(Of(RuleEffect.Forbid)));
+        _permits = new(() => new AuthorityIndex(Of(RuleEffect.Permit), work));
+        _forbids = new(() => new AuthorityIndex(Of(RuleEffect.Forbid), work));
         _callers = new(() => new AuthorityIndex(Of(RuleEffect.Permit)
-            .Where(permit => AdmissionCeilingGain.IsAsked(permit.Clause)).Select(permit => permit with { Region = JointRegion.CallerOf(permit.Region) })));
+            .Where(permit => AdmissionCeilingGain.IsAsked(permit.Clause)).Select(permit => permit with { Region = JointRegion.CallerOf(permit.Region) }), work));
         _meanings = new(() => [.. Clauses.Select(clause => new Meaning(clause))]);
     }
 
@@ -42,6 +41,15 @@ internal sealed class Authority
     /// <summary>Everything that is stated of a limit.</summary>
     public HashSet<(PolicySubject, Capability, DateTimeOffset?, long?)> Statements(Limit limit) =>
         [.. Clauses.Where(clause => limit.Of(clause) is not null).Select(limit.StatedBy)];
+
+    /// <summary>What is left of a region, and whether that is sure: the cuts may be too few, and the search too long, once the work is used up.</summary>
+    public (Region? Found, bool Decided) Outside(Region region, IReadOnlyList<Region> cuts)
+    {
+        if (_work.IsExhausted) return (null, false);
+        var search = new RegionSearch(_work);
+        var found = search.FindOutside(region, cuts);
+        return (found, found is not null || !search.IsExhausted);
+    }
 
     /// <summary>True when the policy says the same, under whatever name.</summary>
     public bool Says(PolicyClause clause) => _meanings.Value.Contains(new Meaning(clause));

@@ -7,13 +7,10 @@ namespace Identity.Policy.Analysis;
 /// does, and either no permit of the first means it or a forbid of the first does. So only permits that the first does not have, and
 /// forbids that the second does not have, can be behind a gain; nothing else is looked at.
 /// </summary>
-internal sealed class AuthorityGain(Authority before, Authority after, long work)
+/// <param name="work">Shared by all questions; once it is used up, every clause that could be behind a gain is told as undecided.</param>
+internal sealed class AuthorityGain(Authority before, Authority after, WorkBudget work)
 {
-    // Beyond that nobody reads on, and a page of undecided changes is as good as a book.
-    private const int MaxUndecided = 100;
-
     private readonly ImmutableArray<AuthorityChange>.Builder _changes = ImmutableArray.CreateBuilder<AuthorityChange>();
-    private int _undecided;
 
     public ImmutableArray<AuthorityChange> Find()
     {
@@ -27,9 +24,9 @@ internal sealed class AuthorityGain(Authority before, Authority after, long work
             if (forbid.Effect != RuleEffect.Permit && !after.Says(forbid)) AddLifted(forbid);
         }
 
-        var told = new CeilingsTold();
-        new CeilingGain(before, after, Outside, told, Add).Find();
-        new AdmissionCeilingGain(before, after, Outside, told, Add).Find();
+        var ceilings = new CeilingSearch(before, after, work, _changes.Add);
+        new CeilingGain(ceilings).Find();
+        new AdmissionCeilingGain(ceilings).Find();
         return _changes.DrainToImmutable();
     }
 
@@ -52,7 +49,9 @@ internal sealed class AuthorityGain(Authority before, Authority after, long work
             }
         }
 
-        foreach (var (permit, regions) in lifted) Add(permit, forbid, regions, after.Forbids.Overlapping);
+        // Then nobody knows which permits it held back.
+        if (work.IsExhausted) _changes.Add(new AuthorityChange { Kind = AuthorityChangeKind.Undecided, Permit = forbid, Lifted = forbid });
+        else foreach (var (permit, regions) in lifted) Add(permit, forbid, regions, after.Forbids.Overlapping);
     }
 
     private void Add(PolicyClause permit, PolicyClause? lifted, List<Region> regions, Func<Region, List<ClauseRegion>> cutsOf)
@@ -62,13 +61,13 @@ internal sealed class AuthorityGain(Authority before, Authority after, long work
         var (found, decided) = ((Region?)null, true);
         foreach (var region in regions)
         {
-            var (outside, sure) = Outside(region, cutRegions);
+            var (outside, sure) = after.Outside(region, cutRegions);
             found ??= outside;
             decided &= sure;
         }
 
         if (found is null && decided) return;
-        Add(new AuthorityChange
+        _changes.Add(new AuthorityChange
         {
             Kind = found is null ? AuthorityChangeKind.Undecided : AuthorityChangeKind.Authority,
             Permit = permit,
@@ -78,20 +77,5 @@ internal sealed class AuthorityGain(Authority before, Authority after, long work
             Regions = [.. regions],
             Cuts = [.. cutRegions],
         });
-    }
-
-    private void Add(AuthorityChange change)
-    {
-        if (change.Kind == AuthorityChangeKind.Undecided && _undecided++ >= MaxUndecided) return;
-        _changes.Add(change);
-    }
-
-    private (Region? Found, bool Decided) Outside(Region region, IReadOnlyList<Region> cuts)
-    {
-        // Once the page is full the rest is not worth its work; it is undecided too.
-        if (_undecided >= MaxUndecided) return (null, false);
-        var search = new RegionSearch(work);
-        var found = search.FindOutside(region, cuts);
-        return (found, found is not null || !search.IsExhausted);
     }
 }

@@ -11,14 +11,17 @@ internal sealed class AuthorityIndex
     private readonly Dictionary<(RegionKind Kind, string? Head), Tree> _trees = [];
     private readonly Dictionary<RegionKind, List<Tree>> _ofKind = [];
 
-    public AuthorityIndex(IEnumerable<ClauseRegion> clauses)
+    private readonly WorkBudget _work;
+
+    public AuthorityIndex(IEnumerable<ClauseRegion> clauses, WorkBudget work)
     {
+        _work = work;
         foreach (var clause in clauses)
         {
             var key = (clause.Region.Kind, HeadOf(clause.Region));
             if (!_trees.TryGetValue(key, out var tree))
             {
-                _trees.Add(key, tree = new Tree());
+                _trees.Add(key, tree = new Tree(work));
                 if (!_ofKind.TryGetValue(key.Kind, out var trees)) _ofKind.Add(key.Kind, trees = []);
                 trees.Add(tree);
             }
@@ -29,10 +32,11 @@ internal sealed class AuthorityIndex
         foreach (var tree in _trees.Values) tree.Sort();
     }
 
-    /// <summary>Those that have something in common with the region.</summary>
+    /// <summary>Those that have something in common with the region; not all of them once the work is used up.</summary>
     public List<ClauseRegion> Overlapping(Region region)
     {
         var found = new List<ClauseRegion>();
+        if (!_work.Take()) return found;
         var id = ((TreeSet)region[Dimensions.Id]).Within ?? TreePattern.All;
         if (HeadOf(region) is { } head)
         {
@@ -57,7 +61,7 @@ internal sealed class AuthorityIndex
     };
 
     /// <summary>Regions by the ID they mean: exact ones and prefixes at their node.</summary>
-    private sealed class Tree
+    private sealed class Tree(WorkBudget work)
     {
         private readonly Dictionary<string, List<ClauseRegion>> _nodes = new(StringComparer.Ordinal);
         private string[] _paths = [];
@@ -100,6 +104,7 @@ internal sealed class AuthorityIndex
             if (!_nodes.TryGetValue(path, out var node)) return;
             foreach (var clause in node)
             {
+                if (!work.Take()) return;
                 if (region.Overlaps(clause.Region)) found.Add(clause);
             }
         }

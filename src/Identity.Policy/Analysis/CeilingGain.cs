@@ -7,76 +7,116 @@ namespace Identity.Policy.Analysis;
 /// smallest holds, and the default where none states one; so a ceiling rises exactly where a permit of the first states a value (or none
 /// does) and no permit of the second states one as small.
 /// </summary>
-internal sealed class CeilingGain(
-    Authority before, Authority after, Func<Region, IReadOnlyList<Region>, (Region? Found, bool Decided)> outside, CeilingsTold told, Action<AuthorityChange> add)
+internal sealed class CeilingGain(CeilingSearch search)
 {
-    public void Find()
-    {
-        foreach (var limit in Limit.All)
-        {
-            var (stated, states) = (before.Statements(limit), after.Statements(limit));
-            foreach (var permit in before.Clauses)
-            {
-                if (limit.Of(permit) is { } value && !states.Contains(limit.StatedBy(permit))) AddRaised(permit, limit, value);
-            }
+    private readonly (Authority Before, Authority After) _of = (search.Before, search.After);
 
-            foreach (var permit in after.Clauses)
-            {
-                if (limit.Of(permit) > limit.Default && !stated.Contains(limit.StatedBy(permit))) AddAboveDefault(permit, limit);
-            }
-        }
-    }
+    public void Find() => search.ForChanged(Limit.All, _ => true, AddRaised, AddAboveDefault);
 
     private void AddRaised(PolicyClause permit, Limit limit, long value)
     {
-        foreach (var region in before.RegionsOf(permit))
+        foreach (var region in _of.Before.RegionsOf(permit))
         {
-            foreach (var granted in after.Permits.Overlapping(region))
+            foreach (var granted in _of.After.Permits.Overlapping(region))
             {
                 // With nothing stated the default holds, which may be as small.
                 if (limit.Default <= value ? !(limit.Of(granted.Clause) > value) : limit.Of(granted.Clause) <= value) continue;
                 if (region.Intersect(granted.Region) is not { } both) continue;
-                Add(both, granted.Clause, permit, limit,
-                    [.. before.Forbids.Overlapping(both), .. after.Forbids.Overlapping(both), .. after.Permits.Overlapping(both).Where(other => limit.Of(other.Clause) <= value)]);
+                Add(both, granted.Clause, permit, limit, [.. ForbidsOf(both), .. _of.After.Permits.Overlapping(both).Where(other => limit.Of(other.Clause) <= value)]);
             }
         }
     }
 
     private void AddAboveDefault(PolicyClause permit, Limit limit)
     {
-        foreach (var region in after.RegionsOf(permit))
+        foreach (var region in _of.After.RegionsOf(permit))
         {
-            foreach (var granted in before.Permits.Overlapping(region))
+            foreach (var granted in _of.Before.Permits.Overlapping(region))
             {
                 if (limit.Of(granted.Clause) is not null || region.Intersect(granted.Region) is not { } both) continue;
                 Add(both, permit, held: null, limit,
                 [
-                    .. before.Forbids.Overlapping(both), .. after.Forbids.Overlapping(both),
-                    .. before.Permits.Overlapping(both).Where(other => limit.Of(other.Clause) is not null),
-                    .. after.Permits.Overlapping(both).Where(other => limit.Of(other.Clause) <= limit.Default),
+                    .. ForbidsOf(both),
+                    .. _of.Before.Permits.Overlapping(both).Where(other => limit.Of(other.Clause) is not null),
+                    .. _of.After.Permits.Overlapping(both).Where(other => limit.Of(other.Clause) <= limit.Default),
                 ]);
             }
         }
     }
 
+    private IEnumerable<ClauseRegion> ForbidsOf(Region region) => [.. _of.Before.Forbids.Overlapping(region), .. _of.After.Forbids.Overlapping(region)];
+
     private void Add(Region region, PolicyClause permit, PolicyClause? held, Limit limit, List<ClauseRegion> cuts)
     {
-        var regions = cuts.ConvertAll(cut => cut.Region);
-        var (found, decided) = outside(region, regions);
-        if (found is null && decided) return;
-        var example = found is { } some ? AuthorityExample.In(some) : null;
-        if (decided) told.Add(limit, held ?? permit, limit.Of(permit) ?? limit.Default);
+        var (found, decided) = _of.After.Outside(region, cuts.ConvertAll(cut => cut.Region));
+        if (found is { } some)
+        {
+            var example = AuthorityExample.In(some);
+            search.Tell(limit, permit, held, limit.Of(permit) ?? limit.Default, cuts, example, limit.OfRequest(_of.Before, example), limit.OfRequest(_of.After, example));
+        }
+        else if (!decided)
+        {
+            search.TellUndecided(limit, permit, held);
+        }
+    }
+}
+
+/// <summary>What a search for rising ceilings looks at, and what it has told.</summary>
+internal sealed class CeilingSearch(Authority before, Authority after, WorkBudget work, Action<AuthorityChange> add)
+{
+    private readonly HashSet<(Limit, PolicyClause, long)> _told = [];
+
+    public Authority Before => before;
+
+    public Authority After => after;
+
+    /// <summary>Takes the work of looking at one more admission; false once it is used up.</summary>
+    public bool TryLookAtAdmission() => work.Take(10);
+
+    /// <summary>Hands out every permit whose statement of a limit is gone, and every one that states more than the default and is new.</summary>
+    public void ForChanged(IEnumerable<Limit> limits, Func<PolicyClause, bool> concerns, Action<PolicyClause, Limit, long> gone, Action<PolicyClause, Limit> large)
+    {
+        foreach (var limit in limits)
+        {
+            var (stated, states) = (before.Statements(limit), after.Statements(limit));
+            foreach (var permit in before.Clauses)
+            {
+                if (limit.Of(permit) is not { } value || !concerns(permit) || states.Contains(limit.StatedBy(permit))) continue;
+                gone(permit, limit, value);
+                // Whatever was found before, what is missing is not known.
+                if (work.IsExhausted) TellUndecided(limit, permit, permit);
+            }
+
+            foreach (var permit in after.Clauses)
+            {
+                if (!(limit.Of(permit) > limit.Default) || !concerns(permit) || stated.Contains(limit.StatedBy(permit))) continue;
+                large(permit, limit);
+                if (work.IsExhausted) TellUndecided(limit, permit, null);
+            }
+        }
+    }
+
+    /// <summary>Whether a rise to this, which one changed permit is behind, was not told yet: of one request by itself it is not told again of an admission.</summary>
+    public bool IsNew(Limit limit, PolicyClause changed, long to) => !_told.Contains((limit, changed, to));
+
+    public void Tell(Limit limit, PolicyClause permit, PolicyClause? held, long to, List<ClauseRegion> cuts, AuthorityExample example, long from, long found)
+    {
+        _told.Add((limit, held ?? permit, to));
         add(new AuthorityChange
         {
-            Kind = decided ? AuthorityChangeKind.Ceiling : AuthorityChangeKind.Undecided,
+            Kind = AuthorityChangeKind.Ceiling,
             Permit = permit,
             Held = held,
-            Except = [.. cuts.Select(cut => cut.Clause).Distinct()],
-            Ceiling = example is null ? limit.Name : limit.Told(limit.OfRequest(before, example), limit.OfRequest(after, example)),
+            Except = [.. cuts.Select(cut => cut.Clause).Distinct<PolicyClause>(ReferenceEqualityComparer.Instance)],
+            Ceiling = limit.Told(from, found),
             Example = example,
-            Regions = [region],
-            Cuts = [.. regions],
         });
+    }
+
+    public void TellUndecided(Limit limit, PolicyClause permit, PolicyClause? held)
+    {
+        if (_told.Add((limit, held ?? permit, -1)))
+            add(new AuthorityChange { Kind = AuthorityChangeKind.Undecided, Permit = permit, Held = held, Ceiling = limit.Name });
     }
 }
 

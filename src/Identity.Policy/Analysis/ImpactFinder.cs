@@ -22,10 +22,13 @@ internal sealed class ImpactFinder
             {
                 var within = ((TreeSet)region[Dimensions.Id]).Within ?? TreePattern.All;
                 if (!_byPath.TryGetValue(within.Path, out var entries)) _byPath.Add(within.Path, entries = []);
-                entries.Add(new Entry(change, region));
+                entries.Add(new Entry(change, region, _work));
             }
         }
     }
+
+    // Of all entries together; what is not decided in time is told of everybody it may concern.
+    private readonly WorkBudget _work = new(WorkBudget.OfDifference);
 
     public static ImmutableArray<PrincipalImpact> Find(ImmutableArray<AuthorityChange> changes, IReadOnlyList<Principal> inventory)
     {
@@ -57,7 +60,7 @@ internal sealed class ImpactFinder
         }
     }
 
-    private sealed class Entry(AuthorityChange change, Region mine)
+    private sealed class Entry(AuthorityChange change, Region mine, WorkBudget work)
     {
         private readonly Dictionary<string, List<int>> _cutsByPath = Group(change);
         private readonly Dictionary<string, (CapabilityRequest Request, DateTimeOffset At)?> _left = new(StringComparer.Ordinal);
@@ -85,7 +88,7 @@ internal sealed class ImpactFinder
         // For one caller only time and capability are left to differ.
         private (CapabilityRequest, DateTimeOffset)? Compute(List<int> cuts)
         {
-            var search = new RegionSearch(RegionSearch.DefaultWork);
+            var search = new RegionSearch(work);
             var found = search.FindOutside(ForAnyone(mine), cuts.ConvertAll(cut => ForAnyone(change.Cuts[cut])));
             // Cut short: the change itself is known, whether it reaches this caller is not; then it is told.
             var region = found ?? (search.IsExhausted ? mine : null);

@@ -16,16 +16,20 @@ public sealed record PolicyDiff(ImmutableArray<AuthorityChange> Gained, Immutabl
     /// <summary>False when some of the changes could not be decided within the bounds of work; these are <see cref="AuthorityChangeKind.Undecided"/>.</summary>
     public bool IsComplete => Gained.Concat(Lost).All(change => change.Kind != AuthorityChangeKind.Undecided);
 
+    /// <summary>In the order of seconds of work at most; what is not decided by then is told as undecided.</summary>
+    public const long DefaultWork = WorkBudget.OfDifference;
+
     /// <param name="now">The comparison is about this moment and all later ones.</param>
-    public static PolicyDiff Between(CapabilityPolicy before, CapabilityPolicy after, DateTimeOffset now) =>
-        Between(before, after, now, RegionSearch.DefaultWork);
+    /// <param name="work">Steps that it may cost: about one comparison of two small sets each.</param>
+    public static PolicyDiff Between(CapabilityPolicy before, CapabilityPolicy after, DateTimeOffset now, long work = DefaultWork) =>
+        Between(before, after, now, new WorkBudget(work));
 
     /// <summary>True unless the second policy is proven to allow nothing, to nobody, that the first does not.</summary>
     public static bool Widens(CapabilityPolicy before, CapabilityPolicy after, DateTimeOffset now) => !Between(before, after, now).Gained.IsEmpty;
 
-    internal static PolicyDiff Between(CapabilityPolicy before, CapabilityPolicy after, DateTimeOffset now, long work)
+    internal static PolicyDiff Between(CapabilityPolicy before, CapabilityPolicy after, DateTimeOffset now, WorkBudget work)
     {
-        var (was, will) = (new Authority(before, now), new Authority(after, now));
+        var (was, will) = (new Authority(before.Clauses, now, work), new Authority(after.Clauses, now, work));
         return new PolicyDiff(new AuthorityGain(was, will, work).Find(), new AuthorityGain(will, was, work).Find());
     }
 

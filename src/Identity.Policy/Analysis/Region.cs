@@ -14,6 +14,17 @@ internal readonly struct Region(RegionKind kind, ValueSet[] values)
 
     public ValueSet this[int dimension] => values[dimension];
 
+    /// <summary>How much work a comparison with it is, at least 1.</summary>
+    public int Size
+    {
+        get
+        {
+            var size = 1;
+            for (var i = 0; i < values.Length; i++) size += values[i].Size - 1;
+            return size;
+        }
+    }
+
     public Region With(int dimension, ValueSet value)
     {
         var copy = (ValueSet[])values.Clone();

@@ -6,11 +6,14 @@ namespace Identity.Policy.Analysis;
 /// Is anything left of a region when others are cut out of it, and what, for example? Exact, or no answer: what is asked is as hard as
 /// satisfiability, so the work is bounded and running out of it is said, never guessed over.
 /// </summary>
-/// <param name="work">Comparisons of two regions that may still be made; shared by all that one question leads to.</param>
-internal sealed class RegionSearch(long work)
+/// <param name="budget">Of the whole comparison.</param>
+/// <param name="work">Steps that this question alone may take, so that one hard question does not use up all.</param>
+internal sealed class RegionSearch(WorkBudget budget, long work = RegionSearch.DefaultWork)
 {
-    /// <summary>Comparisons; in the order of a second of work.</summary>
-    public const long DefaultWork = 3_000_000;
+    public const long DefaultWork = 1_000_000;
+
+    // Looking at one more part of a set costs a fraction of a comparison.
+    private const int PartsOfAStep = 4;
 
     private static readonly TextSet Unstated = TextSet.None(Lacking.Absent);
 
@@ -41,47 +44,71 @@ internal sealed class RegionSearch(long work)
     private Region? Find(Region region, IReadOnlyList<Region> cuts, int depth)
     {
         if (depth > MaxDepth) IsExhausted = true;
-        var relevant = new List<Region>();
         while (true)
         {
-            if (IsExhausted) return null;
-            relevant.Clear();
-            Region? chosen = null;
-            var (fewest, dimension) = (int.MaxValue, -1);
+            var size = 1 + region.Size / PartsOfAStep;
+            var others = new List<Region>();
+            var single = new List<(Region Cut, int Dimension)>();
             foreach (var cut in cuts)
             {
-                if (work-- <= 0) IsExhausted = true;
-                if (IsExhausted) return null;
+                if (!TryTake(size)) return null;
                 if (!region.Overlaps(cut)) continue;
-                relevant.Add(cut);
-                if (fewest == 1) continue;
                 var (count, first) = Sticking(region, cut);
                 if (count == 0) return null;
-                if (count < fewest) (fewest, dimension, chosen) = (count, first, cut);
+                if (count == 1) single.Add((cut, first));
+                else others.Add(cut);
             }
 
-            if (chosen is not { } narrowest) return region;
-            if (fewest > 1) return Split(region, narrowest, relevant, depth);
-            // Only one dimension sticks out of the cut: what is left, is left there.
-            if (region[dimension].Except(narrowest[dimension]) is not { } outside) return null;
-            region = region.With(dimension, outside);
-            cuts = relevant.ToArray();
+            if (single.Count == 0) return others.Count == 0 ? region : Beside(region, others) ?? Split(region, others, depth);
+            // Where only one dimension sticks out of a cut, what is left is left there; and so for each of them, since the region only shrinks.
+            foreach (var same in single.GroupBy(one => one.Dimension, one => one.Cut[one.Dimension]))
+            {
+                var patterns = same.ToList();
+                if (!TryTake(WorkOf(region[same.Key], patterns.Count))) return null;
+                if (region[same.Key].ExceptAll(patterns) is not { } outside) return null;
+                region = region.With(same.Key, outside);
+            }
+
+            cuts = others;
         }
     }
 
-    // What is outside of a product is outside in its first dimension, or inside there and outside in its second, and so on.
-    private Region? Split(Region region, Region cut, List<Region> cuts, int depth)
+    /// <summary>What lies outside of all cuts in one and the same dimension, as it mostly does where rules are about different things.</summary>
+    private Region? Beside(Region region, List<Region> cuts)
     {
-        var others = cuts.ToArray();
+        for (var i = region.Values.Length - 1; i >= 0; i--)
+        {
+            if (cuts.Exists(cut => Region.IsAll(i, cut[i]))) continue;
+            if (!TryTake(WorkOf(region[i], cuts.Count))) return null;
+            if (region[i].ExceptAll(cuts.ConvertAll(cut => cut[i])) is { } left) return region.With(i, left);
+        }
+
+        return null;
+    }
+
+    // What is outside of a product is outside in its first dimension, or inside there and outside in its second, and so on.
+    private Region? Split(Region region, List<Region> cuts, int depth)
+    {
+        var cut = cuts[0];
         for (var i = 0; i < region.Values.Length; i++)
         {
             if (ReferenceEquals(region[i], cut[i]) || Region.IsAll(i, cut[i])) continue;
-            if (region[i].Except(cut[i]) is { } outside && Find(region.With(i, outside), others, depth + 1) is { } found) return found;
+            if (!TryTake(WorkOf(region[i], 2))) return null;
+            if (region[i].Except(cut[i]) is { } outside && Find(region.With(i, outside), cuts, depth + 1) is { } found) return found;
             if (IsExhausted) return null;
             region = region.With(i, region[i].Intersect(cut[i])!);
         }
 
         return null;
+    }
+
+    private static int WorkOf(ValueSet set, int others) => others + set.Size / PartsOfAStep;
+
+    private bool TryTake(long steps)
+    {
+        work -= steps;
+        if (!budget.Take(steps) || work <= 0) IsExhausted = true;
+        return !IsExhausted;
     }
 
     /// <summary>In how many dimensions the region sticks out of a cut that it overlaps; two stand for more.</summary>

@@ -7,11 +7,14 @@ internal sealed class RuleCheck(CapabilityPolicy policy, RuleLines lines, DateTi
 {
     private const int MaxNamed = 3;
 
-    private readonly Authority _authority = new(policy, now);
+    // For all rules together: what takes longer is not checked whole, and that is said.
+    private readonly WorkBudget _work = new(10 * WorkBudget.OfDifference);
     private readonly HashSet<RuleReference> _needless = [];
+    private Authority _authority = null!;
 
     public IEnumerable<PolicyWarning> Find()
     {
+        _authority = new Authority(policy.Clauses, now, _work);
         var clauses = _authority.Clauses.ToLookup(clause => clause.Rule);
         foreach (var document in policy.Documents)
         {
@@ -20,6 +23,9 @@ internal sealed class RuleCheck(CapabilityPolicy policy, RuleLines lines, DateTi
                 var reference = new RuleReference(document.Name, rule.Name);
                 if (rule.Mode is RuleMode.Off or RuleMode.Shadow) continue;
                 if ((WhyDead(rule, reference) ?? Judge(reference, [.. clauses[reference]])) is { } warning) yield return warning;
+                if (!_work.IsExhausted) continue;
+                yield return Warn(PolicyWarningKind.Undecided, reference, "from here on, rules were not compared with the others: that is too much work", "check parts of the policy by themselves");
+                yield break;
             }
         }
     }
@@ -57,10 +63,9 @@ internal sealed class RuleCheck(CapabilityPolicy policy, RuleLines lines, DateTi
                 var cuts = index.Overlapping(region);
                 if (or is not null) cuts.AddRange(or.Overlapping(region));
                 cuts.RemoveAll(cut => cut.Clause.Rule == except || _needless.Contains(cut.Clause.Rule));
-                var search = new RegionSearch(RegionSearch.DefaultWork);
-                if (search.FindOutside(region, cuts.ConvertAll(cut => cut.Region)) is not null || search.IsExhausted) return null;
+                if (_authority.Outside(region, cuts.ConvertAll(cut => cut.Region)) is not (null, true)) return null;
                 // One that covers it alone says more than all that touch it.
-                var alone = cuts.Find(cut => new RegionSearch(RegionSearch.DefaultWork).FindOutside(region, [cut.Region]) is null);
+                var alone = cuts.Find(cut => _authority.Outside(region, [cut.Region]) is (null, true));
                 named.UnionWith(alone is null ? cuts.Select(cut => cut.Clause.Rule) : [alone.Clause.Rule]);
             }
         }
@@ -78,9 +83,9 @@ internal sealed class RuleCheck(CapabilityPolicy policy, RuleLines lines, DateTi
 
     private bool HoldsCeiling(RuleReference reference)
     {
-        var with = new Authority(policy.Clauses.Where(clause => !_needless.Contains(clause.Rule)), now);
-        var without = new Authority(with.Clauses.Where(clause => clause.Rule != reference), now);
-        return !new AuthorityGain(with, without, RegionSearch.DefaultWork).Find().IsEmpty || !new AuthorityGain(without, with, RegionSearch.DefaultWork).Find().IsEmpty;
+        var with = new Authority(policy.Clauses.Where(clause => !_needless.Contains(clause.Rule)), now, _work);
+        var without = new Authority(with.Clauses.Where(clause => clause.Rule != reference), now, _work);
+        return !new AuthorityGain(with, without, _work).Find().IsEmpty || !new AuthorityGain(without, with, _work).Find().IsEmpty;
     }
 
     private PolicyWarning Warn(PolicyWarningKind kind, RuleReference reference, string text, string advice) => new(kind, reference, lines.Of(reference), text, advice);

@@ -84,15 +84,10 @@ internal static class Quantities
         reason = null;
         problem = text.Length is 0 or > MaxReasonLength ? $"the reason has {text.Length} characters; expected 1 to {MaxReasonLength}"
             : text.AsSpan().Trim().IsEmpty ? "the reason says nothing"
-            : text.Any(IsUnseen) ? $"the reason {Quoted.From(text)} has characters that cannot be seen; write one line of plain text" : null;
+            : PlainText.HasUnseen(text) ? $"the reason {Quoted.From(text)} has characters that cannot be seen; write one line of plain text" : null;
         if (problem is null) reason = text;
         return problem is null;
     }
-
-    // Line breaks, and marks that turn the direction of what is shown.
-    private static bool IsUnseen(char character) => char.GetUnicodeCategory(character)
-        is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator
-        or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned;
 
     private static bool TryParse(string text, (string Suffix, long Factor)[] units, out long value)
     {

@@ -43,7 +43,7 @@ internal static class ClauseBuilder
                 foreach (var capability in rule.Capabilities)
                 {
                     if (permits && capability.WhyNotGrantable() is not null) continue;
-                    if (clauses.Count == MaxClauses) return $"rules, subjects, capabilities and labels make more than {MaxClauses} combinations; split or simplify rule {reference} and those like it";
+                    if (clauses.Count == MaxClauses) return TooMany(MaxClauses, reference);
                     clauses.Add(new PolicyClause(reference, permits ? RuleEffect.Permit : RuleEffect.Forbid, rule.Mode, permits ? rule.Expires : null, subject, capability)
                     {
                         Ceilings = permits ? rule.Ceilings : StatedCeilings.None,
@@ -51,10 +51,15 @@ internal static class ClauseBuilder
                     });
                 }
             }
+
+            if (labels.IsExhausted) return TooMany(LabelExpansion.MaxSteps, reference);
         }
 
         return null;
     }
+
+    private static string TooMany(int most, RuleReference reference) =>
+        $"rules, subjects, capabilities and labels make more than {most} combinations; split or simplify rule {reference} and those like it";
 
     // What may have been meant by a prefix is forbidden.
     private static IEnumerable<PolicySubject> Spellings(PolicySubject subject) =>

@@ -9,13 +9,17 @@ namespace Identity.Server.ComponentPolicy;
 internal sealed class AuthorityDifference
 {
     private readonly PolicyDiff _diff;
-    private readonly IReadOnlyList<PolicyClause> _lifted;
+    private readonly List<PolicyClause> _lifted;
 
-    private AuthorityDifference(PolicyDiff diff, IReadOnlyList<PolicyClause> lifted, bool isReadable)
+    private readonly CapabilityPolicy _before;
+    private readonly CapabilityPolicy _after;
+
+    private AuthorityDifference(PolicyDiff diff, CapabilityPolicy before, CapabilityPolicy after)
     {
         _diff = diff;
-        _lifted = lifted;
-        IsReadable = isReadable;
+        _lifted = Lifted(before, after);
+        (_before, _after) = (before, after);
+        IsReadable = before.Unreadable is null && after.Unreadable is null;
     }
 
     /// <summary>One line each: what somebody may do now, and the forbids that are gone, also where nobody is permitted what they held back.</summary>
@@ -47,12 +51,35 @@ internal sealed class AuthorityDifference
             .Select(impact => (impact.Change.Permit, (Principal?)impact.Principal, (CapabilityRequest?)impact.Request))
             .Concat(_diff.Lost.Where(change => change.Kind == AuthorityChangeKind.Undecided).Select(change => (change.Permit, (Principal?)null, (CapabilityRequest?)null)));
 
-    public static AuthorityDifference Between(CapabilityPolicy before, CapabilityPolicy after, DateTimeOffset now) =>
-        new(PolicyDiff.Between(before, after, now), Lifted(before, after), before.Unreadable is null && after.Unreadable is null);
+    public static AuthorityDifference Between(CapabilityPolicy before, CapabilityPolicy after, DateTimeOffset now, long work = PolicyDiff.DefaultWork) =>
+        new(PolicyDiff.Between(before, after, now, work), before, after);
 
-    /// <summary>SHA-256 over all of it, exceptions included: the same when the change means the same on another base.</summary>
-    public byte[] Fingerprint() => SHA256.HashData(Encoding.UTF8.GetBytes(string.Join(
-        '\n', Whole(_diff.Gained).Append("--").Concat(Whole(_diff.Lost)).Append("--").Concat(_lifted.Select(Clause).Order(StringComparer.Ordinal)).Append($"{IsReadable}"))));
+    /// <summary>
+    /// SHA-256 over all of it, exceptions included: the same when the change means the same on another base. Where not all of it could be decided, nobody knows
+    /// what it means on another base, and it is over both policies whole.
+    /// </summary>
+    public byte[] Fingerprint()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        Add(Whole(_diff.Gained));
+        Add(Whole(_diff.Lost));
+        Add(_lifted.Select(Clause).Order(StringComparer.Ordinal));
+        Add([$"{IsReadable}"]);
+        if (!_diff.IsComplete || !IsReadable)
+        {
+            Add(_before.Clauses.Select(Clause));
+            Add(_after.Clauses.Select(Clause));
+        }
+
+        return hash.GetHashAndReset();
+
+        // No line has a line break; an empty one ends a list.
+        void Add(IEnumerable<string> lines)
+        {
+            foreach (var line in lines) hash.AppendData(Encoding.UTF8.GetBytes(line + "\n"));
+            hash.AppendData("\n"u8);
+        }
+    }
 
     private static List<PolicyClause> Lifted(CapabilityPolicy before, CapabilityPolicy after)
     {

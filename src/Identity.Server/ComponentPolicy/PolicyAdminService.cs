@@ -142,10 +142,10 @@ internal sealed class PolicyAdminService(
 
     private static void RefuseUnfit(string reason)
     {
-        if (Encoding.UTF8.GetByteCount(reason) > PolicyRegistry.MaxReasonBytes || reason.Any(char.IsControl))
+        if (Encoding.UTF8.GetByteCount(reason) > PolicyRegistry.MaxReasonBytes || Identity.Policy.PlainText.HasUnseen(reason))
         {
             throw new RpcException(new Status(
-                StatusCode.InvalidArgument, $"the reason is longer than {PolicyRegistry.MaxReasonBytes} bytes or contains a control character"));
+                StatusCode.InvalidArgument, $"the reason is longer than {PolicyRegistry.MaxReasonBytes} bytes or contains characters that cannot be seen; write one line of plain text"));
         }
     }
 }

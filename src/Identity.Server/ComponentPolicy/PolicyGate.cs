@@ -26,22 +26,26 @@ internal abstract record PolicyGateAnswer
 /// </summary>
 internal static class PolicyGate
 {
-    public static PolicyGateAnswer Judge(ControlPlaneState state, PolicyEdit edit, PolicyPerson person, DateTimeOffset now)
-    {
-        var roles = state.Governance.Roles;
-        var isAdmin = IsAdmin(person);
-        if (roles.Unreadable is { } unreadable)
-        {
-            return isAdmin && edit is { Set.Count: 0, Deleted.Count: 0 } && edit.RoleSet.Select(set => set.Name).Concat(edit.RoleDeleted).All(name => name == unreadable)
-                ? new PolicyGateAnswer.Free()
-                : new PolicyGateAnswer.Refused($"the role {Quote.From(unreadable)} cannot be read, so nobody knows whom it binds; an administrator must replace or delete it first");
-        }
+    public static PolicyGateAnswer Judge(ControlPlaneState state, PolicyEdit edit, PolicyPerson person, DateTimeOffset now) =>
+        Judge(new PolicyEffect(state, edit, now), person);
 
-        if (FindProblem(state, edit, person) is { } problem) return new PolicyGateAnswer.Refused(problem);
-        var approvals = Demand(state, edit, person);
-        return approvals > 0 && (edit.TouchesRoles || AuthorityDifference.Between(state.Policy, edit.ApplyTo(state), now) is { Widens: true } or { LiftsForbids: true })
+    public static PolicyGateAnswer Judge(PolicyEffect effect, PolicyPerson person)
+    {
+        var (state, edit) = (effect.State, effect.Edit);
+        if (WhyRefused(state, edit, person) is { } problem) return new PolicyGateAnswer.Refused(problem);
+        var approvals = state.Governance.Roles.Unreadable is null ? Demand(state, edit, person) : 0;
+        return approvals > 0 && (edit.TouchesRoles || effect.Difference is { Widens: true } or { LiftsForbids: true })
             ? new PolicyGateAnswer.NeedsApproval(approvals)
             : new PolicyGateAnswer.Free();
+    }
+
+    /// <summary>Why this person may not change policy so, whatever it would do; null when they may. Nothing is compiled or compared for it.</summary>
+    public static string? WhyRefused(ControlPlaneState state, PolicyEdit edit, PolicyPerson person)
+    {
+        if (state.Governance.Roles.Unreadable is not { } unreadable) return FindProblem(state, edit, person);
+        return IsAdmin(person) && edit is { Set.Count: 0, Deleted.Count: 0 } && edit.RoleSet.Select(set => set.Name).Concat(edit.RoleDeleted).All(name => name == unreadable)
+            ? null
+            : $"the role {Quote.From(unreadable)} cannot be read, so nobody knows whom it binds; an administrator must replace or delete it first";
     }
 
     /// <summary>Whether this person's word counts for somebody else's change: they could make it themselves.</summary>
@@ -65,22 +69,30 @@ internal static class PolicyGate
         var after = edit.Set.ToDictionary(set => set.Name, set => set.Text, StringComparer.Ordinal);
         foreach (var name in edit.Names)
         {
-            var before = state.Policies.GetValueOrDefault(name)?.Text;
+            // However many roles there are, a text is read once.
+            var before = new Lazy<Written>(() => Written.Of(state.Policies.GetValueOrDefault(name)?.Text));
+            var written = new Lazy<Written>(() => Written.Of(after.GetValueOrDefault(name)));
             string? nearest = null;
-            if (!own.Any(role => Covers(role, name, before, ref nearest) && Covers(role, name, after.GetValueOrDefault(name), ref nearest)))
+            if (!own.Any(role => Covers(role, name, before, ref nearest) && Covers(role, name, written, ref nearest)))
                 return $"{person} may not change the policy {Quote.From(name)}: {nearest}";
         }
 
         return null;
     }
 
-    private static bool Covers(PolicyRole role, string name, string? text, ref string? nearest)
+    private static bool Covers(PolicyRole role, string name, Lazy<Written> text, ref string? nearest)
     {
         string? problem = null;
-        var covers = role.CoversName(name) && (text is null || (PolicyParser.TryParse(text, out var document, out _) && role.Covers(document, out problem)));
+        var covers = role.CoversName(name) && (text.Value.IsNothing || (text.Value.Document is { } document && role.Covers(document, out problem)));
         if (!covers && (problem is not null || nearest is null)) nearest = problem ?? $"the role {role.Name} is not about policies of this name";
         return covers;
     }
 
     private static bool IsAdmin(PolicyPerson person) => person.Uid is { } uid && AdminSocket.IsAdmin(uid);
+
+    /// <summary>A policy as it stands, or would stand; neither a document nor nothing when it cannot be read.</summary>
+    private sealed record Written(bool IsNothing, PolicyDocument? Document)
+    {
+        public static Written Of(string? text) => new(text is null, text is not null && PolicyParser.TryParse(text, out var document, out _) ? document : null);
+    }
 }

@@ -29,9 +29,9 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
     /// <summary>A new proposal of what a person wants changed.</summary>
     /// <param name="plan">How it is tried once it is approved; null when it is not.</param>
     /// <exception cref="RpcException">Too many are open.</exception>
-    public static PolicyProposal Draft(
-        ControlPlaneState state, PolicyEdit edit, PolicyPerson person, string reason, PolicyStagePlan? plan, DateTimeOffset now)
+    public static PolicyProposal Draft(PolicyEffect effect, PolicyPerson person, string reason, PolicyStagePlan? plan)
     {
+        var (state, edit, now) = (effect.State, effect.Edit, effect.Now);
         RefuseTooMany(state, edit, person, now);
         var baseRevision = Base(state);
         var proposal = new PolicyProposal
@@ -42,10 +42,10 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
             Reason = reason,
             Stage = plan,
             Hash = ByteString.CopyFrom(edit.Hash(person, baseRevision, reason, plan)),
-            Effect = ByteString.CopyFrom(AuthorityDifference.Between(state.Policy, edit.ApplyTo(state), now).Fingerprint()),
+            Effect = ByteString.CopyFrom(effect.Difference.Fingerprint()),
             CreatedAt = now.ToTimestamp(),
             ExpiresAt = (now + Lifetime).ToTimestamp(),
-            ApprovalsRequired = PolicyGate.Judge(state, edit, person, now) is PolicyGateAnswer.NeedsApproval needs ? (uint)needs.Approvals : 0,
+            ApprovalsRequired = PolicyGate.Judge(effect, person) is PolicyGateAnswer.NeedsApproval needs ? (uint)needs.Approvals : 0,
         };
         proposal.Set.AddRange(edit.Set);
         proposal.Deleted.AddRange(edit.Deleted);
@@ -65,10 +65,11 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
                 if (request.ExpectedRevision != 0) PolicyRegistry.RefuseUnseen(request.ExpectedRevision, state);
                 var edit = whole.Against(state);
                 if (edit.IsEmpty) throw new RpcException(new Status(StatusCode.FailedPrecondition, "this is in force already; there is nothing to propose"));
-                PolicyRegistry.RefuseTooMuch(edit, state);
-                if (PolicyGate.Judge(state, edit, person, now) is PolicyGateAnswer.Refused no) throw PolicyRegistry.Refusal(no);
-                var proposal = Draft(state, edit, person, request.Reason, plan, now);
-                return new Proposal<Identity.V1.Proposal>(ProposalText.Of(state, new OpenProposal(proposal, []), now), [new Change { PolicyProposed = proposal }], $"propose: {request.Reason}");
+                var effect = new PolicyEffect(state, edit, now);
+                PolicyRegistry.RefuseUnpermitted(effect, person);
+                PolicyRegistry.RefuseTooMuch(effect);
+                var proposal = Draft(effect, person, request.Reason, plan);
+                return new Proposal<Identity.V1.Proposal>(ProposalText.Of(effect, new OpenProposal(proposal, [])), [new Change { PolicyProposed = proposal }], $"propose: {request.Reason}");
             },
             cancellation);
     }
@@ -100,11 +101,12 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
                     throw new RpcException(new Status(StatusCode.AlreadyExists, $"{person} has approved {proposal.Id} already"));
                 }
 
-                if (ProposalText.WhyStale(state, open, now) is { } stale) throw new RpcException(new Status(StatusCode.Aborted, $"{proposal.Id} is stale: {stale}"));
-                PolicyRegistry.RefuseTooMuch(edit, state);
+                var effect = new PolicyEffect(state, edit, now);
+                if (ProposalText.WhyStale(effect, open) is { } stale) throw new RpcException(new Status(StatusCode.Aborted, $"{proposal.Id} is stale: {stale}"));
+                PolicyRegistry.RefuseTooMuch(effect);
                 var approval = new PolicyApproval { ProposalId = proposal.Id, Hash = proposal.Hash, Person = person.Text, At = now.ToTimestamp() };
                 var after = open with { Approvals = open.Approvals.Add(approval) };
-                var needed = ProposalText.Needed(state, open, now);
+                var needed = ProposalText.Needed(effect, open);
                 var counted = after.Approvals.Count(given => ProposalText.WhyVoid(state, open, given) is null);
                 var changes = new List<Change> { new() { PolicyApproved = approval } };
                 isLast = counted >= needed;
@@ -114,7 +116,7 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
                 if (isLast) changes.Add(new Change { PolicyProposalClosed = Closed(proposal, stage is null ? PolicyProposalClosed.Types.Outcome.Applied : PolicyProposalClosed.Types.Outcome.Staged) });
 
                 return new Proposal<ApproveResponse>(
-                    new ApproveResponse { Proposal = ProposalText.Of(state, after, now) },
+                    new ApproveResponse { Proposal = ProposalText.Of(effect, after) },
                     changes,
                     $"approve {proposal.Id} of {proposal.Person}: {proposal.Reason}");
             },

@@ -91,8 +91,9 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
     }
 
     /// <exception cref="RpcException">So many documents, or so large, may not be in force together.</exception>
-    public static void RefuseTooMuch(PolicyEdit edit, ControlPlaneState state)
+    public static void RefuseTooMuch(PolicyEffect effect)
     {
+        var (state, edit) = (effect.State, effect.Edit);
         var after = state.Policies.ToDictionary(known => known.Key, known => known.Value.Text, StringComparer.Ordinal);
         foreach (var set in edit.Set) after[set.Name] = set.Text;
         foreach (var name in edit.Deleted) after.Remove(name);
@@ -103,14 +104,14 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
                 StatusCode.ResourceExhausted, $"there would be {after.Count} policies and {roles} roles; at most {MaxDocuments} of each are allowed"));
         }
 
-        if (edit.ApplyTo(state).Unreadable is { } unreadable && state.Policy.Unreadable is null)
-        {
-            throw new RpcException(new Status(StatusCode.InvalidArgument, $"together with the policies in force these would deny everything: {unreadable}; nothing was changed"));
-        }
-
         if (after.Values.Sum(text => (long)System.Text.Encoding.UTF8.GetByteCount(text)) is > MaxTotalBytes and var bytes)
         {
             throw new RpcException(new Status(StatusCode.ResourceExhausted, $"all policies together would have {bytes} bytes; at most {MaxTotalBytes} are allowed"));
+        }
+
+        if (effect.After.Unreadable is { } unreadable && state.Policy.Unreadable is null)
+        {
+            throw new RpcException(new Status(StatusCode.InvalidArgument, $"together with the policies in force these would deny everything: {unreadable}; nothing was changed"));
         }
     }
 
@@ -161,21 +162,29 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
             return new(response, [], reason);
         }
 
-        RefuseTooMuch(edit, state);
-        switch (PolicyGate.Judge(state, edit, person, time.GetUtcNow()))
+        var effect = new PolicyEffect(state, edit, time.GetUtcNow());
+        RefuseUnpermitted(effect, person);
+        RefuseTooMuch(effect);
+        switch (PolicyGate.Judge(effect, person))
         {
             case PolicyGateAnswer.Free:
                 return new(response, [.. edit.Changes()], reason);
             case PolicyGateAnswer.NeedsApproval:
-                var proposal = PolicyProposals.Draft(state, edit, person, reason, plan: null, time.GetUtcNow());
+                var proposal = PolicyProposals.Draft(effect, person, reason, plan: null);
                 foreach (var change in response.Changes.Where(change => change.Kind != PolicyChange.Types.Kind.Unchanged)) change.Kind = PolicyChange.Types.Kind.Proposed;
-                response.Proposal = ProposalText.Of(state, new OpenProposal(proposal, []), time.GetUtcNow());
+                response.Proposal = ProposalText.Of(effect, new OpenProposal(proposal, []));
                 return new(response, [new Change { PolicyProposed = proposal }], $"propose: {reason}");
             case PolicyGateAnswer.Refused refused:
                 throw Refusal(refused);
             default:
                 throw new RpcException(new Status(StatusCode.PermissionDenied, "there is no decision about this change"));
         }
+    }
+
+    /// <exception cref="RpcException">This person may not do that. Asked before anything that costs more is.</exception>
+    public static void RefuseUnpermitted(PolicyEffect effect, PolicyPerson person)
+    {
+        if (PolicyGate.WhyRefused(effect.State, effect.Edit, person) is { } why) throw Refusal(new PolicyGateAnswer.Refused(why));
     }
 
     public static RpcException Refusal(PolicyGateAnswer.Refused refused) => new(new Status(StatusCode.PermissionDenied, $"{refused.Reason}; nothing was changed"));

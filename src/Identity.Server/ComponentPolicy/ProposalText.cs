@@ -12,13 +12,16 @@ internal static class ProposalText
     private const int MaxLines = 100;
 
     /// <summary>All of it.</summary>
-    public static Identity.V1.Proposal Of(ControlPlaneState state, OpenProposal open, DateTimeOffset now)
+    public static Identity.V1.Proposal Of(ControlPlaneState state, OpenProposal open, DateTimeOffset now) =>
+        Of(new PolicyEffect(state, PolicyEdit.Of(open.Proposal), now), open);
+
+    /// <param name="effect">Of what is proposed.</param>
+    public static Identity.V1.Proposal Of(PolicyEffect effect, OpenProposal open)
     {
-        var edit = PolicyEdit.Of(open.Proposal);
-        var difference = AuthorityDifference.Between(state.Policy, edit.ApplyTo(state), now);
-        var answer = Summary(state, open, now);
-        answer.ApprovalsRequired = Needed(state, open, now);
-        answer.Stale = WhyStale(state, open, now) ?? "";
+        var (edit, difference) = (effect.Edit, effect.Difference);
+        var answer = Summary(effect.State, open, effect.Now);
+        answer.ApprovalsRequired = Needed(effect, open);
+        answer.Stale = WhyStale(effect, open) ?? "";
         answer.Documents.AddRange(edit.Set.Concat(edit.RoleSet).Select(set => new PolicySource { Text = set.Text }));
         answer.Gained.AddRange(Shown(difference.Gained));
         answer.Lost.AddRange(Shown(difference.Lost));
@@ -58,25 +61,24 @@ internal static class ProposalText
         open.Approvals.Select(given => new Approval { Person = given.Person, At = given.At, Void = WhyVoid(state, open, given) ?? "" });
 
     /// <summary>How many others must agree, as the roles are now; never fewer than when it was proposed, and at least one.</summary>
-    public static int Needed(ControlPlaneState state, OpenProposal open, DateTimeOffset now)
+    public static int Needed(PolicyEffect effect, OpenProposal open)
     {
         var asked = Math.Max(1, (int)open.Proposal.ApprovalsRequired);
         return PolicyProposals.Proposer(open, out var proposer)
-            && PolicyGate.Judge(state, PolicyEdit.Of(open.Proposal), proposer, now) is PolicyGateAnswer.NeedsApproval needs
+            && PolicyGate.Judge(effect, proposer) is PolicyGateAnswer.NeedsApproval needs
             ? Math.Max(asked, needs.Approvals)
             : asked;
     }
 
     /// <summary>Why it may not be applied any more: what people said yes to is not what would happen. Null while it is.</summary>
-    public static string? WhyStale(ControlPlaneState state, OpenProposal open, DateTimeOffset now)
+    public static string? WhyStale(PolicyEffect effect, OpenProposal open)
     {
-        var proposal = open.Proposal;
-        var edit = PolicyEdit.Of(proposal);
+        var (proposal, state) = (open.Proposal, effect.State);
         if (!PolicyProposals.Proposer(open, out var proposer)) return "nobody knows who proposed it";
-        if (PolicyGate.Judge(state, edit, proposer, now) is PolicyGateAnswer.Refused refused) return refused.Reason;
+        if (PolicyGate.WhyRefused(state, effect.Edit, proposer) is { } refused) return refused;
         if (proposal.BaseRevision == PolicyProposals.Base(state)) return null;
         if (WhyOutdated(state, open) is { } outdated) return outdated;
-        return proposal.Effect.Span.SequenceEqual(AuthorityDifference.Between(state.Policy, edit.ApplyTo(state), now).Fingerprint())
+        return proposal.Effect.Span.SequenceEqual(effect.Difference.Fingerprint())
             ? null
             : $"other policies changed after revision {proposal.BaseRevision}, and it would give or take something else now; propose anew";
     }

@@ -167,8 +167,9 @@ internal sealed partial class StageRunner(
     private string? WhyNotAnyMore(OpenProposal approved, ControlPlaneState state)
     {
         var now = time.GetUtcNow();
-        if (ProposalText.WhyStale(state, approved, now) is { } stale) return stale;
-        var needed = ProposalText.Needed(state, approved, now);
+        var effect = new PolicyEffect(state, PolicyEdit.Of(approved.Proposal), now);
+        if (ProposalText.WhyStale(effect, approved) is { } stale) return stale;
+        var needed = ProposalText.Needed(effect, approved);
         var counted = approved.Approvals.Count(given => ProposalText.WhyVoid(state, approved, given) is null);
         return counted >= needed ? null : $"of its approvals {counted} count by now, and {needed} are needed; stage the change anew";
     }

@@ -60,15 +60,17 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
                         if (caller is not Caller.Admin) RefuseTooManyOfOne(current, person);
                         var edit = whole.Against(current);
                         if (edit.IsEmpty) throw new RpcException(new Status(StatusCode.FailedPrecondition, "this is in force already; there is nothing to stage"));
-                        PolicyRegistry.RefuseTooMuch(edit, current);
-                        switch (PolicyGate.Judge(current, edit, person, now))
+                        var effect = new PolicyEffect(current, edit, now);
+                        PolicyRegistry.RefuseUnpermitted(effect, person);
+                        PolicyRegistry.RefuseTooMuch(effect);
+                        switch (PolicyGate.Judge(effect, person))
                         {
                             case PolicyGateAnswer.Free:
                                 stage = New(edit, plan, person.Text, PolicyProposals.Base(current), request.Reason, now);
                                 return new(null, [new Change { PolicyStageSet = stage }], $"stage: {request.Reason}");
                             case PolicyGateAnswer.NeedsApproval:
                                 stage = null;
-                                var asked = PolicyProposals.Draft(current, edit, person, request.Reason, plan, now);
+                                var asked = PolicyProposals.Draft(effect, person, request.Reason, plan);
                                 return new(new OpenProposal(asked, []), [new Change { PolicyProposed = asked }], $"propose to stage: {request.Reason}");
                             case PolicyGateAnswer.Refused refused:
                                 throw PolicyRegistry.Refusal(refused);

@@ -20,6 +20,8 @@ internal sealed class RangeSet : ValueSet
         return ranges.Length > 0 ? new RangeSet(ranges) : null;
     }
 
+    public override int Size => _ranges.Length;
+
     public override ValueSet? Intersect(ValueSet pattern)
     {
         var found = new List<(UInt128, UInt128)>();

@@ -25,6 +25,8 @@ internal sealed class SignerSet : ValueSet
     public bool Contains(IReadOnlyCollection<string> signers) =>
         Array.Exists(_known, known => Array.TrueForAll(known.In, signers.Contains) && !Array.Exists(known.Out, signers.Contains));
 
+    public override int Size => 1 + _known.Sum(known => known.In.Length + known.Out.Length);
+
     public override ValueSet? Intersect(ValueSet pattern)
     {
         var other = (SignerSet)pattern;

@@ -18,6 +18,8 @@ internal sealed class SpanSet : ValueSet
 
     public static SpanSet All(int networkBits) => Within(0, MaxOf(networkBits), networkBits);
 
+    public override int Size => _rectangles.Length;
+
     public override ValueSet? Intersect(ValueSet pattern)
     {
         var shared = from mine in _rectangles from theirs in ((SpanSet)pattern)._rectangles select mine.Intersect(theirs);

@@ -26,20 +26,26 @@ internal sealed class SubjectSet : ValueSet
     /// <summary>The pattern in which all of it lies.</summary>
     public SubjectPattern Pattern => _touching.Aggregate(_within, (shared, touching) => shared.Intersect(touching) ?? shared);
 
+    // Subjects are looked through length by length.
+    public override int Size => 4 * (1 + _touching.Length + _cuts.Length);
+
     public override ValueSet? Intersect(ValueSet pattern)
     {
         var other = (SubjectSet)pattern;
         return _within.Intersect(other._within) is { } within ? Given(within, [.. _touching, .. other._touching], _cuts) : null;
     }
 
-    public override ValueSet? Except(ValueSet pattern)
+    public override ValueSet? Except(ValueSet pattern) => Given(_within, _touching, [.. _cuts, CutOf((SubjectSet)pattern)]);
+
+    public override ValueSet? ExceptAll(IReadOnlyList<ValueSet> patterns) =>
+        Given(_within, _touching, [.. _cuts.Concat(patterns.Select(pattern => CutOf((SubjectSet)pattern))).Distinct()]);
+
+    private static Cut CutOf(SubjectSet pattern) => pattern switch
     {
-        var other = (SubjectSet)pattern;
-        if (other._touching.Length == 0) return Given(_within, _touching, [.. _cuts, new Cut(other._within, Touches: false)]);
-        if (other is { _within: var whole, _touching: [var touched] } && whole == Everything)
-            return Given(_within, _touching, [.. _cuts, new Cut(touched, Touches: true)]);
-        throw new ArgumentException("only a pattern can be cut out", nameof(pattern));
-    }
+        { _touching.Length: 0 } => new Cut(pattern._within, Touches: false),
+        { _touching: [var touched] } when pattern._within == Everything => new Cut(touched, Touches: true),
+        _ => throw new ArgumentException("only a pattern can be cut out", nameof(pattern)),
+    };
 
     /// <summary>A subject without wildcards, as short as there is; where only the subjects below one together are left, these.</summary>
     public string Example() => Find() ?? throw new InvalidOperationException("an empty set was kept");
@@ -49,9 +55,9 @@ internal sealed class SubjectSet : ValueSet
     private string? Find(bool tail)
     {
         if (tail && !_within.HasTail) return null;
-        var named = Math.Max(
-            _within.Tokens.Length,
-            Math.Max(_touching.Select(touching => touching.Tokens.Length).DefaultIfEmpty().Max(), _cuts.Select(cut => cut.Pattern.Tokens.Length).DefaultIfEmpty().Max()));
+        var named = _within.Tokens.Length;
+        foreach (var touching in _touching) named = Math.Max(named, touching.Tokens.Length);
+        foreach (var cut in _cuts) named = Math.Max(named, cut.Pattern.Tokens.Length);
         // Two tokens more than any pattern names: all lengths from there on are alike.
         for (var length = tail ? 0 : 1; length <= Math.Min(named + 2, NatsSubject.MaxTokens - (tail ? 1 : 0)); length++)
         {
@@ -83,14 +89,7 @@ internal sealed class SubjectSet : ValueSet
         return [.. tokens.Select(token => token ?? fresh)];
     }
 
-    private string Fresh()
-    {
-        for (var number = 0; ; number++)
-        {
-            var token = FreshNames.Short(number);
-            if (!Array.Exists(_cuts, cut => cut.Pattern.Tokens.Contains(token, StringComparer.Ordinal))) return token;
-        }
-    }
+    private string Fresh() => _cuts.Length == 0 ? FreshNames.Short(0) : FreshNames.Free(FreshNames.Short, _cuts.SelectMany(cut => cut.Pattern.Tokens).OfType<string>());
 
     private static SubjectSet? Given(SubjectPattern within, SubjectPattern[] touching, Cut[] cuts)
     {

@@ -13,6 +13,8 @@ internal sealed class TextSet : ValueSet
     /// <summary>The one text, when there is just one.</summary>
     public string? Only => !_allBut && _texts.Length == 1 ? _texts[0] : null;
 
+    public override int Size => Math.Max(1, _texts.Length);
+
     public bool HasText => _allBut || _texts.Length > 0;
 
     public static TextSet Of(string text, Lacking lacking = Lacking.None) => new(allBut: false, [text], lacking);
@@ -28,9 +30,9 @@ internal sealed class TextSet : ValueSet
         return (_allBut, other._allBut) switch
         {
             (true, true) => new TextSet(true, [.. _texts.Union(other._texts, StringComparer.Ordinal)], lacking),
-            (true, false) => Given(Array.FindAll(other._texts, text => !_texts.Contains(text, StringComparer.Ordinal)), lacking),
-            (false, true) => Given(Array.FindAll(_texts, text => !other._texts.Contains(text, StringComparer.Ordinal)), lacking),
-            _ => Given(Array.FindAll(_texts, text => other._texts.Contains(text, StringComparer.Ordinal)), lacking),
+            (true, false) => Given(Without(other._texts, _texts), lacking),
+            (false, true) => Given(Without(_texts, other._texts), lacking),
+            _ => Given([.. _texts.Intersect(other._texts, StringComparer.Ordinal)], lacking),
         };
     }
 
@@ -38,6 +40,13 @@ internal sealed class TextSet : ValueSet
     {
         var other = (TextSet)pattern;
         return Intersect(new TextSet(!other._allBut, other._texts, ~other.Lacking & (Lacking.Absent | Lacking.Unknown)));
+    }
+
+    public override ValueSet? ExceptAll(IReadOnlyList<ValueSet> patterns)
+    {
+        var named = patterns.Cast<TextSet>().Where(pattern => !pattern._allBut).ToList();
+        var all = new TextSet(false, [.. named.SelectMany(pattern => pattern._texts).Distinct(StringComparer.Ordinal)], named.Aggregate(Lacking.None, (lacking, pattern) => lacking | pattern.Lacking));
+        return Except(all) is { } left ? patterns.Where(pattern => ((TextSet)pattern)._allBut).Aggregate((ValueSet?)left, (some, pattern) => some?.Except(pattern)) : null;
     }
 
     public bool Contains(string text) => _texts.Contains(text, StringComparer.Ordinal) != _allBut;
@@ -48,13 +57,10 @@ internal sealed class TextSet : ValueSet
     {
         if (!_allBut && _texts.Length > 0) return (_texts[0], Lacking.None);
         if ((Lacking & Lacking.Absent) != 0) return (null, Lacking.Absent);
-        for (var number = 0; _allBut; number++)
-        {
-            if (fresh(number) is var text && !_texts.Contains(text, StringComparer.Ordinal)) return (text, Lacking.None);
-        }
-
-        return (null, Lacking.Unknown);
+        return _allBut ? (FreshNames.Free(fresh, _texts), Lacking.None) : (null, Lacking.Unknown);
     }
+
+    private static string[] Without(string[] texts, string[] others) => [.. texts.Except(others, StringComparer.Ordinal)];
 
     private static TextSet? Given(string[] texts, Lacking lacking) => texts.Length > 0 || lacking != 0 ? new TextSet(false, texts, lacking) : null;
 }

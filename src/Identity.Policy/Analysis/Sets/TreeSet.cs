@@ -45,8 +45,11 @@ internal sealed class TreeSet : ValueSet
     private readonly TreePattern[] _cut;
     private readonly TreeDomain _domain;
 
-    private TreeSet(TreeDomain domain, TreePattern? within, TreePattern[] cut, Lacking lacking) =>
-        (_domain, _within, _cut, Lacking) = (domain, within, cut, lacking);
+    // No name before this number is free below the node: what is cut out further takes only more.
+    private readonly int _taken;
+
+    private TreeSet(TreeDomain domain, TreePattern? within, TreePattern[] cut, Lacking lacking, int taken = 0) =>
+        (_domain, _within, _cut, Lacking, _taken) = (domain, within, cut, lacking, taken);
 
     public Lacking Lacking { get; }
 
@@ -58,6 +61,8 @@ internal sealed class TreeSet : ValueSet
 
     public static TreeSet None(TreeDomain domain, Lacking lacking) => new(domain, null, [], lacking);
 
+    public override int Size => 1 + _cut.Length;
+
     public bool IsExact => _within is { Extent: TreeExtent.Exact };
 
     public override ValueSet? Intersect(ValueSet pattern)
@@ -65,48 +70,86 @@ internal sealed class TreeSet : ValueSet
         var other = (TreeSet)pattern;
         var lacking = Lacking & other.Lacking;
         var within = _within is { } mine && other._within is { } theirs ? mine.Intersect(theirs) : null;
-        return Given(within, within is null ? [] : _cut, lacking);
+        return Given(within, within is null ? [] : _cut, lacking, within == _within ? _taken : 0);
     }
 
-    public override ValueSet? Except(ValueSet pattern)
+    public override ValueSet? Except(ValueSet pattern) => ExceptAll([pattern]);
+
+    public override ValueSet? ExceptAll(IReadOnlyList<ValueSet> patterns)
     {
-        var other = (TreeSet)pattern;
-        var lacking = Lacking & ~other.Lacking;
-        if (_within is not { } mine || other._within is not { } theirs || mine.Intersect(theirs) is not { } shared) return Given(_within, _cut, lacking);
-        return shared == mine ? Given(null, [], lacking) : Given(_within, [.. _cut.Where(cut => shared.Intersect(cut) != cut), shared], lacking);
+        var lacking = Lacking;
+        var cut = new HashSet<TreePattern>(_cut);
+        var left = _within;
+        foreach (var pattern in patterns)
+        {
+            var other = (TreeSet)pattern;
+            lacking &= ~other.Lacking;
+            if (left is not { } mine || other._within is not { } theirs || mine.Intersect(theirs) is not { } shared) continue;
+            if (shared == mine) left = null;
+            else cut.Add(shared);
+        }
+
+        return left is null ? Given(null, [], lacking, 0) : Given(left, [.. cut], lacking, _taken);
     }
 
     public bool Contains(string path) => _within is { } within && within.Means(path) && !Array.Exists(_cut, cut => cut.Means(path));
 
     /// <summary>A path of the set: below a prefix rather than the prefix itself; null when the set holds only the lack of one.</summary>
-    public string? Example()
+    public string? Example() => Find().Path;
+
+    private (string? Path, int Taken) Find()
     {
-        if (_within is not { } within) return null;
-        if (within.Extent != TreeExtent.Exact && FreshBelow(within.Path) is { } fresh) return fresh;
-        // Nothing but the node itself is left.
-        return within.Extent != TreeExtent.Below && IsFree(within.Path) ? within.Path : null;
+        if (_within is not { } within) return default;
+        var (fresh, taken) = within.Extent == TreeExtent.Exact ? default : FreshBelow(within.Path);
+        // Nothing but the node itself may be left.
+        return (fresh ?? (within.Extent != TreeExtent.Below && IsFree(within.Path) ? within.Path : null), taken);
     }
 
     // A segment that no pattern names decides: a pattern that means it means every child of the node.
-    private string? FreshBelow(string node)
+    private (string? Path, int Taken) FreshBelow(string node)
     {
-        for (var number = 0; ; number++)
+        HashSet<string>? children = null;
+        for (var number = _taken; ; number++)
         {
             var path = _domain.Child(node, number);
-            if (path is null) return null;
-            if (Array.Exists(_cut, cut => cut.Path.Length > node.Length && (cut.Path == path || TreePattern.IsBelow(cut.Path, path) || TreePattern.IsBelow(path, cut.Path)))) continue;
+            if (path is null) return (null, number);
+            // Whoever names all names that come next is looked through once, not once for each.
+            if (children is null && number - _taken > 4) children = [.. _cut.Where(cut => TreePattern.IsBelow(cut.Path, node)).Select(cut => ChildOf(node, cut.Path).ToString())];
+            var child = ChildOf(node, path);
+            if (children?.Contains(child.ToString()) ?? IsCutBelow(node, child)) continue;
             var value = _domain.IsValue(path) ? path : _domain.Child(path, 0);
-            return value is not null && IsFree(value) ? value : null;
+            return (value is not null && IsFree(value) ? value : null, number);
         }
+    }
+
+    private bool IsCutBelow(string node, ReadOnlySpan<char> child)
+    {
+        foreach (var cut in _cut)
+        {
+            if (TreePattern.IsBelow(cut.Path, node) && ChildOf(node, cut.Path).SequenceEqual(child)) return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>The child of a node that a path below the node leads through.</summary>
+    private static ReadOnlySpan<char> ChildOf(string node, string path)
+    {
+        var end = path.IndexOf('/', node.Length == 0 ? 0 : node.Length + 1);
+        return end < 0 ? path : path.AsSpan(0, end);
     }
 
     private bool IsFree(string path) => _domain.IsValue(path) && !Array.Exists(_cut, cut => cut.Means(path));
 
-    private TreeSet? Given(TreePattern? within, TreePattern[] cut, Lacking lacking)
+    private TreeSet? Given(TreePattern? within, TreePattern[] cut, Lacking lacking, int taken)
     {
-        var set = new TreeSet(_domain, within, within is { } base_ ? Array.FindAll(cut, each => each.Intersect(base_) is not null) : [], lacking);
-        if (within is not null && set.Example() is null) set = new TreeSet(_domain, null, [], lacking);
-        return set._within is null && lacking == Lacking.None ? null : set;
+        if (within is { } node)
+        {
+            var set = new TreeSet(_domain, within, Array.FindAll(cut, each => each.Intersect(node) is not null), lacking, taken);
+            if (set.Find() is { Path: not null } found) return new TreeSet(_domain, within, set._cut, lacking, found.Taken);
+        }
+
+        return lacking == Lacking.None ? null : new TreeSet(_domain, null, [], lacking);
     }
 }
 

@@ -6,6 +6,9 @@ namespace Identity.Policy.Analysis.Sets;
 /// </summary>
 internal abstract class ValueSet
 {
+    /// <summary>Of how many parts it is made, at least 1: the work of asking it something.</summary>
+    public virtual int Size => 1;
+
     /// <summary>What both have; null when that is nothing. Both are of the same dimension.</summary>
     /// <param name="pattern">A set from which nothing was cut.</param>
     public abstract ValueSet? Intersect(ValueSet pattern);
@@ -13,6 +16,14 @@ internal abstract class ValueSet
     /// <summary>What is left without the pattern; null when that is nothing.</summary>
     /// <param name="pattern">A set from which nothing was cut.</param>
     public abstract ValueSet? Except(ValueSet pattern);
+
+    /// <summary>What is left without any of the patterns. Many at once may cost far less than one after the other.</summary>
+    public virtual ValueSet? ExceptAll(IReadOnlyList<ValueSet> patterns)
+    {
+        var left = this;
+        for (var i = 0; i < patterns.Count && left is not null; i++) left = left.Except(patterns[i]);
+        return left;
+    }
 }
 
 /// <summary>What an attribute can be besides a value.</summary>
