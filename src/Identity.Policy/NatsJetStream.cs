@@ -122,28 +122,40 @@ internal static class NatsJetStream
         if (access.HasFlag(ConsumerAccess.Manage)) yield return $"{Api}CONSUMER.CREATE.{stream}";
     }
 
+    /// <summary>
+    /// Also what is asked of the stream behind the bucket: values are read by consumers too, and deleted by who may purge. Who may change the stream can
+    /// have its messages sent elsewhere and filled from elsewhere, so that goes with each. Requests name keys in their bodies, or as wildcards that are taken as
+    /// they are written; only a put can be denied for some keys.
+    /// </summary>
     public static IEnumerable<string> ForbiddingBucket(string bucket, NatsSubject keys, BucketAccess access)
     {
         var stream = StreamOf(bucket);
         if (access.HasFlag(BucketAccess.Read))
         {
-            // A request for a wildcard is taken as it is written and so cannot be denied for some keys only.
             yield return $"{Api}DIRECT.GET.{stream}";
             yield return $"{Api}DIRECT.GET.{stream}.>";
             yield return $"{Api}STREAM.MSG.GET.{stream}";
+            yield return $"{Api}STREAM.SNAPSHOT.{stream}";
         }
 
-        if (access.HasFlag(BucketAccess.Watch))
+        if ((access & (BucketAccess.Read | BucketAccess.Watch)) != 0)
         {
             yield return $"{Api}CONSUMER.CREATE.{stream}";
             yield return $"{Api}CONSUMER.CREATE.{stream}.>";
             yield return $"{Api}CONSUMER.DURABLE.CREATE.{stream}.*";
+            yield return $"{Api}CONSUMER.MSG.NEXT.{stream}.*";
         }
 
         if (access.HasFlag(BucketAccess.Write)) yield return $"$KV.{bucket}.{keys}";
-        if (!access.HasFlag(BucketAccess.Manage)) yield break;
-        foreach (var verb in (string[])["CREATE", "UPDATE", "DELETE", "PURGE", "RESTORE"]) yield return $"{Api}STREAM.{verb}.{stream}";
-        yield return $"{Api}STREAM.MSG.DELETE.{stream}";
+        if ((access & (BucketAccess.Write | BucketAccess.Manage)) != 0)
+        {
+            foreach (var verb in (string[])["DELETE", "PURGE", "RESTORE"]) yield return $"{Api}STREAM.{verb}.{stream}";
+            yield return $"{Api}STREAM.MSG.DELETE.{stream}";
+        }
+
+        if (access == BucketAccess.None) yield break;
+        yield return $"{Api}STREAM.CREATE.{stream}";
+        yield return $"{Api}STREAM.UPDATE.{stream}";
     }
 
     /// <summary>The narrowest capability that lets a client publish on this subject of JetStream, or null when none does.</summary>

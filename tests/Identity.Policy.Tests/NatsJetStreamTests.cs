@@ -105,6 +105,16 @@ public sealed class NatsJetStreamTests
         { "{ stream: ORDERS, access: [info, manage] }", "{ stream: ORDERS, access: [manage] }", ["$JS.API.STREAM.INFO.ORDERS"], [] },
         { "{ bucket: settings, keys: a.b, access: [read, write] }", "{ stream: KV_settings, access: [read] }", ["$KV.settings.a.b"], [] },
         { "{ consumer: ORDERS/worker, access: [info, manage] }", "{ consumer: ORDERS/worker, access: [manage] }", ["$JS.API.CONSUMER.INFO.ORDERS.worker"], [] },
+        // Whoever may delete what is in a bucket writes it, by whatever right.
+        { "{ stream: KV_settings, access: [info, purge, manage] }", "{ bucket: settings, access: [write] }", ["$JS.API.STREAM.INFO.KV_settings"], [] },
+        { "{ stream: KV_settings, access: [read, purge] }", "{ bucket: settings, keys: secret.>, access: [write] }", ["$JS.API.DIRECT.GET.KV_settings", "$JS.API.DIRECT.GET.KV_settings.>", "$JS.API.STREAM.MSG.GET.KV_settings"], [] },
+        { "{ bucket: settings, access: [read, manage] }", "{ bucket: settings, access: [write] }", ["$JS.API.DIRECT.GET.KV_settings", "$JS.API.DIRECT.GET.KV_settings.$KV.settings.>", "$JS.API.STREAM.INFO.KV_settings", "$JS.API.STREAM.MSG.GET.KV_settings"], [] },
+        // Whoever is told of every value reads it, by a consumer of any kind; and who changes the stream may have it republished.
+        { "{ bucket: settings, access: [watch, write] }", "{ bucket: settings, access: [read] }", ["$JS.API.STREAM.INFO.KV_settings", "$JS.FC.*.*.KV_settings.*.*", "$JS.FC.KV_settings.*.*", "$KV.settings.>"], [] },
+        { "{ consumer: KV_settings/worker, access: [info, consume, manage] }", "{ bucket: settings, keys: secret.x, access: [read] }", ["$JS.ACK.*.*.KV_settings.worker.*.*.*.*.>", "$JS.ACK.KV_settings.worker.*.*.*.*.*", "$JS.API.CONSUMER.DELETE.KV_settings.worker", "$JS.API.CONSUMER.INFO.KV_settings.worker", "$JS.API.CONSUMER.PAUSE.KV_settings.worker", "$JS.FC.*.*.KV_settings.worker.*", "$JS.FC.KV_settings.worker.*"], [] },
+        { "{ consumer: KV_settings/worker, access: [consume] }", "{ bucket: settings, access: [watch] }", ["$JS.ACK.*.*.KV_settings.worker.*.*.*.*.>", "$JS.ACK.KV_settings.worker.*.*.*.*.*", "$JS.API.CONSUMER.INFO.KV_settings.worker", "$JS.FC.*.*.KV_settings.worker.*", "$JS.FC.KV_settings.worker.*"], [] },
+        { "{ stream: KV_settings, access: [info, read, manage] }", "{ bucket: settings, access: [read] }", ["$JS.API.STREAM.DELETE.KV_settings", "$JS.API.STREAM.INFO.KV_settings"], [] },
+        { "{ stream: KV_settings, access: [info, read] }", "{ bucket: settings, access: [watch] }", ["$JS.API.DIRECT.GET.KV_settings", "$JS.API.DIRECT.GET.KV_settings.>", "$JS.API.STREAM.INFO.KV_settings", "$JS.API.STREAM.MSG.GET.KV_settings"], [] },
     };
 
     [Theory]

@@ -117,6 +117,40 @@ public sealed class NatsRightsTests : IAsyncLifetime
         await worker.RefusedToPublishAsync("$KV.settings.other", "$JS.API.CONSUMER.CREATE.KV_settings.mine.$KV.settings.>", "$JS.API.DIRECT.GET.KV_secrets", "$JS.API.STREAM.INFO.KV_secrets");
     }
 
+    private const string EveryRightOnSettings = """
+        { bucket: settings, access: [read, write, watch, manage] }, { stream: KV_settings, access: [info, read, consume, purge, manage] },
+              { consumer: KV_settings/mine, access: [info, consume, manage] }
+        """;
+
+    [Theory]
+    [InlineData(NatsRelease.Floor)]
+    [InlineData(NatsRelease.Newest)]
+    public async Task Who_is_forbidden_to_write_a_bucket_changes_nothing_of_it_by_any_other_right_and_still_reads_it(NatsRelease release)
+    {
+        var (admin, worker) = await StartAsync(release, false, EveryRightOnSettings, "{ bucket: settings, access: [write] }");
+        await BucketsAsync(admin);
+        await worker.RefusedToPublishAsync(
+            "$KV.settings.other", "$JS.API.STREAM.PURGE.KV_settings", "$JS.API.STREAM.MSG.DELETE.KV_settings", "$JS.API.STREAM.DELETE.KV_settings", "$JS.API.STREAM.UPDATE.KV_settings",
+            "$JS.API.STREAM.CREATE.KV_settings", "$JS.API.STREAM.RESTORE.KV_settings");
+        Assert.Equal("other-value", (await worker.AskAsync("$JS.API.DIRECT.GET.KV_settings.$KV.settings.other", "")).Data);
+        Assert.Equal("other-value", await (await worker.WatchAsync("KV_settings", "$KV.settings.>")).NextAsync());
+    }
+
+    [Theory]
+    [InlineData(NatsRelease.Floor)]
+    [InlineData(NatsRelease.Newest)]
+    public async Task Who_is_forbidden_to_read_a_bucket_sees_no_value_by_any_other_right_and_still_writes_it(NatsRelease release)
+    {
+        var (admin, worker) = await StartAsync(release, false, EveryRightOnSettings, "{ bucket: settings, keys: other, access: [read] }");
+        await BucketsAsync(admin);
+        await worker.RefusedToPublishAsync(
+            "$JS.API.DIRECT.GET.KV_settings", "$JS.API.DIRECT.GET.KV_settings.$KV.settings.other", "$JS.API.DIRECT.GET.KV_settings.$KV.settings.>", "$JS.API.STREAM.MSG.GET.KV_settings",
+            "$JS.API.CONSUMER.CREATE.KV_settings", "$JS.API.CONSUMER.CREATE.KV_settings.mine", "$JS.API.CONSUMER.CREATE.KV_settings.mine.$KV.settings.>", "$JS.API.CONSUMER.DURABLE.CREATE.KV_settings.mine",
+            "$JS.API.CONSUMER.MSG.NEXT.KV_settings.mine", "$JS.API.STREAM.UPDATE.KV_settings", "$JS.API.STREAM.CREATE.KV_settings", "$JS.API.STREAM.SNAPSHOT.KV_settings");
+        await worker.RefusedToSubscribeAsync("$KV.settings.other", "$KV.settings.>");
+        Assert.Contains("\"seq\":", (await worker.AskAsync("$KV.settings.mine", "x")).Data, StringComparison.Ordinal);
+    }
+
     /// <summary>What docs/policy.md says about keys and roll-ups: no list of subjects prevents it, the configuration of the bucket does.</summary>
     [Theory]
     [InlineData(NatsRelease.Floor)]
@@ -234,7 +268,7 @@ public sealed class NatsRightsTests : IAsyncLifetime
         }
     }
 
-    private async Task<(Client Admin, Client Worker)> StartAsync(NatsRelease release, bool newAcknowledgements, string capabilities)
+    private async Task<(Client Admin, Client Worker)> StartAsync(NatsRelease release, bool newAcknowledgements, string capabilities, string? forbidden = null)
     {
         _world.Change(TestPolicy.Of($$"""
             kind: CapabilityPolicy
@@ -244,6 +278,7 @@ public sealed class NatsRightsTests : IAsyncLifetime
                 effect: permit
                 subjects: [{ spiffeId: spiffe://example.org/worker }]
                 capabilities: [{{capabilities}}]
+            {{(forbidden is null ? "" : $"  - {{ name: forbidden, effect: forbid, subjects: [{{ spiffeId: {Worker} }}], capabilities: [{forbidden}] }}")}}
             {{OperatorRules}}
             """));
         var (certificate, key) = _world.X509.WriteServer(_folder, ServerId, TimeProvider.System.GetUtcNow());
