@@ -12,6 +12,9 @@ internal static class Cases
 
     public static ulong Seed => ulong.TryParse(Environment.GetEnvironmentVariable("IDENTITY_POLICY_SEED"), out var seed) ? seed : 20_261_123;
 
+    /// <summary>True when a course was asked for.</summary>
+    public static bool IsSeeded => Environment.GetEnvironmentVariable("IDENTITY_POLICY_SEED") is { Length: > 0 };
+
     /// <summary>A policy as its rules, one a line.</summary>
     public static string Show(object? value) => value switch
     {

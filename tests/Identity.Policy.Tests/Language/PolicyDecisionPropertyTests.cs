@@ -137,9 +137,18 @@ public sealed class PolicyDecisionPropertyTests
     private static PolicyRule Rule(PolicyRule[] rules, RuleReference reference) => rules.Single(rule => rule.Name == reference.Rule);
 
     private static void Sample(Action<PolicyRule[], LabelAssignment[], Principal, CapabilityRequest> holds, int times = 1) =>
-        Gen.Select(PolicyWorld.CaseGen, PolicyWorld.PrincipalGen).Sample((world, principal) => holds(world.Rules, world.Labels, principal, world.Request), iter: times * Runs);
+        Try(Gen.Select(PolicyWorld.CaseGen, PolicyWorld.PrincipalGen), one => holds(one.Item1.Rules, one.Item1.Labels, one.Item2, one.Item1.Request), times * Runs);
 
     private static void SampleWithExtra(Action<PolicyRule[], PolicyRule, LabelAssignment[], Principal, CapabilityRequest> holds) =>
-        PolicyWorld.CaseGen.SelectMany(world => Gen.Select(PolicyWorld.RuleAbout(world.Request), PolicyWorld.PrincipalGen, (extra, principal) => (world, extra, principal)))
-            .Sample(one => holds(one.world.Rules, one.extra, one.world.Labels, one.principal, one.world.Request), iter: Runs);
+        Try(
+            PolicyWorld.CaseGen.SelectMany(world => Gen.Select(PolicyWorld.RuleAbout(world.Request), PolicyWorld.PrincipalGen, (extra, principal) => (world, extra, principal))),
+            one => holds(one.world.Rules, one.extra, one.world.Labels, one.principal, one.world.Request),
+            Runs);
+
+    // Other cases each time; with a seed the same ones, for evidence that can be had again.
+    private static void Try<T>(Gen<T> gen, Action<T> holds, int runs)
+    {
+        if (Analysis.Cases.IsSeeded) Analysis.Cases.Each(gen, runs, holds);
+        else gen.Sample(holds, iter: runs);
+    }
 }

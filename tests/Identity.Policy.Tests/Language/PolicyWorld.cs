@@ -27,6 +27,7 @@ internal static class PolicyWorld
     private static readonly Gen<ImageReference> ImageGen = Gen.Select(Pick(Repositories), Gen.Int[0, 3], Gen.Int[0, 1], (repository, how, which) =>
         ImageReference.Parse(repository + ((how & 1) != 0 ? $":{which}" : "") + ((how & 2) != 0 ? $"@{Digests[which]}" : "")));
 
+    // Without subjects that nobody can be: the parser refuses them.
     private static readonly Gen<PolicySubject> PlainSubjectGen = Gen.Select(Gen.Int[0, 1023], Gen.Int[0, 99], ImageGen, (bits, which, image) =>
     {
         // One attribute or two, rarely more.
@@ -44,7 +45,7 @@ internal static class PolicyWorld
             Namespace = (chosen & 256) != 0 ? Namespaces[which % 2] : null,
             Lattice = (chosen & 512) != 0 ? Namespaces[which % 2] : null,
         };
-    }).Where(subject => !subject.IsEmpty);
+    }).Where(subject => !subject.IsEmpty && Evaluation.SubjectIntersection.WhyNobody(subject) is null);
 
     private static readonly Gen<PolicySubject> SubjectGen = Gen.Select(PlainSubjectGen, Gen.Int[0, 9], (subject, labels) => labels switch
     {
