@@ -14,8 +14,6 @@ namespace Identity.Tests.Server.DecisionPoints.WasmCloudV1;
 /// </summary>
 internal sealed class PolicyHost : IAsyncDisposable
 {
-    private static readonly TimeSpan PolicyTimeout = TimeSpan.FromSeconds(1);
-
     private readonly NatsConnection _connection;
     private readonly string _topic;
     private readonly string _key;
@@ -33,9 +31,12 @@ internal sealed class PolicyHost : IAsyncDisposable
 
     public int Asked { get; private set; }
 
-    public static async Task<PolicyHost> StartAsync(int port, string topic, string? changesTopic, string key = "NHOST", string lattice = "default")
+    /// <summary>What the host's operator set for <c>--policy-timeout-ms</c>; the default is one second.</summary>
+    public TimeSpan PolicyTimeout { get; private init; }
+
+    public static async Task<PolicyHost> StartAsync(int port, string topic, string? changesTopic, string key = "NHOST", string lattice = "default", TimeSpan? policyTimeout = null)
     {
-        var host = new PolicyHost(new NatsConnection(NatsOpts.Default with { Url = $"nats://127.0.0.1:{port}" }), topic, key, lattice);
+        var host = new PolicyHost(new NatsConnection(NatsOpts.Default with { Url = $"nats://127.0.0.1:{port}" }), topic, key, lattice) { PolicyTimeout = policyTimeout ?? TimeSpan.FromSeconds(1) };
         await host._connection.ConnectAsync();
         if (changesTopic is null) return host;
         var subscription = await host._connection.SubscribeCoreAsync<byte[]>(changesTopic);
