@@ -46,6 +46,9 @@ internal sealed class AudienceDoor(AgentOptions options, DecisionLog decisions, 
         var principal = Principal.Process(id);
         foreach (var audience in audiences)
         {
+            // It would make the process that component, for NATS.
+            if (NatsAudience.TryReadAdmission(audience, _trustDomain, out _))
+                return Say(view, uid, $"{id}\0admission", () => Refusal(view, principal, $"{_nats}/admission/… is for the component that was admitted", "audience", null), askedBy: null);
             // What policy cannot name, it cannot have forbidden.
             if (!CapabilityRequest.TryParse("audience", audience, out var request, out _)) continue;
             var decision = PolicyDecision.Decide(view.Policy, principal, request, time.GetUtcNow());

@@ -26,7 +26,8 @@ internal static class DecisionPointsSetup
             builder.Services.AddSingleton(options);
             builder.Services.AddSingleton(options.Clients);
             builder.Services.AddSingleton<DecisionPoint>();
-            builder.Services.AddSingleton<BoundedBody>();
+            // One for each door: strangers at the one take no room at the other.
+            builder.Services.AddTransient<BoundedBody>();
             if (options.AuthZen is { } authZen) builder.Services.AddSingleton(authZen).AddSingleton<AuthZenEndpoint>();
             if (options.Admission is not null) builder.Services.AddSingleton(listeners.AdmissionClients).AddSingleton<AdmissionEndpoint>();
             if (options.WasmCloud is { } wasmCloud) builder.AddWasmCloud(wasmCloud);

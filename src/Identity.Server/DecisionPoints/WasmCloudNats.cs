@@ -18,8 +18,8 @@ internal static class WasmCloudNats
         IgnoreAuthErrorAbort = true,
         ReconnectWaitMin = TimeSpan.FromMilliseconds(200),
         ReconnectWaitMax = TimeSpan.FromSeconds(2),
-        // A message that waits here is one that nobody knows of.
-        SubPendingChannelCapacity = 4096,
+        // A message that waits here is one that nobody knows of, and may be as large as nats-server lets it.
+        SubPendingChannelCapacity = 1024,
     };
 
     private static NatsTlsOpts Tls(WasmCloudOptions options, SigningAuthority authority, TimeProvider time)

@@ -73,10 +73,12 @@ internal sealed class NatsAuthCalloutResponder(NatsCalloutKeys keys, TrustDomain
 
         // The live admissions of an identity say what may be known of it. One that is not reported yet is none of them, and must not be
         // taken for another: it waits until it is.
-        if (facts.StandingOf(svid.Id) is LoginStanding.AdmittedComponent && !NamesAdmission(svid, facts))
+        // Asked once: between two questions another admission could be reported, and this login would be taken for that.
+        var standing = facts.StandingOf(svid.Id);
+        if (standing is LoginStanding.AdmittedComponent && !NamesAdmission(svid, facts))
             return Refused(LoginRefusal.Standing, $"{svid.Id} is a component, and its token names no admission of it that an agent reports; log in again with a new token of the agent", svid.Id);
 
-        return LoginGrant.For(svid.Id, facts, now) switch
+        return LoginGrant.For(svid.Id, facts with { StandingOf = _ => standing }, now) switch
         {
             LoginGrant.Allowed grant => Session(
                 request, svid, ApplicationAccount, SubjectRights.From(grant.Publish), SubjectRights.From(grant.Subscribe), grant, now, jitter),

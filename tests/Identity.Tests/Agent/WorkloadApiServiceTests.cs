@@ -39,6 +39,25 @@ public sealed class WorkloadApiServiceTests
         Assert.Single((await api.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "x" }, SpiffeId = "spiffe://example.org/b" }, WorkloadHeader)).Svids);
     }
 
+    [Theory]
+    [InlineData("spiffe://example.org/nats/admission/0197b3c0-0000-7000-8000-000000000000")]
+    [InlineData("spiffe://example.org/nats/admission/x")]
+    public async Task A_process_gets_no_token_that_would_make_it_an_admitted_component_for_NATS(string audience)
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        foreach (var audiences in (string[][])[[audience], ["spiffe://example.org/nats", audience]])
+        {
+            var refused = await RefusedAsync(
+                StatusCode.PermissionDenied, () => agent.Workload.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { audiences } }, WorkloadHeader).ResponseAsync);
+            Assert.Contains("is for the component that was admitted", refused.Status.Detail, StringComparison.Ordinal);
+        }
+
+        Assert.Single((await agent.Workload.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "spiffe://example.org/nats" } }, WorkloadHeader)).Svids);
+    }
+
     [Fact]
     [Trait("rule", "WLAPI-07")]
     [Trait("rule", "WLAPI-13")]

@@ -37,9 +37,9 @@ internal sealed partial class StartInterposer(
         var gate = options.GatePrefix!;
         var few = new NatsSubOpts { ChannelOpts = new NatsSubChannelOpts { Capacity = StartsWaiting, FullMode = BoundedChannelFullMode.DropNewest } };
         await using var starts = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.workload.start", LatticeConnection.QueueGroup, opts: few, cancellationToken: stopping);
-        await using var stops = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.workload.stop", LatticeConnection.QueueGroup, cancellationToken: stopping);
-        await using var statuses = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.workload.status", LatticeConnection.QueueGroup, cancellationToken: stopping);
-        await using var heartbeats = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.heartbeat", LatticeConnection.QueueGroup, cancellationToken: stopping);
+        await using var stops = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.workload.stop", LatticeConnection.QueueGroup, opts: few, cancellationToken: stopping);
+        await using var statuses = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.workload.status", LatticeConnection.QueueGroup, opts: few, cancellationToken: stopping);
+        await using var heartbeats = await connection.SubscribeCoreAsync<byte[]>($"{gate}.*.heartbeat", LatticeConnection.QueueGroup, opts: few, cancellationToken: stopping);
         await _lattice.ReadyAsync(connection, gate, stopping);
         await Task.WhenAll(
             Workers(connection, starts, StartWorkers, stopping)
@@ -58,7 +58,11 @@ internal sealed partial class StartInterposer(
             try
             {
                 // Without an inbox nobody waits, or our answer would be taken for something else.
-                if (!ReplySubject.IsInbox(message.ReplyTo, options)) DecisionPointTelemetry.Count(DoorName.WasmCloudInterposer, DecisionOutcome.Unanswered);
+                if (!ReplySubject.IsInbox(message.ReplyTo, options))
+                {
+                    CryptographicOperations.ZeroMemory(message.Data);
+                    DecisionPointTelemetry.Count(DoorName.WasmCloudInterposer, DecisionOutcome.Unanswered);
+                }
                 else if (GateSubject.TryParse(message.Subject, options.GatePrefix!, out var subject)) await PassAsync(connection, message, subject, stopping);
             }
             catch (Exception e) when (e is not OperationCanceledException || !stopping.IsCancellationRequested)
