@@ -61,13 +61,8 @@ internal sealed partial class SyncClient(
             while (await call.ResponseStream.MoveNext(ending.Token))
             {
                 var snapshot = call.ResponseStream.Current;
-                if (!views.Accept(snapshot, store: true))
-                {
-                    // A new call begins with the whole, which this one cannot tell any more.
-                    if (snapshot.Policy?.BaseRevision > 0) throw new RpcException(new Status(StatusCode.Aborted, "a snapshot was refused"));
-                    continue;
-                }
-
+                // A new call begins with the whole: what was refused is told again then, and nothing told after it is lost meanwhile.
+                if (!views.Accept(snapshot, store: true)) throw new RpcException(new Status(StatusCode.Aborted, "its snapshot was refused"));
                 SayBack(snapshot.Revision);
                 if (snapshot.FreshUntil is null) continue;
                 var third = (snapshot.FreshUntil.ToDateTimeOffset() - time.GetUtcNow()) / 3;
