@@ -41,6 +41,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
     private int _jwtRequests;
     private int _witRequests;
     private HeldBatches? _held;
+    private Action<V1.Snapshot>? _spoilNext;
 
     public FakeControlPlane(TimeProvider time)
     {
@@ -69,6 +70,9 @@ internal sealed class FakeControlPlane : IAsyncDisposable
     public List<Types.Entry> Entries { get; } = [];
 
     public List<string> Policies { get; } = [];
+
+    /// <summary>Makes the next snapshot, and only that, one that no agent accepts.</summary>
+    public void SpoilNext(Action<V1.Snapshot> how) => _spoilNext = how;
 
     public List<Types.Bundle> FederatedBundles { get; } = [];
 
@@ -227,6 +231,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
             Bundle.WitAuthorities.Select(a => new Types.WITKey { KeyId = a.KeyId, PublicKey = ByteString.CopyFrom(a.SubjectPublicKeyInfo.Span) }));
         snapshot.FederatedBundles.AddRange(FederatedBundles);
         snapshot.Crls.AddRange(Crls);
+        Interlocked.Exchange(ref _spoilNext, null)?.Invoke(snapshot);
         return snapshot;
     }
 

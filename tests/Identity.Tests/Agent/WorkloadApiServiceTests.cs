@@ -39,6 +39,20 @@ public sealed class WorkloadApiServiceTests
         Assert.Single((await api.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "x" }, SpiffeId = "spiffe://example.org/b" }, WorkloadHeader)).Svids);
     }
 
+    [Fact]
+    public async Task An_agent_that_refuses_a_snapshot_asks_for_another_by_itself()
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        plane.Entry("e2", "spiffe://example.org/b", Node, OwnUid);
+        plane.SpoilNext(snapshot => snapshot.Bundle.TrustDomain = "other.test");
+        plane.Push();
+        await agent.FollowsAsync(plane);
+        Assert.Equal(2, (await agent.Workload.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "x" } }, WorkloadHeader)).Svids.Count);
+    }
+
     [Theory]
     [InlineData("spiffe://example.org/nats/admission/0197b3c0-0000-7000-8000-000000000000")]
     [InlineData("spiffe://example.org/nats/admission/x")]
