@@ -6,9 +6,7 @@ namespace Identity.Agent.ControlPlane;
 /// <summary>The newest view, and its copy on disk so that a restart while the server is away goes on where the agent was.</summary>
 internal sealed partial class ViewHolder(AgentOptions options, ServerTrust trust, ChangeFeed changes, TimeProvider time, ILogger<ViewHolder> log)
 {
-    private const int MaxSnapshotBytes = 256 << 20;
-
-    private readonly string _file = Path.Combine(options.DataDirectory, "snapshot.pb");
+    private readonly SnapshotStore _store = new(options.DataDirectory);
     private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile ControlPlaneView? _current;
 
@@ -31,8 +29,8 @@ internal sealed partial class ViewHolder(AgentOptions options, ServerTrust trust
         try
         {
             trust.Learn(view.Bundle);
-            // The disk first: what this agent has acted on, it still knows after a crash. It holds the whole, whatever the difference was.
-            if (store) PrivateFiles.Replace(_file, new V1.Snapshot(snapshot) { Policy = view.Held.ToMessage() }.ToByteArray());
+            // The disk first: what this agent has acted on, it still knows after a crash.
+            if (store) _store.Write(snapshot, view.Held);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -48,16 +46,16 @@ internal sealed partial class ViewHolder(AgentOptions options, ServerTrust trust
     {
         try
         {
-            if (PrivateFiles.ReadIfExists(_file, MaxSnapshotBytes) is { } stored) Accept(V1.Snapshot.Parser.ParseFrom(stored), store: false);
+            if (_store.ReadIfExists() is { } stored) Accept(stored, store: false);
         }
-        catch (Exception e) when (e is InvalidProtocolBufferException or IOException)
+        catch (Exception e) when (e is InvalidProtocolBufferException or IOException or UnauthorizedAccessException)
         {
-            StoredSnapshotUnreadable(_file);
+            StoredSnapshotUnreadable(options.DataDirectory, e.Message);
         }
     }
 
     /// <summary>A new attestation is a new agent: what the old one was told does not hold for it.</summary>
-    public void ForgetStored() => File.Delete(_file);
+    public void ForgetStored() => _store.Forget();
 
     public void Revoke()
     {
@@ -90,6 +88,6 @@ internal sealed partial class ViewHolder(AgentOptions options, ServerTrust trust
     [LoggerMessage(Level = LogLevel.Warning, Message = "a part of the snapshot is left out: {Problem}")]
     private partial void PartSkipped(string problem);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "the stored snapshot '{File}' cannot be read; waiting for the server")]
-    private partial void StoredSnapshotUnreadable(string file);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "the snapshot stored in '{Folder}' cannot be read ({Problem}); waiting for the server")]
+    private partial void StoredSnapshotUnreadable(string folder, string problem);
 }

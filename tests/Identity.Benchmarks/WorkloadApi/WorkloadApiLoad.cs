@@ -50,7 +50,7 @@ internal static class WorkloadApiLoad
 
         // Before the agent is replaced by new ones, which have their code to compile still.
         var most = MostConnections(agent);
-        foreach (var (connections, each, rounds) in new[] { (1000, 1, 20), (10, 100, 20), (most, ManyStreams / most, 5) })
+        foreach (var (connections, each, rounds) in new[] { (1000, 1, 50), (10, 100, 50), (most, ManyStreams / most, 5) })
             await Streams.MeasurePropagationAsync(table, platform.WorkloadSocket, agent, entries, connections, each, rounds);
         Say("propagation");
 
