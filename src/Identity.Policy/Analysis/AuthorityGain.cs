@@ -32,31 +32,35 @@ internal sealed class AuthorityGain(Authority before, Authority after, WorkBudge
 
     private void AddPermitted(PolicyClause permit)
     {
-        Add(permit, lifted: null, [.. after.RegionsOf(permit)], region => [.. after.Forbids.Overlapping(region), .. before.Permits.Overlapping(region)]);
+        List<Region> regions = [.. after.RegionsOf(permit)];
+        Add(permit, lifted: null, regions, regions, region => [.. after.Forbids.Overlapping(region), .. before.Permits.Overlapping(region)]);
     }
 
     private void AddLifted(PolicyClause forbid)
     {
-        var lifted = new Dictionary<PolicyClause, List<Region>>(ReferenceEqualityComparer.Instance);
+        var lifted = new Dictionary<PolicyClause, (List<Region> Regions, List<Region> Whole)>(ReferenceEqualityComparer.Instance);
         foreach (var forbidden in after.RegionsOf(forbid))
         {
             foreach (var permit in after.Permits.Overlapping(forbidden))
             {
+                if (permit.Region.Intersect(forbidden) is not { } region) continue;
+                if (!lifted.TryGetValue(permit.Clause, out var both)) lifted.Add(permit.Clause, both = ([], []));
+                both.Whole.Add(region);
                 // What nobody granted before was told by the permit itself.
-                if (permit.Region.Intersect(forbidden) is not { } region || before.Permits.Overlapping(region) is []) continue;
-                if (!lifted.TryGetValue(permit.Clause, out var regions)) lifted.Add(permit.Clause, regions = []);
-                regions.Add(region);
+                if (before.Permits.Overlapping(region) is not []) both.Regions.Add(region);
             }
         }
 
         // Then nobody knows which permits it held back.
         if (work.IsExhausted) _changes.Add(new AuthorityChange { Kind = AuthorityChangeKind.Undecided, Permit = forbid, Lifted = forbid });
-        else foreach (var (permit, regions) in lifted) Add(permit, forbid, regions, after.Forbids.Overlapping);
+        else foreach (var (permit, both) in lifted.Where(pair => pair.Value.Regions.Count > 0)) Add(permit, forbid, both.Regions, both.Whole, after.Forbids.Overlapping);
     }
 
-    private void Add(PolicyClause permit, PolicyClause? lifted, List<Region> regions, Func<Region, List<ClauseRegion>> cutsOf)
+    /// <param name="regions">Where to look for a gain.</param>
+    /// <param name="whole">All that the permit, and the forbid that is lifted, say together: what is told is this without its exceptions.</param>
+    private void Add(PolicyClause permit, PolicyClause? lifted, List<Region> regions, List<Region> whole, Func<Region, List<ClauseRegion>> cutsOf)
     {
-        List<ClauseRegion> cuts = [.. regions.SelectMany(cutsOf).Distinct()];
+        List<ClauseRegion> cuts = [.. whole.SelectMany(cutsOf).Distinct()];
         var cutRegions = cuts.ConvertAll(cut => cut.Region);
         var (found, decided) = ((Region?)null, true);
         foreach (var region in regions)

@@ -54,6 +54,18 @@ public sealed class PolicyDiffTests
         Differs(before, after, gained.Example);
     }
 
+    [Fact]
+    public void What_is_lifted_is_told_without_what_another_forbid_still_holds_where_the_image_cannot_be_told()
+    {
+        const string AnImage = "image: 'r.io/a/x:1'";
+        string Forbidding(string image) => $"- {{ name: f, effect: forbid, subjects: [{{ {image} }}], capabilities: [start] }}";
+        var before = Policy($"- {{ name: p, effect: permit, subjects: [{{ {AnImage} }}], capabilities: [start] }}", Forbidding(AnImage));
+        var after = Policy(Permit("start"), Forbidding("image: 'r.io/a/y:1'"));
+        var lifted = Assert.Single(PolicyDiff.Between(before, after, Samples.Now).Gained, change => change.Lifted is not null);
+        // Whoever cannot tell the image was meant by the one, and is by the other.
+        Assert.Contains(lifted.Except, except => except is { Effect: RuleEffect.Forbid, Subject.Image: { } image } && image.ToString() == "r.io/a/y:1");
+    }
+
     [Theory]
     [InlineData("enforce", "warn", true)]
     [InlineData("enforce", "shadow", true)]
