@@ -52,14 +52,14 @@ public sealed class AdmissionCeilingOracleTests
             }
         }
 
-        foreach (var change in diff.Gained.Where(change => change.Kind == AuthorityChangeKind.Ceiling)) Rises(change, was, will);
-        foreach (var change in diff.Lost.Where(change => change.Kind == AuthorityChangeKind.Ceiling)) Rises(change, will, was);
+        foreach (var change in diff.Gained.Where(change => change.Kind == AuthorityChangeKind.Ceiling)) AssertRises(change, was, will);
+        foreach (var change in diff.Lost.Where(change => change.Kind == AuthorityChangeKind.Ceiling)) AssertRises(change, will, was);
     });
 
     private static HashSet<string> Told(IEnumerable<AuthorityChange> changes) =>
         [.. changes.Where(change => change.Kind == AuthorityChangeKind.Ceiling).Select(change => change.Ceiling!.Split(' ')[0])];
 
-    private static void Rises(AuthorityChange change, CapabilityPolicy was, CapabilityPolicy will)
+    internal static void AssertRises(AuthorityChange change, CapabilityPolicy was, CapabilityPolicy will)
     {
         var example = change.Example!;
         CapabilityRequest[] asked = [example.Request, .. example.Beside];

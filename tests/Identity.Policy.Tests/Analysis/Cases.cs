@@ -1,4 +1,5 @@
 using CsCheck;
+using Identity.Policy.Tests.Analysis.Boards;
 
 namespace Identity.Policy.Tests.Analysis;
 
@@ -20,7 +21,7 @@ internal static class Cases
     {
         PolicyRule[] { Length: > 20 } rules => $"  {rules.Length} rules\n",
         PolicyRule[] rules => string.Concat(rules.Select(rule =>
-            $"  {rule.Name}: {rule.Mode} {rule.Effect} {string.Join(" | ", rule.Subjects)} : {string.Join(", ", rule.Capabilities)} until {rule.Expires:u} fuel {rule.Ceilings.Fuel}\n")),
+            $"  {rule.Name}: {rule.Mode} {rule.Effect} {string.Join(" | ", rule.Subjects)} : {string.Join(", ", rule.Capabilities)} until {rule.Expires:u} fuel {rule.Ceilings.Fuel} memory {rule.Ceilings.MemoryBytes}\n")),
         System.Runtime.CompilerServices.ITuple tuple => string.Join("--\n", Enumerable.Range(0, tuple.Length).Select(item => Show(tuple[item]))),
         _ => $"{value}",
     };
@@ -39,6 +40,24 @@ internal static class Cases
             catch (Exception failure)
             {
                 throw new InvalidOperationException($"case {number} of seed {Seed} fails: {failure.Message}\n{Show(value)}", failure);
+            }
+        }
+    }
+
+    /// <summary>As <see cref="Each{T}"/>, for cases that draw for themselves, each from its own number.</summary>
+    /// <param name="shown">What was drawn last, for a failure.</param>
+    public static void Many(int count, Action<Draw> check, Func<object?> shown)
+    {
+        var draw = new Draw();
+        for (var number = 0; number < count; number++)
+        {
+            try
+            {
+                check(draw.For(Seed, number));
+            }
+            catch (Exception failure)
+            {
+                throw new InvalidOperationException($"case {number} of seed {Seed} fails: {failure.Message}\n{Show(shown())}", failure);
             }
         }
     }

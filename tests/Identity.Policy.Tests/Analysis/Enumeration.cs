@@ -85,10 +85,14 @@ internal sealed class Enumeration
         if (subject.SpiffeIdPrefix is { } prefix) judged.Add(Under(principal.Id, prefix));
         if (subject.Digest is { } digest) judged.Add(Known(PrincipalAttributes.Digest, digest == principal.Digest));
         if (subject.Signer is { } signer) judged.Add(Known(PrincipalAttributes.Signer, principal.Signers.Contains(signer)));
-        if (subject.Image is { } image) judged.Add(
-            // A reference that leaves its tag open may be the one that is meant.
-            principal.Image is { Tag: null } open && open.Repository == image.Repository ? null
-                : Known(PrincipalAttributes.Image, principal.Image is { } its && its.Repository == image.Repository && its.Tag == image.Tag));
+        if (subject.Image is { } image)
+        {
+            // A reference that leaves its tag or its digest open may be the one that is meant.
+            judged.Add(Known(PrincipalAttributes.Image, principal.Image?.Repository == image.Repository));
+            if (image.Tag is { } tag) judged.Add(principal.Image is { Tag: null } ? null : Known(PrincipalAttributes.Image, principal.Image?.Tag == tag));
+            if (image.Digest is { } pinned) judged.Add(principal.Image is { Digest: null } ? null : Known(PrincipalAttributes.Image, principal.Image?.Digest == pinned));
+        }
+
         if (subject.ImagePrefix is { } images) judged.Add(Known(PrincipalAttributes.Image, principal.Image is { } its && $"{its.Repository}/".StartsWith(images.Text + "/", StringComparison.Ordinal)));
         if (subject.Host is { } host) judged.Add(Known(PrincipalAttributes.Host, host == principal.Host));
         if (subject.HostPrefix is { } hosts) judged.Add(Known(PrincipalAttributes.Host, principal.Host is { } its && Under(its, hosts)));

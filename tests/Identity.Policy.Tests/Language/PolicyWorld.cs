@@ -105,11 +105,13 @@ internal static class PolicyWorld
 
     private static readonly Dictionary<string, HashSet<string>> Listed = [];
 
+    private static readonly ILookup<string, string> ThingsByKind = PlainMeaning.Things.ToLookup(thing => thing.Split(' ')[0]);
+
     private static HashSet<string> ThingsOf(string text)
     {
         lock (Listed)
         {
-            if (!Listed.TryGetValue(text, out var things)) Listed.Add(text, things = [.. PlainMeaning.Things.Where(thing => PlainMeaning.Means(text, thing))]);
+            if (!Listed.TryGetValue(text, out var things)) Listed.Add(text, things = [.. ThingsByKind[text.Split(' ')[0]].Where(thing => PlainMeaning.Means(text, thing))]);
             return things;
         }
     }
@@ -118,9 +120,11 @@ internal static class PolicyWorld
         ? ["natsRespond 1 1s"]
         : ThingsOf(request.ToString()).Where(thing => request is not CapabilityRequest.NatsSubscribe { Queue: null } || thing.AsSpan().Count(' ') == 1);
 
-    private static bool Matches(Capability capability, CapabilityRequest request) => ThingsOf(request).All(ThingsOf(capability.ToString()).Contains);
+    /// <summary>Whether the capability means all that is asked for.</summary>
+    public static bool Matches(Capability capability, CapabilityRequest request) => ThingsOf(request).All(ThingsOf(capability.ToString()).Contains);
 
-    private static bool Touches(Capability capability, CapabilityRequest request) => ThingsOf(request).SelectMany(PlainMeaning.MayBe).Any(ThingsOf(capability.ToString()).Contains);
+    /// <summary>Whether it means some of it.</summary>
+    public static bool Touches(Capability capability, CapabilityRequest request) => ThingsOf(request).SelectMany(PlainMeaning.MayBe).Any(ThingsOf(capability.ToString()).Contains);
 
     /// <summary>What is unknown is absent: no permit is given for it.</summary>
     private static bool Means(PolicySubject subject, LabelAssignment[] labels, Principal principal)

@@ -1,0 +1,83 @@
+using Identity.Policy.Analysis;
+
+namespace Identity.Policy.Tests.Analysis.Boards;
+
+/// <summary>
+/// What is suggested, beside a policy or none, allows what was seen, unless that is forbidden or can never be granted, and nothing else: the suggested
+/// document is read and enumerated (docs/policy-verification.md).
+/// </summary>
+public sealed class ManySuggestionsTests
+{
+    private readonly Answers _answers = new();
+    private readonly ulong[] _granted = new ulong[Answers.Rows];
+    private readonly ulong[] _seen = new ulong[Answers.Rows];
+    private (Observation[] Seen, PolicyRule[] Beside, string? Suggested) _case;
+
+    [Fact]
+    public void Every_suggestion_allows_what_was_seen_and_nothing_else() => Cases.Many(Cases.Times(10_000), draw =>
+    {
+        var board = Board.Of(draw);
+        var rules = draw.OneIn(2) ? board.Rules(draw, 3) : [];
+        var picks = new (int Caller, int Request)[1 + draw.Of(6)];
+        for (var i = 0; i < picks.Length; i++) picks[i] = (draw.Of(board.Who.Callers.Length), draw.Of(board.What.Requests.Length));
+        var seen = Array.ConvertAll(picks, pick => new Observation(board.Who.Callers[pick.Caller], board.What.Requests[pick.Request]));
+        _case = (seen, board.Written(rules), null);
+        var policy = SmallWorld.Policy(_case.Beside);
+        var suggestion = PolicySuggest.For(policy, seen, Samples.Now);
+        _case.Suggested = suggestion.Source;
+        Array.Reverse(seen);
+        Assert.Equal(suggestion.Source, PolicySuggest.For(policy, seen, Samples.Now).Source);
+
+        _answers.Read(board, rules);
+        Array.Clear(_granted);
+        if (suggestion.Source is { } source) Grant(board, Samples.Document(source));
+        Array.Clear(_seen);
+        var left = new HashSet<string>();
+        foreach (var (caller, request) in picks) See(board, caller, request, left);
+        Assert.Equal(left.Order(), suggestion.Left.Select(told => told[..told.IndexOf(" (", StringComparison.Ordinal)]).Distinct().Order());
+        AssertSame(board);
+    }, () => $"{Cases.Show(_case.Beside)}{string.Join('\n', (object[])_case.Seen)}\n{_case.Suggested}");
+
+    private void Grant(Board board, PolicyDocument document)
+    {
+        foreach (var rule in document.Rules)
+        {
+            Assert.True(rule is { Effect: RuleEffect.Permit, Mode: RuleMode.Enforce, Expires: null });
+            var callers = 0ul;
+            foreach (var subject in rule.Subjects) callers |= board.Who.Permitted(subject);
+            foreach (var capability in rule.Capabilities)
+            {
+                foreach (var request in Board.Each(board.What.Permitted(capability))) _granted[request] |= callers;
+            }
+        }
+    }
+
+    private void See(Board board, int caller, int request, HashSet<string> left)
+    {
+        if ((_answers.Allowed[request] >> caller & 1) != 0) return;
+        var (principal, asked) = (board.Who.Callers[caller], board.What.Requests[request]);
+        var capability = asked is CapabilityRequest.NatsRespond ? "natsRespond 1 1m" : asked.ToString();
+        if ((_answers.Forbidden(request) >> caller & 1) != 0 || !RequestBoard.IsGrantable(capability))
+        {
+            left.Add($"{principal.Id}: {asked}");
+            return;
+        }
+
+        var digest = (principal.Unknown & PrincipalAttributes.Digest) == 0 ? principal.Digest : null;
+        var callers = board.Who.Permitted(new PolicySubject { SpiffeId = principal.Id, Digest = digest });
+        foreach (var granted in Board.Each(board.What.Permitted(Capability.Parse(capability)))) _seen[granted] |= callers;
+    }
+
+    private void AssertSame(Board board)
+    {
+        for (var request = 0; request < board.What.Requests.Length; request++)
+        {
+            var forbidden = _answers.Forbidden(request);
+            var (expected, found) = ((_answers.Permitted(request) | _seen[request]) & ~forbidden, (_answers.Permitted(request) | _granted[request]) & ~forbidden);
+            if (expected == found) continue;
+            // Accesses to one thing that were seen one by one may then be asked for together.
+            if ((expected & ~found) == 0 && (board.What.Mergeable >> request & 1) != 0) continue;
+            Assert.Fail($"{board.What.Requests[request]}: {expected:x} seen, {found:x} allowed");
+        }
+    }
+}
