@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using Identity.Testing.Platform;
 
-namespace Identity.Policy.Tests.Analysis;
+namespace Identity.Policy.Tests.Analysis.Smt;
 
 /// <summary>Z3 by its C interface, asked in SMT-LIB 2: five functions that every release of the library has.</summary>
 internal sealed unsafe class Z3Solver : IDisposable
