@@ -9,19 +9,8 @@ using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
 namespace Identity.Tests.Server.ComponentPolicy;
 
 /// <summary>Documents made to hurt, and writers by the thousand.</summary>
-public sealed class PolicyAdminAttackTests : IAsyncLifetime
+public sealed class PolicyAdminAttackTests : PolicyServerTest
 {
-    private RegistryServer _server = null!;
-    private PolicyWriter _admin = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        _server = await RegistryServer.StartAsync();
-        _admin = new PolicyWriter(_server.Admin);
-    }
-
-    public ValueTask DisposeAsync() => _server.DisposeAsync();
-
     [Fact]
     public async Task Refuses_a_document_of_100_MB_before_it_has_read_it()
     {

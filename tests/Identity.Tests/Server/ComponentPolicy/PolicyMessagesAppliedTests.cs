@@ -10,20 +10,9 @@ using PolicySubject = Identity.V1.PolicySubject;
 namespace Identity.Tests.Server.ComponentPolicy;
 
 /// <summary>Policies that come as messages are policies like any other: kept, shown, judged and refused alike.</summary>
-public sealed class PolicyMessagesAppliedTests : IAsyncLifetime
+public sealed class PolicyMessagesAppliedTests : PolicyServerTest
 {
     private const string Ann = "spiffe://example.org/people/ann";
-
-    private RegistryServer _server = null!;
-    private PolicyWriter _admin = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        _server = await RegistryServer.StartAsync();
-        _admin = new PolicyWriter(_server.Admin);
-    }
-
-    public ValueTask DisposeAsync() => _server.DisposeAsync();
 
     [Fact]
     public async Task Is_in_force_and_shown_as_the_document_that_says_the_same()

@@ -10,19 +10,8 @@ using ShadowOutcome = Identity.V1.ShadowOutcome;
 
 namespace Identity.Tests.Server.ComponentPolicy;
 
-public sealed class PolicyQuestionsTests : IAsyncLifetime
+public sealed class PolicyQuestionsTests : PolicyServerTest
 {
-    private RegistryServer _server = null!;
-    private PolicyWriter _admin = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        _server = await RegistryServer.StartAsync();
-        _admin = new PolicyWriter(_server.Admin);
-    }
-
-    public ValueTask DisposeAsync() => _server.DisposeAsync();
-
     [Fact]
     public async Task Decides_as_the_policy_of_a_past_revision_did()
     {

@@ -7,19 +7,8 @@ using static Identity.V1.PolicyChange.Types;
 
 namespace Identity.Tests.Server.ComponentPolicy;
 
-public sealed class PolicyRevisionsTests : IAsyncLifetime
+public sealed class PolicyRevisionsTests : PolicyServerTest
 {
-    private RegistryServer _server = null!;
-    private PolicyWriter _admin = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        _server = await RegistryServer.StartAsync();
-        _admin = new PolicyWriter(_server.Admin);
-    }
-
-    public ValueTask DisposeAsync() => _server.DisposeAsync();
-
     [Fact]
     public async Task Tells_what_was_in_force_at_every_past_revision()
     {

@@ -1,48 +1,11 @@
-using System.Threading.Channels;
-using Identity.Server.NatsAuthCallout;
 using Identity.Testing.Nats;
-using Microsoft.Extensions.Logging.Abstractions;
 using NATS.Client.Core;
-using Spiffe.Net;
 
 namespace Identity.Tests.Server.NatsAuthCallout;
 
-/// <summary>
-/// Rights on queue groups, responses, streams, consumers and buckets on real nats-servers with JetStream: a client does what it was granted,
-/// and is refused what lies next to it. The client speaks the protocol by hand, as an attacker would.
-/// </summary>
-public sealed class NatsRightsTests : IAsyncLifetime
+/// <summary>Rights on streams, consumers and buckets on real nats-servers: a client does what it was granted, and is refused what lies next to it.</summary>
+public sealed class NatsRightsTests : NatsRightsTest
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
-    private static readonly SpiffeId Operator = SpiffeId.Parse("spiffe://example.org/operator");
-    private static readonly SpiffeId Worker = SpiffeId.Parse("spiffe://example.org/worker");
-
-    private const string OperatorRules = """
-          - name: operator
-            effect: permit
-            subjects: [{ spiffeId: spiffe://example.org/operator }]
-            capabilities:
-              - { stream: ORDERS, access: [info, read, consume, purge, manage] }
-              - { stream: PAYROLL, access: [info, consume, manage] }
-              - { consumer: ORDERS/worker, access: [manage] }
-              - { consumer: ORDERS/audit, access: [manage] }
-              - { consumer: PAYROLL/worker, access: [manage] }
-              - { bucket: settings, access: [read, write, watch, manage] }
-              - { bucket: secrets, access: [read, write, manage] }
-              - { natsPublish: orders.> }
-              - { natsPublish: payroll.> }
-              - { natsPublish: requests.> }
-              - { natsSubscribe: answers.> }
-        """;
-
-    private readonly CalloutWorld _world = new(TimeProvider.System.GetUtcNow());
-    private readonly string _folder = Directory.CreateTempSubdirectory("rights-").FullName;
-    private readonly CancellationTokenSource _stop = new();
-    private readonly List<IAsyncDisposable> _clients = [];
-    private NatsServerProcess? _server;
-    private NatsAuthCalloutService? _service;
-    private NatsConnectionKicker? _kicker;
-
     [Theory]
     [InlineData(NatsRelease.Floor)]
     [InlineData(NatsRelease.Newest)]
@@ -168,85 +131,10 @@ public sealed class NatsRightsTests : IAsyncLifetime
         Assert.NotEqual("other-value", (await admin.AskAsync("$JS.API.DIRECT.GET.KV_settings.$KV.settings.other", "")).Data);
     }
 
-    [Theory]
-    [InlineData(NatsRelease.Floor)]
-    [InlineData(NatsRelease.Newest)]
-    public async Task A_queue_group_is_joined_by_who_may_and_the_plain_subscription_is_refused(NatsRelease release)
-    {
-        var (admin, worker) = await StartAsync(release, false, "{ natsSubscribe: orders.>, queue: workers }");
-        var joined = await worker.SubscribeAsync("orders.new", "workers");
-        await admin.Connection.PublishAsync("orders.new", "work", cancellationToken: _stop.Token);
-        Assert.Equal("work", await joined.NextAsync());
-        await worker.RefusedToSubscribeAsync("orders.new", "orders.>");
-        await worker.RefusedToJoinAsync("orders.new", "others");
-        await worker.RefusedToJoinAsync("payroll.new", "workers");
-    }
-
-    [Theory]
-    [InlineData(NatsRelease.Floor)]
-    [InlineData(NatsRelease.Newest)]
-    public async Task A_star_reaches_one_token_although_nats_server_lets_more_be_subscribed(NatsRelease release)
-    {
-        var (admin, worker) = await StartAsync(release, false, "{ natsSubscribe: orders.* }");
-        var all = await worker.SubscribeAsync("orders.>", null);
-        await admin.Connection.PublishAsync("orders.a.b", "deeper", cancellationToken: _stop.Token);
-        await admin.Connection.PublishAsync("orders.a", "here", cancellationToken: _stop.Token);
-        Assert.Equal("here", await all.NextAsync());
-    }
-
-    [Theory]
-    [InlineData(NatsRelease.Floor)]
-    [InlineData(NatsRelease.Newest)]
-    public async Task Who_may_respond_once_answers_each_request_once_and_publishes_nothing_else(NatsRelease release)
-    {
-        var (admin, worker) = await StartAsync(release, false, "{ natsSubscribe: requests.> }, { natsRespond: { max: 1, within: 1m } }");
-        var requests = await worker.SubscribeAsync("requests.>", null);
-        var answers = await admin.SubscribeAsync("answers.>", null);
-        await worker.RefusedToPublishAsync("answers.1");
-
-        await admin.Connection.PublishAsync("requests.a", "what", replyTo: "answers.1", cancellationToken: _stop.Token);
-        Assert.Equal("what", await requests.NextAsync());
-        await worker.Connection.PublishAsync("answers.1", "that", cancellationToken: _stop.Token);
-        Assert.Equal("that", await answers.NextAsync());
-        await worker.RefusedToPublishAsync("answers.1", "answers.2", "requests.a");
-
-        await admin.Connection.PublishAsync("requests.a", "again", replyTo: "answers.2", cancellationToken: _stop.Token);
-        Assert.Equal("again", await requests.NextAsync());
-        await worker.Connection.PublishAsync("answers.2", "more", cancellationToken: _stop.Token);
-        Assert.Equal("more", await answers.NextAsync());
-    }
-
-    [Theory]
-    [InlineData(NatsRelease.Floor)]
-    [InlineData(NatsRelease.Newest)]
-    public async Task Who_may_not_respond_is_refused_the_first_answer(NatsRelease release)
-    {
-        var (admin, worker) = await StartAsync(release, false, "{ natsSubscribe: requests.> }");
-        var requests = await worker.SubscribeAsync("requests.>", null);
-        await admin.Connection.PublishAsync("requests.a", "what", replyTo: "answers.1", cancellationToken: _stop.Token);
-        Assert.Equal("what", await requests.NextAsync());
-        await worker.RefusedToPublishAsync("answers.1");
-    }
-
-    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
-
-    public async ValueTask DisposeAsync()
-    {
-        foreach (var client in _clients) await client.DisposeAsync();
-        if (_service is not null) await _service.StopAsync(CancellationToken.None);
-        _stop.Cancel();
-        if (_server is not null) await _server.DisposeAsync();
-        _service?.Dispose();
-        _kicker?.Dispose();
-        _stop.Dispose();
-        _world.Dispose();
-        Directory.Delete(_folder, recursive: true);
-    }
-
     private static string Bucket(string name, bool rollups) =>
         $$"""{"name":"KV_{{name}}","subjects":["$KV.{{name}}.>"],"max_msgs_per_subject":1,"allow_direct":true,"allow_rollup_hdrs":{{(rollups ? "true" : "false")}}}""";
 
-    private static async Task OrdersAsync(Client admin)
+    private static async Task OrdersAsync(RightsClient admin)
     {
         foreach (var stream in (string[])["ORDERS", "PAYROLL"])
         {
@@ -259,145 +147,12 @@ public sealed class NatsRightsTests : IAsyncLifetime
         await admin.SucceedsAsync("orders.2", "second");
     }
 
-    private static async Task BucketsAsync(Client admin)
+    private static async Task BucketsAsync(RightsClient admin)
     {
         foreach (var bucket in (string[])["settings", "secrets"])
         {
             await admin.SucceedsAsync($"$JS.API.STREAM.CREATE.KV_{bucket}", Bucket(bucket, rollups: false));
             await admin.SucceedsAsync($"$KV.{bucket}.other", "other-value");
         }
-    }
-
-    private async Task<(Client Admin, Client Worker)> StartAsync(NatsRelease release, bool newAcknowledgements, string capabilities, string? forbidden = null)
-    {
-        _world.Change(TestPolicy.Of($$"""
-            kind: CapabilityPolicy
-            name: rights
-            rules:
-              - name: worker
-                effect: permit
-                subjects: [{ spiffeId: spiffe://example.org/worker }]
-                capabilities: [{{capabilities}}]
-            {{(forbidden is null ? "" : $"  - {{ name: forbidden, effect: forbid, subjects: [{{ spiffeId: {Worker} }}], capabilities: [{forbidden}] }}")}}
-            {{OperatorRules}}
-            """));
-        var (certificate, key) = _world.X509.WriteServer(_folder, ServerId, TimeProvider.System.GetUtcNow());
-        Assert.True(NatsServerConfiguration.TryWrite(_world.Keys, "127.0.0.1:-1", certificate, key, out var text, out var problem), problem);
-        text = text.Replace("APP {}", "APP { jetstream: enabled }", StringComparison.Ordinal)
-            + $"jetstream {{ store_dir: \"{_folder}/jetstream\", max_mem: 64MB, max_file: 64MB }}\n"
-            + (newAcknowledgements ? "feature_flags { js_ack_fc_v2: true }\n" : "");
-        Assert.Contains("jetstream: enabled", text, StringComparison.Ordinal);
-        _server = await NatsServerProcess.StartAsync(NatsServerBinary.Get(release), text, _stop.Token);
-
-        var options = new NatsAuthCalloutOptions { TrustDomain = CalloutWorld.TrustDomain, Folder = _folder, Url = new Uri($"tls://127.0.0.1:{_server.Port}") };
-        var granted = new GrantedLogins(options.MaxSession, TimeProvider.System);
-        _kicker = new NatsConnectionKicker(_world.Responder, _world, granted, new SweptMark(_folder), options, TimeProvider.System, NullLogger<NatsConnectionKicker>.Instance);
-        _service = new NatsAuthCalloutService(_world.Responder, _world.Keys, _world, granted, _kicker, options, TimeProvider.System, NullLogger<NatsAuthCalloutService>.Instance);
-        await _service.StartAsync(_stop.Token);
-        using var deadline = new CancellationTokenSource(Deadline);
-        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
-        while (_service.Problem is not null) await timer.WaitForNextTickAsync(deadline.Token);
-        return (await ConnectAsync(Operator), await ConnectAsync(Worker));
-    }
-
-    private static SpiffeId ServerId { get; } = SpiffeId.Parse("spiffe://example.org/nats-server");
-
-    private async Task<Client> ConnectAsync(SpiffeId id)
-    {
-        var connection = new NatsConnection(NatsOpts.Default with
-        {
-            Url = $"tls://127.0.0.1:{_server!.Port}",
-            ConnectTimeout = TimeSpan.FromSeconds(10),
-            InboxPrefix = Identity.Policy.NatsPermissions.InboxPrefixOf(id),
-            TlsOpts = NatsServerTls.For(CalloutWorld.TrustDomain, () => _world.Bundles, TimeProvider.System),
-            AuthOpts = new NatsAuthOpts { AuthCredCallback = (_, _) => ValueTask.FromResult(NatsAuthCred.FromToken(_world.Token(id, TimeProvider.System.GetUtcNow()))) },
-        });
-        var client = new Client(connection, _stop.Token);
-        _clients.Add(client);
-        await connection.ConnectAsync();
-        return client;
-    }
-
-    /// <summary>A connection, and what nats-server said against it.</summary>
-    private sealed class Client : IAsyncDisposable
-    {
-        private readonly Channel<string> _errors = Channel.CreateUnbounded<string>();
-        private readonly CancellationToken _stop;
-        private readonly List<Subscription> _subscriptions = [];
-
-        public Client(NatsConnection connection, CancellationToken stop)
-        {
-            Connection = connection;
-            _stop = stop;
-            connection.ServerError += (_, e) => _errors.Writer.WriteAsync(e.Error);
-        }
-
-        public NatsConnection Connection { get; }
-
-        public string Inbox => Connection.Opts.InboxPrefix;
-
-        public async Task<NatsMsg<string>> AskAsync(string subject, string body, NatsHeaders? headers = null) =>
-            await Connection.RequestAsync<string, string>(subject, body, headers, replyOpts: new NatsSubOpts { Timeout = Deadline }, cancellationToken: _stop);
-
-        public async Task SucceedsAsync(string subject, string body)
-        {
-            var answer = await AskAsync(subject, body);
-            Assert.DoesNotContain("\"error\"", answer.Data, StringComparison.Ordinal);
-        }
-
-        public async Task<Subscription> SubscribeAsync(string subject, string? queue)
-        {
-            var subscription = new Subscription(await Connection.SubscribeCoreAsync<string>(subject, queue, cancellationToken: _stop), _stop);
-            _subscriptions.Add(subscription);
-            await Connection.PingAsync(_stop);
-            return subscription;
-        }
-
-        /// <summary>As clients watch keys: a consumer that pushes to an inbox.</summary>
-        public async Task<Subscription> WatchAsync(string stream, string filter)
-        {
-            var subscription = await SubscribeAsync($"{Inbox}.watch", null);
-            await SucceedsAsync(
-                $"$JS.API.CONSUMER.CREATE.{stream}.watch.{filter}",
-                $$$"""{"stream_name":"{{{stream}}}","config":{"name":"watch","filter_subject":"{{{filter}}}","deliver_subject":"{{{Inbox}}}.watch","ack_policy":"none","mem_storage":true}}""");
-            return subscription;
-        }
-
-        public async Task RefusedToPublishAsync(params string[] subjects)
-        {
-            foreach (var subject in subjects)
-            {
-                await Connection.PublishAsync(subject, "{}", replyTo: $"{Inbox}.refused", cancellationToken: _stop);
-                Assert.Contains($"Permissions Violation for Publish to \"{subject}\"", await NextErrorAsync(), StringComparison.OrdinalIgnoreCase);
-            }
-        }
-
-        public async Task RefusedToSubscribeAsync(params string[] subjects)
-        {
-            foreach (var subject in subjects) await RefusedToJoinAsync(subject, null);
-        }
-
-        public async Task RefusedToJoinAsync(string subject, string? queue)
-        {
-            await SubscribeAsync(subject, queue);
-            Assert.Contains($"Permissions Violation for Subscription to \"{subject}\"", await NextErrorAsync(), StringComparison.OrdinalIgnoreCase);
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            foreach (var subscription in _subscriptions) await subscription.DisposeAsync();
-            await Connection.DisposeAsync();
-        }
-
-        private Task<string> NextErrorAsync() => _errors.Reader.ReadAsync(_stop).AsTask().WaitAsync(Deadline, TestContext.Current.CancellationToken);
-    }
-
-    private sealed class Subscription(INatsSub<string> subscription, CancellationToken stop) : IAsyncDisposable
-    {
-        public async Task<string?> NextAsync() => (await NextMessageAsync()).Data;
-
-        public Task<NatsMsg<string>> NextMessageAsync() => subscription.Msgs.ReadAsync(stop).AsTask().WaitAsync(Deadline, TestContext.Current.CancellationToken);
-
-        public ValueTask DisposeAsync() => subscription.DisposeAsync();
     }
 }
