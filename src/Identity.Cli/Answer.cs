@@ -30,7 +30,23 @@ internal static class Answer
     /// table says so in words.
     /// </summary>
     public static void Table(TextWriter output, string nothing, string[] header, IReadOnlyList<string[]> rows) =>
-        Table(output, nothing, header, rows, ReferenceEquals(output, Console.Out) && !Console.IsOutputRedirected ? Console.WindowWidth : 0);
+        Table(output, nothing, header, rows, WidthOf(output));
+
+    /// <summary>Characters of a line of the terminal that this writes to; 0 for no bound, as for a file.</summary>
+    public static int WidthOf(TextWriter output) => ReferenceEquals(output, Console.Out) && !Console.IsOutputRedirected ? Console.WindowWidth : 0;
+
+    /// <summary>One line; on a terminal it is wrapped at words, and what follows the first stands further in.</summary>
+    public static void Line(TextWriter output, string text, int width)
+    {
+        var lead = text.Length - text.TrimStart(' ').Length;
+        var room = width - lead - Indent.Length >= MinWrapped ? width - lead : int.MaxValue;
+        var before = new string(' ', lead);
+        foreach (var line in Wrap(text[lead..], room, room - Indent.Length))
+        {
+            output.WriteLine(before + line);
+            if (before.Length == lead) before += Indent;
+        }
+    }
 
     /// <param name="width">Characters of a line; 0 for no bound, as for a file.</param>
     public static void Table(TextWriter output, string nothing, string[] header, IReadOnlyList<string[]> rows, int width)
@@ -80,7 +96,7 @@ internal static class Answer
     {
         // A few characters a line would be harder to read than what runs over the edge.
         var room = width - before.Length >= MinWrapped ? width - before.Length : int.MaxValue;
-        foreach (var line in Wrap(text, room))
+        foreach (var line in Wrap(text, room, room))
         {
             output.WriteLine($"{before}{line}".TrimEnd());
             before = new string(' ', before.Length);
@@ -88,12 +104,12 @@ internal static class Answer
     }
 
     // At spaces; a word that is longer than a line stays whole, for it may be meant to be copied.
-    private static IEnumerable<string> Wrap(string text, int room)
+    private static IEnumerable<string> Wrap(string text, int first, int room)
     {
-        while (text.Length > room)
+        for (var width = first; text.Length > width; width = room)
         {
-            var space = text.LastIndexOf(' ', room);
-            if (space <= 0) space = text.IndexOf(' ', room);
+            var space = text.LastIndexOf(' ', width);
+            if (space <= 0) space = text.IndexOf(' ', width);
             if (space < 0) break;
             yield return text[..space];
             text = text[(space + 1)..];

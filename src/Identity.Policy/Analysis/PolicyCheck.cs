@@ -13,7 +13,7 @@ public static class PolicyCheck
     {
         if (policy.Unreadable is { } why) return [new PolicyWarning(PolicyWarningKind.Undecided, null, 0, $"the policy cannot be read: {why}", "mend it; until then it denies everything")];
         var lines = new RuleLines(policy);
-        return [.. new RuleCheck(policy, lines, now).Find(), .. InventoryCheck.Find(policy, inventory, lines, now)];
+        return [.. new RuleCheck(policy, lines, now).Find(), .. FormerIdCheck.Find(policy, lines, now), .. InventoryCheck.Find(policy, inventory, lines, now)];
     }
 }
 

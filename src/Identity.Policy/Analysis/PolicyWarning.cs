@@ -24,6 +24,9 @@ public enum PolicyWarningKind
 
     /// <summary>No registered identity is meant.</summary>
     MeansNobody,
+
+    /// <summary>It forbids something by the SPIFFE ID that this had once, and does not hold it any more.</summary>
+    FormerId,
 }
 
 /// <summary>Something in a policy that is probably not what its author meant.</summary>

@@ -71,7 +71,24 @@ public sealed class PolicySchemaTests
 
     private static readonly string[] NeededByRoles = ["name", "members", "policies", "subjects"];
 
-    private static readonly string[] Guides = ["docs/policy.md", "docs/policy-administration.md", "docs/policy-enforcement.md"];
+    private static readonly string[] Guides = ["docs/policy.md", "docs/policy-administration.md", "docs/policy-enforcement.md", "docs/policy-verification.md"];
+
+    private static readonly string[] GoodCases =
+    [
+        "", "expect: deny", "by: shop/orders", "at: 2030-01-31T00:00:00Z", "request: start", "request: { natsPublish: orders.new }", "request: { natsSubscribe: orders.> }", "request: { import: wasi:io/poll@0.2.0 }", "request: { connect: api.example.com:443 }",
+        "principal: { spiffeId: spiffe://example.org }", $"principal: {{ spiffeId: spiffe://example.org/a, digest: {Digest}, signers: [release@example.org], image: ghcr.io/a/b:1, host: spiffe://example.org/h, namespace: shop, lattice: default }}",
+        "principal: { spiffeId: spiffe://example.org/a, unknown: [digest, signers, image, host, namespace, lattice] }",
+    ];
+
+    private static readonly string[] BadCases =
+    [
+        "name: \"\"", "name: \" \"", "expect: allowed", "expect: Allow", "expect:", "by: shop", "by: shop/orders/x", "by: a b/c", "at: 2030-01-31", "at: now", "request: stat", "request: {}", "request: { natsPublish: a..b }", "request: [start]", "mode: warn",
+        "principal: {}", "principal: { digest: x }", "principal: spiffe://example.org/a", "principal: { spiffeId: a }", "principal: { spiffeId: spiffe://example.org/a, signer: s }", "principal: { spiffeId: spiffe://example.org/a, signers: [] }",
+        "principal: { spiffeId: spiffe://example.org/a, signers: s }", "principal: { spiffeId: spiffe://example.org/a, image: shop }", "principal: { spiffeId: spiffe://example.org/a, unknown: [] }", "principal: { spiffeId: spiffe://example.org/a, unknown: [signer] }",
+        "principal: { spiffeId: spiffe://example.org/a, spiffeIdPrefix: spiffe://example.org }", "principal: { spiffeId: spiffe://example.org/a, namespace: my shop }",
+    ];
+
+    private static readonly string[] NeededByCases = ["name", "principal", "request", "expect"];
 
     private static readonly string[] BadRoles =
     [
@@ -83,6 +100,8 @@ public sealed class PolicySchemaTests
     public static TheoryData<string> Accepted =>
     [
         .. GoodRoles.Select(Role),
+        .. GoodCases.Select(line => Test(Case(line))),
+        Test($"{Case("")}\n{Case("name: another")}"),
         .. GoodSubjects.Select(subject => Role($"subjects: [{{ {subject} }}]")),
         .. GoodSubjects.Select(subject => Rule(subject: subject)),
         .. GoodCapabilities.Select(capability => Rule(capability: capability)),
@@ -95,6 +114,8 @@ public sealed class PolicySchemaTests
 
     public static TheoryData<string> Refused =>
     [
+        .. BadCases.Select(line => Test(Case(line))), .. NeededByCases.Select(left => Test(Case("", left))),
+        "kind: PolicyTest\nname: t", "kind: PolicyTest\nname: t\ncases: []", "kind: PolicyTest\nname: my test\ncases:\n" + Case(""), "kind: PolicyTest\ncases:\n" + Case(""), Test(Case("")) + "\nrules: []\n", Test(Case("")).Replace("PolicyTest", "PolicyTests", StringComparison.Ordinal),
         .. BadRoles.Select(Role), .. BadSubjects.Select(subject => Role($"subjects: [{{ {subject} }}]")),
         .. NeededByRoles.Select(left => string.Join('\n', Role("").Split('\n').Where(line => !line.StartsWith(left + ":", StringComparison.Ordinal)))),
         .. BadSubjects.Select(subject => Rule(subject: subject)),
@@ -113,6 +134,8 @@ public sealed class PolicySchemaTests
     /// <summary>What takes arithmetic or another place of the document, or other documents, is the reader's to refuse.</summary>
     public static TheoryData<string> RefusedByTheReaderAlone =>
     [
+        Test(Case("at: 2030-02-31T00:00:00Z")), Test($"{Case("")}\n{Case("")}"), Test(Case("principal: { spiffeId: spiffe://example.org/a, host: spiffe://example.org/h, unknown: [host] }")), Test(Case("request: { connect: api.example.com:99999 }")),
+        Test(Case("request: { import: wasi:io/*@0.2.0 }")),
         Role("members: [unix:4294967295]"), Role("members: [unix:4294967296]"),
         Rule(subject: "spiffeId: spiffe://example.org/a, spiffeIdPrefix: spiffe://example.org/b"), Rule(subject: "image: ghcr.io/a/b:1, imagePrefix: ghcr.io/b"), Rule(subject: "host: spiffe://example.org/h/1, hostPrefix: spiffe://example.org/x"),
         Rule(capability: "{ connect: api.example.com:8100-8000 }"), Rule(capability: "{ connect: api.example.com:99999 }"), Rule(capability: "{ connect: 10.0.0.1/8:443 }"), Rule(capability: "{ connect: 127.1:443 }"), Rule(capability: "{ mount: /var/../etc }"),
@@ -196,12 +219,20 @@ public sealed class PolicySchemaTests
     private static string Rule(string effect = "permit", string subject = "spiffeId: spiffe://example.org/a", string capability = "start", string more = "mode: enforce") =>
         $"kind: CapabilityPolicy\nname: p\nrules:\n- {{ name: r, effect: {effect}, subjects: [{{ {subject} }}], capabilities: [{capability}], {more} }}\n";
 
+    private static string Role(string field) =>
+        string.Join('\n', With(field, "kind: PolicyRole", "name: r", "members: [unix:1000]", "policies: [shop]", "subjects: [{ spiffeIdPrefix: spiffe://example.org/shop }]")) + '\n';
+
+    private static string Test(string cases) => $"kind: PolicyTest\nname: t\ncases:\n{cases}";
+
+    private static string Case(string field, string? left = null) => "- " + string.Join(
+        "\n  ",
+        With(field, "name: a case", "principal: { spiffeId: spiffe://example.org/a }", "request: start", "expect: allow").Where(line => left is null || line.Split(':')[0] != left));
+
     // A field given takes the place of the one that stands there.
-    private static string Role(string field)
+    private static IEnumerable<string> With(string field, params string[] lines)
     {
-        var lines = new List<string> { "kind: PolicyRole", "name: r", "members: [unix:1000]", "policies: [shop]", "subjects: [{ spiffeIdPrefix: spiffe://example.org/shop }]" };
-        lines.RemoveAll(line => field.Length > 0 && line.Split(':')[0] == field.Split(':')[0]);
-        return string.Join('\n', field.Length > 0 ? lines.Append(field) : lines) + '\n';
+        var kept = lines.Where(line => field.Length == 0 || line.Split(':')[0] != field.Split(':')[0]);
+        return field.Length > 0 ? kept.Append(field) : kept;
     }
 
     private static string Labels(string labels) =>

@@ -27,10 +27,11 @@ internal static class PolicyCheckVerb
             var places = new RulePlaces(files, manifest);
             Answer.Print(parsed, Message(warnings, places), output =>
             {
+                var width = Answer.WidthOf(output);
                 foreach (var warning in warnings)
                 {
-                    output.WriteLine($"{places.Of(warning) ?? "-"}: {(warning.Rule is { } rule && warning.Kind != PolicyWarningKind.NotGranted ? $"rule {rule} " : "")}{warning.Text}");
-                    output.WriteLine($"    {warning.Advice}");
+                    Answer.Line(output, $"{places.Of(warning) ?? "-"}: {(warning.Rule is { } rule && warning.Kind != PolicyWarningKind.NotGranted ? $"rule {rule} " : "")}{warning.Text}", width);
+                    Answer.Line(output, $"    {warning.Advice}", width);
                 }
                 output.WriteLine(warnings.IsEmpty
                     ? $"{Answer.Count(manifest.Policies.Sum(policy => policy.Rules.Length), "rule")}, nothing to warn of."
@@ -67,6 +68,7 @@ internal static class PolicyCheckVerb
         PolicyWarningKind.OverGrant => "over-grant",
         PolicyWarningKind.NotGranted => "not-granted",
         PolicyWarningKind.MeansNobody => "means-nobody",
+        PolicyWarningKind.FormerId => "former-id",
         _ => "undecided",
     };
 

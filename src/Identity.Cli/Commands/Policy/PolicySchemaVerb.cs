@@ -7,7 +7,7 @@ internal static class PolicySchemaVerb
 {
     public static Command Create()
     {
-        var command = new Command("schema", "Print the JSON Schema (2020-12) of policies, roles and registration entries, for editors");
+        var command = new Command("schema", "Print the JSON Schema (2020-12) of policies, roles, registration entries and tests of policies, for editors");
         command.SetAction(parsed => parsed.InvocationConfiguration.Output.Write(Text()));
         return command;
     }
