@@ -8,6 +8,7 @@ internal static class ComponentPolicySetup
         {
             builder.Services.AddSingleton<PolicyRegistry>();
             builder.Services.AddSingleton<PolicyRevisions>();
+            builder.Services.AddSingleton(services => new PolicyComparisons(services.GetRequiredService<TimeProvider>()));
             builder.Services.AddSingleton<PolicyProposals>();
             builder.Services.AddSingleton<PolicyQuestions>();
             builder.Services.AddSingleton<ShadowCounts>();

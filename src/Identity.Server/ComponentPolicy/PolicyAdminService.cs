@@ -79,8 +79,8 @@ internal sealed class PolicyAdminService(
         return proposals.ProposeAsync(request, Caller.Of(context), context.CancellationToken);
     }
 
-    public override Task<ListProposalsResponse> ListProposals(ListProposalsRequest request, ServerCallContext context) =>
-        Task.FromResult(new ListProposalsResponse { Proposals = { proposals.List(request.Id) } });
+    public override async Task<ListProposalsResponse> ListProposals(ListProposalsRequest request, ServerCallContext context) =>
+        new() { Proposals = { await proposals.ListAsync(request.Id, context.CancellationToken) } };
 
     public override Task<ApproveResponse> Approve(ApproveRequest request, ServerCallContext context) =>
         proposals.ApproveAsync(request, Caller.Of(context), context.CancellationToken);
@@ -88,9 +88,10 @@ internal sealed class PolicyAdminService(
     public override Task<Proposal> Withdraw(WithdrawRequest request, ServerCallContext context) =>
         proposals.WithdrawAsync(request, Caller.Of(context), context.CancellationToken);
 
-    public override Task<DecideAtResponse> DecideAt(DecideAtRequest request, ServerCallContext context) => Task.FromResult(questions.Decide(request));
+    public override Task<DecideAtResponse> DecideAt(DecideAtRequest request, ServerCallContext context) => questions.DecideAsync(request, context.CancellationToken);
 
-    public override Task<DiffRevisionsResponse> DiffRevisions(DiffRevisionsRequest request, ServerCallContext context) => Task.FromResult(questions.Diff(request));
+    public override Task<DiffRevisionsResponse> DiffRevisions(DiffRevisionsRequest request, ServerCallContext context) =>
+        questions.DiffAsync(request, context.CancellationToken);
 
     public override Task<ListShadowCountsResponse> ListShadowCounts(ListShadowCountsRequest request, ServerCallContext context) => Task.FromResult(shadows.List());
 

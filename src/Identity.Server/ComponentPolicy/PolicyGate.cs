@@ -26,13 +26,10 @@ internal abstract record PolicyGateAnswer
 /// </summary>
 internal static class PolicyGate
 {
-    public static PolicyGateAnswer Judge(ControlPlaneState state, PolicyEdit edit, PolicyPerson person, DateTimeOffset now) =>
-        Judge(new PolicyEffect(state, edit, now), person);
-
     public static PolicyGateAnswer Judge(PolicyEffect effect, PolicyPerson person)
     {
         var (state, edit) = (effect.State, effect.Edit);
-        if (WhyRefused(state, edit, person) is { } problem) return new PolicyGateAnswer.Refused(problem);
+        if (WhyRefused(effect, person) is { } problem) return new PolicyGateAnswer.Refused(problem);
         var approvals = state.Governance.Roles.Unreadable is null ? Demand(state, edit, person) : 0;
         return approvals > 0 && (edit.TouchesRoles || effect.Difference is { Widens: true } or { LiftsForbids: true })
             ? new PolicyGateAnswer.NeedsApproval(approvals)
@@ -40,17 +37,18 @@ internal static class PolicyGate
     }
 
     /// <summary>Why this person may not change policy so, whatever it would do; null when they may. Nothing is compiled or compared for it.</summary>
-    public static string? WhyRefused(ControlPlaneState state, PolicyEdit edit, PolicyPerson person)
+    public static string? WhyRefused(PolicyEffect effect, PolicyPerson person)
     {
-        if (state.Governance.Roles.Unreadable is not { } unreadable) return FindProblem(state, edit, person);
+        if (effect.State.Governance.Roles.Unreadable is not { } unreadable) return effect.WhyUncovered(person);
+        var edit = effect.Edit;
         return IsAdmin(person) && edit is { Set.Count: 0, Deleted.Count: 0 } && edit.RoleSet.Select(set => set.Name).Concat(edit.RoleDeleted).All(name => name == unreadable)
             ? null
             : $"the role {Quote.From(unreadable)} cannot be read, so nobody knows whom it binds; an administrator must replace or delete it first";
     }
 
     /// <summary>Whether this person's word counts for somebody else's change: they could make it themselves.</summary>
-    public static string? WhyNoApprover(ControlPlaneState state, PolicyEdit edit, PolicyPerson proposer, PolicyPerson approver) =>
-        proposer == approver ? "nobody approves their own proposal" : FindProblem(state, edit, approver);
+    public static string? WhyNoApprover(PolicyEffect effect, PolicyPerson proposer, PolicyPerson approver) =>
+        proposer == approver ? "nobody approves their own proposal" : effect.WhyUncovered(approver);
 
     private static int Demand(ControlPlaneState state, PolicyEdit edit, PolicyPerson person)
     {
@@ -60,7 +58,8 @@ internal static class PolicyGate
         return demanding.Select(role => role.Approvals).DefaultIfEmpty(0).Max();
     }
 
-    private static string? FindProblem(ControlPlaneState state, PolicyEdit edit, PolicyPerson person)
+    /// <summary>Of the roles alone; asked through <see cref="PolicyEffect.WhyUncovered"/>, which remembers.</summary>
+    public static string? FindProblem(ControlPlaneState state, PolicyEdit edit, PolicyPerson person)
     {
         if (IsAdmin(person)) return null;
         if (edit.TouchesRoles) return "roles are changed by administrators only: the server's own user and root";

@@ -17,7 +17,7 @@ namespace Identity.Server.ComponentPolicy;
 /// Changes that wait for others to agree. A proposal is never edited, an approval names its hash, and who proposed, who approved and what it would do are
 /// asked anew when it is applied.
 /// </summary>
-internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry registry, StagedChanges stages, TimeProvider time)
+internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry registry, StagedChanges stages, PolicyComparisons comparisons, TimeProvider time)
 {
     public static readonly TimeSpan Lifetime = TimeSpan.FromDays(7);
 
@@ -42,7 +42,7 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
             Reason = reason,
             Stage = plan,
             Hash = ByteString.CopyFrom(edit.Hash(person, baseRevision, reason, plan)),
-            Effect = ByteString.CopyFrom(effect.Difference.Fingerprint()),
+            Effect = ByteString.CopyFrom(effect.Difference.Fingerprint.Span),
             CreatedAt = now.ToTimestamp(),
             ExpiresAt = (now + Lifetime).ToTimestamp(),
             ApprovalsRequired = PolicyGate.Judge(effect, person) is PolicyGateAnswer.NeedsApproval needs ? (uint)needs.Approvals : 0,
@@ -58,14 +58,14 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
     {
         var whole = PolicyEditParser.Parse(request.Documents, request.DeletePolicies, request.DeleteRoles);
         var plan = request.Stage is { } wanted ? StagePlanReader.Read(whole, wanted.SoakSeconds, wanted.Through) : null;
+        var effects = new PolicyEffects(time);
         return ChangeAsync(
             caller,
-            (state, person, now) =>
+            (state, person, _) =>
             {
                 if (request.ExpectedRevision != 0) PolicyRegistry.RefuseUnseen(request.ExpectedRevision, state);
-                var edit = whole.Against(state);
-                if (edit.IsEmpty) throw new RpcException(new Status(StatusCode.FailedPrecondition, "this is in force already; there is nothing to propose"));
-                var effect = new PolicyEffect(state, edit, now);
+                var effect = effects.In(state, () => whole.Against(state));
+                if (effect.Edit.IsEmpty) throw new RpcException(new Status(StatusCode.FailedPrecondition, "this is in force already; there is nothing to propose"));
                 PolicyRegistry.RefuseUnpermitted(effect, person);
                 PolicyRegistry.RefuseTooMuch(effect);
                 var proposal = Draft(effect, person, request.Reason, plan);
@@ -78,20 +78,22 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
     {
         var isLast = false;
         PolicyStage? stage = null;
+        var effects = new PolicyEffects(time);
         var response = await ChangeAsync(
             caller,
             (state, person, now) =>
             {
                 var open = Find(state, request.Id, now);
                 var proposal = open.Proposal;
-                var edit = PolicyEdit.Of(proposal);
+                var effect = effects.In(state, () => PolicyEdit.Of(proposal));
+                var edit = effect.Edit;
                 if (!CryptographicOperations.FixedTimeEquals(proposal.Hash.Span, HashOf(request.Hash)))
                 {
                     throw new RpcException(new Status(StatusCode.Aborted, $"the hash is not that of {proposal.Id}; look at the proposal again and approve what it says"));
                 }
 
                 if (!Proposer(open, out var proposer)) throw new RpcException(new Status(StatusCode.FailedPrecondition, "the proposer is nobody this version knows"));
-                if (PolicyGate.WhyNoApprover(state, edit, proposer, person) is { } why)
+                if (PolicyGate.WhyNoApprover(effect, proposer, person) is { } why)
                 {
                     throw new RpcException(new Status(StatusCode.PermissionDenied, $"{person} may not approve {proposal.Id}: {why}"));
                 }
@@ -101,13 +103,12 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
                     throw new RpcException(new Status(StatusCode.AlreadyExists, $"{person} has approved {proposal.Id} already"));
                 }
 
-                var effect = new PolicyEffect(state, edit, now);
                 if (ProposalText.WhyStale(effect, open) is { } stale) throw new RpcException(new Status(StatusCode.Aborted, $"{proposal.Id} is stale: {stale}"));
                 PolicyRegistry.RefuseTooMuch(effect);
                 var approval = new PolicyApproval { ProposalId = proposal.Id, Hash = proposal.Hash, Person = person.Text, At = now.ToTimestamp() };
                 var after = open with { Approvals = open.Approvals.Add(approval) };
                 var needed = ProposalText.Needed(effect, open);
-                var counted = after.Approvals.Count(given => ProposalText.WhyVoid(state, open, given) is null);
+                var counted = after.Approvals.Count(given => ProposalText.WhyVoid(effect, open, given) is null);
                 var changes = new List<Change> { new() { PolicyApproved = approval } };
                 isLast = counted >= needed;
                 stage = isLast && proposal.Stage is not null ? StagedChanges.New(state, after, now) : null;
@@ -140,18 +141,23 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
             }
 
             var closed = Closed(open.Proposal, PolicyProposalClosed.Types.Outcome.Withdrawn);
-            return new Proposal<Identity.V1.Proposal>(ProposalText.Of(state, open, now), [new Change { PolicyProposalClosed = closed }], $"withdraw {open.Proposal.Id}");
+            return new Proposal<Identity.V1.Proposal>(ProposalText.Summary(new PolicyEffect(state, PolicyEdit.Of(open.Proposal), now), open), [new Change { PolicyProposalClosed = closed }], $"withdraw {open.Proposal.Id}");
         },
         cancellation);
 
     /// <param name="id">Only this one, whole; empty for all of them in short.</param>
-    public IEnumerable<Identity.V1.Proposal> List(string id)
+    /// <exception cref="RpcException">Too many ask for comparisons.</exception>
+    public async Task<IEnumerable<Identity.V1.Proposal>> ListAsync(string id, CancellationToken cancellation)
     {
         var (state, now) = (ledger.State, time.GetUtcNow());
         var open = state.Governance.Proposals.Values.Where(known => known.Proposal.ExpiresAt.ToDateTimeOffset() > now);
-        return id.Length > 0
-            ? open.Where(known => known.Proposal.Id == id).Select(known => ProposalText.Of(state, known, now))
-            : open.OrderByDescending(known => known.Proposal.CreatedAt).Select(known => ProposalText.Summary(state, known, now));
+        if (id.Length == 0) return open.OrderByDescending(known => known.Proposal.CreatedAt).Select(known => ProposalText.Summary(Effect(known), known));
+        if (open.FirstOrDefault(known => known.Proposal.Id == id) is not { } one) return [];
+        var effect = Effect(one);
+        var difference = await comparisons.OfAsync(new(Base(state), id), () => effect.Difference, cancellation);
+        return [ProposalText.Of(effect.With(difference), one)];
+
+        PolicyEffect Effect(OpenProposal known) => new(state, PolicyEdit.Of(known.Proposal), now);
     }
 
     /// <summary>The last revision that changed a policy or a role.</summary>
@@ -160,21 +166,16 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
     public static bool Proposer(OpenProposal open, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out PolicyPerson? proposer) =>
         PolicyPerson.TryParse(open.Proposal.Person, out proposer, out _);
 
-    private Task<T> ChangeAsync<T>(
+    private async Task<T> ChangeAsync<T>(
         Caller caller,
         Func<ControlPlaneState, PolicyPerson, DateTimeOffset, Proposal<T>> decide,
         CancellationToken cancellation,
         Action<T, ControlPlaneState>? complete = null)
     {
         var person = caller.Person ?? throw new RpcException(new Status(StatusCode.PermissionDenied, "this caller changes no policy"));
-        return registry.InTurnAsync(
-            async () =>
-            {
-                var (answer, state) = await ledger.ChangeAsync(caller.Author, current => decide(current, person, time.GetUtcNow()), cancellation);
-                complete?.Invoke(answer, state);
-                return answer;
-            },
-            cancellation);
+        var (answer, state) = await registry.DecideAsync(caller.Author, current => decide(current, person, time.GetUtcNow()), cancellation);
+        complete?.Invoke(answer, state);
+        return answer;
     }
 
     private static PolicyProposalClosed Closed(PolicyProposal proposal, PolicyProposalClosed.Types.Outcome outcome) => new() { ProposalId = proposal.Id, Outcome = outcome };

@@ -12,21 +12,29 @@ using Status = Grpc.Core.Status;
 namespace Identity.Server.ComponentPolicy;
 
 /// <summary>Answers what the policy of any revision says, and what one revision says that another does not. Nothing is recorded.</summary>
-internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions revisions, TimeProvider time)
+internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions revisions, PolicyComparisons comparisons, TimeProvider time)
 {
     private const int MaxSigners = 64;
     private const int MaxRequestCharacters = 4096;
-    private const int MaxLines = 1000;
+
+    // As the fields of the request and the options of `identity policy decide` are called.
+    private static readonly ImmutableArray<(string Word, PrincipalAttributes Attribute)> Attributes =
+    [
+        ("digest", PrincipalAttributes.Digest), ("signer", PrincipalAttributes.Signer), ("image", PrincipalAttributes.Image),
+        ("host", PrincipalAttributes.Host), ("namespace", PrincipalAttributes.Namespace), ("lattice", PrincipalAttributes.Lattice),
+    ];
 
     private delegate bool Parse<T>(string? text, [NotNullWhen(true)] out T? value, [NotNullWhen(false)] out string? problem);
 
-    public DecideAtResponse Decide(DecideAtRequest request)
+    /// <exception cref="RpcException">The question is none, or too many ask for past revisions.</exception>
+    public async Task<DecideAtResponse> DecideAsync(DecideAtRequest request, CancellationToken cancellation)
     {
         var state = ledger.State;
-        var policy = revisions.PolicyAt(state, PolicyRevisions.Check(request.AtRevision, state));
+        var revision = PolicyRevisions.Check(request.AtRevision, state);
         var principal = ReadPrincipal(request);
         if (request.Request.Length > MaxRequestCharacters) throw Invalid($"the request has more than {MaxRequestCharacters} characters");
         if (!CapabilityRequest.TryParse(request.Request, out var asked, out var problem)) throw Invalid($"request: {problem}");
+        var policy = revision >= state.PolicyRevision ? state.Policy : await comparisons.RunAsync(() => revisions.PolicyAt(state, revision), cancellation);
         var now = request.AtTime?.ToDateTimeOffset() ?? time.GetUtcNow();
         var decision = PolicyDecision.Decide(policy, principal, asked, now);
         var explanation = PolicyDecision.Explain(policy, principal, asked, now);
@@ -36,8 +44,10 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
             PolicyRevision = (ulong)policy.Revision,
             Rule = decision.Determining?.ToString() ?? "",
             Explanation = string.Join('\n', explanation.Refusals),
-            SmallestGrant = explanation.SmallestGrant ?? "",
         };
+        // What was only not told is asked for, not granted: a grant that asks for less than the rule at hand would widen it.
+        response.Untold.AddRange(Words(explanation.Refusals.Aggregate(PrincipalAttributes.None, (untold, refusal) => untold | refusal.Untold)));
+        if (response.Untold.Count == 0) response.SmallestGrant = explanation.SmallestGrant ?? "";
         response.Notes.AddRange(explanation.Notes);
         if (decision.Allowed && WhyNotOnNats(policy, principal, asked, now) is { } why) response.Notes.Add($"nats-server refuses it all the same: {why}");
         return response;
@@ -55,17 +65,22 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
         return explanation?.Refusals is [var first, ..] ? first.Detail : null;
     }
 
-    public DiffRevisionsResponse Diff(DiffRevisionsRequest request)
+    /// <exception cref="RpcException">A revision is not there yet, or too many ask for comparisons.</exception>
+    public async Task<DiffRevisionsResponse> DiffAsync(DiffRevisionsRequest request, CancellationToken cancellation)
     {
         var state = ledger.State;
         var (from, to) = (PolicyRevisions.Check(request.FromRevision, state), PolicyRevisions.Check(request.ToRevision, state));
-        var difference = AuthorityDifference.Between(revisions.PolicyAt(state, from), revisions.PolicyAt(state, to), time.GetUtcNow());
+        var history = state.Governance.History;
+        var difference = await comparisons.OfAsync(
+            new(history.LastChange(from), $"{history.LastChange(to)}"),
+            () => PolicyEffect.Compare(revisions.PolicyAt(state, from), revisions.PolicyAt(state, to), time.GetUtcNow()),
+            cancellation);
         return new DiffRevisionsResponse
         {
             FromRevision = from,
             ToRevision = to,
-            Gained = { difference.Gained.Take(MaxLines) },
-            Lost = { difference.Lost.Take(MaxLines) },
+            Gained = { difference.Gained.Shown(DifferenceLines.MaxKept) },
+            Lost = { difference.Lost.Shown(DifferenceLines.MaxKept) },
         };
     }
 
@@ -75,16 +90,10 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
         var absent = PrincipalAttributes.None;
         foreach (var word in request.KnownAbsent)
         {
-            absent |= word switch
-            {
-                "digest" => PrincipalAttributes.Digest,
-                "signer" => PrincipalAttributes.Signer,
-                "image" => PrincipalAttributes.Image,
-                "host" => PrincipalAttributes.Host,
-                "namespace" => PrincipalAttributes.Namespace,
-                "lattice" => PrincipalAttributes.Lattice,
-                _ => throw Invalid($"known_absent: {Quote.From(word)} is no attribute; expected digest, signer, image, host, namespace or lattice"),
-            };
+            var attribute = Attributes.FirstOrDefault(known => known.Word == word).Attribute;
+            if (attribute == PrincipalAttributes.None)
+                throw Invalid($"known_absent: {Quote.From(word)} is no attribute; expected {string.Join(", ", Attributes[..^1].Select(known => known.Word))} or {Attributes[^1].Word}");
+            absent |= attribute;
         }
 
         var unknown = PrincipalAttributes.None;
@@ -108,6 +117,8 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
             return value;
         }
     }
+
+    private static IEnumerable<string> Words(PrincipalAttributes attributes) => Attributes.Where(known => (attributes & known.Attribute) != 0).Select(known => known.Word);
 
     private static T? Read<T>(string text, string field, Parse<T> parse) where T : class =>
         text.Length == 0 ? null : parse(text, out var value, out var problem) ? value : throw Invalid($"{field}: {problem}");

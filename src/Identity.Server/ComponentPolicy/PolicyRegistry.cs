@@ -23,8 +23,15 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
     /// <summary>Documents in force together, bytes of UTF-8: what every agent is sent.</summary>
     public const long MaxTotalBytes = 32 << 20;
 
+    // How often a change that others overtook is decided anew before its turn; the next time it is decided within.
+    private const int MaxAhead = 2;
+    private const int Lanes = 8;
+
     // Writers of policy wait for one another here: a thousand who try at once would otherwise undo each other's attempts.
     private readonly SemaphoreSlim _turn = new(1);
+
+    // Whoever writes holds one of these while it is compared what that would do, so that one person's costly changes take one processor at most.
+    private readonly SemaphoreSlim[] _ahead = [.. Enumerable.Range(0, Lanes).Select(_ => new SemaphoreSlim(1))];
 
     public Task<ApplyPoliciesResponse> ApplyAsync(ApplyPoliciesRequest request, Caller caller, CancellationToken cancellation)
     {
@@ -76,7 +83,32 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
         $"roll back to revision {request.ToRevision}: {request.Reason}",
         cancellation);
 
-    /// <summary>Runs a change of policy in its turn.</summary>
+    /// <summary>
+    /// Decides about a change of policy and writes it in its turn. What it would do is compared before the turn comes, so that a costly change holds up nobody
+    /// else; only one that other changes of policy overtake again and again is compared within.
+    /// </summary>
+    /// <param name="decide">Called for each attempt; what costs it keeps from one to the next (<see cref="PolicyEffects"/>).</param>
+    /// <returns>The answer, and the state it holds in.</returns>
+    public async Task<(T Answer, ControlPlaneState State)> DecideAsync<T>(string author, Func<ControlPlaneState, Proposal<T>> decide, CancellationToken cancellation)
+    {
+        for (var ahead = 0; ; ahead++)
+        {
+            var seen = ledger.State;
+            if (ahead < MaxAhead) await AheadAsync(author, () => decide(seen), cancellation);
+            await _turn.WaitAsync(cancellation);
+            try
+            {
+                if (ahead < MaxAhead && PolicyProposals.Base(ledger.State) != PolicyProposals.Base(seen)) continue;
+                return await ledger.ChangeAsync(author, decide, cancellation);
+            }
+            finally
+            {
+                _turn.Release();
+            }
+        }
+    }
+
+    /// <summary>Runs a change of policy in its turn, of which nothing has to be compared.</summary>
     public async Task<T> InTurnAsync<T>(Func<Task<T>> change, CancellationToken cancellation)
     {
         await _turn.WaitAsync(cancellation);
@@ -93,26 +125,23 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
     /// <exception cref="RpcException">So many documents, or so large, may not be in force together.</exception>
     public static void RefuseTooMuch(PolicyEffect effect)
     {
-        var (state, edit) = (effect.State, effect.Edit);
+        if (effect.Excess is { } excess) throw new RpcException(new Status(StatusCode.ResourceExhausted, excess));
+        if (effect.After.Unreadable is { } unreadable && effect.State.Policy.Unreadable is null)
+        {
+            throw new RpcException(new Status(StatusCode.InvalidArgument, $"together with the policies in force these would deny everything: {unreadable}; nothing was changed"));
+        }
+    }
+
+    /// <summary>Of numbers and bytes alone; asked through <see cref="PolicyEffect.Excess"/>, which remembers.</summary>
+    public static string? WhyTooMuch(ControlPlaneState state, PolicyEdit edit)
+    {
         var after = state.Policies.ToDictionary(known => known.Key, known => known.Value.Text, StringComparer.Ordinal);
         foreach (var set in edit.Set) after[set.Name] = set.Text;
         foreach (var name in edit.Deleted) after.Remove(name);
         var roles = state.Governance.Roles.Count + edit.RoleSet.Count(set => state.Governance.Roles.Find(set.Name) is null) - edit.RoleDeleted.Count;
-        if (after.Count > MaxDocuments || roles > MaxDocuments)
-        {
-            throw new RpcException(new Status(
-                StatusCode.ResourceExhausted, $"there would be {after.Count} policies and {roles} roles; at most {MaxDocuments} of each are allowed"));
-        }
-
-        if (after.Values.Sum(text => (long)System.Text.Encoding.UTF8.GetByteCount(text)) is > MaxTotalBytes and var bytes)
-        {
-            throw new RpcException(new Status(StatusCode.ResourceExhausted, $"all policies together would have {bytes} bytes; at most {MaxTotalBytes} are allowed"));
-        }
-
-        if (effect.After.Unreadable is { } unreadable && state.Policy.Unreadable is null)
-        {
-            throw new RpcException(new Status(StatusCode.InvalidArgument, $"together with the policies in force these would deny everything: {unreadable}; nothing was changed"));
-        }
+        if (after.Count > MaxDocuments || roles > MaxDocuments) return $"there would be {after.Count} policies and {roles} roles; at most {MaxDocuments} of each are allowed";
+        var bytes = after.Values.Sum(text => (long)System.Text.Encoding.UTF8.GetByteCount(text));
+        return bytes > MaxTotalBytes ? $"all policies together would have {bytes} bytes; at most {MaxTotalBytes} are allowed" : null;
     }
 
     /// <exception cref="RpcException">A policy or role changed after what the caller has seen.</exception>
@@ -126,49 +155,38 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
         }
     }
 
-    private Task<ApplyPoliciesResponse> ChangeAsync(Caller caller, Func<ControlPlaneState, PolicyEdit> make, string reason, CancellationToken cancellation)
+    private async Task<ApplyPoliciesResponse> ChangeAsync(Caller caller, Func<ControlPlaneState, PolicyEdit> make, string reason, CancellationToken cancellation)
     {
         var person = caller.Person ?? throw new RpcException(new Status(StatusCode.PermissionDenied, "this caller changes no policy"));
-        return InTurnAsync(
-            async () =>
+        var effects = new PolicyEffects(time);
+        var (response, state) = await DecideAsync(
+            caller.Author,
+            current =>
             {
-                // What came meanwhile and is no policy or role decides nothing here: comparing policies anew for each would let a busy ledger keep
-                // a change out for ever.
-                (ulong Base, Proposal<ApplyPoliciesResponse> Answer)? decided = null;
-                var (response, state) = await ledger.ChangeAsync(
-                    caller.Author,
-                    current =>
-                    {
-                        var edit = make(current);
-                        var at = PolicyProposals.Base(current);
-                        if (decided?.Base != at) decided = (at, Decide(current, edit, person, reason));
-                        return decided.Value.Answer;
-                    },
-                    cancellation);
-                if (response.Revision == 0) response.Revision = state.Revision;
-                return response;
+                var whole = make(current);
+                return Decide(effects.In(current, () => whole.Against(current)), whole, person, reason);
             },
             cancellation);
+        if (response.Revision == 0) response.Revision = state.Revision;
+        return response;
     }
 
-    private Proposal<ApplyPoliciesResponse> Decide(ControlPlaneState state, PolicyEdit whole, PolicyPerson person, string reason)
+    private static Proposal<ApplyPoliciesResponse> Decide(PolicyEffect effect, PolicyEdit whole, PolicyPerson person, string reason)
     {
-        var edit = whole.Against(state);
-        var response = new ApplyPoliciesResponse { Changes = { whole.Answers(state) } };
-        if (edit.IsEmpty)
+        var response = new ApplyPoliciesResponse { Changes = { whole.Answers(effect.State) } };
+        if (effect.Edit.IsEmpty)
         {
             // Nothing is written, but what may not be asked is not answered either.
-            if (PolicyGate.Judge(state, whole, person, time.GetUtcNow()) is PolicyGateAnswer.Refused no) throw Refusal(no);
+            RefuseUnpermitted(new PolicyEffect(effect.State, whole, effect.Now), person);
             return new(response, [], reason);
         }
 
-        var effect = new PolicyEffect(state, edit, time.GetUtcNow());
         RefuseUnpermitted(effect, person);
         RefuseTooMuch(effect);
         switch (PolicyGate.Judge(effect, person))
         {
             case PolicyGateAnswer.Free:
-                return new(response, [.. edit.Changes()], reason);
+                return new(response, [.. effect.Edit.Changes()], reason);
             case PolicyGateAnswer.NeedsApproval:
                 var proposal = PolicyProposals.Draft(effect, person, reason, plan: null);
                 foreach (var change in response.Changes.Where(change => change.Kind != PolicyChange.Types.Kind.Unchanged)) change.Kind = PolicyChange.Types.Kind.Proposed;
@@ -184,12 +202,34 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
     /// <exception cref="RpcException">This person may not do that. Asked before anything that costs more is.</exception>
     public static void RefuseUnpermitted(PolicyEffect effect, PolicyPerson person)
     {
-        if (PolicyGate.WhyRefused(effect.State, effect.Edit, person) is { } why) throw Refusal(new PolicyGateAnswer.Refused(why));
+        if (PolicyGate.WhyRefused(effect, person) is { } why) throw Refusal(new PolicyGateAnswer.Refused(why));
     }
 
     public static RpcException Refusal(PolicyGateAnswer.Refused refused) => new(new Status(StatusCode.PermissionDenied, $"{refused.Reason}; nothing was changed"));
 
-    public void Dispose() => _turn.Dispose();
+    public void Dispose()
+    {
+        _turn.Dispose();
+        foreach (var lane in _ahead) lane.Dispose();
+    }
+
+    // Which one is another in every process, so nobody can choose whom to stand in the way of.
+    internal static int LaneOf(string author) => (int)((uint)author.GetHashCode(StringComparison.Ordinal) % Lanes);
+
+    private async Task AheadAsync(string author, Action decide, CancellationToken cancellation)
+    {
+        var lane = _ahead[LaneOf(author)];
+        await lane.WaitAsync(cancellation);
+        try
+        {
+            // A thread of its own: those of the pool answer everybody else.
+            await Task.Factory.StartNew(decide, cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        }
+        finally
+        {
+            lane.Release();
+        }
+    }
 
     private static void RefuseMissing(PolicyEdit edit, ControlPlaneState state)
     {

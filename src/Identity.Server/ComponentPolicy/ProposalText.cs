@@ -12,33 +12,23 @@ internal static class ProposalText
     private const int MaxLines = 100;
 
     /// <summary>All of it.</summary>
-    public static Identity.V1.Proposal Of(ControlPlaneState state, OpenProposal open, DateTimeOffset now) =>
-        Of(new PolicyEffect(state, PolicyEdit.Of(open.Proposal), now), open);
-
     /// <param name="effect">Of what is proposed.</param>
     public static Identity.V1.Proposal Of(PolicyEffect effect, OpenProposal open)
     {
         var (edit, difference) = (effect.Edit, effect.Difference);
-        var answer = Summary(effect.State, open, effect.Now);
+        var answer = Summary(effect, open);
         answer.ApprovalsRequired = Needed(effect, open);
         answer.Stale = WhyStale(effect, open) ?? "";
         answer.Documents.AddRange(edit.Set.Concat(edit.RoleSet).Select(set => new PolicySource { Text = set.Text }));
-        answer.Gained.AddRange(Shown(difference.Gained));
-        answer.Lost.AddRange(Shown(difference.Lost));
+        answer.Gained.AddRange(difference.Gained.Shown(MaxLines));
+        answer.Lost.AddRange(difference.Lost.Shown(MaxLines));
         return answer;
     }
 
-    // Who approves must know that there is more than they see.
-    private static IEnumerable<string> Shown(IEnumerable<string> all)
-    {
-        var lines = all.ToList();
-        return lines.Count <= MaxLines ? lines : lines.Take(MaxLines).Append($"… and {lines.Count - MaxLines} more: compare the documents with `identity policy diff`");
-    }
-
     /// <summary>What costs no comparison of policies; it may be stale for more reasons than this says.</summary>
-    public static Identity.V1.Proposal Summary(ControlPlaneState state, OpenProposal open, DateTimeOffset now)
+    public static Identity.V1.Proposal Summary(PolicyEffect effect, OpenProposal open)
     {
-        var proposal = open.Proposal;
+        var (proposal, state) = (open.Proposal, effect.State);
         var answer = new Identity.V1.Proposal
         {
             Id = proposal.Id,
@@ -52,13 +42,13 @@ internal static class ProposalText
             Stale = WhyOutdated(state, open) ?? "",
             Stage = StagePlanReader.Text(proposal.Stage),
         };
-        answer.Changes.AddRange(PolicyEdit.Of(proposal).Answers(state));
-        answer.Approvals.AddRange(ApprovalsOf(state, open));
+        answer.Changes.AddRange(effect.Edit.Answers(state));
+        answer.Approvals.AddRange(ApprovalsOf(effect, open));
         return answer;
     }
 
-    public static IEnumerable<Approval> ApprovalsOf(ControlPlaneState state, OpenProposal open) =>
-        open.Approvals.Select(given => new Approval { Person = given.Person, At = given.At, Void = WhyVoid(state, open, given) ?? "" });
+    public static IEnumerable<Approval> ApprovalsOf(PolicyEffect effect, OpenProposal open) =>
+        open.Approvals.Select(given => new Approval { Person = given.Person, At = given.At, Void = WhyVoid(effect, open, given) ?? "" });
 
     /// <summary>How many others must agree, as the roles are now; never fewer than when it was proposed, and at least one.</summary>
     public static int Needed(PolicyEffect effect, OpenProposal open)
@@ -75,10 +65,10 @@ internal static class ProposalText
     {
         var (proposal, state) = (open.Proposal, effect.State);
         if (!PolicyProposals.Proposer(open, out var proposer)) return "nobody knows who proposed it";
-        if (PolicyGate.WhyRefused(state, effect.Edit, proposer) is { } refused) return refused;
+        if (PolicyGate.WhyRefused(effect, proposer) is { } refused) return refused;
         if (proposal.BaseRevision == PolicyProposals.Base(state)) return null;
         if (WhyOutdated(state, open) is { } outdated) return outdated;
-        return proposal.Effect.Span.SequenceEqual(effect.Difference.Fingerprint())
+        return proposal.Effect.Span.SequenceEqual(effect.Difference.Fingerprint.Span)
             ? null
             : $"other policies changed after revision {proposal.BaseRevision}, and it would give or take something else now; propose anew";
     }
@@ -95,8 +85,8 @@ internal static class ProposalText
     }
 
     /// <summary>Why an approval does not count any more; null while it does.</summary>
-    public static string? WhyVoid(ControlPlaneState state, OpenProposal open, PolicyApproval given) =>
+    public static string? WhyVoid(PolicyEffect effect, OpenProposal open, PolicyApproval given) =>
         !given.Hash.Span.SequenceEqual(open.Proposal.Hash.Span) ? "it is of something else"
         : !PolicyPerson.TryParse(given.Person, out var person, out _) || !PolicyProposals.Proposer(open, out var proposer) ? "nobody knows this person"
-        : PolicyGate.WhyNoApprover(state, PolicyEdit.Of(open.Proposal), proposer, person);
+        : PolicyGate.WhyNoApprover(effect, proposer, person);
 }

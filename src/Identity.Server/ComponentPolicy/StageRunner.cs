@@ -156,7 +156,7 @@ internal sealed partial class StageRunner(
         if (edit.Names.FirstOrDefault(name => state.Governance.History.LastChangeOf(name) > stage.BaseRevision) is { } changed)
             return $"the policy '{changed}' was changed meanwhile; stage the change anew";
         if (!PolicyPerson.TryParse(stage.Person, out var person, out _)) return "nobody knows who staged it";
-        return PolicyGate.Judge(state, edit, person, time.GetUtcNow()) switch
+        return PolicyGate.Judge(new PolicyEffect(state, edit, time.GetUtcNow()), person) switch
         {
             PolicyGateAnswer.Free => null,
             PolicyGateAnswer.Refused refused => refused.Reason,
@@ -170,7 +170,7 @@ internal sealed partial class StageRunner(
         var effect = new PolicyEffect(state, PolicyEdit.Of(approved.Proposal), now);
         if (ProposalText.WhyStale(effect, approved) is { } stale) return stale;
         var needed = ProposalText.Needed(effect, approved);
-        var counted = approved.Approvals.Count(given => ProposalText.WhyVoid(state, approved, given) is null);
+        var counted = approved.Approvals.Count(given => ProposalText.WhyVoid(effect, approved, given) is null);
         return counted >= needed ? null : $"of its approvals {counted} count by now, and {needed} are needed; stage the change anew";
     }
 

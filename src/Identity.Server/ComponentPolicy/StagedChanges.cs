@@ -46,42 +46,34 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
         var whole = PolicyEditParser.Parse(request.Documents, request.DeletePolicies, []);
         var plan = StagePlanReader.Read(whole, request.SoakSeconds, request.Through);
         var person = caller.Person ?? throw new RpcException(new Status(StatusCode.PermissionDenied, "this caller changes no policy"));
-        return await registry.InTurnAsync(
-            async () =>
+        var effects = new PolicyEffects(time);
+        var (begun, state) = await registry.DecideAsync<(PolicyStage? Stage, Identity.V1.Proposal? Waits)>(
+            caller.Author,
+            current =>
             {
-                PolicyStage? stage = null;
-                var (proposal, state) = await ledger.ChangeAsync<OpenProposal?>(
-                    caller.Author,
-                    current =>
-                    {
-                        var now = time.GetUtcNow();
-                        if (request.ExpectedRevision != 0) PolicyRegistry.RefuseUnseen(request.ExpectedRevision, current);
-                        RefuseTooMany(current);
-                        if (caller is not Caller.Admin) RefuseTooManyOfOne(current, person);
-                        var edit = whole.Against(current);
-                        if (edit.IsEmpty) throw new RpcException(new Status(StatusCode.FailedPrecondition, "this is in force already; there is nothing to stage"));
-                        var effect = new PolicyEffect(current, edit, now);
-                        PolicyRegistry.RefuseUnpermitted(effect, person);
-                        PolicyRegistry.RefuseTooMuch(effect);
-                        switch (PolicyGate.Judge(effect, person))
-                        {
-                            case PolicyGateAnswer.Free:
-                                stage = New(edit, plan, person.Text, PolicyProposals.Base(current), request.Reason, now);
-                                return new(null, [new Change { PolicyStageSet = stage }], $"stage: {request.Reason}");
-                            case PolicyGateAnswer.NeedsApproval:
-                                stage = null;
-                                var asked = PolicyProposals.Draft(effect, person, request.Reason, plan);
-                                return new(new OpenProposal(asked, []), [new Change { PolicyProposed = asked }], $"propose to stage: {request.Reason}");
-                            case PolicyGateAnswer.Refused refused:
-                                throw PolicyRegistry.Refusal(refused);
-                            default:
-                                throw new RpcException(new Status(StatusCode.PermissionDenied, "there is no decision about this change"));
-                        }
-                    },
-                    cancellation);
-                return stage is not null ? Text(state, stage) : Waiting(state, proposal!);
+                if (request.ExpectedRevision != 0) PolicyRegistry.RefuseUnseen(request.ExpectedRevision, current);
+                RefuseTooMany(current);
+                if (caller is not Caller.Admin) RefuseTooManyOfOne(current, person);
+                var effect = effects.In(current, () => whole.Against(current));
+                if (effect.Edit.IsEmpty) throw new RpcException(new Status(StatusCode.FailedPrecondition, "this is in force already; there is nothing to stage"));
+                PolicyRegistry.RefuseUnpermitted(effect, person);
+                PolicyRegistry.RefuseTooMuch(effect);
+                switch (PolicyGate.Judge(effect, person))
+                {
+                    case PolicyGateAnswer.Free:
+                        var stage = New(effect.Edit, plan, person.Text, PolicyProposals.Base(current), request.Reason, time.GetUtcNow());
+                        return new((stage, null), [new Change { PolicyStageSet = stage }], $"stage: {request.Reason}");
+                    case PolicyGateAnswer.NeedsApproval:
+                        var asked = PolicyProposals.Draft(effect, person, request.Reason, plan);
+                        return new((null, ProposalText.Of(effect, new OpenProposal(asked, []))), [new Change { PolicyProposed = asked }], $"propose to stage: {request.Reason}");
+                    case PolicyGateAnswer.Refused refused:
+                        throw PolicyRegistry.Refusal(refused);
+                    default:
+                        throw new RpcException(new Status(StatusCode.PermissionDenied, "there is no decision about this change"));
+                }
             },
             cancellation);
+        return begun.Stage is { } soaking ? Text(state, soaking) : Waiting(begun.Waits!);
     }
 
     /// <summary>A change that has all the approvals it needs.</summary>
@@ -168,13 +160,12 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
         };
         answer.Changes.AddRange(PolicyEdit.Of(stage).Answers(state));
         answer.Through.AddRange(stage.Through.Select(StagePlanReader.Word));
-        if (Approved(stage) is { } approved) answer.Approvals.AddRange(ProposalText.ApprovalsOf(state, approved));
+        if (Approved(stage) is { } approved) answer.Approvals.AddRange(ProposalText.ApprovalsOf(new PolicyEffect(state, PolicyEdit.Of(stage), time.GetUtcNow()), approved));
         return answer;
     }
 
-    private StagedChange Waiting(ControlPlaneState state, OpenProposal open)
+    private static StagedChange Waiting(Identity.V1.Proposal proposal)
     {
-        var proposal = ProposalText.Of(state, open, time.GetUtcNow());
         var answer = new StagedChange
         {
             Person = proposal.Person,

@@ -1,12 +1,11 @@
 using System.CommandLine;
-using System.Text.RegularExpressions;
 using Google.Protobuf.WellKnownTypes;
 using Identity.V1;
 
 namespace Identity.Cli.Commands.Policy;
 
 /// <summary><c>identity policy decide PRINCIPAL REQUEST --at REV</c>: what the policy of any revision says.</summary>
-internal static partial class PolicyDecide
+internal static class PolicyDecide
 {
     private static readonly string[] Attributes = ["digest", "signer", "image", "host", "namespace", "lattice"];
 
@@ -51,25 +50,13 @@ internal static partial class PolicyDecide
         return command;
     }
 
-    private static string[] MissingOptions(DecideAtResponse answer) =>
-        Untold().Match(answer.Explanation) is { Success: true } untold
-            ? [.. untold.Groups[1].Value.Split(" and ").Select(name => name == "signers" ? "signer" : name).Where(Attributes.Contains).Select(name => $"--{name} {name.ToUpperInvariant()}")]
-            : [];
-
-    [GeneratedRegex("depends on (?:the caller's|its) ([a-z ]+), which was not told")]
-    private static partial Regex Untold();
-
     private static void Write(TextWriter output, DecideAtResponse answer)
     {
         output.WriteLine($"{(answer.Allowed ? "allowed" : "denied")} by the policy of revision {answer.PolicyRevision}{(answer.Rule.Length > 0 ? $": {answer.Rule}" : "")}");
         if (answer.Explanation.Length > 0) output.WriteLine(answer.Explanation);
         foreach (var note in answer.Notes) output.WriteLine(note);
-        // What only was not told is told, not granted: a grant that asks for less than the rule at hand would widen it.
-        if (MissingOptions(answer) is { Length: > 0 } missing)
-        {
-            output.WriteLine($"tell it and ask again: {string.Join(' ', missing)}");
-            return;
-        }
+        if (answer.Untold.Count > 0)
+            output.WriteLine($"tell it and ask again: {string.Join(' ', answer.Untold.Where(Attributes.Contains).Select(name => $"--{name} {name.ToUpperInvariant()}"))}");
         if (answer.SmallestGrant.Length == 0) return;
         output.WriteLine("the smallest grant that would turn this:");
         output.WriteLine(answer.SmallestGrant.TrimEnd());

@@ -46,6 +46,21 @@ public sealed class PolicyQuestionsTests : PolicyServerTest
         Assert.True((await _admin.Client.DecideAtAsync(request)).Allowed);
     }
 
+    [Fact]
+    public async Task Offers_no_grant_where_the_question_told_too_little_and_says_what()
+    {
+        await _admin.ApplyAsync(Permit("shop", $"{{ spiffeIdPrefix: {Shop}, image: ghcr.io/shop/cart:1.0, hostPrefix: spiffe://example.org/hosts }}"));
+
+        var answer = await AskAsync(0);
+
+        Assert.Equal((false, "", "image,host"), (answer.Allowed, answer.SmallestGrant, string.Join(',', answer.Untold)));
+        var told = Question(0);
+        (told.Image, told.Host) = ("ghcr.io/shop/cart:1.0", "spiffe://example.org/elsewhere");
+        answer = await _admin.Client.DecideAtAsync(told);
+        Assert.Empty(answer.Untold);
+        Assert.NotEmpty(answer.SmallestGrant);
+    }
+
     [Theory]
     [InlineData("", "start")]
     [InlineData("not an id", "start")]

@@ -1,10 +1,7 @@
 // Every call here ends with the server, which the test disposes of.
 #pragma warning disable xUnit1051
 using Grpc.Core;
-using Identity.Policy;
-using Identity.Server.ComponentPolicy;
 using Identity.V1;
-using Spiffe.Net;
 using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
 
 namespace Identity.Tests.Server.ComponentPolicy;
@@ -18,21 +15,18 @@ public sealed class StagedApprovalTests : IAsyncLifetime
     private const string Clocks = "{ import: wasi:clocks/wall-clock@0.2.0 }";
     private const string Poll = "{ import: wasi:io/poll@0.2.0 }";
 
-    private RegistryServer _server = null!;
-    private PolicyWriter _admin = null!;
+    private StagingServer _staging = null!;
     private PolicyWriter _ann = null!;
     private PolicyWriter _bob = null!;
 
     public async ValueTask InitializeAsync()
     {
-        _server = await RegistryServer.StartAsync();
-        _admin = new PolicyWriter(_server.Admin);
-        await _admin.ApplyAsync(Permit("shop", capability: $"start, {Clocks}"), Team());
-        _ann = new PolicyWriter(await _server.AsAsync(Ann));
-        _bob = new PolicyWriter(await _server.AsAsync(Bob));
+        _staging = await StagingServer.StartAsync(Permit("shop", capability: $"start, {Clocks}"), Team());
+        _ann = new PolicyWriter(await _staging.Server.AsAsync(Ann));
+        _bob = new PolicyWriter(await _staging.Server.AsAsync(Bob));
     }
 
-    public ValueTask DisposeAsync() => _server.DisposeAsync();
+    public ValueTask DisposeAsync() => _staging.DisposeAsync();
 
     [Fact]
     public async Task Is_approved_then_tried_then_in_force_and_says_whose_word_it_was()
@@ -44,25 +38,25 @@ public sealed class StagedApprovalTests : IAsyncLifetime
         var approved = await _bob.ApproveAsync(asked.Proposal);
         Assert.Equal(0UL, approved.AppliedRevision);
         Assert.Equal("soaking", approved.Staged.State);
-        Assert.DoesNotContain("shop.more", _server.Ledger.State.Policies.Keys);
+        Assert.DoesNotContain("shop.more", _staging.Server.Ledger.State.Policies.Keys);
         Assert.Empty((await _ann.Client.ListProposalsAsync(new())).Proposals);
 
-        var end = await EndOfAsync(approved.Staged.Id);
+        var end = await _staging.EndOfAsync(approved.Staged);
         Assert.Equal(("in force", Ann), (end.State, end.Person));
         Assert.Equal([Bob], end.Approvals.Select(given => given.Person));
-        Assert.Equal(Ann, _server.Ledger.State.Policies["shop.more"].Author);
+        Assert.Equal(Ann, _staging.Server.Ledger.State.Policies["shop.more"].Author);
     }
 
     [Fact]
     public async Task Stops_when_it_would_deny_something_that_runs_however_many_agreed()
     {
-        Run(Clocks);
+        _staging.Run("a", ["wasi:clocks/wall-clock@0.2.0"]);
         var asked = await StageAsync(_ann, [Permit("shop", capability: $"start, {Poll}")]);
         var staged = (await _bob.ApproveAsync(asked.Proposal)).Staged;
-        var end = await EndOfAsync(staged.Id);
+        var end = await _staging.EndOfAsync(staged);
         Assert.Equal("halted", end.State);
         Assert.Contains("wasi:clocks/wall-clock@0.2.0", end.Explanation, StringComparison.Ordinal);
-        Assert.Contains(Clocks, _server.Ledger.State.Policies["shop"].Text, StringComparison.Ordinal);
+        Assert.Contains(Clocks, _staging.Server.Ledger.State.Policies["shop"].Text, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -76,7 +70,7 @@ public sealed class StagedApprovalTests : IAsyncLifetime
         foreach (var other in new[] { quick, plain })
             Assert.Equal(StatusCode.Aborted, (await Assert.ThrowsAsync<RpcException>(async () => await _bob.Client.ApproveAsync(new() { Id = other.Id, Hash = slow.Hash }))).StatusCode);
         Assert.Equal("soaking", (await _bob.ApproveAsync(slow)).Staged.State);
-        Assert.DoesNotContain("shop.more", _server.Ledger.State.Policies.Keys);
+        Assert.DoesNotContain("shop.more", _staging.Server.Ledger.State.Policies.Keys);
     }
 
     [Fact]
@@ -85,15 +79,15 @@ public sealed class StagedApprovalTests : IAsyncLifetime
         var request = new ProposeRequest { Reason = "a test", Stage = new() { SoakSeconds = 1, Through = { "warn", "enforce" } } };
         request.Documents.Add(new PolicySource { Text = Forbid("shop.guard", capability: Poll) });
         var staged = (await _bob.ApproveAsync(await _ann.Client.ProposeAsync(request))).Staged;
-        Assert.Equal("in force", (await EndOfAsync(staged.Id)).State);
+        Assert.Equal("in force", (await _staging.EndOfAsync(staged)).State);
     }
 
     [Fact]
     public async Task Stops_when_an_approver_lost_the_role_while_it_soaked()
     {
         var staged = (await _bob.ApproveAsync((await StageAsync(_ann, [Permit("shop.more", capability: Poll)], 3600)).Proposal)).Staged;
-        await _admin.ApplyAsync(Role("shop-team", $"{Ann}, {Cleo}", approvals: 1));
-        var end = await EndOfAsync(staged.Id);
+        await _staging.Admin.ApplyAsync(Role("shop-team", $"{Ann}, {Cleo}", approvals: 1));
+        var end = await _staging.EndOfAsync(staged);
         Assert.Equal("halted", end.State);
         Assert.Contains("0 count by now, and 1 are needed", end.Explanation, StringComparison.Ordinal);
         Assert.NotEmpty(end.Approvals.Single().Void);
@@ -103,25 +97,25 @@ public sealed class StagedApprovalTests : IAsyncLifetime
     public async Task Stops_when_more_must_agree_by_now()
     {
         var staged = (await _bob.ApproveAsync((await StageAsync(_ann, [Permit("shop.more", capability: Poll)], 3600)).Proposal)).Staged;
-        await _admin.ApplyAsync(Team(approvals: 2));
-        Assert.Contains("1 count by now, and 2 are needed", (await EndOfAsync(staged.Id)).Explanation, StringComparison.Ordinal);
+        await _staging.Admin.ApplyAsync(Team(approvals: 2));
+        Assert.Contains("1 count by now, and 2 are needed", (await _staging.EndOfAsync(staged)).Explanation, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Stops_when_its_author_lost_the_role_while_it_soaked()
     {
         var staged = (await _bob.ApproveAsync((await StageAsync(_ann, [Permit("shop.more", capability: Poll)], 3600)).Proposal)).Staged;
-        await _admin.ApplyAsync(Role("shop-team", $"{Bob}, {Cleo}", approvals: 1));
-        Assert.Contains(Ann, (await EndOfAsync(staged.Id)).Explanation, StringComparison.Ordinal);
+        await _staging.Admin.ApplyAsync(Role("shop-team", $"{Bob}, {Cleo}", approvals: 1));
+        Assert.Contains(Ann, (await _staging.EndOfAsync(staged)).Explanation, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Stops_when_it_would_give_something_else_than_what_was_approved()
     {
-        await _admin.ApplyAsync(Forbid("lid", capability: Poll));
+        await _staging.Admin.ApplyAsync(Forbid("lid", capability: Poll));
         var staged = (await _bob.ApproveAsync((await StageAsync(_ann, [Permit("shop.more", capability: Poll), Permit("shop.clocks", capability: "{ import: wasi:io/error@0.2.0 }")], 3600)).Proposal)).Staged;
-        await _admin.DeleteAsync("lid");
-        var end = await EndOfAsync(staged.Id);
+        await _staging.Admin.DeleteAsync("lid");
+        var end = await _staging.EndOfAsync(staged);
         Assert.Equal("halted", end.State);
         Assert.Contains("something else", end.Explanation, StringComparison.Ordinal);
     }
@@ -130,8 +124,8 @@ public sealed class StagedApprovalTests : IAsyncLifetime
     public async Task Survives_a_restart_with_its_approvals()
     {
         var staged = (await _bob.ApproveAsync((await StageAsync(_ann, [Permit("shop.more", capability: Poll)], 2)).Proposal)).Staged;
-        await _server.RestartAsync();
-        var end = await EndOfAsync(staged.Id);
+        await _staging.Server.RestartAsync();
+        var end = await _staging.EndOfAsync(staged);
         Assert.Equal(("in force", Bob), (end.State, end.Approvals.Single().Person));
     }
 
@@ -147,51 +141,25 @@ public sealed class StagedApprovalTests : IAsyncLifetime
         })
         {
             var request = new ProposeRequest { Reason = "a test", Stage = plan, Documents = { new PolicySource { Text = document } } };
-            Assert.Equal(StatusCode.InvalidArgument, (await Assert.ThrowsAsync<RpcException>(async () => await _admin.Client.ProposeAsync(request))).StatusCode);
+            Assert.Equal(StatusCode.InvalidArgument, (await Assert.ThrowsAsync<RpcException>(async () => await _staging.Admin.Client.ProposeAsync(request))).StatusCode);
         }
 
-        Assert.Empty((await _admin.Client.ListProposalsAsync(new())).Proposals);
+        Assert.Empty((await _staging.Admin.Client.ListProposalsAsync(new())).Proposals);
     }
 
     [Fact]
     public async Task The_last_approval_is_refused_whole_while_too_many_are_tried()
     {
         var asked = (await StageAsync(_ann, [Permit("shop.more", capability: Poll)], 3600)).Proposal;
-        for (var i = 0; i < 16; i++) await StageAsync(_admin, [Permit($"other{i}", capability: Poll)], 3600);
+        for (var i = 0; i < 16; i++) await StageAsync(_staging.Admin, [Permit($"other{i}", capability: Poll)], 3600);
         Assert.Equal(StatusCode.ResourceExhausted, (await Assert.ThrowsAsync<RpcException>(() => _bob.ApproveAsync(asked))).StatusCode);
         Assert.Empty((await _ann.FindAsync(asked.Id)).Approvals);
-        var one = (await _admin.Client.ListStagesAsync(new())).Stages[0];
-        await _admin.Client.AbortStageAsync(new() { Id = one.Id });
+        var one = (await _staging.Admin.Client.ListStagesAsync(new())).Stages[0];
+        await _staging.Admin.Client.AbortStageAsync(new() { Id = one.Id });
         Assert.NotNull((await _bob.ApproveAsync(asked)).Staged);
     }
 
     private static string Team(int approvals = 1) => Role("shop-team", $"{Ann}, {Bob}, {Cleo}", approvals: approvals);
 
-    private void Run(string import)
-    {
-        var name = import["{ import: ".Length..^2];
-        var admission = new ReportedAdmission("a", SpiffeId.Parse($"{Shop}/cart"), SpiffeId.Parse("spiffe://example.org/hosts/local"), "sha256:" + new string('a', 64), "", 1)
-        {
-            Imports = new ComponentImports([new ComponentImport(name, ImportKind.Instance)]),
-        };
-        Assert.True(_server.Live.Open(SpiffeId.Parse("spiffe://example.org/spire/agent/a")).TryAdd(admission));
-    }
-
-    private static async Task<StagedChange> StageAsync(PolicyWriter by, string[] documents, uint soak = 1)
-    {
-        var request = new StageRequest { Reason = "a test", SoakSeconds = soak };
-        request.Documents.AddRange(documents.Select(text => new PolicySource { Text = text }));
-        return await by.Client.StageAsync(request);
-    }
-
-    private async Task<StagedChange> EndOfAsync(string id)
-    {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        while (true)
-        {
-            var stage = (await _admin.Client.ListStagesAsync(new())).Stages.Single(stage => stage.Id == id);
-            if (stage.State != "soaking") return stage;
-            await Task.Delay(20, deadline.Token);
-        }
-    }
+    private Task<StagedChange> StageAsync(PolicyWriter by, string[] documents, uint soak = 1) => _staging.StageAsync(documents, soak, by: by);
 }

@@ -4,6 +4,7 @@ using Identity.Policy;
 using Identity.Server.ComponentPolicy;
 using Identity.V1;
 using Spiffe.Net;
+using static Identity.Tests.Server.ComponentPolicy.StagingServer;
 using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
 
 namespace Identity.Tests.Server.ComponentPolicy;
@@ -11,28 +12,21 @@ namespace Identity.Tests.Server.ComponentPolicy;
 /// <summary>Of everything a running component was granted, nothing is taken away unseen by a staged change.</summary>
 public sealed class StagedLossesTests : IAsyncLifetime
 {
-    private const string Digest = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
     private const string Clocks = "{ import: wasi:clocks/wall-clock@0.2.0 }";
     private const string Run = "{ export: wasi:cli/run@0.2.0#run }, { export: wasi:cli/run@0.2.0#stop }";
     private const string Vault = "{ audience: https://vault.example.com }";
     private const string Mail = "{ connect: mail.example.com:25 }";
     private const string Orders = "{ natsPublish: orders.new }, { natsRespond: { max: 3, within: 1m } }";
 
-    private static readonly SpiffeId Cart = SpiffeId.Parse($"{Shop}/cart");
-    private static readonly SpiffeId Host = SpiffeId.Parse("spiffe://example.org/hosts/local");
-
-    private RegistryServer _server = null!;
-    private PolicyWriter _admin = null!;
+    private StagingServer _staging = null!;
 
     public async ValueTask InitializeAsync()
     {
-        _server = await RegistryServer.StartAsync();
-        _admin = new PolicyWriter(_server.Admin);
-        await _admin.ApplyAsync(Policy(Clocks, Run, Vault, Mail, Orders));
+        _staging = await StagingServer.StartAsync(Policy(Clocks, Run, Vault, Mail, Orders));
         Admit("a");
     }
 
-    public ValueTask DisposeAsync() => _server.DisposeAsync();
+    public ValueTask DisposeAsync() => _staging.DisposeAsync();
 
     public static TheoryData<string, string[], string> Losses => new()
     {
@@ -48,7 +42,7 @@ public sealed class StagedLossesTests : IAsyncLifetime
     [MemberData(nameof(Losses))]
     public async Task Stops_before_something_that_runs_loses(string what, string[] kept, string why)
     {
-        var end = await EndOfAsync(await StageAsync([Policy(kept)], "shadow"));
+        var end = await _staging.EndOfAsync(await StageAsync([Policy(kept)], "shadow"));
         Assert.True(end.State == "halted", $"{what}: {end.State}");
         Assert.Contains(why, end.Explanation, StringComparison.Ordinal);
         Assert.Contains(Cart.ToString(), end.Explanation, StringComparison.Ordinal);
@@ -62,8 +56,8 @@ public sealed class StagedLossesTests : IAsyncLifetime
     [InlineData("{ memory: 64MiB }", "{ memory: 65MiB }", null)]
     public async Task Stops_before_a_ceiling_falls_below_what_something_that_runs_has(string before, string after, string? why)
     {
-        await _admin.ApplyAsync(Capped(before));
-        var end = await EndOfAsync(await StageAsync([Capped(after)], "shadow"));
+        await _staging.Admin.ApplyAsync(Capped(before));
+        var end = await _staging.EndOfAsync(await StageAsync([Capped(after)], "shadow"));
         Assert.Equal(why is null ? "passed" : "halted", end.State);
         Assert.Contains(why is null ? "" : $"ceiling of {why}", end.Explanation, StringComparison.Ordinal);
     }
@@ -72,11 +66,11 @@ public sealed class StagedLossesTests : IAsyncLifetime
     public async Task Counts_in_step_shadow_what_something_that_runs_may_ask_for_says_what_and_stops_on_it_in_step_warn()
     {
         var kept = Policy(Clocks, Run, Vault, Orders);
-        var shadow = await EndOfAsync(await StageAsync([kept], "shadow"));
+        var shadow = await _staging.EndOfAsync(await StageAsync([kept], "shadow"));
         Assert.Equal(("passed", 1UL), (shadow.State, shadow.WouldDeny));
         Assert.Contains("connect mail.example.com:25", shadow.WouldDenyExample, StringComparison.Ordinal);
 
-        var warn = await EndOfAsync(await StageAsync([kept], "shadow", "warn"));
+        var warn = await _staging.EndOfAsync(await StageAsync([kept], "shadow", "warn"));
         Assert.Equal(("halted", "warn"), (warn.State, warn.Step));
         Assert.Contains("connect mail.example.com:25", warn.Explanation, StringComparison.Ordinal);
     }
@@ -84,22 +78,22 @@ public sealed class StagedLossesTests : IAsyncLifetime
     [Fact]
     public async Task Goes_on_where_what_is_taken_was_never_anything_of_what_runs()
     {
-        await _admin.ApplyAsync(Permit("bank", "{ spiffeId: spiffe://example.org/components/bank }", $"{Vault}, {Mail}"));
-        Assert.Equal("passed", (await EndOfAsync(await StageAsync([Forbid("bank", "{ spiffeId: spiffe://example.org/components/bank }")], "warn"))).State);
+        await _staging.Admin.ApplyAsync(Permit("bank", "{ spiffeId: spiffe://example.org/components/bank }", $"{Vault}, {Mail}"));
+        Assert.Equal("passed", (await _staging.EndOfAsync(await StageAsync([Forbid("bank", "{ spiffeId: spiffe://example.org/components/bank }")], "warn"))).State);
     }
 
     [Fact]
     public async Task Stops_when_what_begins_meanwhile_would_lose_what_it_may_ask_for()
     {
-        await _admin.ApplyAsync(Permit("second", $"{{ spiffeId: {Shop}/new }}", $"start, {Vault}"));
+        await _staging.Admin.ApplyAsync(Permit("second", $"{{ spiffeId: {Shop}/new }}", $"start, {Vault}"));
         var staged = await StageAsync([Permit("second", $"{{ spiffeId: {Shop}/new }}")], 3600, "shadow");
-        await UntilAsync(async () => (await FindAsync(staged.Id)).Checked > 0);
+        await UntilAsync(async () => (await _staging.FindAsync(staged.Id)).Checked > 0);
         Admit("b", SpiffeId.Parse($"{Shop}/new"));
         // It may ask for the same by the policy of the shop.
-        await UntilAsync(async () => (await FindAsync(staged.Id)).Checked > 1);
-        Assert.Equal("soaking", (await FindAsync(staged.Id)).State);
-        await _admin.ApplyAsync(Policy(Clocks, Run, Mail, Orders));
-        Assert.Equal("halted", (await EndOfAsync(staged)).State);
+        await UntilAsync(async () => (await _staging.FindAsync(staged.Id)).Checked > 1);
+        Assert.Equal("soaking", (await _staging.FindAsync(staged.Id)).State);
+        await _staging.Admin.ApplyAsync(Policy(Clocks, Run, Mail, Orders));
+        Assert.Equal("halted", (await _staging.EndOfAsync(staged)).State);
     }
 
     [Fact]
@@ -107,96 +101,70 @@ public sealed class StagedLossesTests : IAsyncLifetime
     {
         var clerk = SpiffeId.Parse($"{Shop}/clerk");
         var staged = await StageAsync([Forbid("guard", $"{{ spiffeId: {clerk} }}", "{ audience: bank }")], 3600, "shadow");
-        var observations = _server.Service<StageObservations>();
+        var observations = _staging.Server.Service<StageObservations>();
         await UntilAsync(() => Task.FromResult(observations.IsOpen));
         observations.GaveTokens(clerk, ["other"]);
         observations.GaveTokens(clerk, ["bank"]);
-        Assert.Contains("audience bank", (await EndOfAsync(staged)).Explanation, StringComparison.Ordinal);
+        Assert.Contains("audience bank", (await _staging.EndOfAsync(staged)).Explanation, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Soaks_anew_and_says_so_when_more_happens_than_can_be_tried()
     {
         var staged = await StageAsync([Forbid("guard", capability: "{ import: wasi:sockets/tcp@0.2.0 }")], 3600, "shadow");
-        await UntilAsync(async () => (await FindAsync(staged.Id)).Checked > 0);
-        var before = await FindAsync(staged.Id);
+        await UntilAsync(async () => (await _staging.FindAsync(staged.Id)).Checked > 0);
+        var before = await _staging.FindAsync(staged.Id);
         Assert.Equal(0UL, before.Restarts);
 
-        var observations = _server.Service<StageObservations>();
+        var observations = _staging.Server.Service<StageObservations>();
         observations.Lost();
         observations.LoggedIn(Cart);
 
-        await UntilAsync(async () => (await FindAsync(staged.Id)).Restarts == 1);
-        var after = await FindAsync(staged.Id);
+        await UntilAsync(async () => (await _staging.FindAsync(staged.Id)).Restarts == 1);
+        var after = await _staging.FindAsync(staged.Id);
         Assert.Equal("soaking", after.State);
         Assert.True(after.StepEndsAt > before.StepEndsAt);
-        await UntilAsync(async () => (await FindAsync(staged.Id)).Checked > before.Checked + 1);
+        await UntilAsync(async () => (await _staging.FindAsync(staged.Id)).Checked > before.Checked + 1);
     }
 
     [Fact]
     public async Task Waits_after_a_restart_until_all_sessions_are_known_when_it_takes_something_of_NATS_away_and_says_so()
     {
-        await _server.RestartAsync();
+        await _staging.Server.RestartAsync();
         var staged = await StageAsync([Forbid("guard", "{ spiffeId: spiffe://example.org/clerk }", "{ natsPublish: orders.new }"), Permit("clerk", "{ spiffeId: spiffe://example.org/clerk }", "{ natsPublish: orders.new }")], "enforce");
-        Assert.Equal("in force", (await EndOfAsync(staged)).State);
+        Assert.Equal("in force", (await _staging.EndOfAsync(staged)).State);
 
         var narrower = await StageAsync([Policy(Clocks)], "enforce");
-        await UntilAsync(async () => (await FindAsync(narrower.Id)).Explanation.Contains("NATS session", StringComparison.Ordinal));
-        Assert.Equal("soaking", (await FindAsync(narrower.Id)).State);
+        await UntilAsync(async () => (await _staging.FindAsync(narrower.Id)).Explanation.Contains("NATS session", StringComparison.Ordinal));
+        Assert.Equal("soaking", (await _staging.FindAsync(narrower.Id)).State);
 
-        _server.Time.Shift = TimeSpan.FromHours(2);
-        await _admin.ApplyAsync(Permit("other", "{ spiffeId: spiffe://example.org/somebody }"));
-        Assert.Equal("in force", (await EndOfAsync(narrower)).State);
+        _staging.Server.Time.Shift = TimeSpan.FromHours(2);
+        await _staging.Admin.ApplyAsync(Permit("other", "{ spiffeId: spiffe://example.org/somebody }"));
+        Assert.Equal("in force", (await _staging.EndOfAsync(narrower)).State);
     }
 
     [Fact]
     public async Task Tries_again_what_an_agent_tells_otherwise_than_before()
     {
         var staged = await StageAsync([Forbid("guard", capability: "{ import: wasi:sockets/tcp@0.2.0 }"), Policy(Clocks, Run, Vault, Mail, Orders, "{ import: wasi:sockets/tcp@0.2.0 }")], 3600, "shadow");
-        await UntilAsync(async () => (await FindAsync(staged.Id)).Checked > 0);
+        await UntilAsync(async () => (await _staging.FindAsync(staged.Id)).Checked > 0);
         Admit("a", null, "wasi:clocks/wall-clock@0.2.0", "wasi:sockets/tcp@0.2.0");
-        await UntilAsync(async () => (await FindAsync(staged.Id)).Checked > 1);
-        Assert.Equal("soaking", (await FindAsync(staged.Id)).State);
+        await UntilAsync(async () => (await _staging.FindAsync(staged.Id)).Checked > 1);
+        Assert.Equal("soaking", (await _staging.FindAsync(staged.Id)).State);
     }
 
     private static string Policy(params string[] granted) => Permit("shop", capability: string.Join(", ", granted.Prepend("start")));
 
     private static string Capped(string ceilings) => Policy(Clocks).Replace("capabilities:", $"ceilings: {ceilings}, capabilities:", StringComparison.Ordinal);
 
-    private void Admit(string id, SpiffeId? who = null, params string[] imports)
-    {
-        var admission = new ReportedAdmission(id, who ?? Cart, Host, Digest, "", 1)
-        {
-            Imports = new ComponentImports([.. (imports.Length > 0 ? imports : ["wasi:clocks/wall-clock@0.2.0"]).Select(name => new ComponentImport(name, ImportKind.Instance))])
-            {
-                Exports = [new ComponentExport("wasi:cli/run@0.2.0", ImportKind.Instance, ["run", "stop"]), new ComponentExport("memory", ImportKind.Function, [])],
-            },
-        };
-        Assert.True(_server.Live.Open(SpiffeId.Parse($"spiffe://example.org/spire/agent/{id}")).TryAdd(admission));
-    }
+    private void Admit(string id, SpiffeId? who = null, params string[] imports) => _staging.Run(
+        id,
+        imports.Length > 0 ? imports : ["wasi:clocks/wall-clock@0.2.0"],
+        who,
+        new ComponentExport("wasi:cli/run@0.2.0", ImportKind.Instance, ["run", "stop"]),
+        new ComponentExport("memory", ImportKind.Function, []));
 
     private Task<StagedChange> StageAsync(string[] documents, params string[] through) => StageAsync(documents, 1, through);
 
-    private async Task<StagedChange> StageAsync(string[] documents, uint soak, params string[] through)
-    {
-        var request = new StageRequest { Reason = "a test", SoakSeconds = soak };
-        request.Documents.AddRange(documents.Select(text => new PolicySource { Text = text }));
-        request.Through.AddRange(through);
-        return await _admin.Client.StageAsync(request);
-    }
-
-    private async Task<StagedChange> EndOfAsync(StagedChange staged)
-    {
-        var now = staged;
-        await UntilAsync(async () => (now = await FindAsync(staged.Id)).State != "soaking");
-        return now;
-    }
-
-    private async Task<StagedChange> FindAsync(string id) => (await _admin.Client.ListStagesAsync(new())).Stages.Single(stage => stage.Id == id);
-
-    private static async Task UntilAsync(Func<Task<bool>> condition)
-    {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        while (!await condition()) await Task.Delay(20, deadline.Token);
-    }
+    private Task<StagedChange> StageAsync(string[] documents, uint soak, params string[] through) => _staging.StageAsync(documents, soak, through);
 }
