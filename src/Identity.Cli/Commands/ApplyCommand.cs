@@ -8,24 +8,34 @@ namespace Identity.Cli.Commands;
 /// <summary><c>identity apply -f …</c>: makes the server's policies and entries what the files say. What is already so is left alone.</summary>
 internal static class ApplyCommand
 {
+    private const string Help =
+        "Apply policies, roles and registration entries from files. An entry is known by its SPIFFE ID, its parent and its selectors: with more selectors than the one "
+        + "entry of that ID and parent that no file names it makes that one narrower; with any others it is refused, unless --replace or --beside says what is meant.";
+
     public static Command Create()
     {
         var files = ManifestFiles.Option();
         var reason = new Option<string>("--reason") { Description = "Why, for the ledger", DefaultValueFactory = _ => "" };
         var expected = new Option<ulong>("--expected-revision") { Description = "Refuse the policies when the server's ledger is not at this revision", DefaultValueFactory = _ => 0 };
         var dryRun = new Option<bool>("--dry-run") { Description = "Check the files and change nothing; of entries also say what would change, when a server answers" };
-        var replace = new Option<bool>("--replace") { Description = "Selectors that are new to an identity take the place of those it has, instead of standing beside them" };
-        var command = new Command("apply", "Apply policies, roles and registration entries from files") { files, reason, expected, replace, dryRun };
+        var replace = new Option<bool>("--replace") { Description = "The other selectors of an entry take the place of those it has; the program it was for loses the identity" };
+        var beside = new Option<bool>("--beside") { Description = "An entry with other selectors is one more for that identity; the one that is there stays" };
+        var types = new Option<string[]>("--selector-type") { Description = "A type of selectors that an attestor of yours gives (identityd has the same setting)", HelpName = "TYPE", DefaultValueFactory = _ => [] };
+        var command = new Command("apply", Help) { files, reason, expected, replace, beside, types, dryRun };
         command.SetAction(async (parsed, cancellation) =>
         {
             var manifest = ManifestFiles.Read(parsed.GetValue(files)!);
             if (parsed.GetValue(expected) > 0 && manifest.Policies.IsEmpty && manifest.Roles.IsEmpty)
                 throw new UsageException("--expected-revision guards policies, and the files hold none.");
+            if (parsed.GetValue(replace) && parsed.GetValue(beside))
+                throw new UsageException("--replace and --beside exclude each other.");
+            RefuseUnknownTypes(manifest, parsed.GetValue(types)!);
 
+            var others = parsed.GetValue(replace) ? OtherEntries.Replace : parsed.GetValue(beside) ? OtherEntries.Beside : OtherEntries.Refuse;
             var changes = new List<(string Kind, string Name, string Outcome)>();
             if (parsed.GetValue(dryRun))
             {
-                var (entries, notes) = manifest.Entries.IsEmpty ? ([], []) : await ForetellAsync(parsed, manifest, parsed.GetValue(replace), cancellation);
+                var (entries, notes) = manifest.Entries.IsEmpty ? ([], []) : await ForetellAsync(parsed, manifest, others, cancellation);
                 changes.AddRange(entries);
                 changes.AddRange(manifest.Policies.Select(policy => ("CapabilityPolicy", policy.Name, "valid")));
                 changes.AddRange(manifest.Roles.Select(role => ("PolicyRole", role.Name, "valid")));
@@ -33,7 +43,9 @@ internal static class ApplyCommand
             }
             using var channel = AdminConnection.Open(parsed);
             ulong revision = 0;
-            IReadOnlyList<string> said = [];
+            var client = new Entry.EntryClient(channel);
+            // What is not clear about an entry is asked before anything is written.
+            var plan = manifest.Entries.IsEmpty ? EntryPlan.Nothing : await PlanAsync(client, manifest, others, cancellation);
             // Policies first: an entry that nothing governs yet gets nothing, so the order never widens what anyone may do.
             if (manifest.Policies.Length + manifest.Roles.Length > 0)
             {
@@ -43,26 +55,34 @@ internal static class ApplyCommand
                 revision = applied.Revision;
                 changes.AddRange(Lines(applied));
             }
-            if (manifest.Entries.Length > 0)
-            {
-                var client = new Entry.EntryClient(channel);
-                var plan = EntryPlan.Of(await EntryCommand.AllAsync(client, cancellation), [.. manifest.Entries.Select(EntryText.ToWire)], parsed.GetValue(replace));
-                said = plan.Notes;
-                changes.AddRange(await plan.CarryOutAsync(client, cancellation));
-            }
-            return Print(parsed, revision, changes, said);
+            changes.AddRange(await plan.CarryOutAsync(client, cancellation));
+            return Print(parsed, revision, changes, plan.Notes);
         });
         return command;
     }
 
+    private static async Task<EntryPlan> PlanAsync(Entry.EntryClient client, Identity.Policy.Manifest manifest, OtherEntries others, CancellationToken cancellation) =>
+        EntryPlan.Of(await EntryCommand.AllAsync(client, cancellation), [.. manifest.Entries.Select(EntryText.ToWire)], others);
+
+    // As the server would, but before anything is sent.
+    private static void RefuseUnknownTypes(Identity.Policy.Manifest manifest, string[] also)
+    {
+        var problems = manifest.Entries.SelectMany(entry => entry.Selectors.Select(selector => (entry.SpiffeId, Why: Identity.Policy.KnownSelectors.WhyUnknownType(selector, also))))
+            .Where(found => found.Why is not null).Select(found => $"{found.SpiffeId}: {found.Why}").ToArray();
+        if (problems.Length == 0) return;
+        throw new UsageException(string.Join(
+            Environment.NewLine + "  ",
+            ["nothing was sent, because:", .. problems.Take(20), "(if an attestor of yours gives them: --selector-type TYPE here, and for identityd)"]));
+    }
+
     // Without a server the files can be judged all the same.
     private static async Task<(List<(string Kind, string Name, string Outcome)> Lines, IReadOnlyList<string> Notes)> ForetellAsync(
-        ParseResult parsed, Identity.Policy.Manifest manifest, bool replace, CancellationToken cancellation)
+        ParseResult parsed, Identity.Policy.Manifest manifest, OtherEntries others, CancellationToken cancellation)
     {
         try
         {
             using var channel = AdminConnection.Open(parsed);
-            var plan = EntryPlan.Of(await EntryCommand.AllAsync(new(channel), cancellation), [.. manifest.Entries.Select(EntryText.ToWire)], replace);
+            var plan = await PlanAsync(new(channel), manifest, others, cancellation);
             return (plan.Foretell(), plan.Notes);
         }
         catch (Grpc.Core.RpcException e) when (!cancellation.IsCancellationRequested)

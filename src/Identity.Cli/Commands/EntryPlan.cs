@@ -3,24 +3,40 @@ using Spire.Api.Server.Entry.V1;
 
 namespace Identity.Cli.Commands;
 
+/// <summary>What happens to entries of the same SPIFFE ID and parent that have other selectors than the documents say, and that no document names.</summary>
+internal enum OtherEntries
+{
+    /// <summary>One that the document only narrows is changed; of anything else the author is asked.</summary>
+    Refuse = 0,
+
+    /// <summary>The only one gives its place to the only new one.</summary>
+    Replace,
+
+    /// <summary>All of them stay, and so does what they give.</summary>
+    Beside,
+}
+
 /// <summary>What makes the server's entries those that are wanted, in batches that the server takes.</summary>
 internal sealed record EntryPlan(IReadOnlyList<Spire.Api.Types.Entry> Unchanged, IReadOnlyList<Spire.Api.Types.Entry> Create, IReadOnlyList<Spire.Api.Types.Entry> Update)
 {
     /// <summary>What a person should know of it, a line each: other programs that keep an identity, or lose one.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
+    public static EntryPlan Nothing { get; } = new([], [], []);
+
     // What identityd and SPIRE take in one call.
     private const int MaxBatch = 500;
 
     /// <summary>
-    /// An entry is known by its SPIFFE ID, parent and selectors: with other selectors it is another entry, so that no file takes an identity from a program
-    /// that it does not name. Those that keep the same identity beside a new entry are noted.
+    /// An entry is known by its SPIFFE ID, parent and selectors. With more selectors it is the same entry made narrower, when there is one such that no other
+    /// document claims: its author would not want the wide one to stay. With other selectors it may be another program or the same one moved, and nobody but its
+    /// author knows: no file takes an identity from a program that it does not name, nor leaves it with one, unless told so.
     /// </summary>
     /// <param name="wanted">No two with the same key.</param>
-    /// <param name="replace">The one entry of an ID and parent that nothing wanted claims takes the selectors of the one that is new there.</param>
-    public static EntryPlan Of(IEnumerable<Spire.Api.Types.Entry> present, IReadOnlyList<Spire.Api.Types.Entry> wanted, bool replace = false)
+    /// <exception cref="RefusedException">What is meant with an entry that nothing wanted claims cannot be told; all of them are named.</exception>
+    public static EntryPlan Of(IEnumerable<Spire.Api.Types.Entry> present, IReadOnlyList<Spire.Api.Types.Entry> wanted, OtherEntries others = OtherEntries.Refuse)
     {
-        var notes = new List<string>();
+        var (notes, unclear) = (new List<string>(), new List<string>());
         var known = present.GroupBy(EntryText.Of).ToDictionary(same => same.Key, same => same.ToList());
         var (unchanged, create, update) = (new List<Spire.Api.Types.Entry>(), new List<Spire.Api.Types.Entry>(), new List<Spire.Api.Types.Entry>());
         foreach (var same in wanted.GroupBy(EntryText.Of))
@@ -40,21 +56,39 @@ internal sealed record EntryPlan(IReadOnlyList<Spire.Api.Types.Entry> Unchanged,
                 (EntryText.SameContent(match, entry) ? unchanged : update).Add(entry);
             }
 
-            if (replace && unmatched is [var moved] && free is [var left])
+            foreach (var (moved, left) in Pairs(unmatched, free, others))
             {
                 notes.Add($"{EntryText.Of(moved.SpiffeId)}: entry {left.Id} is no longer for {EntryText.Selectors(left)} but for {EntryText.Selectors(moved)}");
                 moved.Id = left.Id;
                 update.Add(moved);
+                unmatched.Remove(moved);
+                free.Remove(left);
             }
-            else
-            {
-                create.AddRange(unmatched);
-                if (unmatched.Count > 0) notes.AddRange(free.Select(other => Beside(unmatched, other)));
-            }
+
+            create.AddRange(unmatched);
+            if (unmatched.Count == 0 || free.Count == 0) continue;
+            if (others == OtherEntries.Beside) notes.AddRange(free.Select(other => Beside(unmatched, other)));
+            else unclear.Add(Unclear(unmatched, free, others));
         }
 
-        return new EntryPlan(unchanged, create, update) { Notes = notes };
+        return unclear.Count == 0
+            ? new EntryPlan(unchanged, create, update) { Notes = notes }
+            : throw new RefusedException(string.Join(Environment.NewLine + "  ", unclear.Prepend("nothing was sent, because:")));
     }
+
+    // A new one and the one whose place it takes.
+    private static List<(Spire.Api.Types.Entry Moved, Spire.Api.Types.Entry Left)> Pairs(
+        List<Spire.Api.Types.Entry> unmatched, List<Spire.Api.Types.Entry> free, OtherEntries others) => others switch
+        {
+            OtherEntries.Beside => [],
+            OtherEntries.Replace when unmatched is [var moved] && free is [var left] => [(moved, left)],
+            _ =>
+            [
+                .. unmatched.Select(moved => (Moved: moved, Wider: free.FindAll(left => EntryText.IsNarrower(moved, left))))
+                .Where(pair => pair.Wider is [var left] && unmatched.Count(other => EntryText.IsNarrower(other, left)) == 1)
+                .Select(pair => (pair.Moved, pair.Wider[0])),
+        ],
+        };
 
     /// <summary>What carrying it out would say.</summary>
     public List<(string Kind, string Name, string Outcome)> Foretell() =>
@@ -117,7 +151,16 @@ internal sealed record EntryPlan(IReadOnlyList<Spire.Api.Types.Entry> Unchanged,
 
     private static string Beside(List<Spire.Api.Types.Entry> made, Spire.Api.Types.Entry other) =>
         $"{EntryText.Of(other.SpiffeId)}: {string.Join(" and ", made.Select(EntryText.Selectors))} is an entry beside {other.Id}, which stays for {EntryText.Selectors(other)}; "
-        + $"`identity apply --replace` changes that one instead, `identity entry delete {other.Id}` ends it";
+        + $"`identity entry delete {other.Id}` ends it";
+
+    private static string Unclear(List<Spire.Api.Types.Entry> made, List<Spire.Api.Types.Entry> left, OtherEntries others)
+    {
+        var said = $"{EntryText.Of(made[0])} would be for {string.Join(" and for ", made.Select(EntryText.Selectors))}, "
+            + $"but there is {string.Join(" and ", left.Select(other => $"entry {other.Id} for {EntryText.Selectors(other)}"))}, which no document names";
+        return others == OtherEntries.Replace
+            ? $"{said}: which one takes the place of which cannot be told. End what should not stay (`identity entry delete {left[0].Id}`), or keep all with --beside"
+            : $"{said}. --replace gives its place to the new one, --beside keeps both, `identity entry delete {left[0].Id}` ends it";
+    }
 
     private static (string, string, string) Line(Spire.Api.Types.Entry entry, string outcome) => ("RegistrationEntry", EntryText.Of(entry.SpiffeId), outcome);
 }

@@ -35,6 +35,10 @@ internal static class EntryText
     public static bool SameKey(Entry left, Entry right) =>
         left.SpiffeId.Equals(right.SpiffeId) && left.ParentId.Equals(right.ParentId) && SelectorSet(left).SetEquals(SelectorSet(right));
 
+    /// <summary>Same workload, same parent, all the selectors of the other and more: whoever has it could have the other.</summary>
+    public static bool IsNarrower(Entry entry, Entry other) =>
+        entry.SpiffeId.Equals(other.SpiffeId) && entry.ParentId.Equals(other.ParentId) && SelectorSet(entry).IsProperSupersetOf(SelectorSet(other));
+
     public static bool SameContent(Entry left, Entry right) =>
         SameKey(left, right) && left.X509SvidTtl == right.X509SvidTtl && left.JwtSvidTtl == right.JwtSvidTtl && left.Hint == right.Hint
         && left.DnsNames.SequenceEqual(right.DnsNames) && left.FederatesWith.ToHashSet().SetEquals(right.FederatesWith);

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Identity.Server.Authority;
 using Identity.Server.DecisionPoints;
+using Identity.Server.Registration;
 using Spiffe.Net;
 
 namespace Identity.Server.Endpoints;
@@ -29,6 +30,9 @@ internal sealed record ServerOptions
 
     /// <summary>DNS names of the server's certificate besides <c>localhost</c>.</summary>
     public required IReadOnlyList<string> DnsNames { get; init; }
+
+    /// <summary>Types of selectors that attestors of one's own give, besides those known. Default: none.</summary>
+    public IReadOnlyList<string> SelectorTypes { get; init; } = [];
 
     /// <summary>What the signing authority makes and signs.</summary>
     public required AuthorityOptions Authority { get; init; }
@@ -61,6 +65,8 @@ internal sealed record ServerOptions
         }
         var names = ServerSettings.List(settings, "dns-name");
         found.AddRange(names.Where(n => Uri.CheckHostName(n) != UriHostNameType.Dns).Select(n => $"dns-name: \"{n}\" is not a DNS name"));
+        var selectorTypes = ServerSettings.List(settings, "selector-type");
+        found.AddRange(selectorTypes.Where(type => !SelectorText.IsType(type)).Select(type => $"selector-type: \"{type}\" is not 1 to {SelectorText.MaxTypeLength} of a-z, A-Z, 0-9, '_' and '-'"));
         var authority = AuthorityOptions.Read(settings, found);
         var decisionPoints = DecisionPointsOptions.Read(settings, found);
         problems = found;
@@ -75,6 +81,7 @@ internal sealed record ServerOptions
                 IstioListen = istio!,
                 NatsUrl = natsUrl!,
                 DnsNames = names,
+                SelectorTypes = selectorTypes,
                 Authority = authority,
                 DecisionPoints = decisionPoints,
                 Settings = settings,

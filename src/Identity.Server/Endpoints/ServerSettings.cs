@@ -22,13 +22,14 @@ internal static class ServerSettings
         ["istio-listen"] = "address of the mesh's certificate authority (default 127.0.0.1:15012)",
         ["nats-url"] = "nats-server to answer for (default tls://127.0.0.1:4222)",
         ["dns-name"] = "further DNS name in the server's certificate; may be given more than once",
+        ["selector-type"] = "type of selectors that an attestor of your own gives; may be given more than once",
         ["jwt-key-type"] = "keys that sign JWT-SVIDs: ec-p256 (ES256) or rsa-2048 (RS256) (default ec-p256)",
         ["wit-svid"] = "issue WIT-SVIDs, whose specification is still incubating: true or false (default false)",
         [KeyEncryptionSettings.FileSetting] = $"file with the key that encrypts keys at rest; or {KeyEncryptionSettings.Variable}",
         [KeyEncryptionSettings.PreviousFileSetting] = $"file with the key it replaces; or {KeyEncryptionSettings.PreviousVariable}",
     };
 
-    private static readonly string[] Lists = ["dns-name", DecisionPointsOptions.ClientSetting];
+    private static readonly string[] Lists = ["dns-name", "selector-type", DecisionPointsOptions.ClientSetting];
 
     // Read where they are used, and from nowhere else: not from a command line that every user sees.
     private static readonly string[] Secrets = [KeyEncryptionSettings.Variable, KeyEncryptionSettings.PreviousVariable];

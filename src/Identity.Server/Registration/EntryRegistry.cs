@@ -8,7 +8,7 @@ using Types = Spire.Api.Types;
 namespace Identity.Server.Registration;
 
 /// <summary>Creates, changes and deletes entries. A batch is one transaction; each item has its own answer, refused items change nothing.</summary>
-internal sealed class EntryRegistry(ControlPlaneLedger ledger, TrustDomain trustDomain, TimeProvider time)
+internal sealed class EntryRegistry(ControlPlaneLedger ledger, TrustDomain trustDomain, SelectorTypes selectorTypes, TimeProvider time)
 {
     public const int MaxBatch = 500;
 
@@ -40,6 +40,7 @@ internal sealed class EntryRegistry(ControlPlaneLedger ledger, TrustDomain trust
         var answers = parsed.Select(item =>
         {
             if (item.Entry is not { } entry) return EntryAnswer.Refused(StatusCode.InvalidArgument, item.Problem!);
+            if (selectorTypes.WhyUnknown(entry.Selectors) is { } unknown) return EntryAnswer.Refused(StatusCode.InvalidArgument, unknown);
             if (FindStranger(entry, state) is { } stranger) return EntryAnswer.UnknownTrustDomain(stranger);
             if (changes.FindLike(entry) is { } like)
             {
@@ -69,6 +70,8 @@ internal sealed class EntryRegistry(ControlPlaneLedger ledger, TrustDomain trust
             if (item.Stored is not { } stored) return EntryAnswer.NotFound(wire.Id);
             if (!seen.Add(wire.Id)) return EntryAnswer.Refused(StatusCode.InvalidArgument, $"the entry {wire.Id} is given twice in this batch");
             if (item.Entry is not { } entry) return EntryAnswer.Refused(StatusCode.InvalidArgument, item.Problem!);
+            // What it has had all along it may keep: an older server took it.
+            if (selectorTypes.WhyUnknown(entry.Selectors.Except(stored.Selectors.Select(SelectorText.From))) is { } unknown) return EntryAnswer.Refused(StatusCode.InvalidArgument, unknown);
             if (FindStranger(entry, state) is { } stranger) return EntryAnswer.UnknownTrustDomain(stranger);
             if (changes.FindLike(entry) is { } like && like.Id != stored.Id)
             {

@@ -6,6 +6,7 @@ internal static class RegistrationSetup
     {
         public WebApplicationBuilder AddRegistration()
         {
+            builder.Services.AddSingleton(services => new SelectorTypes(services.GetRequiredService<Endpoints.ServerOptions>().SelectorTypes));
             builder.Services.AddSingleton<EntryRegistry>();
             return builder;
         }

@@ -15,6 +15,9 @@ internal static partial class SelectorText
 
     public static string From(Selector selector) => $"{selector.Type}:{selector.Value}";
 
+    /// <summary>Whether it has the form of a type; whether anybody gives such selectors see <see cref="SelectorTypes"/>.</summary>
+    public static bool IsType(string text) => text.Length is > 0 and <= MaxTypeLength && TypePattern().IsMatch(text);
+
     public static Selector ToWire(string text)
     {
         var colon = text.IndexOf(':', StringComparison.Ordinal);
@@ -32,7 +35,7 @@ internal static partial class SelectorText
 
     private static string? FindProblem(Selector wire)
     {
-        if (wire.Type.Length is 0 or > MaxTypeLength || !TypePattern().IsMatch(wire.Type))
+        if (!IsType(wire.Type))
         {
             return $"the selector type {Quote.From(wire.Type)} is not 1 to {MaxTypeLength} of a-z, A-Z, 0-9, '_' and '-'; expected type and value, such as unix and uid:1000";
         }

@@ -1,6 +1,4 @@
-using System.CommandLine;
 using Identity.Cli;
-using Identity.Cli.Commands;
 using Identity.Tests.Server;
 using Spiffe.Net;
 
@@ -9,27 +7,22 @@ namespace Identity.Tests.Cli;
 /// <summary>The command as it is shipped, against a server on its admin socket.</summary>
 public sealed class BundleCommandTests : IAsyncLifetime
 {
-    private readonly TemporaryFolder _folder = new();
-    private RegistryServer _server = null!;
+    private CliServer _cli = null!;
 
-    public async ValueTask InitializeAsync() => _server = await RegistryServer.StartAsync();
+    public async ValueTask InitializeAsync() => _cli = await CliServer.StartAsync();
 
-    public async ValueTask DisposeAsync()
-    {
-        await _server.DisposeAsync();
-        _folder.Dispose();
-    }
+    public ValueTask DisposeAsync() => _cli.DisposeAsync();
 
     [Fact]
     public async Task Takes_the_bundle_another_server_shows_and_shows_the_same()
     {
         await using var other = await RegistryServer.StartAsync(("trust-domain", "other.test"));
-        var (_, shown, _) = await RunAsync(other, "bundle", "show", "--format", "spiffe");
-        var file = Write("bundle.json", shown);
+        var (_, shown, _) = await CliRun.RunAsync(other, "bundle", "show", "--format", "spiffe");
+        var file = _cli.Write("bundle.json", shown);
 
-        Assert.Equal((ExitCode.Ok, "Bundle other.test set\n", ""), await RunAsync(_server, "bundle", "set", "other.test", file));
-        var (_, again, _) = await RunAsync(_server, "bundle", "show", "other.test", "--format", "spiffe");
-        var (_, list, _) = await RunAsync(_server, "bundle", "list");
+        Assert.Equal((ExitCode.Ok, "Bundle other.test set\n", ""), await _cli.RunAsync("bundle", "set", "other.test", file));
+        var (_, again, _) = await _cli.RunAsync("bundle", "show", "other.test", "--format", "spiffe");
+        var (_, list, _) = await _cli.RunAsync("bundle", "list");
 
         Assert.True(TrustBundle.TryParse(TrustDomain.Parse("other.test"), System.Text.Encoding.UTF8.GetBytes(shown), out var theirs, out _));
         Assert.True(TrustBundle.TryParse(TrustDomain.Parse("other.test"), System.Text.Encoding.UTF8.GetBytes(again), out var ours, out _));
@@ -43,12 +36,12 @@ public sealed class BundleCommandTests : IAsyncLifetime
     public async Task Takes_X509_authorities_as_PEM()
     {
         await using var other = await RegistryServer.StartAsync(("trust-domain", "other.test"));
-        var (_, pem, _) = await RunAsync(other, "bundle", "show");
+        var (_, pem, _) = await CliRun.RunAsync(other, "bundle", "show");
 
-        var (code, _, _) = await RunAsync(_server, "bundle", "set", "other.test", Write("bundle.pem", pem));
+        var (code, _, _) = await _cli.RunAsync("bundle", "set", "other.test", _cli.Write("bundle.pem", pem));
 
         Assert.Equal(ExitCode.Ok, code);
-        var stored = _server.Ledger.State.FederatedBundles["other.test"];
+        var stored = _cli.Server.Ledger.State.FederatedBundles["other.test"];
         Assert.Equal((1, 0), (stored.X509Authorities.Count, stored.JwtAuthorities.Count));
     }
 
@@ -63,40 +56,23 @@ public sealed class BundleCommandTests : IAsyncLifetime
     [InlineData(ExitCode.Usage, "bundle", "crl", "set", "/etc/hostname")]
     public async Task Says_what_is_wrong_and_changes_nothing(int expected, params string[] arguments)
     {
-        var (code, _, error) = await RunAsync(_server, arguments);
+        var (code, _, error) = await _cli.RunAsync(arguments);
 
         Assert.Equal(expected, code);
         Assert.NotEmpty(error);
-        Assert.Empty(_server.Ledger.State.FederatedBundles);
+        Assert.Empty(_cli.Server.Ledger.State.FederatedBundles);
     }
 
     [Fact]
     public async Task Deletes_a_bundle()
     {
-        var (_, pem, _) = await RunAsync(_server, "bundle", "show");
-        await RunAsync(_server, "bundle", "set", "other.test", Write("bundle.pem", pem));
+        var (_, pem, _) = await _cli.RunAsync("bundle", "show");
+        await _cli.RunAsync("bundle", "set", "other.test", _cli.Write("bundle.pem", pem));
 
-        Assert.Equal((ExitCode.Ok, "Bundle other.test deleted\n", ""), await RunAsync(_server, "bundle", "delete", "other.test"));
+        Assert.Equal((ExitCode.Ok, "Bundle other.test deleted\n", ""), await _cli.RunAsync("bundle", "delete", "other.test"));
 
-        Assert.Empty(_server.Ledger.State.FederatedBundles);
-        Assert.Equal("no federated bundles\n", (await RunAsync(_server, "bundle", "list")).Output);
-        Assert.Equal("no revocation lists\n", (await RunAsync(_server, "bundle", "crl", "list")).Output);
-    }
-
-    private static async Task<(int Code, string Output, string Error)> RunAsync(RegistryServer server, params string[] arguments)
-    {
-        var root = new RootCommand { BundleCommand.Create() };
-        foreach (var option in GlobalOptions.All(CliConfiguration.Load(_ => null))) root.Options.Add(option);
-        await using var output = new StringWriter();
-        await using var error = new StringWriter();
-        var code = await CommandRunner.RunAsync(root, [.. arguments, "--admin-socket", server.AdminSocket], output, error, TestContext.Current.CancellationToken);
-        return (code, output.ToString(), error.ToString());
-    }
-
-    private string Write(string name, string content)
-    {
-        var file = _folder.At(name);
-        File.WriteAllText(file, content);
-        return file;
+        Assert.Empty(_cli.Server.Ledger.State.FederatedBundles);
+        Assert.Equal("no federated bundles\n", (await _cli.RunAsync("bundle", "list")).Output);
+        Assert.Equal("no revocation lists\n", (await _cli.RunAsync("bundle", "crl", "list")).Output);
     }
 }

@@ -12,26 +12,21 @@ namespace Identity.Tests.Cli;
 /// <summary>Every command of docs/policy-administration.md, typed as it stands there, against a running server.</summary>
 public sealed partial class PolicyGuideCommandTests : IAsyncLifetime
 {
-    private readonly TemporaryFolder _folder = new();
-    private RegistryServer _server = null!;
+    private CliServer _cli = null!;
 
-    public async ValueTask InitializeAsync() => _server = await RegistryServer.StartAsync();
+    public async ValueTask InitializeAsync() => _cli = await CliServer.StartAsync();
 
-    public async ValueTask DisposeAsync()
-    {
-        await _server.DisposeAsync();
-        _folder.Dispose();
-    }
+    public ValueTask DisposeAsync() => _cli.DisposeAsync();
 
     [Fact]
     public async Task Every_command_does_what_the_page_says()
     {
         // What the page takes for granted: a policy, a later change of it, a proposal of somebody else and a staged change.
-        var admin = new PolicyWriter(_server.Admin);
+        var admin = _cli.Policies;
         await admin.ApplyAsync(Role("team", "spiffe://example.org/people/ann", approvals: 1));
         var then = (await admin.ApplyAsync(Permit("shop", capability: "{ connect: api.example.com:443 }"))).Revision;
         var seen = (await admin.ApplyAsync(Permit("shop"))).Revision;
-        File.WriteAllText(_folder.At("guard.yaml"), Forbid("guard", capability: "{ import: \"wasi:sockets/*@*\" }"));
+        var guard = _cli.Write("guard.yaml", Forbid("guard", capability: "{ import: \"wasi:sockets/*@*\" }"));
 
         var executed = 0;
         foreach (var line in Commands())
@@ -45,7 +40,7 @@ public sealed partial class PolicyGuideCommandTests : IAsyncLifetime
                 {
                     "42" => $"{then}",
                     "57" => $"{seen}",
-                    "guard.yaml" => _folder.At("guard.yaml"),
+                    "guard.yaml" => guard,
                     "p-…" => proposal!.Id,
                     "s-…" => stage!,
                     "…" => proposal!.Hash,
@@ -53,7 +48,7 @@ public sealed partial class PolicyGuideCommandTests : IAsyncLifetime
                 };
             }
 
-            var (code, output, error) = await CliRun.RunAsync(_server, words[1..]);
+            var (code, output, error) = await _cli.RunAsync(words[1..]);
 
             Assert.True(code == ExitCode.Ok, $"{line}\n{output}{error}");
             Assert.DoesNotContain("…", string.Join(' ', words), StringComparison.Ordinal);
@@ -71,9 +66,9 @@ public sealed partial class PolicyGuideCommandTests : IAsyncLifetime
 
     private async Task<Identity.V1.Proposal> ProposeAsync()
     {
-        if (_server.Ledger.State.Governance.Proposals.Values.FirstOrDefault() is { } open)
-            return (await new PolicyWriter(_server.Admin).FindAsync(open.Proposal.Id));
-        return await new PolicyWriter(await _server.AsAsync("spiffe://example.org/people/ann")).ProposeAsync(Permit($"shop.more{_server.Ledger.State.Revision}"));
+        if (_cli.Server.Ledger.State.Governance.Proposals.Values.FirstOrDefault() is { } open)
+            return await _cli.Policies.FindAsync(open.Proposal.Id);
+        return await new PolicyWriter(await _cli.Server.AsAsync("spiffe://example.org/people/ann")).ProposeAsync(Permit($"shop.more{_cli.Server.Ledger.State.Revision}"));
     }
 
     private static async Task<string> StageAsync(PolicyWriter admin) =>

@@ -30,63 +30,64 @@ internal static class PolicyDiffVerb
             var now = TimeProvider.System.GetUtcNow();
             var (before, after, inventory) = await PolicyComparison.ReadAsync(parsed, parsed.GetValue(paths)!, parsed.GetValue(server), cancellation);
             var diff = PolicyDiff.Between(before, after, now);
-            var impact = diff.On(inventory);
-            Answer.Print(parsed, Message(diff, impact), output => Print(output, diff, impact, inventory.Length, now));
+            var impact = new RegisteredImpact(diff, inventory);
+            Answer.Print(parsed, Message(diff, impact), output => Print(line => Answer.Line(output, line, Answer.WidthOf(output)), diff, impact, now));
             var differs = parsed.GetValue(fail) switch { "gained" => !diff.Gained.IsEmpty, "any" => !diff.IsEmpty, _ => false };
             return differs ? ExitCode.Refused : ExitCode.Ok;
         });
         return command;
     }
 
-    private static void Print(TextWriter output, PolicyDiff diff, PolicyImpact impact, int known, DateTimeOffset now)
+    private static void Print(Action<string> line, PolicyDiff diff, RegisteredImpact impact, DateTimeOffset now)
     {
         if (diff.IsEmpty)
         {
-            output.WriteLine("Both allow the same, to everybody, now and later.");
+            line("Both allow the same, to everybody, now and later.");
             return;
         }
-        foreach (var change in diff.Gained) Print(output, '+', change, impact.Gained, now);
-        foreach (var change in diff.Lost) Print(output, '-', change, impact.Lost, now);
-        output.WriteLine($"{diff.Gained.Length} gained, {diff.Lost.Length} lost.");
-        if (known > 0)
-            output.WriteLine($"Of {Answer.Count(known, "registered identity", "registered identities")} {Count(impact.Gained)} may do more and {Count(impact.Lost)} less.");
+        foreach (var change in diff.Gained) Print(line, '+', change, impact, now);
+        foreach (var change in diff.Lost) Print(line, '-', change, impact, now);
+        line($"{diff.Gained.Length} gained, {diff.Lost.Length} lost.");
+        foreach (var sentence in impact.Summary()) line(sentence);
         if (!diff.IsComplete)
-            output.WriteLine("Some of it was too much work to decide; take it as changed.");
+            line("Some of it was too much work to decide; take it as changed.");
     }
 
-    private static void Print(TextWriter output, char sign, AuthorityChange change, IEnumerable<PrincipalImpact> impacts, DateTimeOffset now)
+    private static void Print(Action<string> line, char sign, AuthorityChange change, RegisteredImpact impact, DateTimeOffset now)
     {
-        output.WriteLine($"{sign} {change.Who}");
-        output.WriteLine($"    {(change.Kind == AuthorityChangeKind.Ceiling ? $"{change.What}, with more {change.Ceiling}" : change.What)}{(change.Kind == AuthorityChangeKind.Undecided ? "  (undecided)" : "")}");
-        output.WriteLine(change.Lifted is { } lifted
+        line($"{sign} {change.Who}");
+        line($"    {(change.Kind == AuthorityChangeKind.Ceiling ? $"{change.What}, with more {change.Ceiling}" : change.What)}{(change.Kind == AuthorityChangeKind.Undecided ? "  (undecided)" : "")}");
+        line(change.Lifted is { } lifted
             ? $"      where {lifted.Rule} forbids it {(sign == '+' ? "no more" : "now")}, and {change.Permit.Rule} permits it"
             : $"      by {change.Permit.Rule}{(change.Held is { } held ? $", which {held.Rule} {(sign == '+' ? "holds down no more" : "holds down now")}" : "")}{(change.Until is { } until ? $", until {until:yyyy-MM-dd HH:mm:ss'Z'}" : "")}");
         foreach (var except in change.Except.Take(5))
-            output.WriteLine($"      except {except.Capability} for {PolicyFiles.Who(except.Subject)} ({except.Rule})");
+            line($"      except {except.Capability} for {PolicyFiles.Who(except.Subject)} ({except.Rule})");
         if (change.Except.Length > 5)
-            output.WriteLine($"      except {change.Except.Length - 5} more");
+            line($"      except {change.Except.Length - 5} more");
         if (change.Example is { } example)
-            output.WriteLine($"      such as {PolicyFiles.Who(example.Principal)}: {example.What}{(example.At > now ? $", from {example.At:yyyy-MM-dd HH:mm:ss'Z'} on" : "")}");
-        var concerned = impacts.Where(impact => ReferenceEquals(impact.Change, change)).Select(impact => impact.Principal.Id.ToString()).Distinct().ToArray();
-        if (concerned.Length > 0)
-            output.WriteLine($"      registered: {string.Join(", ", concerned.Take(5))}{(concerned.Length > 5 ? $" and {concerned.Length - 5} more" : "")}");
+            line($"      such as {PolicyFiles.Who(example.Principal)}: {example.What}{(example.At > now ? $", from {example.At:yyyy-MM-dd HH:mm:ss'Z'} on" : "")}");
+        if (impact.Concerned(change) is { Count: > 0 } concerned)
+            line($"      registered: {Some(concerned)}");
+        if (impact.Depending(change) is ({ Count: > 0 } depending, var on))
+            line($"      depending on {RegisteredImpact.Words(on)}: {Some(depending)}");
     }
 
-    private static int Count(IEnumerable<PrincipalImpact> impacts) => impacts.Select(impact => impact.Principal).Distinct().Count();
+    private static string Some(IReadOnlyList<string> ids) => $"{string.Join(", ", ids.Take(5))}{(ids.Count > 5 ? $" and {ids.Count - 5} more" : "")}";
 
-    private static Struct Message(PolicyDiff diff, PolicyImpact impact) => new()
+    private static Struct Message(PolicyDiff diff, RegisteredImpact impact) => new()
     {
         Fields =
         {
             ["equal"] = Value.ForBool(diff.IsEmpty),
             ["complete"] = Value.ForBool(diff.IsComplete),
-            ["gained"] = Value.ForList([.. diff.Gained.Select(change => Message(change, impact.Gained))]),
-            ["lost"] = Value.ForList([.. diff.Lost.Select(change => Message(change, impact.Lost))]),
+            ["gained"] = Value.ForList([.. diff.Gained.Select(change => Message(change, impact))]),
+            ["lost"] = Value.ForList([.. diff.Lost.Select(change => Message(change, impact))]),
         },
     };
 
-    private static Value Message(AuthorityChange change, IEnumerable<PrincipalImpact> impacts)
+    private static Value Message(AuthorityChange change, RegisteredImpact impact)
     {
+        var depending = impact.Depending(change);
         var fields = new Struct
         {
             Fields =
@@ -98,7 +99,9 @@ internal static class PolicyDiffVerb
                 ["forbid"] = change.Lifted is { } lifted ? Value.ForString(lifted.Rule.ToString()) : Value.ForNull(),
                 ["ceiling"] = change.Ceiling is { } ceiling ? Value.ForString(ceiling) : Value.ForNull(),
                 ["except"] = Value.ForList([.. change.Except.Select(except => Value.ForString($"{except.Rule}: {PolicyFiles.Who(except.Subject)}: {except.Capability}"))]),
-                ["registered"] = Value.ForList([.. impacts.Where(impact => ReferenceEquals(impact.Change, change)).Select(impact => Value.ForString(impact.Principal.Id.ToString()))]),
+                ["registered"] = Value.ForList([.. impact.Concerned(change).Select(Value.ForString)]),
+                ["depending"] = Value.ForList([.. depending.Ids.Select(Value.ForString)]),
+                ["dependingOn"] = Value.ForString(RegisteredImpact.Words(depending.On)),
             },
         };
         if (change.Example is { } example)

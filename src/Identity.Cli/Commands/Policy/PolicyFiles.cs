@@ -40,20 +40,20 @@ internal static class PolicyFiles
         EqualityComparer<Principal>.Create((left, right) => (left?.Id, left?.Digest, left?.Host) == (right?.Id, right?.Digest, right?.Host), principal => principal.Id.GetHashCode());
 
     /// <summary>
-    /// Somebody with an entry: only what the entry says is known, so a rule about more is taken to mean it when it forbids. A component's parent is the host
-    /// that runs it.
+    /// Somebody with an entry. Of a component only what the entry says is known, its parent being the host that runs it; anybody else is a process, which has no
+    /// digest, signer, image or host. A rule about what is not known is taken to mean it when it forbids.
     /// </summary>
     public static Principal Registered(string id, string parent, IReadOnlyCollection<string> selectors)
     {
+        if (!selectors.Any(selector => selector.StartsWith(ComponentSelector, StringComparison.Ordinal))) return Principal.Process(SpiffeId.Parse(id));
         var digest = selectors.FirstOrDefault(selector => selector.StartsWith(DigestSelector, StringComparison.Ordinal)) is { } selector
             && ComponentDigest.TryParse(selector[DigestSelector.Length..], out var value, out _) ? value : null;
-        var host = selectors.Any(selector => selector.StartsWith(ComponentSelector, StringComparison.Ordinal)) ? SpiffeId.Parse(parent) : null;
         return new Principal
         {
             Id = SpiffeId.Parse(id),
             Digest = digest,
-            Host = host,
-            Unknown = (Untold | (digest is null ? PrincipalAttributes.Digest : 0)) & ~(host is null ? 0 : PrincipalAttributes.Host),
+            Host = SpiffeId.Parse(parent),
+            Unknown = (Untold | (digest is null ? PrincipalAttributes.Digest : 0)) & ~PrincipalAttributes.Host,
         };
     }
 

@@ -58,6 +58,7 @@ public sealed class ServerSettingsTests : IDisposable
     [InlineData("--nats-url", "nats://127.0.0.1:4222")]
     [InlineData("--nats-url", "tls://user:secret@127.0.0.1:4222")]
     [InlineData("--dns-name", "not a name")]
+    [InlineData("--selector-type", "not:a-type")]
     public void Refuses_values_that_make_no_sense(string flag, string value)
     {
         Assert.False(ServerOptions.TryRead(ServerSettings.Gather([flag, value], new Hashtable()), "/data", out _, out var problems));

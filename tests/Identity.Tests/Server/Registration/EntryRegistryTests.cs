@@ -15,7 +15,7 @@ public sealed class EntryRegistryTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _ledger = await ControlPlaneLedger.OpenAsync(_folder.Path, TimeProvider.System, NullLogger<ControlPlaneLedger>.Instance);
-        _registry = new EntryRegistry(_ledger, TestEntries.TrustDomain, TimeProvider.System);
+        _registry = new EntryRegistry(_ledger, TestEntries.TrustDomain, new SelectorTypes([]), TimeProvider.System);
     }
 
     public async ValueTask DisposeAsync()
@@ -35,6 +35,32 @@ public sealed class EntryRegistryTests : IAsyncLifetime
         Assert.Equal(1ul, _ledger.State.Revision);
         Assert.Equal(2, _ledger.State.Entries.Count);
         Assert.Equal("admin:uid=1", _ledger.ListTransactions(1)[0].Transaction.Author);
+    }
+
+    [Fact]
+    public async Task Refuses_a_type_of_selectors_that_nobody_gives_unless_it_is_allowed()
+    {
+        var misspelt = TestEntries.Entry("/x", "/nodes/local", "unix:uid:1", "unx:gid:1");
+
+        var refused = (await CreateAsync(misspelt))[0];
+
+        Assert.Equal(StatusCode.InvalidArgument, refused.Code);
+        Assert.Contains("did you mean unix?", refused.Status.Message, StringComparison.Ordinal);
+        Assert.Equal(0ul, _ledger.State.Revision);
+        var told = new EntryRegistry(_ledger, TestEntries.TrustDomain, new SelectorTypes(["unx"]), TimeProvider.System);
+        Assert.Equal(StatusCode.OK, (await told.CreateAsync([misspelt], "admin:uid=1", TestContext.Current.CancellationToken))[0].Code);
+    }
+
+    [Fact]
+    public async Task An_entry_keeps_selectors_of_a_type_that_is_not_allowed_any_more_and_is_given_no_others()
+    {
+        var told = new EntryRegistry(_ledger, TestEntries.TrustDomain, new SelectorTypes(["tpm"]), TimeProvider.System);
+        var entry = (await told.CreateAsync([TestEntries.Entry("/x", "/nodes/local", "tpm:a")], "admin:uid=1", TestContext.Current.CancellationToken))[0].Entry!.Clone();
+
+        entry.Hint = "kept";
+        Assert.Equal(StatusCode.OK, (await _registry.UpdateAsync([entry], null, "admin:uid=1", TestContext.Current.CancellationToken))[0].Code);
+        entry.Selectors[0].Value = "b";
+        Assert.Equal(StatusCode.InvalidArgument, (await _registry.UpdateAsync([entry], null, "admin:uid=1", TestContext.Current.CancellationToken))[0].Code);
     }
 
     [Fact]

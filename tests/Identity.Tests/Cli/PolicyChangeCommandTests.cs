@@ -1,0 +1,84 @@
+// Every call here ends with the server, which the test disposes of.
+#pragma warning disable xUnit1051
+using Identity.Cli;
+using Identity.Tests.Server.ComponentPolicy;
+using static Identity.Tests.Cli.CliServer;
+using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
+
+namespace Identity.Tests.Cli;
+
+/// <summary><c>identity policy propose, approve, withdraw, stage</c>: what a person types, and what they read.</summary>
+public sealed class PolicyChangeCommandTests : IAsyncLifetime
+{
+    private const string Ann = "spiffe://example.org/people/ann";
+
+    private CliServer _cli = null!;
+
+    public async ValueTask InitializeAsync() => _cli = await CliServer.StartAsync();
+
+    public ValueTask DisposeAsync() => _cli.DisposeAsync();
+
+    [Fact]
+    public async Task Two_people_propose_approve_withdraw_and_list()
+    {
+        await _cli.Policies.ApplyAsync(Role("shop-team", $"{Ann}", approvals: 1));
+        var ann = new PolicyWriter(await _cli.Server.AsAsync(Ann));
+        var asked = (await ann.ApplyAsync(Permit("shop", capability: Narrow))).Proposal;
+
+        Assert.Contains("0 of 1", (await _cli.RunAsync("policy", "proposals")).Output, StringComparison.Ordinal);
+        var (_, whole, _) = await _cli.RunAsync("policy", "proposals", asked.Id);
+        Assert.Contains("1 approval is needed", whole, StringComparison.Ordinal);
+        Assert.Contains($"identity policy approve {asked.Id} --hash {asked.Hash}", whole, StringComparison.Ordinal);
+        Assert.Contains("kind: CapabilityPolicy", whole, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Conflict, (await _cli.RunAsync("policy", "approve", asked.Id, "--hash", new string('0', 64))).Code);
+        var (code, output, _) = await _cli.RunAsync("policy", "approve", asked.Id, "--hash", asked.Hash);
+        Assert.Equal((ExitCode.Ok, $"{asked.Id} is in force since revision {_cli.Server.Ledger.State.Revision}\n"), (code, output));
+
+        var mine = await ProposedAsync();
+        Assert.Equal((ExitCode.Ok, $"{mine} is withdrawn\n", ""), await _cli.RunAsync("policy", "withdraw", mine));
+        Assert.Equal("Nothing waits for approval.\n", (await _cli.RunAsync("policy", "proposals")).Output);
+        Assert.Equal(ExitCode.NotFound, (await _cli.RunAsync("policy", "proposals", mine)).Code);
+        Assert.Contains("name: shop-team", (await _cli.RunAsync("policy", "roles")).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_staged_change_that_needs_approval_says_what_to_do_next_at_every_step()
+    {
+        await _cli.Policies.ApplyAsync(Permit("shop", capability: Narrow), Role("shop-team", Ann, approvals: 1));
+        var ann = new PolicyWriter(await _cli.Server.AsAsync(Ann));
+        var request = new Identity.V1.StageRequest { Reason = "wider", SoakSeconds = 5400, Documents = { new Identity.V1.PolicySource { Text = Permit("shop.more", capability: Wide) } } };
+        var asked = (await ann.Client.StageAsync(request)).Proposal;
+
+        Assert.Contains("once approved it is tried on what runs, 90m in each of shadow, warn, enforce", (await _cli.RunAsync("policy", "proposals", asked.Id)).Output, StringComparison.Ordinal);
+        var (_, approved, _) = await _cli.RunAsync("policy", "approve", asked.Id, "--hash", asked.Hash);
+        var id = _cli.Server.Ledger.State.Governance.Stages.Keys.Single();
+        Assert.Equal($"{asked.Id} is approved, and is tried as {id}: identity policy stage status {id}\n", approved);
+        var (_, status, _) = await _cli.RunAsync("policy", "stage", "status", id);
+        Assert.StartsWith($"{id} soaks in step shadow (shadow, warn, enforce) until ", status, StringComparison.Ordinal);
+        Assert.Contains("approved by unix:", status, StringComparison.Ordinal);
+        Assert.Contains("is aborted", (await _cli.RunAsync("policy", "stage", "abort", id, "--reason", "enough")).Output, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Refused, (await _cli.RunAsync("policy", "stage", "abort", id)).Code);
+        Assert.Equal(ExitCode.NotFound, (await _cli.RunAsync("policy", "stage", "status", "s-x")).Code);
+    }
+
+    [Theory]
+    [InlineData("--soak 5 is no time", "--soak", "5")]
+    [InlineData("--soak 0s is no time", "--soak", "0s")]
+    [InlineData("--soak 31d is no time", "--soak", "31d")]
+    [InlineData("'later' is no step", "--through", "later")]
+    [InlineData("not in order", "--through", "warn,shadow")]
+    public async Task Stage_refuses_a_plan_that_is_none(string problem, params string[] plan)
+    {
+        var (code, _, error) = await _cli.RunAsync(["policy", "stage", "-f", _cli.Write("guard.yaml", Forbid("guard")), "--reason", "r", .. plan]);
+        Assert.Equal(ExitCode.Usage, code);
+        Assert.Contains(problem, error, StringComparison.Ordinal);
+        Assert.Empty(_cli.Server.Ledger.State.Governance.Stages);
+    }
+
+    private async Task<string> ProposedAsync()
+    {
+        var (code, output, error) = await _cli.RunAsync("policy", "propose", "-f", _cli.Write("more.yaml", Permit("shop.more")), "--reason", "more");
+        Assert.True(code == ExitCode.Ok, error);
+        return output.Split(' ')[0];
+    }
+}

@@ -1,0 +1,151 @@
+// Every call here ends with the server, which the test disposes of.
+#pragma warning disable xUnit1051
+using System.Text.Json;
+using Identity.Cli;
+using static Identity.Tests.Cli.CliServer;
+using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
+
+namespace Identity.Tests.Cli;
+
+/// <summary><c>identity policy diff</c>: what one policy allows that another does not, and whom that concerns.</summary>
+public sealed class PolicyDiffCommandTests : IAsyncLifetime
+{
+    private CliServer _cli = null!;
+
+    public async ValueTask InitializeAsync() => _cli = await CliServer.StartAsync();
+
+    public ValueTask DisposeAsync() => _cli.DisposeAsync();
+
+    [Fact]
+    public async Task Diff_compares_two_revisions_exactly()
+    {
+        var before = await _cli.AppliedAsync(Permit("shop", capability: Narrow));
+        var after = await _cli.AppliedAsync(Permit("shop", capability: Wide));
+
+        var (code, output, _) = await _cli.RunAsync("policy", "diff", $"{before}", $"{after}");
+        Assert.Equal(ExitCode.Ok, code);
+        Assert.StartsWith("+ ", output, StringComparison.Ordinal);
+        Assert.Contains("orders.>", output, StringComparison.Ordinal);
+        Assert.Contains("1 gained, 0 lost.", output, StringComparison.Ordinal);
+
+        Assert.Contains("0 gained, 1 lost.", (await _cli.RunAsync("policy", "diff", $"{after}", $"{before}")).Output, StringComparison.Ordinal);
+        Assert.Equal("Both allow the same, to everybody, now and later.\n", (await _cli.RunAsync("policy", "diff", $"{after}", $"{after}")).Output);
+        Assert.Equal(ExitCode.Refused, (await _cli.RunAsync("policy", "diff", $"{before}", $"{after}", "--fail-on", "gained")).Code);
+        Assert.Equal(ExitCode.Ok, (await _cli.RunAsync("policy", "diff", $"{after}", $"{before}", "--fail-on", "gained")).Code);
+        Assert.Equal(ExitCode.Refused, (await _cli.RunAsync("policy", "diff", $"{after}", $"{before}", "--fail-on", "any")).Code);
+    }
+
+    [Fact]
+    public async Task Diff_of_revisions_agrees_with_what_the_server_itself_says()
+    {
+        var before = await _cli.AppliedAsync(Permit("shop", capability: Narrow));
+        var after = await _cli.AppliedAsync(Permit("shop", capability: Wide), Forbid("guard", capability: "{ natsPublish: orders.secret }"));
+        var said = await _cli.Policies.Client.DiffRevisionsAsync(new() { FromRevision = before, ToRevision = after });
+        using var json = JsonDocument.Parse((await _cli.RunAsync("policy", "diff", $"{before}", $"{after}", "-o", "json")).Output);
+        Assert.Equal(said.Gained.Count(line => !line.StartsWith("no longer forbidden", StringComparison.Ordinal)), json.RootElement.GetProperty("gained").GetArrayLength());
+        Assert.Equal(said.Lost.Count, json.RootElement.GetProperty("lost").GetArrayLength());
+        Assert.False(json.RootElement.GetProperty("equal").GetBoolean());
+    }
+
+    [Fact]
+    public async Task Diff_compares_a_revision_with_documents_either_way_round()
+    {
+        var before = await _cli.AppliedAsync(Permit("shop", capability: Narrow));
+        var file = _cli.Write("shop.yaml", Permit("shop", capability: Wide));
+        Assert.Contains("1 gained, 0 lost.", (await _cli.RunAsync("policy", "diff", $"{before}", file)).Output, StringComparison.Ordinal);
+        Assert.Contains("0 gained, 1 lost.", (await _cli.RunAsync("policy", "diff", file, $"{before}")).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Diff_with_the_server_says_what_applying_would_change_and_whom_it_concerns()
+    {
+        await _cli.AppliedAsync(Permit("shop", capability: Narrow));
+        await _cli.AppliedAsync(Permit("other", "{ spiffeId: spiffe://example.org/other }"));
+        await ComponentAsync("cart", "local");
+
+        var (code, output, _) = await _cli.RunAsync("policy", "diff", "--server", _cli.Write("shop.yaml", Permit("shop", capability: Wide)));
+
+        Assert.Equal(ExitCode.Ok, code);
+        Assert.Contains($"registered: {Cart}", output, StringComparison.Ordinal);
+        Assert.Contains("1 gained, 0 lost.", output, StringComparison.Ordinal);
+        Assert.Contains("Of 1 registered identity 1 may do more and 0 less.", output, StringComparison.Ordinal);
+        Assert.Equal("Both allow the same, to everybody, now and later.\n", (await _cli.RunAsync("policy", "diff", "--server", _cli.Write("same.yaml", Permit("shop", capability: Narrow)))).Output);
+        Assert.Equal(2, _cli.Server.Ledger.State.Policies.Count);
+    }
+
+    [Theory]
+    [InlineData(ExitCode.Usage, "revision 4000 is not there yet", "4000", "1")]
+    [InlineData(ExitCode.Usage, "no file or folder 'x.yaml'", "1", "x.yaml")]
+    [InlineData(ExitCode.Usage, "no file or folder '-1'", "-1", "1")]
+    [InlineData(ExitCode.Usage, "two files, folders or revisions", "1")]
+    [InlineData(ExitCode.Usage, "two files, folders or revisions", "1", "1", "1")]
+    [InlineData(ExitCode.Usage, "no file or folder '0'", "0", "1")]
+    public async Task Diff_says_what_it_cannot_compare(int expected, string problem, params string[] named)
+    {
+        await _cli.AppliedAsync(Permit("shop"));
+        var (code, _, error) = await _cli.RunAsync(["policy", "diff", "--", .. named]);
+        Assert.Equal(expected, code);
+        Assert.Contains(problem, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Diff_with_the_server_counts_a_component_whose_grant_asks_for_its_host()
+    {
+        string OnHosts(string capability) => Permit("shop", $"{{ spiffeId: {Cart}, hostPrefix: spiffe://example.org/hosts }}", capability);
+        await _cli.AppliedAsync(OnHosts(Wide));
+        await ComponentAsync("cart", "local");
+        Assert.Contains("0 may do more and 1 less.", (await _cli.RunAsync("policy", "diff", "--server", _cli.Write("shop.yaml", OnHosts(Narrow)))).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Diff_counts_apart_whom_it_concerns_only_with_what_entries_do_not_tell()
+    {
+        await ComponentAsync("cart", "local");
+        var file = _cli.Write("shop.yaml", Permit("shop", $"{{ spiffeIdPrefix: {Shop}, imagePrefix: ghcr.io/shop, namespace: shop }}"));
+
+        var (_, output, _) = await _cli.RunAsync("policy", "diff", "--server", file);
+        Assert.Contains("Of 1 registered identity 0 may do more and 0 less.", output, StringComparison.Ordinal);
+        Assert.Contains("Depending on image and namespace, which entries do not tell, 1 more may gain something and 0 lose something.", output, StringComparison.Ordinal);
+        Assert.Contains($"depending on image and namespace: {Cart}", output, StringComparison.Ordinal);
+
+        using var json = JsonDocument.Parse((await _cli.RunAsync("policy", "diff", "--server", file, "-o", "json")).Output);
+        var gained = json.RootElement.GetProperty("gained")[0];
+        Assert.Equal((0, Cart, "image and namespace"), (gained.GetProperty("registered").GetArrayLength(), gained.GetProperty("depending")[0].GetString(), gained.GetProperty("dependingOn").GetString()));
+    }
+
+    [Fact]
+    public async Task Diff_counts_an_identity_once_on_however_many_hosts_it_runs()
+    {
+        await ComponentAsync("cart", "one");
+        await ComponentAsync("cart", "two");
+        var (_, output, _) = await _cli.RunAsync("policy", "diff", "--server", _cli.Write("shop.yaml", Permit("shop")));
+        Assert.Contains("Of 1 registered identity 1 may do more and 0 less.", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("Depending", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Diff_knows_that_a_process_has_no_image_and_no_digest()
+    {
+        var entry = _cli.Write("entry.yaml", $"kind: RegistrationEntry\nspiffeId: {Cart}\nparentId: spiffe://example.org/nodes/local\nselectors: [unix:uid:1000]\n");
+        Assert.Equal(ExitCode.Ok, (await _cli.RunAsync("apply", "-f", entry)).Code);
+        var (_, output, _) = await _cli.RunAsync("policy", "diff", "--server", _cli.Write("shop.yaml", Permit("shop", $"{{ spiffeIdPrefix: {Shop}, imagePrefix: ghcr.io/shop }}")));
+        Assert.Contains("Of 1 registered identity 0 may do more and 0 less.", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("Depending", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Diff_says_that_ceilings_are_not_counted()
+    {
+        string Capped(string memory) => Permit("shop").Replace("capabilities:", $"ceilings: {{ memory: {memory} }}, capabilities:", StringComparison.Ordinal);
+        await _cli.AppliedAsync(Capped("16MiB"));
+        await ComponentAsync("cart", "local");
+        var (_, output, _) = await _cli.RunAsync("policy", "diff", "--server", _cli.Write("shop.yaml", Capped("32MiB")));
+        Assert.Contains("Of ceilings, and of what could not be decided, it is not counted whom they concern.", output, StringComparison.Ordinal);
+    }
+
+    private async Task ComponentAsync(string name, string host)
+    {
+        var entry = _cli.Write($"{name}-{host}.yaml", $"kind: RegistrationEntry\nspiffeId: {Shop}/{name}\nparentId: spiffe://example.org/hosts/{host}\nselectors: [wasm:name:{name}]\n");
+        Assert.Equal(ExitCode.Ok, (await _cli.RunAsync("apply", "-f", entry)).Code);
+    }
+}
