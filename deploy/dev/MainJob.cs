@@ -58,10 +58,10 @@ internal sealed class MainJob(LocalPlatform platform, Teller teller, bool once)
         teller.Doing("applying entries and policy");
         var processes = Path.Combine(platform.Folder, "processes.yaml");
         await File.WriteAllTextAsync(processes, ProcessEntries(), cancellation);
-        var applied = await platform.IdentityAsync(cancellation, "apply", "-f", Repository.Sample("platform.yaml"), processes);
+        var applied = await platform.IdentityAsync(cancellation, "apply", "--replace", "-f", Repository.Sample("platform.yaml"), processes);
         var lines = applied.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         var policies = lines.Count(line => line.StartsWith("CapabilityPolicy", StringComparison.Ordinal));
-        teller.Fact("identity", $"apply -f deploy/samples/platform.yaml {Path.GetRelativePath(Repository.Root, processes)}: "
+        teller.Fact("identity", $"apply --replace -f deploy/samples/platform.yaml {Path.GetRelativePath(Repository.Root, processes)}: "
             + $"{lines.Count(line => line.StartsWith("RegistrationEntry", StringComparison.Ordinal))} entries, {policies} {(policies == 1 ? "policy" : "policies")}");
     }
 

@@ -23,10 +23,14 @@ if (verb == "down")
     return await running.EndAsync(Console.Out);
 
 var ports = anyPort ? Ports.Any() : Ports.Default;
-if (running.IsAlive)
-    return Fail("it is up already; ./dev down ends it.");
+// The folder says who is up in it; ports only say that somebody is up somewhere.
+if (verb == "check" && running.WhyTaken() is { } taken)
+    return Fail(taken);
 if (verb == "check")
-    return ports.InUse() is var (taken, user) ? Fail($"port {taken}, which {user} needs, is in use; end what listens there (another ./dev up?) and try again.") : 0;
+    return ports.InUse() is var (busy, user) ? Fail($"port {busy}, which {user} needs, is in use; end what listens there (another ./dev up?) and try again.") : 0;
+using var hold = running.Take(out var problem);
+if (hold is null)
+    return Fail(problem!);
 if (ports.InUse() is var (port, use))
     return Fail($"port {port}, which {use} needs, is in use; end what listens there (another ./dev up?) and try again.");
 var natsServer = Environment.GetEnvironmentVariable("NATS_SERVER");

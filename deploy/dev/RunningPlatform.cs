@@ -4,12 +4,39 @@ using Identity.Testing.Platform;
 
 namespace Identity.Dev;
 
-/// <summary>What <c>up --detach</c> left running, noted in a file: pid and start time, so that a recycled pid is never ended.</summary>
+/// <summary>
+/// Who has the folder: a process that is up in the foreground, which holds its lock, or what <c>up --detach</c> left running, noted in a file: pid and start
+/// time, so that a recycled pid is never ended.
+/// </summary>
 internal sealed class RunningPlatform(string folder)
 {
     private string PidFile => Path.Combine(folder, "pids");
 
-    public bool IsAlive => Known().Any();
+    private string LockFile => Path.Combine(folder, "lock");
+
+    private string HolderFile => Path.Combine(folder, "holder");
+
+    /// <summary>Why nothing else may come up in this folder, and how to end what is there; null when nothing is.</summary>
+    public string? WhyTaken()
+    {
+        if (Known().Any()) return "it is up already; ./dev down ends it.";
+        if (!File.Exists(LockFile)) return null;
+        using var ours = TryLock();
+        return ours is null ? Held() : null;
+    }
+
+    /// <summary>Takes the folder until the answer is disposed of, or this process ends.</summary>
+    /// <param name="problem">See <see cref="WhyTaken"/>.</param>
+    public IDisposable? Take(out string? problem)
+    {
+        Directory.CreateDirectory(folder);
+        problem = Known().Any() ? WhyTaken() : null;
+        if (problem is not null) return null;
+        var ours = TryLock();
+        if (ours is null) problem = Held();
+        else File.WriteAllText(HolderFile, $"{Environment.ProcessId}");
+        return ours;
+    }
 
     public void Note(IEnumerable<int> pids) => File.WriteAllLines(PidFile, pids.Select(pid => $"{pid} {StartTime(pid)}"));
 
@@ -27,6 +54,11 @@ internal sealed class RunningPlatform(string folder)
         }
         if (Directory.Exists(folder))
             File.Delete(PidFile);
+        if (pids.Length == 0 && WhyTaken() is { } taken)
+        {
+            await output.WriteLineAsync($"Nothing was left running with --detach, but {taken}");
+            return 1;
+        }
         await output.WriteLineAsync(pids.Length > 0 ? $"Ended {pids.Length} processes; what they stored is in {folder}." : "Nothing was running.");
         return 0;
     }
@@ -52,6 +84,27 @@ internal sealed class RunningPlatform(string folder)
         ("ISTIO_TOKEN_FILE", Path.Combine(platform.Folder, "istio", "ztunnel-token")),
         ("PATH", $"{Path.GetDirectoryName(Repository.Program("Identity.Cli", "identity"))}:$PATH"),
     ];
+
+    private FileStream? TryLock()
+    {
+        try
+        {
+            // FileShare.None takes flock(LOCK_EX), which the kernel drops with the process, however that ends.
+            return new FileStream(LockFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
+    private string Held()
+    {
+        // Written just after the lock was taken; it may not be there yet.
+        var pid = File.Exists(HolderFile) ? File.ReadAllText(HolderFile).Trim() : "";
+        return $"{(pid.Length > 0 ? $"process {pid}" : "another process")} is up in {folder} already; end it with Ctrl-C where it runs{(pid.Length > 0 ? $", or kill {pid}" : "")}, "
+            + "or give this one a folder and ports of its own: --folder PATH --any-port.";
+    }
 
     private IEnumerable<int> Known()
     {
