@@ -20,11 +20,9 @@ public sealed class AdmissionServiceTests
     [Fact]
     public async Task Admits_on_a_grant_ends_when_it_goes_and_admits_again_when_it_returns()
     {
-        await using var plane = PlaneWithHost(_time);
-        plane.Traceparent = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging, Sockets));
+        await using var node = await AdmittingNode.StartAsync(_time, plane => plane.Traceparent = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01");
+        var (plane, _) = node;
+        using var call = await node.AdmitAsync(Component(Messaging, Sockets));
 
         var denied = await call.ResponseStream.NextAsync();
         Assert.Equal(EventOneofCase.Denied, denied.EventCase);
@@ -58,11 +56,9 @@ public sealed class AdmissionServiceTests
     [Fact]
     public async Task Ends_and_admits_anew_when_grants_change_and_ends_when_the_entry_goes()
     {
-        await using var plane = PlaneWithHost(_time);
-        plane.Policies.Add(Grant(Messaging));
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
+        await using var node = await AdmittingNode.StartAsync(_time, Grant(Messaging));
+        var (plane, _) = node;
+        using var call = await node.AdmitAsync(Component(Messaging));
         var first = (await call.ResponseStream.NextAsync()).Admitted;
         Assert.Empty(first.Nats.Publish);
 
@@ -83,12 +79,13 @@ public sealed class AdmissionServiceTests
     [Fact]
     public async Task A_lease_outlives_the_server_until_it_is_no_longer_fresh_and_comes_back_with_it()
     {
-        await using var plane = PlaneWithHost(_time);
-        plane.Freshness = TimeSpan.FromMinutes(30);
-        plane.Policies.Add(Grant(Messaging));
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
+        await using var node = await AdmittingNode.StartAsync(_time, plane =>
+        {
+            plane.Freshness = TimeSpan.FromMinutes(30);
+            plane.Policies.Add(Grant(Messaging));
+        });
+        var (plane, _) = node;
+        using var call = await node.AdmitAsync(Component(Messaging));
         var admitted = (await call.ResponseStream.NextAsync()).Admitted;
         Assert.Equal(_time.GetUtcNow().AddMinutes(30), admitted.ExpiresAt.ToDateTimeOffset());
 
@@ -128,11 +125,8 @@ public sealed class AdmissionServiceTests
     [Fact]
     public async Task Extends_the_lease_under_the_same_admission()
     {
-        await using var plane = PlaneWithHost(_time);
-        plane.Policies.Add(Grant(Messaging));
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
+        await using var node = await AdmittingNode.StartAsync(_time, Grant(Messaging));
+        using var call = await node.AdmitAsync(Component(Messaging));
         var first = (await call.ResponseStream.NextAsync()).Admitted;
 
         var next = call.ResponseStream.NextAsync();
@@ -146,9 +140,8 @@ public sealed class AdmissionServiceTests
     [Fact]
     public async Task Refuses_clients_that_are_not_hosts_of_this_node()
     {
-        await using var plane = PlaneWithHost(_time);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await AdmittingNode.StartAsync(_time);
+        var (plane, agent) = node;
         await using var foreign = new FakeControlPlane(_time);
 
         var stranger = new V1.Admission.AdmissionClient(agent.BrokerChannel(plane.SvidOf(SpiffeId.Parse("spiffe://example.org/hosts/unknown"))));
@@ -162,9 +155,8 @@ public sealed class AdmissionServiceTests
     [Fact]
     public async Task Refuses_what_is_not_a_component_or_not_what_was_announced()
     {
-        await using var plane = PlaneWithHost(_time);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await AdmittingNode.StartAsync(_time);
+        var (plane, agent) = node;
         var client = new V1.Admission.AdmissionClient(agent.BrokerChannel(plane.SvidOf(Host)));
         var component = Component(Messaging);
 
@@ -182,18 +174,17 @@ public sealed class AdmissionServiceTests
     [Fact]
     public async Task A_component_that_asks_for_too_much_is_refused_in_few_enough_words_for_one_message()
     {
-        await using var plane = PlaneWithHost(_time);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await AdmittingNode.StartAsync(_time);
+        var (plane, _) = node;
         var greedy = new ComponentWriter().Instances([.. Enumerable.Range(0, 1000).Select(i => $"hostile:package/{new string('x', 200)}-x{i}@1.0.0")]).ToArray();
-        using var call = await AdmitAsync(agent, plane, "greeter", greedy);
+        using var call = await node.AdmitAsync(greedy);
         var denied = (await call.ResponseStream.NextAsync()).Denied;
         Assert.Contains("(and 999 more)", denied.Summary, StringComparison.Ordinal);
         Assert.InRange(denied.CalculateSize(), 1, 1 << 20);
 
         // The report of it reaches the server too, and what comes after it.
         Assert.Equal(denied.Id, (await plane.NextReportAsync(V1.AgentReport.ReportOneofCase.Decision)).Decision.Id);
-        using var next = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
+        using var next = await node.AdmitAsync(Component(Messaging));
         var second = (await next.ResponseStream.NextAsync()).Denied;
         Assert.Equal(second.Id, (await plane.NextReportAsync(V1.AgentReport.ReportOneofCase.Decision)).Decision.Id);
     }
@@ -201,13 +192,12 @@ public sealed class AdmissionServiceTests
     [Fact]
     public async Task What_a_host_would_call_must_be_granted_and_the_refusal_names_all_that_is_missing()
     {
-        await using var plane = PlaneWithHost(_time);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await AdmittingNode.StartAsync(_time);
+        var (plane, _) = node;
         var component = new ComponentWriter().Types(ComponentWriter.Interface("publish", "request")).Imports(ComponentWriter.Import(Messaging, [0x05, 0]))
             .Section(5, [1, 0x01, 1, 0x00, .. ComponentWriter.Text("run"), 0x01, 0])
             .Exports(ComponentWriter.Export("wasi:cli/run@0.2.3", [0x05], 1), ComponentWriter.Export("init", [0x01], 0)).ToArray();
-        using var call = await AdmitAsync(agent, plane, "greeter", component, "#run", "wasi:cli/run@0.2.0#run");
+        using var call = await node.AdmitAsync(component, "#run", "wasi:cli/run@0.2.0#run");
 
         var denied = (await call.ResponseStream.NextAsync()).Denied;
         Assert.Equal([Messaging, "export wasi:cli/run@0.2.0#run"], denied.Reasons.Select(reason => reason.Capability));
@@ -234,15 +224,12 @@ public sealed class AdmissionServiceTests
     [Fact]
     public async Task A_call_that_the_component_has_not_is_not_asked_about_and_a_malformed_one_is_refused()
     {
-        await using var plane = PlaneWithHost(_time);
-        plane.Policies.Add(Grant(Messaging));
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging), "#run");
+        await using var node = await AdmittingNode.StartAsync(_time, Grant(Messaging));
+        using var call = await node.AdmitAsync(Component(Messaging), "#run");
         Assert.Empty((await call.ResponseStream.NextAsync()).Admitted.Exports);
         foreach (var text in (string[])["run", "#Run!", "wasi:cli/run@0.2.0", "wasi:cli/*@0.2.0"])
         {
-            using var malformed = await AdmitAsync(agent, plane, "greeter", Component(Messaging), text);
+            using var malformed = await node.AdmitAsync(Component(Messaging), text);
             await RefusedAsync(StatusCode.InvalidArgument, () => malformed.ResponseStream.NextAsync());
         }
     }
@@ -250,14 +237,15 @@ public sealed class AdmissionServiceTests
     [Fact]
     public async Task Rules_that_warn_and_rules_in_shadow_are_reported_with_the_decision()
     {
-        await using var plane = PlaneWithHost(_time);
-        var forbid = "  - name: {0}\n    effect: forbid\n    mode: {0}\n    subjects:\n      - spiffeId: " + Greeter + "\n    capabilities:\n      - import: {1}\n";
-        plane.Policies.Add(Grant(Messaging, Sockets)
-            + forbid.Replace("{0}", "warn", StringComparison.Ordinal).Replace("{1}", Messaging, StringComparison.Ordinal)
-            + forbid.Replace("{0}", "shadow", StringComparison.Ordinal).Replace("{1}", Sockets, StringComparison.Ordinal));
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging, Sockets));
+        await using var node = await AdmittingNode.StartAsync(_time, plane =>
+        {
+            var forbid = "  - name: {0}\n    effect: forbid\n    mode: {0}\n    subjects:\n      - spiffeId: " + Greeter + "\n    capabilities:\n      - import: {1}\n";
+            plane.Policies.Add(Grant(Messaging, Sockets)
+                + forbid.Replace("{0}", "warn", StringComparison.Ordinal).Replace("{1}", Messaging, StringComparison.Ordinal)
+                + forbid.Replace("{0}", "shadow", StringComparison.Ordinal).Replace("{1}", Sockets, StringComparison.Ordinal));
+        });
+        var (plane, _) = node;
+        using var call = await node.AdmitAsync(Component(Messaging, Sockets));
         Assert.Equal(EventOneofCase.Admitted, (await call.ResponseStream.NextAsync()).EventCase);
         var told = (await plane.NextReportAsync(V1.AgentReport.ReportOneofCase.Decision)).Decision;
         Assert.True(told.Allowed);

@@ -21,12 +21,13 @@ public sealed class AdmittedComponentTests
     [Fact]
     public async Task Gives_an_admitted_component_its_identity_and_nobody_else()
     {
-        await using var plane = PlaneWithHost(_time);
-        plane.Entry("host2", "spiffe://example.org/hosts/other", "spiffe://example.org/nodes/local", OwnUid);
-        plane.Policies.Add(Grant(Messaging) + "      - audience: x\n");
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
+        await using var node = await AdmittingNode.StartAsync(_time, plane =>
+        {
+            plane.Entry("host2", "spiffe://example.org/hosts/other", "spiffe://example.org/nodes/local", OwnUid);
+            plane.Policies.Add(Grant(Messaging) + "      - audience: x\n");
+        });
+        var (plane, agent) = node;
+        using var call = await node.AdmitAsync(Component(Messaging));
         var id = (await call.ResponseStream.NextAsync()).Admitted.AdmissionId;
         var broker = new API.APIClient(agent.BrokerChannel(plane.SvidOf(Host)));
         var reference = new WorkloadReference { Reference = Any.Pack(new V1.AdmissionReference { AdmissionId = id }) };
@@ -56,11 +57,9 @@ public sealed class AdmittedComponentTests
     [Fact]
     public async Task Tells_a_host_why_about_its_own_decisions_only()
     {
-        await using var plane = PlaneWithHost(_time);
-        plane.Entry("host2", "spiffe://example.org/hosts/other", "spiffe://example.org/nodes/local", OwnUid);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
+        await using var node = await AdmittingNode.StartAsync(_time, plane => plane.Entry("host2", "spiffe://example.org/hosts/other", "spiffe://example.org/nodes/local", OwnUid));
+        var (plane, agent) = node;
+        using var call = await node.AdmitAsync(Component(Messaging));
         var denied = (await call.ResponseStream.NextAsync()).Denied;
 
         var own = new V1.Explain.ExplainClient(agent.BrokerChannel(plane.SvidOf(Host)));
@@ -75,11 +74,9 @@ public sealed class AdmittedComponentTests
     [Fact]
     public async Task Gives_a_component_tokens_for_granted_audiences_only_and_says_why_not()
     {
-        await using var plane = PlaneWithHost(_time);
-        plane.Policies.Add(Grant(Messaging) + "      - audience: https://vault.example.com\n");
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var call = await AdmitAsync(agent, plane, "greeter", Component(Messaging));
+        await using var node = await AdmittingNode.StartAsync(_time, Grant(Messaging) + "      - audience: https://vault.example.com\n");
+        var (plane, agent) = node;
+        using var call = await node.AdmitAsync(Component(Messaging));
         var id = (await call.ResponseStream.NextAsync()).Admitted.AdmissionId;
         var broker = new API.APIClient(agent.BrokerChannel(plane.SvidOf(Host)));
         var reference = new WorkloadReference { Reference = Any.Pack(new V1.AdmissionReference { AdmissionId = id }) };
