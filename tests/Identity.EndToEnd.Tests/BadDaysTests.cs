@@ -1,5 +1,9 @@
+using System.Net.Sockets;
 using System.Text.Json;
+using Grpc.Core;
+using Grpc.Net.Client;
 using Identity.Testing.Platform;
+using Spiffe.WorkloadApi.V1;
 using Xunit;
 
 namespace Identity.EndToEnd.Tests;
@@ -129,18 +133,61 @@ public sealed class BadDaysTests
     }
 
     [Fact]
-    public async Task An_agent_that_is_banned_can_do_nothing_more()
+    public async Task A_ban_ends_the_open_streams_of_the_nodes_workloads_at_once()
     {
         await using var fixture = new PlatformFixture();
         var platform = fixture.Platform;
         await fixture.StartWithEntriesAsync(Cancellation);
         var agents = JsonDocument.Parse(await platform.IdentityAsync(Cancellation, "agent", "list", "--output", "json")).RootElement.GetProperty("agents");
+        var entry = Path.Combine(Directory.CreateTempSubdirectory("identity-e2e-").FullName, "entry.yaml");
+        await File.WriteAllTextAsync(entry, $"""
+            kind: RegistrationEntry
+            spiffeId: spiffe://example.org/tests
+            parentId: spiffe://example.org/nodes/local
+            selectors: ["unix:path:{Environment.ProcessPath}"]
+
+            """, Cancellation);
+        await platform.IdentityAsync(Cancellation, "apply", "-f", entry);
+        using var channel = WorkloadChannel(platform.WorkloadSocket);
+        var workload = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(channel);
+        var header = new Metadata { { "workload.spiffe.io", "true" } };
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        deadline.CancelAfter(PlatformFixture.Patience);
+        using var svids = workload.FetchX509SVID(new(), header, cancellationToken: deadline.Token);
+        using var bundles = workload.FetchJWTBundles(new(), header, cancellationToken: deadline.Token);
+        Assert.True(await svids.ResponseStream.MoveNext(deadline.Token));
+        Assert.True(await bundles.ResponseStream.MoveNext(deadline.Token));
         var id = agents[0].GetProperty("id");
         var spiffeId = $"spiffe://{id.GetProperty("trustDomain").GetString()}{id.GetProperty("path").GetString()}";
         await platform.IdentityAsync(Cancellation, "agent", "ban", spiffeId);
         var agent = platform.Processes.Single(process => process.Name == "identity-agent");
+        foreach (var ended in new Func<Task<bool>>[] { () => svids.ResponseStream.MoveNext(deadline.Token), () => bundles.ResponseStream.MoveNext(deadline.Token) })
+        {
+            var refused = await Assert.ThrowsAsync<RpcException>(async () =>
+            {
+                // What was on its way before the ban may still come.
+                while (await ended()) { }
+            });
+            Assert.Equal(StatusCode.PermissionDenied, refused.StatusCode);
+            Assert.Contains("the server no longer wants this node", refused.Status.Detail, StringComparison.Ordinal);
+        }
+
         await LogLineAsync(agent, "banned");
     }
+
+    private static GrpcChannel WorkloadChannel(string path) => GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
+    {
+        DisposeHttpClient = true,
+        HttpHandler = new SocketsHttpHandler
+        {
+            ConnectCallback = async (_, cancellation) =>
+            {
+                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation);
+                return new NetworkStream(socket, ownsSocket: true);
+            },
+        },
+    });
 
     private static async Task LogLineAsync(ManagedProcess process, string text)
     {

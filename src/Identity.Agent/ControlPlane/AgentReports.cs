@@ -68,6 +68,17 @@ internal sealed class AgentReports
         _wake.Writer.TryWrite(true);
     }
 
+    /// <summary>What <see cref="NextAsync"/> gave could not be told. A decision goes back, for its ID may be in somebody's hands; the rest is told whole on return.</summary>
+    public void ToldInVain(V1.AgentReport report)
+    {
+        if (report.ReportCase != V1.AgentReport.ReportOneofCase.Decision) return;
+        lock (_lock)
+        {
+            // Older than all that wait: with no room it is the one that goes.
+            if (_decisions.Count < MaxDecisions) _decisions.Enqueue(report.Decision);
+        }
+    }
+
     /// <summary>Waits for the next report. One reader at a time.</summary>
     public async ValueTask<V1.AgentReport> NextAsync(CancellationToken cancellation)
     {

@@ -55,7 +55,9 @@ internal sealed class ControlPlaneView
     public bool IsFresh(DateTimeOffset now) => now < FreshUntil;
 
     /// <summary>What is left when the server no longer wants this agent: nobody has an identity and nothing is admitted.</summary>
-    public ControlPlaneView Revoked() => new(Bundle, _sent, []) { Revision = Revision, PolicyRevision = PolicyRevision };
+    public ControlPlaneView Revoked() => new(Bundle, _sent, []) { Revision = Revision, PolicyRevision = PolicyRevision, IsRevoked = true };
+
+    public bool IsRevoked { get; private init; }
 
     /// <summary>Seconds since 1970 of the first key for tokens to expire after <paramref name="now"/>; null when none does.</summary>
     public long? NextKeyExpiry(DateTimeOffset now)
@@ -91,6 +93,7 @@ internal sealed class ControlPlaneView
             FederatedBundles = new TrustBundleSet(others),
             Crls = Crls,
             FreshUntil = FreshUntil,
+            IsRevoked = IsRevoked,
         };
     }
 

@@ -80,13 +80,20 @@ internal sealed partial class SyncClient(
 
     private async Task TellAsync(IClientStreamWriter<V1.AgentReport> stream, CancellationToken cancellation)
     {
+        V1.AgentReport? telling = null;
         try
         {
-            while (true) await stream.WriteAsync(await reports.NextAsync(cancellation), cancellation);
+            while (true)
+            {
+                telling = await reports.NextAsync(cancellation);
+                await stream.WriteAsync(telling, cancellation);
+                telling = null;
+            }
         }
         catch (Exception e) when (e is RpcException or OperationCanceledException or InvalidOperationException)
         {
             // The call is over; its reader tells why, and the next call starts with everything.
+            if (telling is not null) reports.ToldInVain(telling);
         }
     }
 

@@ -19,6 +19,9 @@ internal sealed class WorkloadEntitlements(
     private const string PathSelector = "unix:path:";
     private const string Unidentified = "the caller came by TCP, where the kernel names no process; use the agent's Unix socket";
 
+    // The server hears of no decision of such an agent any more, so the sentence must say it all.
+    private const string Unwanted = "the server no longer wants this node: it was banned, or its agent was deleted; this decision is explained nowhere else";
+
     private readonly RepeatedRefusals _refusals = new();
     private volatile OfView? _ofView;
 
@@ -30,6 +33,7 @@ internal sealed class WorkloadEntitlements(
         return await FindAsync(view, peer, change) switch
         {
             (PeerAttestation.Attested, { } entitlement) => entitlement,
+            (PeerAttestation.Attested, null) when view.IsRevoked => throw Refuse(view, peer, Unwanted),
             (PeerAttestation.Attested attested, null) => throw Denied(DenyUnfit(view, peer!, attested)),
             (PeerAttestation.Refused refused, _) => throw Refuse(view, peer, refused.Reason),
             _ => throw new RpcException(new Status(StatusCode.PermissionDenied, "no identity issued")),

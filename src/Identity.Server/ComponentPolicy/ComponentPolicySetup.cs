@@ -1,3 +1,5 @@
+using Grpc.AspNetCore.Server;
+
 namespace Identity.Server.ComponentPolicy;
 
 internal static class ComponentPolicySetup
@@ -6,6 +8,8 @@ internal static class ComponentPolicySetup
     {
         public WebApplicationBuilder AddComponentPolicy()
         {
+            builder.Services.AddSingleton<UnknownFieldGate>();
+            builder.Services.Configure<GrpcServiceOptions<PolicyAdminService>>(admin => admin.Interceptors.Add<UnknownFieldGate>());
             builder.Services.AddSingleton<PolicyRegistry>();
             builder.Services.AddSingleton<PolicyRevisions>();
             builder.Services.AddSingleton(services => new PolicyComparisons(services.GetRequiredService<TimeProvider>()));

@@ -61,7 +61,8 @@ internal sealed class FakeControlPlane : IAsyncDisposable
 
     public TimeProvider Time { get; }
 
-    public TrustBundle Bundle { get; }
+    /// <summary>What the next snapshot tells.</summary>
+    public TrustBundle Bundle { get; set; }
 
     public int Port { get; private set; }
 
@@ -221,7 +222,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
             Traceparent = Traceparent,
             FreshUntil = Timestamp.FromDateTimeOffset(Time.GetUtcNow() + Freshness),
             Policy = new V1.PolicySnapshot { Revision = Revision, Documents = { Policies.ToDictionary(NameOf) } },
-            Bundle = new Types.Bundle { TrustDomain = Domain.Name, SequenceNumber = 1 },
+            Bundle = new Types.Bundle { TrustDomain = Domain.Name, SequenceNumber = Bundle.SequenceNumber ?? 0 },
         };
         snapshot.Entries.AddRange(Entries);
         snapshot.Bundle.X509Authorities.AddRange(Bundle.X509Authorities.Select(a => new Types.X509Certificate { Asn1 = ByteString.CopyFrom(a.RawData) }));

@@ -8,6 +8,7 @@ using Identity.Agent.WorkloadApi;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Time.Testing;
+using Spiffe.Net;
 using Spiffe.WorkloadApi.V1;
 using static Identity.Tests.Agent.AgentTestExtensions;
 using static Identity.Tests.Agent.RunningAgent;
@@ -61,6 +62,37 @@ public sealed class WorkloadApiStreamsTests
     }
 
     [Fact]
+    [Trait("rule", "WLAPI-09")]
+    public async Task Tells_every_stream_a_new_bundle()
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        await using var next = new FakeControlPlane(TimeProvider.System);
+        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
+        await plane.StartAsync();
+        await using var agent = await StartAsync(plane);
+        using var svid = agent.Workload.FetchX509SVID(new(), WorkloadHeader);
+        using var x509 = agent.Workload.FetchX509Bundles(new(), WorkloadHeader);
+        using var jwt = agent.Workload.FetchJWTBundles(new(), WorkloadHeader);
+        var before = Assert.Single((await svid.ResponseStream.NextAsync()).Svids);
+        await x509.ResponseStream.NextAsync();
+        await jwt.ResponseStream.NextAsync();
+
+        // The authorities of today and those that are prepared to follow them.
+        var (today, prepared) = (plane.Bundle, next.Bundle);
+        Assert.True(TrustBundle.TryCreate(
+            FakeControlPlane.Domain, [.. today.X509Authorities.Concat(prepared.X509Authorities).Select(root => (ReadOnlyMemory<byte>)root.RawData)],
+            [.. today.JwtAuthorities, .. prepared.JwtAuthorities], [.. today.WitAuthorities], 2, null, out var both, out var problem), problem);
+        plane.Bundle = both;
+        plane.Push();
+
+        var after = Assert.Single((await svid.ResponseStream.NextAsync()).Svids);
+        Assert.Equal(both.ToX509Der(), after.Bundle.ToByteArray());
+        Assert.Equal(before.X509Svid, after.X509Svid);
+        Assert.Equal(both.ToX509Der(), Assert.Single((await x509.ResponseStream.NextAsync()).Bundles).Value.ToByteArray());
+        Assert.Equal(both.ToJwtJson(), Assert.Single((await jwt.ResponseStream.NextAsync()).Bundles).Value.ToByteArray());
+    }
+
+    [Fact]
     [Trait("rule", "WLAPI-18")]
     [Trait("rule", "WLAPI-20")]
     public async Task Ends_every_stream_when_the_node_is_banned()
@@ -78,7 +110,8 @@ public sealed class WorkloadApiStreamsTests
 
         agent.Services.GetRequiredService<Identity.Agent.ControlPlane.ViewHolder>().Revoke();
 
-        await RefusedAsync(StatusCode.PermissionDenied, () => svid.ResponseStream.NextAsync());
+        var refused = await RefusedAsync(StatusCode.PermissionDenied, () => svid.ResponseStream.NextAsync());
+        Assert.Contains("the server no longer wants this node", refused.Status.Detail, StringComparison.Ordinal);
         await RefusedAsync(StatusCode.PermissionDenied, () => x509.ResponseStream.NextAsync());
         await RefusedAsync(StatusCode.PermissionDenied, () => jwt.ResponseStream.NextAsync());
     }
