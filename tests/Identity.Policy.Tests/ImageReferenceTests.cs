@@ -31,6 +31,9 @@ public sealed class ImageReferenceTests
     [Theory]
     [InlineData("ghcr.io:443/acme/shop:1", "ghcr.io/acme/shop:1")]
     [InlineData("10.0.0.1:443/acme/shop:1", "10.0.0.1/acme/shop:1")]
+    [InlineData("localhost:443/acme/shop:1", "localhost/acme/shop:1")]
+    [InlineData("127.0.0.1:443/acme/shop:1", "127.0.0.1/acme/shop:1")]
+    [InlineData("docker.io:443/nginx:1", "docker.io/library/nginx:1")]
     [InlineData("docker.io/nginx:1", "docker.io/library/nginx:1")]
     [InlineData("index.docker.io/library/nginx:1", "docker.io/library/nginx:1")]
     [InlineData("index.docker.io/acme/shop:1", "docker.io/acme/shop:1")]
@@ -49,7 +52,8 @@ public sealed class ImageReferenceTests
 
     [Theory]
     [InlineData("registry:443/acme/shop:1", "registry:443/acme/shop:1")]
-    [InlineData("localhost:443/acme/shop:1", "localhost:443/acme/shop:1")]
+    [InlineData("localhost:80/acme/shop:1", "localhost:80/acme/shop:1")]
+    [InlineData("localhost:5000/acme/shop:1", "localhost:5000/acme/shop:1")]
     [InlineData("ghcr.io:8443/acme/shop:1", "ghcr.io:8443/acme/shop:1")]
     [InlineData("ghcr.io:80/acme/shop:1", "ghcr.io:80/acme/shop:1")]
     [InlineData("evil.docker.io/nginx:1", "evil.docker.io/nginx:1")]
@@ -62,10 +66,26 @@ public sealed class ImageReferenceTests
     [InlineData("GHCR.IO/acme/shop:1")]
     [InlineData("ghcr.io./acme/shop:1")]
     [InlineData("ghcr.io:0443/acme/shop:1")]
+    [InlineData("localhost:0443/acme/shop:1")]
+    [InlineData("localhost:/acme/shop:1")]
+    [InlineData("LOCALHOST/acme/shop:1")]
+    [InlineData("localhost./acme/shop:1")]
     [InlineData("ghcr.io/acme/../shop:1")]
     [InlineData("https://ghcr.io/acme/shop:1")]
     public void What_could_be_read_in_several_ways_is_no_reference(string text) =>
         Assert.False(ImageReference.TryParse(text, out _, out _));
+
+    [Fact]
+    public void A_prefix_that_is_a_registry_alone_means_it_by_every_spelling()
+    {
+        foreach (var (stated, asked) in new[] { ("localhost", "localhost:443"), ("localhost:443", "localhost"), ("ghcr.io:443", "ghcr.io") })
+        {
+            Assert.True(Starts($"{asked}/acme/shop:1", $"permit imagePrefix: {stated}"));
+            Assert.False(Starts($"{asked}/acme/shop:1", Everybody, $"forbid imagePrefix: {stated}"));
+        }
+
+        Assert.False(Starts("localhost:80/acme/shop:1", "permit imagePrefix: localhost"));
+    }
 
     [Fact]
     public void An_organisation_of_Docker_Hub_is_permitted_without_the_official_image_of_its_name_and_forbidden_with_it()
