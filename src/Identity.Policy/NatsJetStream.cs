@@ -158,6 +158,38 @@ internal static class NatsJetStream
         yield return $"{Api}STREAM.UPDATE.{stream}";
     }
 
+    /// <summary>
+    /// Whether a forbid of one right takes away another, on the same stream: in meaning what <see cref="ForbiddingStream"/> and
+    /// <see cref="ForbiddingBucket"/> are in subjects. Of one and the same right <see cref="Capability.Touches"/> tells.
+    /// </summary>
+    public static bool TakesAway(Capability forbidden, CapabilityRequest request) => (forbidden, request) switch
+    {
+        (Capability.Bucket bucket, CapabilityRequest.Stream stream) => StreamOf(bucket.Name) == stream.Name && (bucket.Access & Needed(stream.Access)) != 0,
+        (Capability.Bucket bucket, CapabilityRequest.Consumer consumer) => StreamOf(bucket.Name) == consumer.StreamName
+            && (consumer.Access & ~ConsumerAccess.Info) != 0 && (bucket.Access & Seeing) != 0,
+        // Who watches keys is told their values, and who manages a bucket does as he likes with all keys.
+        (Capability.Bucket bucket, CapabilityRequest.Bucket asked) => bucket.Name == asked.Name && (asked.Access.HasFlag(BucketAccess.Manage)
+            || (asked.Access.HasFlag(BucketAccess.Watch) && bucket.Access.HasFlag(BucketAccess.Read) && bucket.Keys.Overlaps(asked.Key))),
+        (Capability.Stream stream, CapabilityRequest.Bucket asked) => stream.Name == StreamOf(asked.Name)
+            && ((asked.Access.HasFlag(BucketAccess.Read) && stream.Access.HasFlag(StreamAccess.Read))
+                || (asked.Access.HasFlag(BucketAccess.Watch) && stream.Access.HasFlag(StreamAccess.Consume))
+                || (asked.Access.HasFlag(BucketAccess.Manage) && (stream.Access & (StreamAccess.Manage | StreamAccess.Purge)) != 0)),
+        // Whoever fetches from a consumer looks at it, and whoever consumes a stream has consumers of his own.
+        (Capability.Consumer one, CapabilityRequest.Consumer consumer) => one.StreamName == consumer.StreamName && one.Name == consumer.Name
+            && one.Access.HasFlag(ConsumerAccess.Consume) && consumer.Access.HasFlag(ConsumerAccess.Info),
+        (Capability.Stream stream, CapabilityRequest.Consumer consumer) => stream.Name == consumer.StreamName && stream.Access.HasFlag(StreamAccess.Consume),
+        _ => false,
+    };
+
+    private const BucketAccess Seeing = BucketAccess.Read | BucketAccess.Watch;
+
+    // Any one of which must not be forbidden.
+    private static BucketAccess Needed(StreamAccess access) =>
+        (access.HasFlag(StreamAccess.Read) ? BucketAccess.Read : 0)
+        | (access.HasFlag(StreamAccess.Consume) ? Seeing : 0)
+        | (access.HasFlag(StreamAccess.Purge) ? BucketAccess.Write | BucketAccess.Manage : 0)
+        | (access.HasFlag(StreamAccess.Manage) ? Seeing | BucketAccess.Write | BucketAccess.Manage : 0);
+
     /// <summary>The narrowest capability that lets a client publish on this subject of JetStream, or null when none does.</summary>
     public static Capability? MeaningOf(NatsSubject subject)
     {

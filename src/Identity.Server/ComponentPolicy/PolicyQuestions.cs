@@ -36,8 +36,8 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
         if (!CapabilityRequest.TryParse(request.Request, out var asked, out var problem)) throw Invalid($"request: {problem}");
         var policy = revision >= state.PolicyRevision ? state.Policy : await comparisons.RunAsync(() => revisions.PolicyAt(state, revision), cancellation);
         var now = request.AtTime?.ToDateTimeOffset() ?? time.GetUtcNow();
-        var decision = PolicyDecision.Decide(policy, principal, asked, now);
-        var explanation = PolicyDecision.Explain(policy, principal, asked, now);
+        var decision = NatsRights.Decide(policy, principal, asked, now);
+        var explanation = NatsRights.Explain(policy, principal, asked, now);
         var response = new DecideAtResponse
         {
             Allowed = decision.Allowed,

@@ -12,8 +12,8 @@ internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy cand
     /// <summary>What is only asked: a yes that would become a no.</summary>
     public string? WhyDenied(Principal principal, CapabilityRequest request)
     {
-        if (!PolicyDecision.Decide(current, principal, request, now).Allowed || PolicyDecision.Decide(candidate, principal, request, now).Allowed) return null;
-        return $"{principal.Id} would be denied {First(PolicyDecision.Explain(candidate, principal, request, now))}";
+        if (!NatsRights.Decide(current, principal, request, now).Allowed || NatsRights.Decide(candidate, principal, request, now).Allowed) return null;
+        return $"{principal.Id} would be denied {First(NatsRights.Explain(candidate, principal, request, now))}";
     }
 
     /// <summary>A running component: the start as it would be decided now, what may be called on it, what it may consume, and what it may say on NATS.</summary>
