@@ -72,6 +72,7 @@ internal sealed partial class StageRunner(
                 var happened = Happened();
                 if (observations.TakeOverflow()) SoakAnew(soaking);
                 if (happened.Count > 0) await TryAsync(soaking, happened, cancellation);
+                CountClaims(soaking);
 
                 // 2. Everything that runs, and the step's end.
                 foreach (var stage in Soaking(ledger.State)) await CarryOnAsync(stage, moment, cancellation);
@@ -97,6 +98,28 @@ internal sealed partial class StageRunner(
         var happened = new List<StageObservation>();
         for (var waiting = observations.Reader.Count; waiting > 0 && observations.Reader.TryRead(out var observation); waiting--) happened.Add(observation);
         return happened;
+    }
+
+    // After all that is proven, and so that no fault of it reaches the soak.
+    private void CountClaims(List<PolicyStage> soaking)
+    {
+        var claims = new List<StageClaim>();
+        for (var waiting = observations.Claims.Count; waiting > 0 && observations.Claims.TryRead(out var claim); waiting--) claims.Add(claim);
+        var notTried = observations.TakeClaimsNotTried();
+        foreach (var stage in soaking)
+        {
+            if (notTried > 0) stages.TallyOf(stage.Id).CountClaimsNotTried(notTried);
+            if (claims.Count == 0) continue;
+            try
+            {
+                survey.Count(stage, ledger.State, claims);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                LogClaimFault(e);
+                stages.TallyOf(stage.Id).CountClaimsNotTried(claims.Count);
+            }
+        }
     }
 
     // Nobody can say what was lost, so that nothing that was seen until now counts: what runs is tried again, and the soak begins anew.
@@ -246,13 +269,14 @@ internal sealed partial class StageRunner(
         using var waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var soaking = Soaking(ledger.State);
         var observed = observations.Reader.WaitToReadAsync(waiting.Token).AsTask();
+        var claimed = observations.Claims.WaitToReadAsync(waiting.Token).AsTask();
         var first = soaking.Count == 0 ? Timeout.InfiniteTimeSpan : soaking.Min(NextLook) - time.GetUtcNow();
         if (soaking.Count > 0 && first <= TimeSpan.Zero) first = TimeSpan.FromMilliseconds(1);
         // No timer runs for longer than this many milliseconds; a soak of days is waited for in pieces.
         if (first > TimeSpan.FromHours(1)) first = TimeSpan.FromHours(1);
-        await Task.WhenAny(next, observed, Task.Delay(first, time, waiting.Token));
+        await Task.WhenAny(next, observed, claimed, Task.Delay(first, time, waiting.Token));
         await waiting.CancelAsync();
-        await ((Task)observed).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await ((Task)Task.WhenAll(observed, claimed)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         cancellation.ThrowIfCancellationRequested();
     }
 
@@ -261,6 +285,9 @@ internal sealed partial class StageRunner(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Staged change {Id} soaks anew, for the {Times}. time: more happened than could be tried on it.")]
     private partial void LogRestart(string id, ulong times);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "What strangers ask could not be tried on a staged change.")]
+    private partial void LogClaimFault(Exception e);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Staged changes cannot be carried on; trying again.")]
     private partial void LogFault(Exception e);

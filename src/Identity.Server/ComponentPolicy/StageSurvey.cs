@@ -79,6 +79,17 @@ internal sealed class StageSurvey(
         return WhyMissing(stage, candidate, trial, [.. happened.OfType<StageObservation.Admission>().Select(admission => admission.Begun)]);
     }
 
+    /// <summary>Counts what would be denied of what strangers say is asked. That halts nothing: whoever reaches a door could say it.</summary>
+    public void Count(PolicyStage stage, ControlPlaneState state, IReadOnlyCollection<StageClaim> claims)
+    {
+        var trial = TrialOf(CandidateOf(stage, state), state);
+        var tally = stages.TallyOf(stage.Id);
+        foreach (var claim in claims)
+        {
+            if (trial.WhyDenied(claim.Principal, claim.Request) is { } why) tally.CountClaim($"{why} (asked at {claim.Door}, where nobody is proven)");
+        }
+    }
+
     // What these may ask for from one moment to the next, and could not any more.
     private string? WhyMissing(PolicyStage stage, Candidate candidate, StageTrial trial, IReadOnlyCollection<ReportedAdmission> running)
     {

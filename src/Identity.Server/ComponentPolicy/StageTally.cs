@@ -12,6 +12,9 @@ internal sealed class StageTally
     private long _soaksFrom;
     private volatile string _example = "";
     private volatile string _waitsFor = "";
+    private long _claimsWouldDeny;
+    private long _claimsNotTried;
+    private volatile string _claimsExample = "";
 
     public ulong Checked => (ulong)Interlocked.Read(ref _checked);
 
@@ -23,6 +26,15 @@ internal sealed class StageTally
 
     /// <summary>How often the soak began anew because more happened than could be tried.</summary>
     public ulong Restarts => (ulong)Interlocked.Read(ref _restarts);
+
+    /// <summary>Of what strangers say is asked: how much would be denied. Halts nothing in any step.</summary>
+    public ulong ClaimsWouldDeny => (ulong)Interlocked.Read(ref _claimsWouldDeny);
+
+    /// <summary>The newest of these, as a sentence.</summary>
+    public string ClaimsExample => _claimsExample;
+
+    /// <summary>What strangers asked and nobody looked at, because they asked too much.</summary>
+    public ulong ClaimsNotTried => (ulong)Interlocked.Read(ref _claimsNotTried);
 
     /// <summary>Why the step does not end though its time is over; empty otherwise.</summary>
     public string WaitsFor
@@ -41,6 +53,14 @@ internal sealed class StageTally
         Interlocked.Increment(ref _wouldDeny);
         _example = why;
     }
+
+    public void CountClaim(string why)
+    {
+        Interlocked.Increment(ref _claimsWouldDeny);
+        _claimsExample = why;
+    }
+
+    public void CountClaimsNotTried(long count) => Interlocked.Add(ref _claimsNotTried, count);
 
     /// <summary>Counted once, however often everything that runs is looked at.</summary>
     public void CountOnce(string why)

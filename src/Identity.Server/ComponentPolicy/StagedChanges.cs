@@ -156,6 +156,9 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
             WouldDeny = tally.WouldDeny,
             WouldDenyExample = tally.Example,
             Restarts = tally.Restarts,
+            ClaimsWouldDeny = tally.ClaimsWouldDeny,
+            ClaimsExample = tally.ClaimsExample,
+            ClaimsNotTried = tally.ClaimsNotTried,
             CreatedAt = stage.CreatedAt,
         };
         answer.Changes.AddRange(PolicyEdit.Of(stage).Answers(state));

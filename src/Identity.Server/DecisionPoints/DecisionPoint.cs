@@ -26,6 +26,11 @@ internal sealed class DecisionPoint(
     // As many as an agent may report: a door that is flooded must not push the decisions of the others out of the log.
     private const int MaxRecordedPerMinute = 6000;
 
+    // Each is tried on every staged change.
+    private const int MaxClaimsPerMinute = 3000;
+
+    private readonly RecordingBound _claims = new(MaxClaimsPerMinute);
+
     private readonly RecordingBound[] _bounds = [.. System.Enum.GetValues<DoorName>().Select(_ => new RecordingBound(MaxRecordedPerMinute))];
 
     /// <summary>The ledger revision that is decided at now.</summary>
@@ -103,8 +108,8 @@ internal sealed class DecisionPoint(
         {
             foreach (var request in requests)
             {
-                var decision = PolicyDecision.Decide(state.Policy, principal, request, now);
-                var explanation = !decision.Allowed && ++denied <= MaxExplained ? PolicyDecision.Explain(state.Policy, principal, request, now) : null;
+                var decision = NatsRights.Decide(state.Policy, principal, request, now);
+                var explanation = !decision.Allowed && ++denied <= MaxExplained ? NatsRights.Explain(state.Policy, principal, request, now) : null;
                 verdicts.Add(new Verdict(principal, request, decision, explanation));
                 if (decision.Allowed && decision.ValidUntil is { } end && !(validUntil <= end)) validUntil = end;
             }
@@ -126,10 +131,18 @@ internal sealed class DecisionPoint(
         foreach (var verdict in answer.Verdicts)
         {
             if (verdict.Decision is { ShadowAllowed: { } would, ShadowRule: { } rule }) shadows.Record(rule, would, answer.DecisionId);
-            staged.Decided(verdict.Principal, verdict.Request, verdict.Decision.Allowed);
+            Observe(verdict, asking);
         }
 
         return answer;
+    }
+
+    private void Observe(Verdict verdict, Asking asking)
+    {
+        if (asking.IsProven) staged.Decided(verdict.Principal, verdict.Request, verdict.Decision.Allowed);
+        else if (!staged.IsOpen || !verdict.Decision.Allowed) return;
+        else if (_claims.HasRoom(time)) staged.Claimed(new StageClaim(verdict.Principal, verdict.Request, asking.Door.Text));
+        else staged.ClaimNotTried();
     }
 
     private string Record(Decision decision, Asking asking)

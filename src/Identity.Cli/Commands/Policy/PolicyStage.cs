@@ -95,6 +95,9 @@ internal static class PolicyStage
         ProposalText.WriteApprovals(output, stage.Approvals);
         output.WriteLine($"  {Count(stage.Checked, "thing")} tried{(stage.WouldDeny > 0 ? $", {stage.WouldDeny} of what may be asked for would be denied" : "")}");
         if (stage.WouldDenyExample.Length > 0) output.WriteLine($"  last: {stage.WouldDenyExample}");
+        if (stage.ClaimsWouldDeny > 0)
+            output.WriteLine($"  {Count(stage.ClaimsWouldDeny, "question")} of askers that prove nothing would be denied; that halts nothing. Last: {stage.ClaimsExample}");
+        if (stage.ClaimsNotTried > 0) output.WriteLine($"  {Count(stage.ClaimsNotTried, "question")} of such askers not tried: they ask too much");
         if (stage.Restarts > 0) output.WriteLine($"  soaked anew {Count(stage.Restarts, "time")}: more happened than could be tried");
         if (stage.Explanation.Length > 0) output.WriteLine($"  {stage.Explanation}");
     }

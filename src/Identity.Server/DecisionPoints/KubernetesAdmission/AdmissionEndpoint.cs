@@ -40,7 +40,7 @@ internal sealed partial class AdmissionEndpoint(
     /// <summary>The answer to a review.</summary>
     public AdmissionAnswer Judge(AdmissionReview review)
     {
-        var asking = new Asking(DoorName.KubernetesAdmission, Kubernetes, review.IsDryRun);
+        var asking = new Asking(DoorName.KubernetesAdmission, Kubernetes, review.IsDryRun) { IsProven = clients.AsksForCertificate };
         switch (review.Question)
         {
             case AdmissionQuestion.NothingNew:

@@ -301,6 +301,12 @@ public sealed class AdmissionWebhookTests : IDisposable
         return name;
     }
 
+    internal static string AuthorityPem(string name)
+    {
+        using var authority = Authority(name);
+        return authority.ExportCertificatePem();
+    }
+
     private static X509Certificate2 Authority(string name)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);

@@ -1,0 +1,150 @@
+// Every call here ends with the server, which the test disposes of.
+#pragma warning disable xUnit1051
+using System.Text;
+using Identity.Policy;
+using Identity.Server.ComponentPolicy;
+using Identity.Server.DecisionPoints;
+using Identity.Server.DecisionPoints.KubernetesAdmission;
+using Identity.Tests.Server.DecisionPoints.KubernetesAdmission;
+using Identity.V1;
+using Spiffe.Net;
+using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
+using DecisionPoint = Identity.Server.DecisionPoints.DecisionPoint;
+using Principal = Identity.Policy.Principal;
+
+namespace Identity.Tests.Server.ComponentPolicy;
+
+/// <summary>Whoever can ask at a door that proves nobody keeps no change from going into force.</summary>
+public sealed class StagedClaimsTests
+{
+    private const string Sockets = "{ import: wasi:sockets/tcp@0.2.0 }";
+    private static readonly Principal Cart = Principal.Process(SpiffeId.Parse($"{Shop}/cart"));
+    private static readonly CapabilityRequest Asked = CapabilityRequest.Parse("import wasi:sockets/tcp@0.2.0");
+
+    [Theory]
+    [InlineData("WasmCloudPolicyService")]
+    [InlineData("WasmCloudInterposer")]
+    [InlineData("KubernetesAdmission")]
+    [InlineData("None")]
+    public async Task What_a_stranger_asks_is_counted_and_shown_in_every_step_and_halts_none(string name)
+    {
+        var door = Enum.Parse<DoorName>(name);
+        await using var world = await World.StartAsync();
+        var staged = await world.StageAsync(3600, "warn", "enforce");
+        Assert.True(world.Point.Decide(Cart, [Asked], door).Allowed);
+        await UntilAsync(async () => (await world.FindAsync(staged.Id)).ClaimsWouldDeny == 1);
+        var shown = await world.FindAsync(staged.Id);
+        Assert.Equal(("soaking", 0UL, ""), (shown.State, shown.WouldDeny, shown.WouldDenyExample));
+        Assert.All([Cart.Id.ToString(), "wasi:sockets/tcp@0.2.0", $"asked at {door.Text}, where nobody is proven"], text => Assert.Contains(text, shown.ClaimsExample, StringComparison.Ordinal));
+
+        world.Server.Time.Shift = TimeSpan.FromHours(2);
+        await world.Admin.ApplyAsync(Permit("other", "{ spiffeId: spiffe://example.org/somebody }"));
+        await UntilAsync(async () => (await world.FindAsync(staged.Id)).State == "in force");
+    }
+
+    [Theory]
+    [InlineData("Grpc")]
+    [InlineData("AuthZen")]
+    public async Task What_somebody_asks_who_is_proven_and_named_by_an_operator_halts(string name)
+    {
+        var door = Enum.Parse<DoorName>(name);
+        await using var world = await World.StartAsync();
+        var staged = await world.StageAsync(3600, "warn");
+        Assert.True(world.Point.Decide(Cart, [Asked], door).Allowed);
+        await UntilAsync(async () => (await world.FindAsync(staged.Id)).State == "halted");
+    }
+
+    [Fact]
+    public async Task However_much_a_stranger_asks_no_soak_begins_anew_and_what_was_not_tried_is_told()
+    {
+        await using var world = await World.StartAsync();
+        var staged = await world.StageAsync(3600, "warn");
+        var many = Enumerable.Repeat(Asked, DecisionPoint.MaxQuestions).ToList();
+        for (var at = 0; at < 20; at++) world.Point.Decide(Cart, many, DoorName.WasmCloudPolicyService);
+        var observations = world.Server.Service<StageObservations>();
+        for (var at = 0; at < 100_000; at++) observations.Claimed(new StageClaim(Cart, Asked, "test"));
+        await UntilAsync(async () => await world.FindAsync(staged.Id) is { ClaimsNotTried: > 100_000, ClaimsWouldDeny: > 0 });
+        Assert.False(observations.TakeOverflow());
+        var shown = await world.FindAsync(staged.Id);
+        Assert.Equal(("soaking", 0UL, 0UL), (shown.State, shown.Restarts, shown.WouldDeny));
+        // Of a minute's flood so much is tried and no more.
+        Assert.InRange(shown.ClaimsWouldDeny, 1UL, 10_000UL);
+    }
+
+    [Fact]
+    public void A_stranger_takes_no_room_of_what_is_proven()
+    {
+        var observations = new StageObservations { IsOpen = true };
+        for (var at = 0; at < 100_000; at++) observations.Claimed(new StageClaim(Cart, Asked, "test"));
+        Assert.False(observations.TakeOverflow());
+        Assert.Equal(0, observations.Reader.Count);
+        Assert.Equal(100_000, observations.Claims.Count + observations.TakeClaimsNotTried());
+        observations.Decided(Cart, Asked, allowed: true);
+        Assert.Equal(1, observations.Reader.Count);
+    }
+
+    [Fact]
+    public void Keeps_no_claim_while_nothing_is_staged()
+    {
+        var observations = new StageObservations();
+        observations.Claimed(new StageClaim(Cart, Asked, "test"));
+        observations.ClaimNotTried();
+        Assert.Equal((0, 0L), (observations.Claims.Count, observations.TakeClaimsNotTried()));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_webhook_of_Kubernetes_proves_its_caller_only_where_a_CA_is_given(bool withAuthority)
+    {
+        using var folder = new TemporaryFolder();
+        if (withAuthority) await File.WriteAllTextAsync(folder.At("ca.crt"), AdmissionWebhookTests.AuthorityPem("CN=apiserver-ca"));
+        await using var world = await World.StartAsync(
+            [("admission-listen", "127.0.0.1:0"), .. withAuthority ? [("admission-client-ca-file", folder.At("ca.crt"))] : Array.Empty<(string, string)>()]);
+        await world.Admin.ApplyAsync(Permit("deployments", "{ namespace: shop }", "start, { import: \"wasi:keyvalue/*@0.2.0\" }"));
+        var staged = await world.StageAsync(3600, Forbid("no-store", "{ namespace: shop }", "{ import: wasi:keyvalue/store@0.2.0 }"), ["warn"]);
+        Assert.True(AdmissionReview.TryParse(Encoding.UTF8.GetBytes(AdmissionSamples.Deployment), out var review, out var problem), problem);
+        world.Server.Service<AdmissionEndpoint>().Judge(review);
+        await UntilAsync(async () => await world.FindAsync(staged.Id) is { State: "halted" } or { ClaimsWouldDeny: > 0 });
+        Assert.Equal(withAuthority ? "halted" : "soaking", (await world.FindAsync(staged.Id)).State);
+    }
+
+    private static async Task UntilAsync(Func<Task<bool>> condition)
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (!await condition()) await Task.Delay(20, deadline.Token);
+    }
+
+    private sealed class World(RegistryServer server) : IAsyncDisposable
+    {
+        public RegistryServer Server => server;
+
+        public PolicyWriter Admin { get; } = new(server.Admin);
+
+        public DecisionPoint Point => server.Service<DecisionPoint>();
+
+        public static async Task<World> StartAsync(params (string, string)[] settings)
+        {
+            var world = new World(await RegistryServer.StartAsync(settings));
+            await world.Admin.ApplyAsync(Permit("shop", capability: $"start, {Sockets}"));
+            return world;
+        }
+
+        public Task<StagedChange> StageAsync(uint soak, params string[] through) => StageAsync(soak, Forbid("no-sockets", capability: Sockets), through);
+
+        /// <summary>Returns once what happens is observed.</summary>
+        public async Task<StagedChange> StageAsync(uint soak, string document, string[] through)
+        {
+            var request = new StageRequest { Reason = "a test", SoakSeconds = soak, Documents = { new PolicySource { Text = document } } };
+            request.Through.AddRange(through);
+            var staged = await Admin.Client.StageAsync(request);
+            var observations = server.Service<StageObservations>();
+            await UntilAsync(() => Task.FromResult(observations.IsOpen));
+            return staged;
+        }
+
+        public async Task<StagedChange> FindAsync(string id) => (await Admin.Client.ListStagesAsync(new())).Stages.Single(stage => stage.Id == id);
+
+        public ValueTask DisposeAsync() => server.DisposeAsync();
+    }
+}
