@@ -77,7 +77,7 @@ internal sealed partial class AuthZenEndpoint(
             return;
         }
 
-        var body = await bodies.ReadAsync(call, EvaluationRequest.Bounds.MaxBytes);
+        var body = await bodies.ReadAsync(call, EvaluationRequest.Bounds.MaxBytes, pep.ToString());
         if (body.Bytes is null)
         {
             await PlainAnswer.SayAsync(call, body.Status, body.Problem);

@@ -1,4 +1,5 @@
 using System.IO.Pipelines;
+using System.Net;
 using Identity.Server.DecisionPoints;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -52,31 +53,82 @@ public sealed class BoundedBodyTests
     [Fact]
     public async Task Holds_so_much_of_all_together_and_takes_more_once_there_is_room()
     {
-        const int Half = (int)(BoundedBody.MaxTogether / 2);
-        var (one, first) = Call();
-        var (other, second) = Call();
+        const int Share = (int)BoundedBody.MaxOfOne;
+        var others = Enumerable.Range(0, (int)(BoundedBody.MaxTogether / Share)).Select(at => Call($"192.0.2.{at}")).ToList();
+        var reading = others.Select(other => _bodies.ReadAsync(other.Call, Share)).ToList();
+        foreach (var (_, body) in others) await WriteAsync(body, Share);
         var (third, more) = Call();
-        var reading = _bodies.ReadAsync(one, Half);
-        var alsoReading = _bodies.ReadAsync(other, Half);
-        await WriteAsync(first, Half);
-        await WriteAsync(second, Half);
         await WriteAsync(more, 1);
-        Assert.Equal((null, 503), ((await _bodies.ReadAsync(third, Half)).Bytes, 503));
+        var full = await _bodies.ReadAsync(third, Share);
+        Assert.Equal((null, 503), (full.Bytes, full.Status));
 
-        await first.CompleteAsync();
-        Assert.Equal(Half, (await reading).Bytes!.Length);
-        await second.CompleteAsync();
-        Assert.Equal(Half, (await alsoReading).Bytes!.Length);
+        foreach (var (one, (_, body)) in reading.Zip(others))
+        {
+            await body.CompleteAsync();
+            Assert.Equal(Share, (await one).Bytes!.Length);
+        }
+
         (third, more) = Call();
         await WriteAsync(more, 1);
         await more.CompleteAsync();
-        Assert.Single((await _bodies.ReadAsync(third, Half)).Bytes!);
+        Assert.Single((await _bodies.ReadAsync(third, Share)).Bytes!);
     }
 
-    private static (HttpContext Call, PipeWriter Body) Call()
+    [Theory]
+    [InlineData("192.0.2.1", "192.0.2.1", "192.0.2.2")]
+    [InlineData("::ffff:192.0.2.1", "192.0.2.1", "::ffff:192.0.2.2")]
+    [InlineData("2001:db8:0:1::1", "2001:db8:0:1:ffff::9", "2001:db8:0:2::1")]
+    public async Task Nobody_fills_the_door_from_one_network_however_many_connections_there_are(string one, string same, string other)
+    {
+        const int Share = (int)BoundedBody.MaxOfOne;
+        var slow = Enumerable.Range(0, 2).Select(at => Call(at == 0 ? one : same)).ToList();
+        var reading = slow.Select(call => _bodies.ReadAsync(call.Call, Share)).ToList();
+        foreach (var (_, body) in slow) await WriteAsync(body, Share / 2);
+
+        var (more, its) = Call(same);
+        await WriteAsync(its, 1);
+        var refused = await _bodies.ReadAsync(more, Share);
+        Assert.Equal((null, 429), (refused.Bytes, refused.Status));
+
+        var (elsewhere, theirs) = Call(other);
+        await WriteAsync(theirs, 1);
+        await theirs.CompleteAsync();
+        Assert.Single((await _bodies.ReadAsync(elsewhere, Share)).Bytes!);
+
+        // What was refused or given up takes no room.
+        _time.Advance(BoundedBody.Within);
+        foreach (var late in reading) Assert.Equal(408, (await late).Status);
+        (more, its) = Call(same);
+        await WriteAsync(its, 1);
+        await its.CompleteAsync();
+        Assert.Single((await _bodies.ReadAsync(more, Share)).Bytes!);
+    }
+
+    [Fact]
+    public async Task Who_proved_itself_has_a_share_of_its_own_wherever_it_comes_from()
+    {
+        const int Share = (int)BoundedBody.MaxOfOne;
+        const string Gateway = "spiffe://example.org/gateways/edge";
+        var (slow, body) = Call("192.0.2.1");
+        var reading = _bodies.ReadAsync(slow, Share, Gateway);
+        await WriteAsync(body, Share);
+
+        var (stranger, its) = Call("192.0.2.1");
+        await WriteAsync(its, 1);
+        await its.CompleteAsync();
+        Assert.Single((await _bodies.ReadAsync(stranger, Share)).Bytes!);
+
+        var (same, more) = Call("192.0.2.9");
+        await WriteAsync(more, 1);
+        Assert.Equal(429, (await _bodies.ReadAsync(same, Share, Gateway)).Status);
+        await body.CompleteAsync();
+        Assert.Equal(200, (await reading).Status);
+    }
+
+    private static (HttpContext Call, PipeWriter Body) Call(string? from = null)
     {
         var pipe = new Pipe(new PipeOptions(pauseWriterThreshold: 0, readerScheduler: PipeScheduler.Inline, writerScheduler: PipeScheduler.Inline));
-        var call = new DefaultHttpContext();
+        var call = new DefaultHttpContext { Connection = { RemoteIpAddress = from is null ? null : IPAddress.Parse(from) } };
         call.Features.Set<IRequestBodyPipeFeature>(new Body(pipe.Reader));
         return (call, pipe.Writer);
     }
