@@ -96,7 +96,7 @@ internal sealed class Listeners(ServerOptions options, ServerCertificate certifi
 
     private void ListenForReviews(KestrelServerOptions kestrel, DecisionPoints.AdmissionOptions admission)
     {
-        var shown = new AdmissionCertificate(admission, certificate, logger);
+        var shown = new AdmissionCertificate(admission, certificate, time, logger);
         shown.Check();
         kestrel.Listen(admission.Listen, listen =>
         {

@@ -6,11 +6,15 @@ using Identity.Server.Endpoints;
 namespace Identity.Server.DecisionPoints.KubernetesAdmission;
 
 /// <summary>What the webhook shows: a certificate from files, read again when they change, or the server's own SVID.</summary>
-internal sealed partial class AdmissionCertificate(AdmissionOptions options, ServerCertificate own, ILogger logger)
+internal sealed partial class AdmissionCertificate(AdmissionOptions options, ServerCertificate own, TimeProvider time, ILogger logger)
 {
+    /// <summary>How long after a failed reading files are left alone that have not changed. Not every handshake need try them, and say so.</summary>
+    public static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(5);
+
     private readonly Lock _gate = new();
     private SslStreamCertificateContext? _read;
-    private DateTime _readAt;
+    private DateTime _writtenAt;
+    private long? _failedAt;
 
     public SslStreamCertificateContext Current => options.CertificateFile is { } certificate ? FromFiles(certificate, options.KeyFile!) : own.Current;
 
@@ -32,19 +36,21 @@ internal sealed partial class AdmissionCertificate(AdmissionOptions options, Ser
         lock (_gate)
         {
             var changed = Newest(File.GetLastWriteTimeUtc(certificate), File.GetLastWriteTimeUtc(key));
-            if (_read is not null && changed == _readAt) return _read;
+            if (_read is not null && changed == _writtenAt && !(_failedAt is { } failed && time.GetElapsedTime(failed) >= RetryAfter)) return _read;
             try
             {
                 _read = Read(certificate, key);
+                _failedAt = null;
             }
             catch (Exception e) when (_read is not null && e is IOException or UnauthorizedAccessException or CryptographicException)
             {
-                // Half written, perhaps: the one before goes on until it can be read.
+                // Half written, perhaps, or not to be read at this moment: the one before goes on until it can be. What ends a fault need not
+                // change when the files were written.
                 NotRead(e.GetType().Name);
+                _failedAt = time.GetTimestamp();
             }
 
-            // Also of what could not be read: not every handshake need try it again, and say so. Once it is whole, it has another time.
-            _readAt = changed;
+            _writtenAt = changed;
             return _read!;
         }
     }
