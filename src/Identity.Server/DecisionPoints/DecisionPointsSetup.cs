@@ -17,6 +17,9 @@ internal static class DecisionPointsSetup
 
     // Answers hosts keep for ever, remembered as long as there is room: about 50 MB when all names are long.
     private const int AnswersRemembered = 50_000;
+
+    // Some hundred components with dozens of functions each; a host that says more of itself is not let to the others' room.
+    private const int AnswersOfOneHost = 5_000;
     private const int RefusalsRemembered = 10_000;
 
     extension(WebApplicationBuilder builder)
@@ -40,7 +43,7 @@ internal static class DecisionPointsSetup
             var health = builder.Services.AddHealthChecks();
             if (options.PolicyTopic is not null)
             {
-                builder.Services.AddSingleton(new GivenAnswers(AnswersRemembered));
+                builder.Services.AddSingleton(provider => new GivenAnswers(AnswersRemembered, AnswersOfOneHost, provider.GetRequiredService<TimeProvider>()));
                 builder.Services.AddSingleton(provider => new PolicyResponder(
                     provider.GetRequiredService<DecisionPoint>(),
                     provider.GetRequiredService<TrustDomain>(),

@@ -19,7 +19,18 @@ internal sealed class PolicyResponder(DecisionPoint point, TrustDomain trustDoma
     {
         if (!PolicyRequest.TryParse(body, out var request, out var requestId, out var problem)) return Refuse(requestId, "", problem);
         if (!PolicyQuestions.TryMap(request, trustDomain, out var question, out problem)) return Refuse(requestId, $"lattice {Registration.Quote.From(request.Lattice)}", problem);
-        if (canCorrect && !given.TryClaim(request)) return Refuse(request.RequestId, question.Principal.Id.ToString(), AnotherQuestion);
+        switch (canCorrect ? given.TryClaim(request) : GivenAnswers.Claim.Claimed)
+        {
+            case GivenAnswers.Claim.Claimed:
+                break;
+            case GivenAnswers.Claim.OfAnother:
+                return Refuse(request.RequestId, question.Principal.Id.ToString(), AnotherQuestion);
+            default:
+                // A no would be kept for as long as the host lives; of no answer it keeps nothing, and asks again.
+                DecisionPointTelemetry.Count(DoorName.WasmCloudPolicyService, DecisionOutcome.Unanswered);
+                return new PolicyJudgement(null) { FoundNoRoom = true };
+        }
+
         if (request.IsStop && !point.Decide([question], Silent).Allowed && LetStop(request, question) is { } stop) return stop;
 
         var answer = point.Decide([question], Live);
@@ -29,7 +40,7 @@ internal sealed class PolicyResponder(DecisionPoint point, TrustDomain trustDoma
     /// <summary>The answer when there was no time to decide: a no that is corrected, or none at all where it would stay for ever.</summary>
     public PolicyJudgement RefuseLate(ReadOnlyMemory<byte> body)
     {
-        if (!canCorrect || !PolicyRequest.TryParse(body, out var request, out _, out _) || !given.TryClaim(request))
+        if (!canCorrect || !PolicyRequest.TryParse(body, out var request, out _, out _) || given.TryClaim(request) != GivenAnswers.Claim.Claimed)
         {
             DecisionPointTelemetry.Count(DoorName.WasmCloudPolicyService, DecisionOutcome.Unanswered);
             return new PolicyJudgement(null);
@@ -95,6 +106,9 @@ internal sealed record PolicyJudgement(PolicyResponse? Response)
 
     /// <summary>What to tell the host right after, unasked.</summary>
     public PolicyNews? Correction { get; init; }
+
+    /// <summary>True when it is not answered because too many answers are out.</summary>
+    public bool FoundNoRoom { get; init; }
 
     /// <summary>The ledger revision it was decided at; 0 when it must be looked at again at once.</summary>
     public ulong Revision { get; init; }

@@ -35,6 +35,10 @@ internal sealed partial class PolicyService(
     private readonly Channel<Repeat> _repeats = Channel.CreateBounded<Repeat>(new BoundedChannelOptions(MaxWaiting) { FullMode = BoundedChannelFullMode.DropOldest });
     private readonly Channel<bool> _reviews = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly LatticeConnection _lattice = new(DoorName.WasmCloudPolicyService, options, authority, time, logger);
+
+    // Whoever floods the topic does not flood the log.
+    private readonly RecordingBound _noRoomLogged = new(1);
+    private readonly RecordingBound _takenBackLogged = new(1);
     private int _connectedAnew;
 
     /// <summary>Why requests are not being answered right now; null while they are.</summary>
@@ -61,6 +65,7 @@ internal sealed partial class PolicyService(
             WatchPolicyAsync(ended.Token),
             ReviewAsync(connection, ended.Token),
             RepeatAsync(connection, ended.Token),
+            TakeBackAsync(connection, ended.Token),
             .. Enumerable.Range(0, Workers).Select(_ => WorkAsync(connection, waiting.Reader, ended.Token)),
         ];
         try
@@ -103,6 +108,7 @@ internal sealed partial class PolicyService(
 
             var body = message.Data ?? [];
             var judgement = isLate ? responder.RefuseLate(body) : responder.Judge(body);
+            if (judgement.FoundNoRoom && _noRoomLogged.HasRoom(time)) NoRoom(given.Count);
             if (judgement.Response is { } response) await message.ReplyAsync(response.ToJson(), cancellationToken: stopping);
 
             // Remembered only now: what is told of a question must reach the host after the answer to it.
@@ -176,16 +182,28 @@ internal sealed partial class PolicyService(
             throw;
         }
 
-        _repeats.Writer.TryWrite(new Repeat(news.Response, time.GetUtcNow() + RepeatAfter));
+        RepeatLater(news.Response);
     }
+
+    // What is told while the connection goes down is told again by what comes after.
+    private async Task TakeBackAsync(NatsConnection connection, CancellationToken stopping)
+    {
+        if (options.ChangesTopic is null) await Task.Delay(Timeout.InfiniteTimeSpan, time, stopping);
+        await foreach (var news in given.TakenBack.ReadAllAsync(stopping))
+        {
+            if (!given.IsTold(news.RequestId, permitted: false)) continue;
+            if (_takenBackLogged.HasRoom(time)) TakenBack(given.Count);
+            await connection.PublishAsync(options.ChangesTopic!, news.ToJson(), cancellationToken: stopping);
+            RepeatLater(news);
+        }
+    }
+
+    private void RepeatLater(PolicyResponse news) => _repeats.Writer.TryWrite(new Repeat(news, time.GetUtcNow() + RepeatAfter));
 
     // What was published last may have gone down with the connection, and nobody would have said so.
     private async Task TellAgainAsync(NatsConnection connection, CancellationToken stopping)
     {
-        foreach (var told in given.ToList())
-        {
-            if (told.News is { } news) await connection.PublishAsync(options.ChangesTopic!, news.ToJson(), cancellationToken: stopping);
-        }
+        foreach (var news in given.News()) await connection.PublishAsync(options.ChangesTopic!, news.ToJson(), cancellationToken: stopping);
     }
 
     private async Task RepeatAsync(NatsConnection connection, CancellationToken stopping)
@@ -211,6 +229,12 @@ internal sealed partial class PolicyService(
 
     [LoggerMessage(Level = LogLevel.Information, Message = "A wasmCloud v1 host was told a new answer to an old question: permitted {Permitted}")]
     private partial void Changed(bool permitted);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "wasmCloud v1 hosts are not answered: {Count} answers are out, and there is no room for more; somebody asks too much")]
+    private partial void NoRoom(int count);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "wasmCloud v1 hosts are told that old answers end, to make room for new ones; {Count} are out")]
+    private partial void TakenBack(int count);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "A wasmCloud v1 host could not be answered ({Fault}); it refuses by itself")]
     private partial void AnswerFailed(string fault);

@@ -20,7 +20,7 @@ public sealed class PolicyResponderTests
             capabilities: [start]
         """;
 
-    private readonly GivenAnswers _given = new(3);
+    private readonly GivenAnswers _given = new(3, 3, TimeProvider.System);
 
     [Fact]
     public async Task Too_late_without_a_changes_topic_is_no_answer_for_the_host_would_keep_a_refusal()
@@ -122,7 +122,7 @@ public sealed class PolicyResponderTests
         Assert.False(_given.MayRun(stop));
         _given.Add(told);
         Assert.True(_given.MayRun(stop));
-        for (var at = 0; at < 3; at++) _given.Add(new GivenAnswer(Request($"n-{at}", "other", 1), false, null));
+        for (var at = 0; at < 3; at++) _given.Add(new GivenAnswer(Request($"n-{at}", "other", 1), true, null));
         Assert.False(_given.MayRun(stop));
     }
 

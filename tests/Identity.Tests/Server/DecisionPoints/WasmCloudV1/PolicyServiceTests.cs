@@ -210,6 +210,34 @@ public sealed class PolicyServiceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_a_flood_of_one_host_pushes_out_is_taken_back_from_it_and_other_hosts_are_still_told_of_a_forbid()
+    {
+        await using var world = await StartAsync(Policy.Replace("#handle", "", StringComparison.Ordinal));
+        await using var host = await PolicyHost.StartAsync(_nats.Port, Topic, Changes, key: "NMINE", policyTimeout: Deadline);
+        await using var flood = await PolicyHost.StartAsync(_nats.Port, Topic, Changes, key: "NFLOOD", policyTimeout: Deadline);
+        Assert.True((await host.ScaleAsync("cart", Image, 5))!.Value.Permitted);
+        await RememberedAsync(world, 1);
+
+        const int Share = 5000;
+        for (var at = 0; at < Share; at += 250)
+        {
+            var answers = await Task.WhenAll(Enumerable.Range(at, 250).Select(one => flood.InvokeAsync("cart", Image, "wasi:http/incoming-handler@0.2.0", $"f{one}")));
+            Assert.All(answers, answer => Assert.True(answer!.Value.Permitted));
+        }
+
+        await RememberedAsync(world, Share + 1);
+        Assert.False(flood.Changes.TryRead(out _));
+        Assert.True((await flood.InvokeAsync("cart", Image, "wasi:http/incoming-handler@0.2.0", "more"))!.Value.Permitted);
+        Assert.False((await flood.Changes.ReadAsync().AsTask().WaitAsync(Deadline)).Permitted);
+        Assert.False((await flood.InvokeAsync("cart", Image, "wasi:http/incoming-handler@0.2.0", "f0"))!.Value.Permitted);
+        Assert.True((await flood.InvokeAsync("cart", Image, "wasi:http/incoming-handler@0.2.0", "f1"))!.Value.Permitted);
+
+        await world.ApplyAsync(Turned);
+        Assert.False((await host.Changes.ReadAsync().AsTask().WaitAsync(Deadline)).Permitted);
+        Assert.False((await host.ScaleAsync("cart", Image, 5))!.Value.Permitted);
+    }
+
+    [Fact]
     public async Task Two_replicas_answer_once()
     {
         await using var one = await StartAsync(Policy);
