@@ -14,6 +14,7 @@ internal sealed partial class LatticeConnection(DoorName door, WasmCloudOptions 
 
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
+    private readonly RecordingBound _dropsLogged = new(1);
     private volatile string? _problem = "not connected yet";
     private volatile bool _isReady;
 
@@ -62,9 +63,11 @@ internal sealed partial class LatticeConnection(DoorName door, WasmCloudOptions 
         await using var connection = new NatsConnection(WasmCloudNats.Options($"identityd {door.Text}", options, authority, time));
         connection.ConnectionDisconnected += (_, _) => SetProblemAsync("the connection to the NATS of the lattice is lost; reconnecting");
         connection.ConnectionOpened += (_, _) => _isReady ? SetProblemAsync(null) : ValueTask.CompletedTask;
-        connection.MessageDropped += (_, _) =>
+        // What is over the subscription's bound is gone: nobody is answered yes, and who asked refuses by itself or asks again.
+        connection.MessageDropped += (_, dropped) =>
         {
             DecisionPointTelemetry.Count(door, DecisionOutcome.Unanswered);
+            if (_dropsLogged.HasRoom(time)) Dropped(door.Text, dropped.Pending);
             return ValueTask.CompletedTask;
         };
         await connection.ConnectAsync().AsTask().WaitAsync(stopping);
@@ -79,6 +82,9 @@ internal sealed partial class LatticeConnection(DoorName door, WasmCloudOptions 
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Door} answers at {Server} on {Subject}")]
     private partial void Serving(string door, string server, string subject);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Door} is asked more than it can take: requests are dropped unanswered, with {Waiting} waiting; told once a minute")]
+    private partial void Dropped(string door, int waiting);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Door} cannot answer at {Server} ({Fault}); trying again")]
     private partial void CannotServe(string door, string server, string fault);

@@ -19,12 +19,20 @@ internal sealed partial class StartInterposer(
     private static readonly TimeSpan StatusTimeout = TimeSpan.FromSeconds(4.5);
 
     // A start waits for its host to pull an image; the others must not wait behind it.
-    private const int StartWorkers = 64;
-    private const int OtherWorkers = 32;
+    private const int StartWorkers = 128;
+    private const int OtherWorkers = 64;
+
+    /// <summary>Starts on their way to one host. More are not answered, and the operator tries them again: a host that hangs holds up no other.</summary>
+    public const int MaxStartsOfOneHost = 16;
+
+    /// <summary>As <see cref="MaxStartsOfOneHost"/>, of each other request.</summary>
+    public const int MaxOthersOfOneHost = 8;
 
     // Each may have a megabyte, or as many as its nats-server takes. The operator sends anew what is not answered.
     private const int StartsWaiting = 256;
 
+    private readonly HostBound _underWay = new();
+    private readonly RecordingBound _busyLogged = new(1);
     private readonly LatticeConnection _lattice = new(DoorName.WasmCloudInterposer, options, authority, time, logger);
 
     /// <summary>Why starts are not being let through right now; null while they are.</summary>
@@ -132,6 +140,14 @@ internal sealed partial class StartInterposer(
     private async Task ForwardAsync(
         NatsConnection connection, NatsMsg<byte[]> message, byte[] body, GateSubject subject, TimeSpan timeout, CancellationToken stopping)
     {
+        using var place = _underWay.TryEnter(subject, subject.Verb == HostVerb.Start ? MaxStartsOfOneHost : MaxOthersOfOneHost);
+        if (place is null)
+        {
+            DecisionPointTelemetry.Count(DoorName.WasmCloudInterposer, DecisionOutcome.Unanswered);
+            if (_busyLogged.HasRoom(time)) HostIsBusy(Registration.Quote.From(subject.HostId));
+            return;
+        }
+
         var reply = await connection.RequestAsync<byte[], byte[]>(
             subject.AtHost(options.HostPrefix), body, message.Headers, replyOpts: new NatsSubOpts { Timeout = timeout }, cancellationToken: stopping);
         await message.ReplyAsync(reply.Data ?? [], reply.Headers, cancellationToken: stopping);
@@ -139,6 +155,9 @@ internal sealed partial class StartInterposer(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A wasmCloud v2 start was refused; decision {DecisionId}")]
     private partial void Refused(string decisionId);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The wasmCloud v2 host {HostId} does not answer as fast as it is asked; what is more is not answered and the operator tries again")]
+    private partial void HostIsBusy(string hostId);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A wasmCloud v2 request was not answered ({Fault}); the operator tries again")]
     private partial void Unanswered(string fault);

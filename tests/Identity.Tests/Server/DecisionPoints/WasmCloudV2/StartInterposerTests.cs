@@ -201,6 +201,26 @@ public sealed class StartInterposerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_host_that_hangs_fills_the_gate_for_no_other_however_much_it_is_sent()
+    {
+        await using var world = await StartAsync(Policy);
+        await using var slow = await Host.StartAsync(_nats.Port, "slow", answers: false);
+        await using var host = await Host.StartAsync(_nats.Port, "h1");
+        await using var @operator = Connect("operator");
+        var timeout = TimeSpan.FromSeconds(15);
+        var waiting = Enumerable.Range(0, 200).SelectMany(_ => new[]
+        {
+            AskAsync(@operator, "slow", "workload.start", Start, timeout),
+            AskAsync(@operator, "slow", "heartbeat", "{}", timeout),
+        }).ToList();
+        Assert.Contains("by h1", await AskAsync(@operator, "h1", "workload.start", Start, timeout), StringComparison.Ordinal);
+        Assert.Contains("by h1", await AskAsync(@operator, "h1", "heartbeat", "{}", timeout), StringComparison.Ordinal);
+        Assert.Equal(StartInterposer.MaxStartsOfOneHost, slow.Count("workload.start"));
+        Assert.Equal(StartInterposer.MaxOthersOfOneHost, slow.Count("heartbeat"));
+        Assert.All(await Task.WhenAll(waiting), Assert.Null);
+    }
+
+    [Fact]
     public async Task The_accounts_leave_no_way_around_it()
     {
         await using var host = await Host.StartAsync(_nats.Port, "h1");
@@ -268,6 +288,10 @@ public sealed class StartInterposerTests : IAsyncLifetime
         /// <summary>The newest body by what stands behind the host's id.</summary>
         public ConcurrentDictionary<string, string> Received { get; } = new();
 
+        private readonly ConcurrentDictionary<string, int> _counts = new();
+
+        public int Count(string verb) => _counts.GetValueOrDefault(verb);
+
         public static async Task<Host> StartAsync(int port, string id, bool answers = true)
         {
             var host = new Host(new NatsConnection(NatsOpts.Default with { Url = $"nats://127.0.0.1:{port}", AuthOpts = new NatsAuthOpts { Username = "host", Password = "host" } }));
@@ -291,6 +315,7 @@ public sealed class StartInterposerTests : IAsyncLifetime
             {
                 await foreach (var message in subscription.Msgs.ReadAllAsync(_stop.Token))
                 {
+                    _counts.AddOrUpdate(message.Subject[$"runtime.host.{id}.".Length..], 1, (_, count) => count + 1);
                     Received[message.Subject[$"runtime.host.{id}.".Length..]] = Encoding.UTF8.GetString(message.Data ?? []);
                     if (answers) await message.ReplyAsync(Encoding.UTF8.GetBytes(Running(id)));
                 }
