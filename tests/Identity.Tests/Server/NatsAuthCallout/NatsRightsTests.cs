@@ -114,6 +114,25 @@ public sealed class NatsRightsTests : NatsRightsTest
         Assert.Contains("\"seq\":", (await worker.AskAsync("$KV.settings.mine", "x")).Data, StringComparison.Ordinal);
     }
 
+    /// <summary>What docs/policy-enforcement.md says about manage: what a stream copies is named in its configuration, and no right on what is copied is asked for.</summary>
+    [Theory]
+    [InlineData(NatsRelease.Floor)]
+    [InlineData(NatsRelease.Newest)]
+    public async Task Who_manages_any_stream_can_copy_a_bucket_whatever_is_forbidden_of_it_but_not_who_only_reads_one(NatsRelease release)
+    {
+        var (admin, worker) = await StartAsync(release, false, "{ stream: COPY, access: [manage, read] }", "{ bucket: secrets, access: [read, watch, write, manage] }");
+        await BucketsAsync(admin);
+        await worker.RefusedToPublishAsync("$JS.API.DIRECT.GET.KV_secrets.$KV.secrets.other", "$JS.API.STREAM.CREATE.KV_secrets", "$JS.API.STREAM.CREATE.OTHER");
+
+        await worker.SucceedsAsync("$JS.API.STREAM.CREATE.COPY", """{"name":"COPY","mirror":{"name":"KV_secrets"}}""");
+        using var deadline = new CancellationTokenSource(Deadline);
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+        string copied;
+        while ((copied = (await worker.AskAsync("$JS.API.STREAM.MSG.GET.COPY", """{"seq":1}""")).Data ?? "").Contains("\"error\"", StringComparison.Ordinal))
+            await timer.WaitForNextTickAsync(deadline.Token);
+        Assert.Contains(Convert.ToBase64String("other-value"u8), copied, StringComparison.Ordinal);
+    }
+
     /// <summary>What docs/policy.md says about keys and roll-ups: no list of subjects prevents it, the configuration of the bucket does.</summary>
     [Theory]
     [InlineData(NatsRelease.Floor)]
