@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.Buffers.Text;
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 
@@ -8,9 +6,6 @@ namespace Spiffe.Net;
 /// <summary>A JWS in compact serialization (RFC 7515 §7.1), decoded but not believed. Has exactly one spelling.</summary>
 internal readonly struct CompactJws
 {
-    private static readonly SearchValues<char> Base64UrlAlphabet =
-        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
-
     private CompactJws(byte[] header, byte[] payload, byte[] signature, byte[] signingInput)
     {
         Header = header;
@@ -42,9 +37,9 @@ internal readonly struct CompactJws
         Span<Range> parts = stackalloc Range[4];
         var text = token.AsSpan();
         if (text.Split(parts, '.') != 3
-            || !TryDecode(text[parts[0]], out var header)
-            || !TryDecode(text[parts[1]], out var payload)
-            || !TryDecode(text[parts[2]], out var signature)
+            || !StrictBase64Url.TryDecode(text[parts[0]], out var header)
+            || !StrictBase64Url.TryDecode(text[parts[1]], out var payload)
+            || !StrictBase64Url.TryDecode(text[parts[2]], out var signature)
             || signature.Length == 0)
         {
             problem = "the token is not three base64url parts joined by dots";
@@ -54,30 +49,5 @@ internal readonly struct CompactJws
         problem = null;
         jws = new CompactJws(header, payload, signature, Encoding.ASCII.GetBytes(token, 0, parts[2].Start.Value - 1));
         return true;
-    }
-
-    // The base library forgives padding, white space and stray low bits; a token has exactly one spelling, so we do not.
-    private static bool TryDecode(ReadOnlySpan<char> text, out byte[] bytes)
-    {
-        bytes = [];
-        if (text.IndexOfAnyExcept(Base64UrlAlphabet) >= 0 || text.Length % 4 == 1) return false;
-
-        // Whole groups are 3 bytes each; 2 or 3 characters left over are 1 or 2 bytes.
-        bytes = new byte[(text.Length / 4 * 3) + (text.Length % 4 is 0 ? 0 : (text.Length % 4) - 1)];
-
-        // Not TryDecodeFromChars: that throws when the last character has stray low bits.
-        return Base64Url.DecodeFromChars(text, bytes, out _, out var written) is OperationStatus.Done
-            && written == bytes.Length
-            && HasNoStrayBits(text, bytes);
-    }
-
-    // Only the last character can carry bits that belong to no byte (RFC 4648 §3.5).
-    private static bool HasNoStrayBits(ReadOnlySpan<char> text, ReadOnlySpan<byte> bytes)
-    {
-        var left = text.Length % 4;
-        if (left == 0) return true;
-        Span<char> canonical = stackalloc char[4];
-        Base64Url.EncodeToChars(bytes[^(left - 1)..], canonical);
-        return text[^left..].SequenceEqual(canonical[..left]);
     }
 }

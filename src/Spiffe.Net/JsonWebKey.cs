@@ -20,13 +20,13 @@ internal static class JsonWebKey
         {
             if (StrictJson.GetString(key, "kty") is "RSA")
             {
-                using var rsa = RSA.Create(new RSAParameters { Modulus = Number(key, "n", MaxRsaBytes), Exponent = Number(key, "e", 8) });
+                using var rsa = RSA.Create(new RSAParameters { Modulus = Natural(key, "n", MaxRsaBytes), Exponent = Natural(key, "e", 8) });
                 subjectPublicKeyInfo = rsa.ExportSubjectPublicKeyInfo();
                 return true;
             }
 
             if (FindCurve(StrictJson.GetString(key, "crv")) is not var (curve, size)) return true;
-            var point = new ECPoint { X = Number(key, "x", size), Y = Number(key, "y", size) };
+            var point = new ECPoint { X = Coordinate(key, "x", size), Y = Coordinate(key, "y", size) };
             using var ec = ECDsa.Create(new ECParameters { Curve = curve, Q = point });
             subjectPublicKeyInfo = ec.ExportSubjectPublicKeyInfo();
             return true;
@@ -50,13 +50,13 @@ internal static class JsonWebKey
                 "EC" when FindCurve(StrictJson.GetString(key, "crv")) is var (curve, size) => ECDsa.Create(new ECParameters
                 {
                     Curve = curve,
-                    Q = new ECPoint { X = Number(key, "x", size), Y = Number(key, "y", size) },
+                    Q = new ECPoint { X = Coordinate(key, "x", size), Y = Coordinate(key, "y", size) },
                     D = secrets.Read(key, "d", size),
                 }),
                 "RSA" => RSA.Create(new RSAParameters
                 {
-                    Modulus = Number(key, "n", MaxRsaBytes),
-                    Exponent = Number(key, "e", 8),
+                    Modulus = Natural(key, "n", MaxRsaBytes),
+                    Exponent = Natural(key, "e", 8),
                     D = secrets.Read(key, "d", MaxRsaBytes),
                     P = secrets.Read(key, "p", MaxRsaBytes),
                     Q = secrets.Read(key, "q", MaxRsaBytes),
@@ -120,10 +120,18 @@ internal static class JsonWebKey
         };
     }
 
+    // RFC 7518 §6.2.1.2: all the bytes of the field, zeros in front included.
+    private static byte[] Coordinate(JsonElement key, string member, int size) =>
+        Number(key, member, size) is var number && number.Length == size ? number : throw new FormatException();
+
+    // RFC 7518 §2, Base64urlUInt: no byte more than it takes.
+    private static byte[] Natural(JsonElement key, string member, int maxBytes) =>
+        Number(key, member, maxBytes) is [not 0, ..] number ? number : throw new FormatException();
+
     private static byte[] Number(JsonElement key, string member, int maxBytes)
     {
         var text = StrictJson.GetString(key, member);
         if (string.IsNullOrEmpty(text) || Base64Url.GetMaxDecodedLength(text.Length) > maxBytes + 2) throw new FormatException();
-        return Base64Url.DecodeFromChars(text);
+        return StrictBase64Url.TryDecode(text, out var number) ? number : throw new FormatException();
     }
 }
