@@ -14,8 +14,6 @@ namespace Identity.Tests.Agent;
 /// <summary>Through which doors the Workload API is served, to whom, and what else is behind them.</summary>
 public sealed class WorkloadApiEndpointTests
 {
-    private const string Node = "spiffe://example.org/nodes/local";
-
     [Theory]
     [InlineData(null)]
     [InlineData("false")]
@@ -24,22 +22,18 @@ public sealed class WorkloadApiEndpointTests
     [Trait("rule", "WLEP-04")]
     public async Task Refuses_a_call_without_the_security_header(string? value)
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await OneNode.StartAsync("/a");
         var headers = value is null ? new Metadata() : new Metadata { { "workload.spiffe.io", value } };
 
-        await RefusedAsync(StatusCode.InvalidArgument, () => agent.Workload.FetchX509SVID(new(), headers).ResponseStream.NextAsync());
-        await RefusedAsync(StatusCode.InvalidArgument, () => agent.Workload.FetchJWTSVIDAsync(new() { Audience = { "x" } }, headers).ResponseAsync);
+        await RefusedAsync(StatusCode.InvalidArgument, () => node.Workload.FetchX509SVID(new(), headers).ResponseStream.NextAsync());
+        await RefusedAsync(StatusCode.InvalidArgument, () => node.Workload.FetchJWTSVIDAsync(new() { Audience = { "x" } }, headers).ResponseAsync);
     }
 
     [Fact]
     public async Task Serves_nothing_of_the_broker_on_the_workload_socket()
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await OneNode.StartAsync();
+        var agent = node.Agent;
         var channel = agent.WorkloadChannel();
 
         await RefusedAsync(StatusCode.Unimplemented, () => new V1.Explain.ExplainClient(channel).GetDecisionAsync(new(), BrokerHeader).ResponseAsync);
@@ -52,11 +46,11 @@ public sealed class WorkloadApiEndpointTests
     [Trait("rule", "WLEP-02")]
     public async Task Gives_nobody_an_identity_by_tcp_where_callers_cannot_be_known()
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
-        await plane.StartAsync();
-        var port = FreePort();
-        await using var agent = await RunningAgent.StartAsync(plane, OptionsFor(plane, NewFolder(), tcp: new(System.Net.IPAddress.Loopback, port)));
+        var address = new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, FreePort());
+        await using var node = await OneNode.StartAsync(
+            plane => plane.Entry("e1", "spiffe://example.org/a", OneNode.Id, OwnUid),
+            start: plane => RunningAgent.StartAsync(plane, OptionsFor(plane, NewFolder(), tcp: address)));
+        var (plane, agent) = node;
         var channel = agent.TcpChannel();
         var tcp = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(channel);
 
@@ -75,9 +69,8 @@ public sealed class WorkloadApiEndpointTests
     [Trait("rule", "WLEP-02")]
     public async Task Listens_on_no_port_unless_asked()
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await OneNode.StartAsync();
+        var agent = node.Agent;
         var addresses = agent.Services.GetRequiredService<Microsoft.AspNetCore.Hosting.Server.IServer>().Features
             .Get<Microsoft.AspNetCore.Hosting.Server.Features.IServerAddressesFeature>()!.Addresses;
         Assert.All(addresses, a => Assert.Contains("unix:/", a, StringComparison.Ordinal));
@@ -89,9 +82,8 @@ public sealed class WorkloadApiEndpointTests
     [Trait("rule", "WLAPI-03")]
     public async Task Reflects_what_the_workload_socket_serves_and_nothing_else()
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await OneNode.StartAsync();
+        var agent = node.Agent;
         using var call = new Grpc.Reflection.V1Alpha.ServerReflection.ServerReflectionClient(agent.WorkloadChannel()).ServerReflectionInfo();
         await call.RequestStream.WriteAsync(new() { ListServices = "" });
         var listed = (await call.ResponseStream.NextAsync()).ListServicesResponse.Service.Select(s => s.Name);

@@ -14,8 +14,6 @@ namespace Identity.Tests.Agent;
 /// <summary>What workloads are told and asked of other trust domains.</summary>
 public sealed class WorkloadApiFederationTests
 {
-    private const string Node = "spiffe://example.org/nodes/local";
-
     [Fact]
     [Trait("rule", "WLAPI-07")]
     [Trait("rule", "WLAPI-09")]
@@ -23,9 +21,7 @@ public sealed class WorkloadApiFederationTests
     [Trait("rule", "WLAPI-26")]
     public async Task Gives_foreign_bundles_to_those_whose_entry_federates_and_takes_them_away_again()
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
         await using var other = new FakeControlPlane(TimeProvider.System);
-        var entry = plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
         var foreign = new Spire.Api.Types.Bundle { TrustDomain = "other.example" };
         foreign.X509Authorities.Add(new Spire.Api.Types.X509Certificate { Asn1 = Google.Protobuf.ByteString.CopyFrom(other.Bundle.X509Authorities[0].RawData) });
         foreign.JwtAuthorities.Add(new Spire.Api.Types.JWTKey
@@ -33,9 +29,13 @@ public sealed class WorkloadApiFederationTests
             KeyId = other.Bundle.JwtAuthorities[0].KeyId,
             PublicKey = Google.Protobuf.ByteString.CopyFrom(other.Bundle.JwtAuthorities[0].SubjectPublicKeyInfo.Span),
         });
-        plane.FederatedBundles.Add(foreign);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        Spire.Api.Types.Entry entry = null!;
+        await using var node = await OneNode.StartAsync(plane =>
+        {
+            entry = plane.Entry("e1", "spiffe://example.org/a", OneNode.Id, OwnUid);
+            plane.FederatedBundles.Add(foreign);
+        });
+        var (plane, agent) = node;
         using var svids = agent.Workload.FetchX509SVID(new(), WorkloadHeader);
         using var x509 = agent.Workload.FetchX509Bundles(new(), WorkloadHeader);
         using var jwt = agent.Workload.FetchJWTBundles(new(), WorkloadHeader);
@@ -69,23 +69,10 @@ public sealed class WorkloadApiFederationTests
     public async Task Believes_a_foreign_key_until_its_hour_and_takes_it_away_then()
     {
         var time = new WatchedClock(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
-        await using var plane = new FakeControlPlane(time);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid).FederatesWith.Add("other.example");
         var forge = SpiffeNet.JwtForge.Es256();
         var hour = time.Start.AddSeconds(100);
-        plane.FederatedBundles.Add(new Spire.Api.Types.Bundle
-        {
-            TrustDomain = "other.example",
-            JwtAuthorities =
-            {
-                new Spire.Api.Types.JWTKey
-                {
-                    KeyId = "k1", PublicKey = Google.Protobuf.ByteString.CopyFrom(forge.Authority.SubjectPublicKeyInfo.Span), ExpiresAt = hour.ToUnixTimeSeconds(),
-                },
-            },
-        });
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await OneNode.StartAsync(plane => FederateWith(plane, forge, hour), time);
+        var agent = node.Agent;
         var token = forge.Sign(SpiffeNet.JwtForge.GoodHeader, SpiffeNet.JwtForge.Claims("\"spiffe://other.example/b\"", "\"x\"", SpiffeNet.JwtForge.Seconds(hour.AddMinutes(5))));
         using var bundles = agent.Workload.FetchJWTBundles(new(), WorkloadHeader);
         Assert.Contains("k1", (await bundles.ResponseStream.NextAsync()).Bundles["spiffe://other.example"].ToStringUtf8(), StringComparison.Ordinal);
@@ -106,16 +93,9 @@ public sealed class WorkloadApiFederationTests
     [InlineData("\"n\":\"\\u0000\\ud83d\\ude00\"")]
     public async Task Answers_a_genuine_foreign_token_whatever_is_in_its_claims(string more)
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid).FederatesWith.Add("other.example");
         var forge = SpiffeNet.JwtForge.Es256();
-        plane.FederatedBundles.Add(new Spire.Api.Types.Bundle
-        {
-            TrustDomain = "other.example",
-            JwtAuthorities = { new Spire.Api.Types.JWTKey { KeyId = "k1", PublicKey = Google.Protobuf.ByteString.CopyFrom(forge.Authority.SubjectPublicKeyInfo.Span) } },
-        });
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await OneNode.StartAsync(plane => FederateWith(plane, forge));
+        var agent = node.Agent;
         var expiry = SpiffeNet.JwtForge.Seconds(TimeProvider.System.GetUtcNow().AddMinutes(5));
         string Token(string sub) => forge.Sign(SpiffeNet.JwtForge.GoodHeader, SpiffeNet.JwtForge.Claims($"\"{sub}\"", "\"x\"", expiry, more));
 
@@ -132,5 +112,24 @@ public sealed class WorkloadApiFederationTests
         // Their key speaks for nobody of ours.
         await RefusedAsync(
             StatusCode.InvalidArgument, () => agent.Workload.ValidateJWTSVIDAsync(new() { Audience = "x", Svid = Token("spiffe://example.org/a") }, WorkloadHeader).ResponseAsync);
+    }
+
+    // An entry for this process, told of the foreign trust domain that the forge signs for.
+    private static void FederateWith(FakeControlPlane plane, SpiffeNet.JwtForge forge, DateTimeOffset? until = null)
+    {
+        plane.Entry("e1", "spiffe://example.org/a", OneNode.Id, OwnUid).FederatesWith.Add("other.example");
+        plane.FederatedBundles.Add(new Spire.Api.Types.Bundle
+        {
+            TrustDomain = "other.example",
+            JwtAuthorities =
+            {
+                new Spire.Api.Types.JWTKey
+                {
+                    KeyId = "k1",
+                    PublicKey = Google.Protobuf.ByteString.CopyFrom(forge.Authority.SubjectPublicKeyInfo.Span),
+                    ExpiresAt = until?.ToUnixTimeSeconds() ?? 0,
+                },
+            },
+        });
     }
 }

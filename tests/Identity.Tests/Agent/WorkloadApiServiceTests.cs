@@ -15,17 +15,12 @@ namespace Identity.Tests.Agent;
 
 public sealed class WorkloadApiServiceTests
 {
-    private const string Node = "spiffe://example.org/nodes/local";
-
     [Fact]
     public async Task A_process_gets_tokens_for_any_audience_that_no_rule_forbids_it()
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
-        plane.Entry("e2", "spiffe://example.org/b", Node, OwnUid);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        var api = agent.Workload;
+        await using var node = await OneNode.StartAsync("/a", "/b");
+        var (plane, agent) = node;
+        var api = node.Workload;
         Assert.Equal(2, (await api.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "bank" } }, WorkloadHeader)).Svids.Count);
 
         plane.Policies.Add("kind: CapabilityPolicy\nname: no-bank\nrules:\n  - name: no-bank\n    effect: forbid\n    subjects:\n      - spiffeId: spiffe://example.org/b\n    capabilities:\n      - audience: bank\n");
@@ -42,15 +37,13 @@ public sealed class WorkloadApiServiceTests
     [Fact]
     public async Task An_agent_that_refuses_a_snapshot_asks_for_another_by_itself()
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        plane.Entry("e2", "spiffe://example.org/b", Node, OwnUid);
+        await using var node = await OneNode.StartAsync("/a");
+        var (plane, agent) = node;
+        plane.Entry("e2", "spiffe://example.org/b", OneNode.Id, OwnUid);
         plane.SpoilNext(snapshot => snapshot.Bundle.TrustDomain = "other.test");
         plane.Push();
         await agent.FollowsAsync(plane);
-        Assert.Equal(2, (await agent.Workload.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "x" } }, WorkloadHeader)).Svids.Count);
+        Assert.Equal(2, (await node.Workload.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "x" } }, WorkloadHeader)).Svids.Count);
     }
 
     [Theory]
@@ -58,18 +51,15 @@ public sealed class WorkloadApiServiceTests
     [InlineData("spiffe://example.org/nats/admission/x")]
     public async Task A_process_gets_no_token_that_would_make_it_an_admitted_component_for_NATS(string audience)
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await OneNode.StartAsync("/a");
         foreach (var audiences in (string[][])[[audience], ["spiffe://example.org/nats", audience]])
         {
             var refused = await RefusedAsync(
-                StatusCode.PermissionDenied, () => agent.Workload.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { audiences } }, WorkloadHeader).ResponseAsync);
+                StatusCode.PermissionDenied, () => node.Workload.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { audiences } }, WorkloadHeader).ResponseAsync);
             Assert.Contains("is for the component that was admitted", refused.Status.Detail, StringComparison.Ordinal);
         }
 
-        Assert.Single((await agent.Workload.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "spiffe://example.org/nats" } }, WorkloadHeader)).Svids);
+        Assert.Single((await node.Workload.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "spiffe://example.org/nats" } }, WorkloadHeader)).Svids);
     }
 
     [Fact]
@@ -82,11 +72,9 @@ public sealed class WorkloadApiServiceTests
     [Trait("rule", "WLAPI-34")]
     public async Task Hands_a_process_its_identity_and_pushes_entries_as_they_come_and_go()
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid).Hint = "same";
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var call = agent.Workload.FetchX509SVID(new X509SVIDRequest(), WorkloadHeader);
+        await using var node = await OneNode.StartAsync(plane => plane.Entry("e1", "spiffe://example.org/a", OneNode.Id, OwnUid).Hint = "same");
+        var plane = node.Plane;
+        using var call = node.Workload.FetchX509SVID(new X509SVIDRequest(), WorkloadHeader);
 
         var first = await call.ResponseStream.NextAsync();
         var only = Assert.Single(first.Svids);
@@ -97,7 +85,7 @@ public sealed class WorkloadApiServiceTests
             X509SvidVerifier.Verify([svid.Leaf.RawDataMemory], new TrustBundleSet(plane.Bundle), plane.Time.GetUtcNow()));
 
         // WLAPI-07, -17, -34: the whole set, unique hints, and the default stays the default.
-        plane.Entry("e0", "spiffe://example.org/b", Node, OwnUid).Hint = "same";
+        plane.Entry("e0", "spiffe://example.org/b", OneNode.Id, OwnUid).Hint = "same";
         plane.Push();
         var both = await call.ResponseStream.NextAsync();
         Assert.Equal(["spiffe://example.org/a", "spiffe://example.org/b"], both.Svids.Select(s => s.SpiffeId));
@@ -115,17 +103,15 @@ public sealed class WorkloadApiServiceTests
     [Trait("rule", "WLAPI-25")]
     public async Task Refuses_a_process_without_an_entry_and_tells_the_server_what_was_nearest()
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid, "unix:path:/somewhere/else");
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await OneNode.StartAsync(plane => plane.Entry("e1", "spiffe://example.org/a", OneNode.Id, OwnUid, "unix:path:/somewhere/else"));
+        var plane = node.Plane;
 
-        using var call = agent.Workload.FetchX509SVID(new X509SVIDRequest(), WorkloadHeader);
+        using var call = node.Workload.FetchX509SVID(new X509SVIDRequest(), WorkloadHeader);
         var refused = await RefusedAsync(StatusCode.PermissionDenied, () => call.ResponseStream.NextAsync());
-        await RefusedAsync(StatusCode.PermissionDenied, () => agent.Workload.FetchX509Bundles(new(), WorkloadHeader).ResponseStream.NextAsync());
-        await RefusedAsync(StatusCode.PermissionDenied, () => agent.Workload.FetchJWTBundles(new(), WorkloadHeader).ResponseStream.NextAsync());
+        await RefusedAsync(StatusCode.PermissionDenied, () => node.Workload.FetchX509Bundles(new(), WorkloadHeader).ResponseStream.NextAsync());
+        await RefusedAsync(StatusCode.PermissionDenied, () => node.Workload.FetchJWTBundles(new(), WorkloadHeader).ResponseStream.NextAsync());
         await RefusedAsync(
-            StatusCode.PermissionDenied, () => agent.Workload.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "x" } }, WorkloadHeader).ResponseAsync);
+            StatusCode.PermissionDenied, () => node.Workload.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "x" } }, WorkloadHeader).ResponseAsync);
 
         var told = (await plane.NextReportAsync(V1.AgentReport.ReportOneofCase.Decision)).Decision;
         Assert.Contains(told.Id, refused.Status.Detail, StringComparison.Ordinal);
@@ -138,11 +124,10 @@ public sealed class WorkloadApiServiceTests
     [Fact]
     public async Task Warns_of_an_entry_for_the_dotnet_that_many_programs_share_and_tells_a_program_whose_file_went_to_start_anew()
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        await plane.StartAsync();
         var log = new FakeLogCollector();
-        await using var agent = await StartAsync(
-            plane, OptionsFor(plane, NewFolder()), also: builder => builder.Services.AddSingleton<ILoggerProvider>(new FakeLoggerProvider(log)));
+        await using var node = await OneNode.StartAsync(_ => { }, start: plane => RunningAgent.StartAsync(
+            plane, OptionsFor(plane, NewFolder()), also: builder => builder.Services.AddSingleton<ILoggerProvider>(new FakeLoggerProvider(log))));
+        var (plane, agent) = node;
         var dotnet = Path.Combine(NewFolder(), "dotnet");
         File.Copy("/usr/bin/perl", dotnet);
         using var relay = RelayProcess.StartAndBecome(agent.Options.WorkloadSocket, dotnet);
@@ -171,13 +156,14 @@ public sealed class WorkloadApiServiceTests
     [Trait("rule", "WLAPI-29")]
     public async Task Issues_and_validates_tokens_and_refuses_what_is_missing_or_not_the_callers()
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
-        plane.Entry("e2", "spiffe://example.org/b", Node, OwnUid);
-        plane.Entry("e3", "spiffe://example.org/other", Node, "unix:uid:4294967294");
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        var api = agent.Workload;
+        await using var node = await OneNode.StartAsync(plane =>
+        {
+            plane.Entry("e1", "spiffe://example.org/a", OneNode.Id, OwnUid);
+            plane.Entry("e2", "spiffe://example.org/b", OneNode.Id, OwnUid);
+            plane.Entry("e3", "spiffe://example.org/other", OneNode.Id, "unix:uid:4294967294");
+        });
+        var plane = node.Plane;
+        var api = node.Workload;
 
         var all = await api.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "x" } }, WorkloadHeader);
         Assert.Equal(["spiffe://example.org/a", "spiffe://example.org/b"], all.Svids.Select(s => s.SpiffeId));
@@ -209,10 +195,9 @@ public sealed class WorkloadApiServiceTests
     [Trait("rule", "WLEP-12")]
     public async Task What_the_server_has_against_the_agent_takes_no_identity_from_a_workload(StatusCode byServer, StatusCode byAgent)
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System) { JwtRefusal = byServer };
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await OneNode.StartAsync("/a");
+        var (plane, agent) = node;
+        plane.JwtRefusal = byServer;
         await RefusedAsync(byAgent, () => agent.Workload.FetchJWTSVIDAsync(new() { Audience = { "x" } }, WorkloadHeader).ResponseAsync);
         plane.JwtRefusal = null;
         Assert.Single((await agent.Workload.FetchJWTSVIDAsync(new() { Audience = { "x" } }, WorkloadHeader)).Svids);
@@ -225,28 +210,23 @@ public sealed class WorkloadApiServiceTests
     [Trait("rule", "WLEP-17")]
     public async Task Answers_bundles_keyed_by_trust_domain_and_leaves_the_wit_profile_out()
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await OneNode.StartAsync("/a");
+        var plane = node.Plane;
 
-        using var x509 = agent.Workload.FetchX509Bundles(new(), WorkloadHeader);
+        using var x509 = node.Workload.FetchX509Bundles(new(), WorkloadHeader);
         Assert.Equal(plane.Bundle.ToX509Der(), (await x509.ResponseStream.NextAsync()).Bundles["spiffe://example.org"].ToByteArray());
-        using var jwt = agent.Workload.FetchJWTBundles(new(), WorkloadHeader);
+        using var jwt = node.Workload.FetchJWTBundles(new(), WorkloadHeader);
         Assert.Equal(plane.Bundle.ToJwtJson(), (await jwt.ResponseStream.NextAsync()).Bundles["spiffe://example.org"].ToByteArray());
 
-        await RefusedAsync(StatusCode.Unimplemented, () => agent.Workload.FetchWITSVID(new(), WorkloadHeader).ResponseStream.NextAsync());
-        await RefusedAsync(StatusCode.Unimplemented, () => agent.Workload.FetchWITBundles(new(), WorkloadHeader).ResponseStream.NextAsync());
+        await RefusedAsync(StatusCode.Unimplemented, () => node.Workload.FetchWITSVID(new(), WorkloadHeader).ResponseStream.NextAsync());
+        await RefusedAsync(StatusCode.Unimplemented, () => node.Workload.FetchWITBundles(new(), WorkloadHeader).ResponseStream.NextAsync());
     }
 
     [Fact]
     public async Task A_workload_that_asks_for_token_after_token_costs_its_neighbour_none_of_those_held()
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/modest", Node, OwnUid);
-        plane.Entry("e2", "spiffe://example.org/greedy", Node, OwnUid);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await OneNode.StartAsync("/modest", "/greedy");
+        var plane = node.Plane;
 
         var first = await TokenAsync("modest", "x");
         foreach (var some in Enumerable.Range(0, 2100).Chunk(50)) await Task.WhenAll(some.Select(i => TokenAsync("greedy", $"audience-{i}")));
@@ -254,7 +234,7 @@ public sealed class WorkloadApiServiceTests
         Assert.Equal(first, await TokenAsync("modest", "x"));
         Assert.Equal(2101, plane.JwtRequests);
 
-        async Task<string> TokenAsync(string who, string audience) => Assert.Single((await agent.Workload.FetchJWTSVIDAsync(
+        async Task<string> TokenAsync(string who, string audience) => Assert.Single((await node.Workload.FetchJWTSVIDAsync(
             new JWTSVIDRequest { Audience = { audience }, SpiffeId = $"spiffe://example.org/{who}" }, WorkloadHeader)).Svids).Svid;
     }
 
@@ -265,11 +245,15 @@ public sealed class WorkloadApiServiceTests
     public async Task Hands_out_wit_svids_with_their_keys_where_the_profile_is_turned_on_and_renews_them()
     {
         var time = new FakeTimeProvider(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
-        await using var plane = new FakeControlPlane(time);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid).Hint = "one";
-        plane.Entry("e2", "spiffe://example.org/b", Node, OwnUid);
-        await plane.StartAsync();
-        await using var agent = await RunningAgent.StartAsync(plane, OptionsFor(plane, NewFolder(), wit: true));
+        await using var node = await OneNode.StartAsync(
+            plane =>
+            {
+                plane.Entry("e1", "spiffe://example.org/a", OneNode.Id, OwnUid).Hint = "one";
+                plane.Entry("e2", "spiffe://example.org/b", OneNode.Id, OwnUid);
+            },
+            time,
+            plane => RunningAgent.StartAsync(plane, OptionsFor(plane, NewFolder(), wit: true)));
+        var (plane, agent) = node;
         using var all = agent.Workload.FetchWITSVID(new(), WorkloadHeader);
         using var one = agent.Workload.FetchWITSVID(new() { SpiffeId = "spiffe://example.org/b" }, WorkloadHeader);
         var both = await all.ResponseStream.NextAsync();
@@ -318,16 +302,13 @@ public sealed class WorkloadApiServiceTests
     [Fact]
     public async Task Answers_the_same_question_with_the_same_decision_and_a_flood_of_questions_with_few()
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await OneNode.StartAsync("/a");
         var decisions = new HashSet<string>();
         for (var i = 0; i < 200; i++)
         {
             var refused = await RefusedAsync(
                 StatusCode.PermissionDenied,
-                () => agent.Workload.FetchJWTSVIDAsync(new() { Audience = { "x" }, SpiffeId = $"spiffe://example.org/b{i % 100}" }, WorkloadHeader).ResponseAsync);
+                () => node.Workload.FetchJWTSVIDAsync(new() { Audience = { "x" }, SpiffeId = $"spiffe://example.org/b{i % 100}" }, WorkloadHeader).ResponseAsync);
             decisions.Add(refused.Status.Detail[refused.Status.Detail.IndexOf("d-", StringComparison.Ordinal)..]);
         }
 

@@ -18,8 +18,6 @@ namespace Identity.Tests.Agent;
 /// <summary>What open streams hear, and when they end.</summary>
 public sealed class WorkloadApiStreamsTests
 {
-    private const string Node = "spiffe://example.org/nodes/local";
-
     [Fact]
     [Trait("rule", "WLAPI-05")]
     [Trait("rule", "WLAPI-07")]
@@ -28,11 +26,12 @@ public sealed class WorkloadApiStreamsTests
     public async Task Tells_a_thousand_streams_the_newest_answer_also_those_that_read_late()
     {
         const int connections = 20, each = 50, changes = 12;
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        // The answer is larger than what a connection takes unread, so that a late reader holds its stream up.
-        for (var i = 0; i < 40; i++) plane.Entry($"e{i:d2}", $"spiffe://example.org/e{i:d2}", Node, OwnUid);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await OneNode.StartAsync(plane =>
+        {
+            // The answer is larger than what a connection takes unread, so that a late reader holds its stream up.
+            for (var i = 0; i < 40; i++) plane.Entry($"e{i:d2}", $"spiffe://example.org/e{i:d2}", OneNode.Id, OwnUid);
+        });
+        var (plane, agent) = node;
         var calls = Enumerable.Range(0, connections)
             .Select(_ => new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(agent.WorkloadChannel()))
             .SelectMany(api => Enumerable.Range(0, each).Select(_ => api.FetchX509SVID(new X509SVIDRequest(), WorkloadHeader)))
@@ -44,9 +43,9 @@ public sealed class WorkloadApiStreamsTests
         var reading = prompt.Select(call => ReadUntilAsync(call, 40 + changes)).ToList();
         for (var change = 1; change <= changes; change++)
         {
-            plane.Entry($"n{change:d2}", $"spiffe://example.org/n{change:d2}", Node, OwnUid);
+            plane.Entry($"n{change:d2}", $"spiffe://example.org/n{change:d2}", OneNode.Id, OwnUid);
             plane.Push();
-            using var seen = agent.Workload.FetchX509SVID(new X509SVIDRequest(), WorkloadHeader);
+            using var seen = node.Workload.FetchX509SVID(new X509SVIDRequest(), WorkloadHeader);
             await ReadUntilAsync(seen, 40 + change);
         }
 
@@ -65,14 +64,12 @@ public sealed class WorkloadApiStreamsTests
     [Trait("rule", "WLAPI-09")]
     public async Task Tells_every_stream_a_new_bundle()
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
         await using var next = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var svid = agent.Workload.FetchX509SVID(new(), WorkloadHeader);
-        using var x509 = agent.Workload.FetchX509Bundles(new(), WorkloadHeader);
-        using var jwt = agent.Workload.FetchJWTBundles(new(), WorkloadHeader);
+        await using var node = await OneNode.StartAsync("/a");
+        var plane = node.Plane;
+        using var svid = node.Workload.FetchX509SVID(new(), WorkloadHeader);
+        using var x509 = node.Workload.FetchX509Bundles(new(), WorkloadHeader);
+        using var jwt = node.Workload.FetchJWTBundles(new(), WorkloadHeader);
         var before = Assert.Single((await svid.ResponseStream.NextAsync()).Svids);
         await x509.ResponseStream.NextAsync();
         await jwt.ResponseStream.NextAsync();
@@ -97,13 +94,11 @@ public sealed class WorkloadApiStreamsTests
     [Trait("rule", "WLAPI-20")]
     public async Task Ends_every_stream_when_the_node_is_banned()
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var svid = agent.Workload.FetchX509SVID(new(), WorkloadHeader);
-        using var x509 = agent.Workload.FetchX509Bundles(new(), WorkloadHeader);
-        using var jwt = agent.Workload.FetchJWTBundles(new(), WorkloadHeader);
+        await using var node = await OneNode.StartAsync("/a");
+        var agent = node.Agent;
+        using var svid = node.Workload.FetchX509SVID(new(), WorkloadHeader);
+        using var x509 = node.Workload.FetchX509Bundles(new(), WorkloadHeader);
+        using var jwt = node.Workload.FetchJWTBundles(new(), WorkloadHeader);
         await svid.ResponseStream.NextAsync();
         await x509.ResponseStream.NextAsync();
         await jwt.ResponseStream.NextAsync();
@@ -120,16 +115,18 @@ public sealed class WorkloadApiStreamsTests
     [Trait("rule", "WLAPI-20")]
     public async Task Outlives_its_entry_by_nothing()
     {
-        var time = new FakeTimeProvider(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
-        await using var plane = new FakeControlPlane(time);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid).ExpiresAt = time.GetUtcNow().AddSeconds(100).ToUnixTimeSeconds();
-        plane.Entry("e2", "spiffe://example.org/b", Node, OwnUid).ExpiresAt = time.GetUtcNow().AddSeconds(50).ToUnixTimeSeconds();
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var call = agent.Workload.FetchX509SVID(new(), WorkloadHeader);
+        var time = new WatchedClock(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
+        await using var node = await OneNode.StartAsync(plane =>
+        {
+            plane.Entry("e1", "spiffe://example.org/a", OneNode.Id, OwnUid).ExpiresAt = time.GetUtcNow().AddSeconds(100).ToUnixTimeSeconds();
+            plane.Entry("e2", "spiffe://example.org/b", OneNode.Id, OwnUid).ExpiresAt = time.GetUtcNow().AddSeconds(50).ToUnixTimeSeconds();
+        }, time);
+        using var call = node.Workload.FetchX509SVID(new(), WorkloadHeader);
         Assert.Equal(2, (await call.ResponseStream.NextAsync()).Svids.Count);
+        await time.AwaitedAsync(time.Start.AddSeconds(50), time.Start.AddSeconds(51));
         time.Advance(TimeSpan.FromSeconds(51));
         Assert.Equal("spiffe://example.org/a", Assert.Single((await call.ResponseStream.NextAsync()).Svids).SpiffeId);
+        await time.AwaitedAsync(time.Start.AddSeconds(100), time.Start.AddSeconds(101));
         time.Advance(TimeSpan.FromSeconds(50));
         await RefusedAsync(StatusCode.PermissionDenied, () => call.ResponseStream.NextAsync());
     }
@@ -139,11 +136,8 @@ public sealed class WorkloadApiStreamsTests
     public async Task Pushes_a_rotated_svid()
     {
         var time = new FakeTimeProvider(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
-        await using var plane = new FakeControlPlane(time);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
-        using var call = agent.Workload.FetchX509SVID(new(), WorkloadHeader);
+        await using var node = await OneNode.StartAsync(plane => plane.Entry("e1", "spiffe://example.org/a", OneNode.Id, OwnUid), time);
+        using var call = node.Workload.FetchX509SVID(new(), WorkloadHeader);
         var first = Assert.Single((await call.ResponseStream.NextAsync()).Svids);
         time.Advance(TimeSpan.FromMinutes(40)); // Half of an hour, give or take a tenth of it.
         var second = Assert.Single((await call.ResponseStream.NextAsync()).Svids);
@@ -155,10 +149,8 @@ public sealed class WorkloadApiStreamsTests
     [Trait("rule", "WLAPI-20")]
     public async Task Ends_with_the_process_that_opened_it_though_its_child_goes_on_reading()
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await OneNode.StartAsync("/a");
+        var agent = node.Agent;
         using var relay = RelayProcess.StartWithChild(agent.Options.WorkloadSocket);
         var api = agent.WorkloadThrough(relay);
         using var call = api.FetchX509SVID(new(), WorkloadHeader);
@@ -178,10 +170,8 @@ public sealed class WorkloadApiStreamsTests
     {
         var program = Path.Combine(NewFolder(), "program");
         File.Copy("/usr/bin/perl", program);
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid, $"unix:path:{program}");
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await OneNode.StartAsync(plane => plane.Entry("e1", "spiffe://example.org/a", OneNode.Id, OwnUid, $"unix:path:{program}"));
+        var (plane, agent) = node;
         using var relay = RelayProcess.StartAndBecome(agent.Options.WorkloadSocket, program);
         await relay.Stream.WriteAsync(new byte[] { 1 });
         using var call = agent.WorkloadThrough(relay).FetchX509SVID(new(), WorkloadHeader);
@@ -201,10 +191,8 @@ public sealed class WorkloadApiStreamsTests
     {
         var program = Path.Combine(NewFolder(), "program");
         File.Copy("/usr/bin/perl", program);
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid, "unix:path:/usr/bin/perl");
-        await plane.StartAsync();
-        await using var agent = await StartAsync(plane);
+        await using var node = await OneNode.StartAsync(plane => plane.Entry("e1", "spiffe://example.org/a", OneNode.Id, OwnUid, "unix:path:/usr/bin/perl"));
+        var agent = node.Agent;
         using var connected = RelayProcess.Start(agent.Options.WorkloadSocket);
         Assert.Single((await agent.WorkloadThrough(connected).FetchJWTSVIDAsync(new() { Audience = { "x" } }, WorkloadHeader)).Svids);
         using var became = RelayProcess.StartAndBecome(agent.Options.WorkloadSocket, program);
@@ -221,11 +209,11 @@ public sealed class WorkloadApiStreamsTests
     {
         if (!Environment.IsPrivilegedProcess) Assert.Skip("NOT TESTED, a flood by one user beside another: only root may act as two users.");
         var folder = NewFolder();
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, "unix:uid:54321");
-        await plane.StartAsync();
-        await using var agent = await RunningAgent.StartAsync(
-            plane, OptionsFor(plane, folder), also: builder => builder.Services.AddSingleton(new ConnectionLimits(openFiles: 64)));
+        await using var node = await OneNode.StartAsync(
+            plane => plane.Entry("e1", "spiffe://example.org/a", OneNode.Id, "unix:uid:54321"),
+            start: plane => RunningAgent.StartAsync(
+                plane, OptionsFor(plane, folder), also: builder => builder.Services.AddSingleton(new ConnectionLimits(openFiles: 64))));
+        var agent = node.Agent;
 #pragma warning disable CA1416 // These tests run where the agent does, on Linux.
         File.SetUnixFileMode(folder, UnixListener.Everyone);
 #pragma warning restore CA1416
@@ -255,11 +243,11 @@ public sealed class WorkloadApiStreamsTests
     [Trait("rule", "WLEP-12")]
     public async Task Counts_every_call_of_a_user_also_those_of_health_and_those_that_never_finish_asking()
     {
-        await using var plane = new FakeControlPlane(TimeProvider.System);
-        plane.Entry("e1", "spiffe://example.org/a", Node, OwnUid);
-        await plane.StartAsync();
-        await using var agent = await RunningAgent.StartAsync(plane, OptionsFor(plane, NewFolder()), also: builder => builder.Services.AddSingleton(services =>
-            new WorkloadApiStreams(services.GetRequiredService<IHostApplicationLifetime>(), most: 4)));
+        await using var node = await OneNode.StartAsync(
+            plane => plane.Entry("e1", "spiffe://example.org/a", OneNode.Id, OwnUid),
+            start: plane => RunningAgent.StartAsync(plane, OptionsFor(plane, NewFolder()), also: builder => builder.Services.AddSingleton(services =>
+                new WorkloadApiStreams(services.GetRequiredService<IHostApplicationLifetime>(), most: 4))));
+        var agent = node.Agent;
         using var watch = new Grpc.Health.V1.Health.HealthClient(agent.WorkloadChannel()).Watch(new());
         await watch.ResponseStream.NextAsync();
         var unfinished = new Method<byte[], byte[]>(
