@@ -7,15 +7,22 @@ namespace Spiffe.Net.WorkloadApi;
 /// <summary>The verdict on the peer of one TLS connection: genuine by our bundles, then authorized by its SPIFFE ID.</summary>
 internal sealed class PeerCheck(X509Source source, AuthorizedPeers peers, RefusalLog refusals)
 {
-    // A newer bundle may refuse the peer of a connection on which nobody asks; no timer may be longer than 49 days.
-    private static readonly TimeSpan LookAgain = TimeSpan.FromMinutes(1);
-
     private volatile Verified? _verified;
-    private volatile Action? _onNobody;
     private bool _isOver;
+
+    public TimeProvider TimeProvider => source.TimeProvider;
 
     /// <summary>Null until the handshake got so far, and when the peer was refused.</summary>
     public SpiffeId? Id => _verified?.Id;
+
+    /// <summary>When the SVID ends that we ourselves showed on this connection.</summary>
+    public DateTimeOffset OwnUntil { get; set; } = DateTimeOffset.MaxValue;
+
+    /// <summary>The last moment at which both ends' SVIDs are good, as far as is known now; long ago while nobody is verified.</summary>
+    public DateTimeOffset Until => _verified is not { } verified ? DateTimeOffset.MinValue : verified.TrustedUntil < OwnUntil ? verified.TrustedUntil : OwnUntil;
+
+    /// <summary>Told once, with the first look that finds the peer to be nobody any more.</summary>
+    public Action? OnNobody { get; set; }
 
     /// <summary>Null when the peer was not refused.</summary>
     public string? Refusal { get; private set; }
@@ -54,35 +61,12 @@ internal sealed class PeerCheck(X509Source source, AuthorizedPeers peers, Refusa
         return verified.Id;
     }
 
-    /// <summary>Acts once the connection is nobody's: when the peer's SVID expires, and within a minute or with the next look when newer bundles refuse it.</summary>
-    /// <returns>Ends the watch.</returns>
-    public IDisposable Watch(Action onNobody)
-    {
-        _onNobody = onNobody;
-        ITimer? timer = null;
-        timer = source.TimeProvider.CreateTimer(
-            _ =>
-            {
-                if (FindIdNow() is not null) timer!.Change(UntilNextLook(), Timeout.InfiniteTimeSpan);
-            },
-            null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        timer.Change(UntilNextLook(), Timeout.InfiniteTimeSpan);
-        return timer;
-    }
-
-    private TimeSpan UntilNextLook()
-    {
-        // It is trusted until then, and that moment included.
-        var left = _verified is { } verified ? verified.TrustedUntil - source.TimeProvider.GetUtcNow() + TimeSpan.FromMilliseconds(1) : TimeSpan.Zero;
-        return left < TimeSpan.Zero ? TimeSpan.Zero : left < LookAgain ? left : LookAgain;
-    }
-
     // Told once for each connection, however often it is asked about.
     private SpiffeId? Nobody(string reason)
     {
         if (Interlocked.Exchange(ref _isOver, true)) return null;
         refusals.NotBelievedAnyMore(reason);
-        _onNobody?.Invoke();
+        OnNobody?.Invoke();
         return null;
     }
 

@@ -1,8 +1,8 @@
-using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
@@ -11,43 +11,72 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Spiffe.Net.WorkloadApi;
 
-/// <summary>Mutual TLS between SPIFFE identities, for ASP.NET Core. See <see cref="SpiffeTls"/> for what it promises.</summary>
+/// <summary>
+/// Mutual TLS between SPIFFE identities, for ASP.NET Core, over HTTP/1.1 and HTTP/2. See <see cref="SpiffeTls"/> for what it promises. A connection ends once the
+/// SVID of either end has expired or newer bundles refuse the client: it takes no new requests, and what still runs half a minute later is cut off.
+/// </summary>
 public static class SpiffeKestrelExtensions
 {
     /// <summary>
-    /// Serves this endpoint over mTLS to <paramref name="peers"/> and nobody else. A connection ends, after the requests that run on it, once its
-    /// client's SVID has expired or newer bundles refuse it. Refusals go to <see cref="WorkloadApiClientOptions.Logger"/>, or to the host's loggers
-    /// where that is not set.
-    /// </summary>
-    /// <param name="listen">The endpoint.</param>
-    /// <param name="source">Our identity and whom we trust.</param>
-    /// <param name="peers">Which clients are let in.</param>
-    public static ListenOptions UseSpiffeTls(this ListenOptions listen, X509Source source, AuthorizedPeers peers)
-    {
-        var refusals = RefusalsOf(listen, source);
-        listen.UseHttps(new TlsHandshakeCallbackOptions
-        {
-            OnConnection = handshake =>
-            {
-                var check = new PeerCheck(source, peers, refusals);
-                handshake.Connection.Features.Set(check);
-                return ValueTask.FromResult(SpiffeTls.ServerOptions(source, check, null));
-            },
-        });
-        listen.Use(next => connection => ServeWhileBelievedAsync(connection, next));
-        return listen;
-    }
-
-    /// <summary>
-    /// Serves every endpoint over mTLS to <paramref name="peers"/> and nobody else, whatever configuration or command line say where to listen. As the
-    /// other overload, and a request that still comes over a connection that is nobody's gets 401 and reaches no endpoint.
+    /// Serves every endpoint over mTLS to <paramref name="peers"/> and nobody else, whatever configuration or command line say where to listen. A request that still
+    /// comes over a connection that is nobody's any more gets 401 and reaches no endpoint. Refusals go to <see cref="WorkloadApiClientOptions.Logger"/>, or to the
+    /// host's loggers where that is not set.
     /// </summary>
     /// <param name="web">The host.</param>
     /// <param name="source">Our identity and whom we trust.</param>
     /// <param name="peers">Which clients are let in.</param>
     public static IWebHostBuilder UseSpiffeTls(this IWebHostBuilder web, X509Source source, AuthorizedPeers peers) =>
-        web.ConfigureServices(services => services.AddSingleton<IStartupFilter>(new NobodyIsRefused()))
+        web.ConfigureServices(services => services.AddSpiffeTls())
             .ConfigureKestrel(kestrel => kestrel.ConfigureEndpointDefaults(listen => listen.UseSpiffeTls(source, peers)));
+
+    /// <summary>
+    /// As the other overload, for one endpoint among others. The services need <see cref="AddSpiffeTls"/> too. The host does not start where the endpoint's protocols
+    /// include HTTP/3.
+    /// </summary>
+    /// <param name="listen">The endpoint.</param>
+    /// <param name="source">Our identity and whom we trust.</param>
+    /// <param name="peers">Which clients are let in.</param>
+    /// <exception cref="InvalidOperationException">The services lack <see cref="AddSpiffeTls"/>.</exception>
+    public static ListenOptions UseSpiffeTls(this ListenOptions listen, X509Source source, AuthorizedPeers peers)
+    {
+        if (listen.ApplicationServices?.GetServices<IStartupFilter>().OfType<NobodyIsRefused>().Any() is not true)
+        {
+            throw new InvalidOperationException(
+                $"The endpoint {listen.EndPoint} would serve requests of clients that are not believed any more. Call builder.Services.{nameof(AddSpiffeTls)}() beside {nameof(UseSpiffeTls)}.");
+        }
+
+        var refusals = RefusalsOf(listen, source);
+        listen.UseHttps(new TlsHandshakeCallbackOptions
+        {
+            OnConnection = handshake =>
+            {
+                // An endpoint of HTTP/3 alone is not put together below. Its connections could not be watched.
+                if (handshake.Connection is not ConnectionContext) throw NotOverHttp3(listen);
+                var check = new PeerCheck(source, peers, refusals);
+                handshake.Connection.Features.Set(check);
+                return ValueTask.FromResult(SpiffeTls.ServerOptions(source, check, null));
+            },
+        });
+        listen.Use(next =>
+        {
+            // Kestrel puts an endpoint together when it starts; by then all code and configuration has had its say.
+            if (listen.Protocols.HasFlag(HttpProtocols.Http3)) throw NotOverHttp3(listen);
+            return connection => ServeWhileBelievedAsync(connection, next);
+        });
+        return listen;
+    }
+
+    /// <summary>
+    /// Refuses each request whose client is not believed any more, on every endpoint with <see cref="UseSpiffeTls(ListenOptions, X509Source, AuthorizedPeers)"/>, before
+    /// anything else of the application sees it.
+    /// </summary>
+    public static IServiceCollection AddSpiffeTls(this IServiceCollection services)
+    {
+        // The first of all: another filter might answer requests itself.
+        if (!services.Any(service => service.ImplementationType == typeof(NobodyIsRefused)))
+            services.Insert(0, ServiceDescriptor.Singleton<IStartupFilter, NobodyIsRefused>());
+        return services;
+    }
 
     /// <summary>
     /// Who sent this request. Null when it came over an endpoint without mTLS, and on an old connection whose peer's
@@ -56,31 +85,21 @@ public static class SpiffeKestrelExtensions
     public static SpiffeId? GetPeerSpiffeId(this HttpContext context) => context.Features.Get<PeerCheck>()?.FindIdNow();
 
     private static RefusalLog RefusalsOf(ListenOptions listen, X509Source source) =>
-        source.Logger == NullLogger.Instance && listen.ApplicationServices?.GetService<ILoggerFactory>() is { } loggers
+        source.Logger == NullLogger.Instance && listen.ApplicationServices.GetService<ILoggerFactory>() is { } loggers
             ? new RefusalLog(loggers.CreateLogger(typeof(SpiffeTls).FullName!), source.TimeProvider)
             : source.Refusals;
+
+    private static InvalidOperationException NotOverHttp3(ListenOptions listen) =>
+        new($"The endpoint {listen.EndPoint} is to serve HTTP/3, over which SPIFFE mTLS is not supported. Set the endpoint's Protocols to {nameof(HttpProtocols.Http1AndHttp2)}.");
 
     private static async Task ServeWhileBelievedAsync(ConnectionContext connection, ConnectionDelegate next)
     {
         // Kestrel's way to end a connection in order: idle ones at once, others after their requests. The client makes a new one, with its newest SVID.
         var end = connection.Features.Get<IConnectionLifetimeNotificationFeature>();
-        using var watch = connection.Features.Get<PeerCheck>()?.Watch(() => end?.RequestClose());
+        using var watch = new ConnectionWatch(
+            connection.Features.GetRequiredFeature<PeerCheck>(),
+            () => end?.RequestClose(),
+            () => connection.Abort(new ConnectionAbortedException($"an SVID of this connection ended {ConnectionWatch.Grace.TotalSeconds} s ago")));
         await next(connection).ConfigureAwait(false);
-    }
-
-    /// <summary>For the request that comes in the moment before its connection is ended.</summary>
-    private sealed class NobodyIsRefused : IStartupFilter
-    {
-        public Action<IApplicationBuilder> Configure(Action<IApplicationBuilder> next) => app =>
-        {
-            app.Use((context, then) =>
-            {
-                if (context.Features.Get<PeerCheck>() is null || context.GetPeerSpiffeId() is not null) return then(context);
-                context.Response.StatusCode = StatusCodes.Status401Unauthorized;
-                context.Response.Headers.WWWAuthenticate = SpiffeAuthentication.X509Scheme;
-                return Task.CompletedTask;
-            });
-            next(app);
-        };
     }
 }

@@ -14,8 +14,8 @@ namespace Spiffe.Net.WorkloadApi;
 /// </summary>
 public static class SpiffeTls
 {
-    private static readonly TimeSpan LongestConnectionLifetime = TimeSpan.FromMinutes(10);
-    private static readonly TimeSpan ShortestConnectionLifetime = TimeSpan.FromSeconds(1);
+    // So that load spreads over servers that come later; trust has ends of its own.
+    private static readonly TimeSpan ConnectionLifetime = TimeSpan.FromMinutes(10);
 
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(10);
 
@@ -56,34 +56,28 @@ public static class SpiffeTls
     }
 
     /// <summary>
-    /// An HTTP handler for <c>https://</c> addresses whose servers are <paramref name="peers"/>. No proxies, no redirects. A pooled connection gets
-    /// new requests for a third of what our SVID has left to live now, and for ten minutes at most.
+    /// An HTTP handler for <c>https://</c> addresses whose servers are <paramref name="peers"/>. No proxies, no redirects. A new SVID and new bundles count with the
+    /// next request, which gets a connection of its own; so does the end of either side's SVID, and a request that still runs half a minute after that is cut off.
+    /// Without an identity it throws <see cref="HttpRequestException"/>, which has the <see cref="WorkloadApiException"/>.
     /// </summary>
     /// <param name="source">Our identity and whom we trust.</param>
     /// <param name="peers">Which servers we talk to.</param>
     /// <param name="onPeer">Told the server's ID with each new connection.</param>
-    public static SocketsHttpHandler CreateHandler(X509Source source, AuthorizedPeers peers, Action<SpiffeId>? onPeer = null) => new()
-    {
-        // The handler keeps its own TLS options for good; a handshake of our own is what lets each connection take the newest certificate.
-        ConnectCallback = async (context, cancellation) =>
+    /// <param name="configure">Sets what else a pool of connections should be like, such as their number; called for each pool. What this handler promises it cannot change.</param>
+    public static HttpMessageHandler CreateHandler(
+        X509Source source, AuthorizedPeers peers, Action<SpiffeId>? onPeer = null, Action<SocketsHttpHandler>? configure = null) =>
+        new RotatingHandler(source, end =>
         {
-            // A plain http:// request would come through here just the same, and its caller would be none the wiser.
-            if (context.InitialRequestMessage.RequestUri?.Scheme != Uri.UriSchemeHttps) throw new HttpRequestException("mTLS needs an https:// address");
-            var transport = await OpenAsync(context.DnsEndPoint, cancellation).ConfigureAwait(false);
-            var check = new PeerCheck(source, peers, source.Refusals);
-            var tls = new SslStream(transport, leaveInnerStreamOpen: false);
-            var options = ClientOptions(source, check, onPeer);
-            options.ApplicationProtocols = Protocols(context.InitialRequestMessage);
-            if (!IPAddress.TryParse(context.DnsEndPoint.Host, out _)) options.TargetHost = context.DnsEndPoint.Host;
-            await HandshakeAsync(tls, check, c => tls.AuthenticateAsClientAsync(options, c), cancellation).ConfigureAwait(false);
-            return tls;
-        },
-        ConnectTimeout = ConnectTimeout,
-        PooledConnectionLifetime = ConnectionLifetime(source),
-        UseProxy = false,
-        AllowAutoRedirect = false,
-        UseCookies = false,
-    };
+            var handler = new SocketsHttpHandler { PooledConnectionLifetime = ConnectionLifetime, ConnectTimeout = ConnectTimeout };
+            configure?.Invoke(handler);
+
+            // The handler would keep its own TLS options for good; a handshake of our own is what lets each connection take the newest certificate.
+            handler.ConnectCallback = (context, cancellation) => ConnectAsync(context, source, new PeerCheck(source, peers, source.Refusals), onPeer, end, cancellation);
+            handler.UseProxy = false;
+            handler.AllowAutoRedirect = false;
+            handler.UseCookies = false;
+            return handler;
+        });
 
     /// <summary>A gRPC channel over mTLS.</summary>
     /// <param name="address">An <c>https://</c> address.</param>
@@ -93,10 +87,8 @@ public static class SpiffeTls
     public static GrpcChannel CreateChannel(Uri address, X509Source source, AuthorizedPeers peers, GrpcChannelOptions? options = null)
     {
         options ??= new GrpcChannelOptions();
-        var handler = CreateHandler(source, peers);
-        handler.EnableMultipleHttp2Connections = true;
         options.HttpClient = null;
-        options.HttpHandler = handler;
+        options.HttpHandler = CreateHandler(source, peers, configure: handler => handler.EnableMultipleHttp2Connections = true);
         options.DisposeHttpClient = true;
         options.Credentials = null;
         return GrpcChannel.ForAddress(address, options);
@@ -104,7 +96,7 @@ public static class SpiffeTls
 
     internal static SslServerAuthenticationOptions ServerOptions(X509Source source, PeerCheck check, Action<SpiffeId>? onPeer) => new()
     {
-        ServerCertificateContext = source.CertificateContext(),
+        ServerCertificateContext = OwnCertificate(source, check),
         ClientCertificateRequired = true,
         EnabledSslProtocols = SslProtocols.Tls13,
         AllowTlsResume = false,
@@ -115,7 +107,7 @@ public static class SpiffeTls
 
     private static SslClientAuthenticationOptions ClientOptions(X509Source source, PeerCheck check, Action<SpiffeId>? onPeer) => new()
     {
-        ClientCertificateContext = source.CertificateContext(),
+        ClientCertificateContext = OwnCertificate(source, check),
         EnabledSslProtocols = SslProtocols.Tls13,
         AllowTlsResume = false,
         AllowRenegotiation = false,
@@ -123,6 +115,13 @@ public static class SpiffeTls
         RemoteCertificateValidationCallback = Validation(check, onPeer),
         TargetHost = "",
     };
+
+    private static SslStreamCertificateContext OwnCertificate(X509Source source, PeerCheck check)
+    {
+        var own = source.CertificateContext();
+        check.OwnUntil = own.TargetCertificate.NotAfter;
+        return own;
+    }
 
     // The platform builds a chain before it asks us. This one cannot make it fetch what a stranger's certificate points to.
     private static X509ChainPolicy OfflinePolicy() => new()
@@ -155,6 +154,21 @@ public static class SpiffeTls
         }
     }
 
+    private static async ValueTask<Stream> ConnectAsync(
+        SocketsHttpConnectionContext context, X509Source source, PeerCheck check, Action<SpiffeId>? onPeer, Action end, CancellationToken cancellation)
+    {
+        // A plain http:// request would come through here just the same, and its caller would be none the wiser.
+        if (context.InitialRequestMessage.RequestUri?.Scheme != Uri.UriSchemeHttps) throw new HttpRequestException("mTLS needs an https:// address");
+        var transport = await OpenAsync(context.DnsEndPoint, cancellation).ConfigureAwait(false);
+        var tls = new WatchedTls(transport);
+        var options = ClientOptions(source, check, onPeer);
+        options.ApplicationProtocols = Protocols(context.InitialRequestMessage);
+        if (!IPAddress.TryParse(context.DnsEndPoint.Host, out _)) options.TargetHost = context.DnsEndPoint.Host;
+        await HandshakeAsync(tls, check, c => tls.AuthenticateAsClientAsync(options, c), cancellation).ConfigureAwait(false);
+        tls.EndsWith(check, end);
+        return tls;
+    }
+
     private static async Task<NetworkStream> OpenAsync(DnsEndPoint address, CancellationToken cancellation)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -170,20 +184,31 @@ public static class SpiffeTls
         }
     }
 
-    // How long a pooled connection gets new requests: bounds how long a peer is trusted on the strength of an old handshake, and lets go of one before
-    // our certificate in it expires. A handler keeps its first answer, but SVIDs are renewed at half their life and follow one another with the same
-    // life: whenever a connection is made, ours is good for longer than a third of what any of them has had left.
-    private static TimeSpan ConnectionLifetime(X509Source source)
-    {
-        if (source.Current.Svids.Count == 0) return ShortestConnectionLifetime;
-        var third = (source.Current.Svids.Min(svid => svid.NotAfter) - source.TimeProvider.GetUtcNow()) / 3;
-        return third < ShortestConnectionLifetime ? ShortestConnectionLifetime : third < LongestConnectionLifetime ? third : LongestConnectionLifetime;
-    }
-
     private static List<SslApplicationProtocol> Protocols(HttpRequestMessage request) => (request.Version.Major, request.VersionPolicy) switch
     {
         ( >= 2, HttpVersionPolicy.RequestVersionExact) => [SslApplicationProtocol.Http2],
         ( >= 2, _) or (_, HttpVersionPolicy.RequestVersionOrHigher) => [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
         _ => [SslApplicationProtocol.Http11],
     };
+
+    /// <summary>A pooled connection, which is cut when an SVID of it has ended.</summary>
+    private sealed class WatchedTls(NetworkStream transport) : SslStream(transport, leaveInnerStreamOpen: false)
+    {
+        private ConnectionWatch? _watch;
+
+        // The socket and not the stream: whoever reads then is told of a connection that broke.
+        public void EndsWith(PeerCheck check, Action end) => _watch = new ConnectionWatch(check, end, transport.Socket.Dispose);
+
+        public override ValueTask DisposeAsync()
+        {
+            _watch?.Dispose();
+            return base.DisposeAsync();
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            _watch?.Dispose();
+            base.Dispose(disposing);
+        }
+    }
 }

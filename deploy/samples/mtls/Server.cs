@@ -24,6 +24,7 @@ internal static class Server
         // <server>
         await using var source = await X509Source.CreateAsync(options, cancellation: patience.Token);
         var builder = WebApplication.CreateSlimBuilder();
+        builder.Services.AddSpiffeTls();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(
             address, listen => listen.UseSpiffeTls(source, AuthorizedPeers.Exactly(client))));
         builder.Logging.ClearProviders();

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Spiffe.Net.WorkloadApi;
 using Spiffe.WorkloadApi.V1;
 
@@ -24,12 +25,13 @@ public sealed class FakeWorkloadApi : IAsyncDisposable
     public WorkloadEndpoint Endpoint => WorkloadEndpoint.Parse($"unix://{Socket}");
 
     /// <summary>Client options for tests: this endpoint, and waits too short to be noticed.</summary>
-    public WorkloadApiClientOptions ClientOptions(TimeProvider? timeProvider = null) => new()
+    public WorkloadApiClientOptions ClientOptions(TimeProvider? timeProvider = null, ILogger? logger = null) => new()
     {
         Endpoint = Endpoint,
         RetryDelay = TimeSpan.FromMilliseconds(10),
         MaxRetryDelay = TimeSpan.FromMilliseconds(50),
         TimeProvider = timeProvider ?? TimeProvider.System,
+        Logger = logger ?? NullLogger.Instance,
     };
 
     /// <summary>Calls of FetchJWTSVID so far.</summary>

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Threading.Channels;
 using Google.Protobuf;
 using Grpc.Core;
 using Identity.Testing.WorkloadApi;
@@ -22,12 +23,15 @@ public sealed class ExpiringConnectionTests : IAsyncLifetime
 {
     private static readonly TimeSpan Short = TimeSpan.FromHours(1);
     private static readonly TimeSpan Long = TimeSpan.FromDays(1);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
 
     private readonly TestAuthority _authority = new();
     private readonly FakeTimeProvider _clock = new(TimeProvider.System.GetUtcNow());
     private readonly FakeLogCollector _log = new();
     private readonly TaskCompletionSource _started = new();
     private readonly TaskCompletionSource _mayAnswer = new();
+    private readonly TaskCompletionSource _aborted = new();
+    private readonly Channel<string> _lines = Channel.CreateUnbounded<string>();
     private readonly List<IAsyncDisposable> _owned = [];
     private FakeWorkloadApi _api = null!;
     private X509Source _server = null!;
@@ -67,9 +71,10 @@ public sealed class ExpiringConnectionTests : IAsyncLifetime
         var before = client.Current;
         api.Serve(Issue(_authority.Id("/client/2"), Long));
         await X509SourceTests.Until(client, context => !ReferenceEquals(context, before));
-        Assert.Equal(ClientId.ToString(), await session.AskAsync(Cancellation));
         _clock.Advance(2 * Short);
         Assert.Equal("spiffe://example.org/client/2", await AskAcrossTheEndAsync(session));
+        _clock.Advance(2 * Short);
+        Assert.Equal("spiffe://example.org/client/2", await session.AskAsync(Cancellation));
     }
 
     [Fact]
@@ -120,10 +125,55 @@ public sealed class ExpiringConnectionTests : IAsyncLifetime
         Assert.Equal((HttpStatusCode.OK, true), (response.StatusCode, response.Headers.ConnectionClose));
     }
 
-    [Fact]
-    public async Task A_request_over_a_connection_that_is_nobodys_reaches_no_endpoint()
+    [Theory]
+    [InlineData(1, false)]
+    [InlineData(2, false)]
+    [InlineData(1, true)]
+    [InlineData(2, true)]
+    public async Task A_request_that_never_ends_is_cut_half_a_minute_after_its_connection_is_nobodys(int version, bool isWithdrawn)
     {
         var address = await ServeAsync();
+        using var http = new HttpClient(SpiffeTls.CreateHandler((await ClientAsync(Short)).Client, AuthorizedPeers.Exactly(ServerId)))
+        {
+            DefaultRequestVersion = new Version(version, version == 1 ? 1 : 0),
+            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
+        Assert.True(_lines.Writer.TryWrite("first"));
+        using var answer = new StreamReader(await http.GetStreamAsync(new Uri(address, "/lines"), Cancellation));
+        Assert.Equal("first", await answer.ReadLineAsync(Cancellation));
+        async Task AssertRunsAsync()
+        {
+            Assert.True(_lines.Writer.TryWrite("still here"));
+            Assert.Equal("still here", await answer.ReadLineAsync(Cancellation));
+        }
+
+        if (isWithdrawn) await DistrustAsync();
+        _clock.Advance(isWithdrawn ? TimeSpan.FromMinutes(1) : Short + TimeSpan.FromMinutes(1));
+        await AssertRunsAsync();
+        _clock.Advance(TimeSpan.FromSeconds(29));
+        await AssertRunsAsync();
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        await _aborted.Task.WaitAsync(Patience, Cancellation);
+        await Assert.ThrowsAnyAsync<IOException>(() => answer.ReadLineAsync(Cancellation).AsTask().WaitAsync(Patience, Cancellation));
+    }
+
+    [Fact]
+    public async Task An_idle_connection_ends_when_our_own_svid_on_it_expires_and_nobody_is_to_blame()
+    {
+        await PushAsync(Issue(ServerId, Short));
+        await using var connection = await ConnectAsync(await ServeAsync(), Long);
+        await PushAsync(Issue(ServerId, Long));
+        _clock.Advance(2 * Short);
+        Assert.Equal(0, await connection.Stream.ReadAsync(new byte[1], Cancellation));
+        Assert.Empty(Warnings());
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_request_over_a_connection_that_is_nobodys_reaches_no_endpoint(bool isEndpointOfItsOwn)
+    {
+        var address = await ServeAsync(isEndpointOfItsOwn: isEndpointOfItsOwn);
         using var http = new HttpClient(SpiffeTls.CreateHandler((await ClientAsync(Long)).Client, AuthorizedPeers.Exactly(ServerId)));
         Assert.Equal("hello spiffe://example.org/client", await http.GetStringAsync(address, Cancellation));
         await DistrustAsync();
@@ -147,17 +197,6 @@ public sealed class ExpiringConnectionTests : IAsyncLifetime
         Assert.Equal(2, Warnings().Count);
     }
 
-    [Theory]
-    [InlineData(90, 30)]
-    [InlineData(1, 1)]
-    [InlineData(12 * 3600, 600)]
-    public async Task A_pooled_connection_is_left_long_before_our_own_svid_expires(int secondsLeft, int expected)
-    {
-        _clock.SetUtcNow(_server.Svid.NotAfter.AddSeconds(-secondsLeft));
-        using var handler = SpiffeTls.CreateHandler(_server, AuthorizedPeers.Exactly(ServerId));
-        Assert.Equal(TimeSpan.FromSeconds(expected), handler.PooledConnectionLifetime);
-    }
-
     // A request that crosses the end of its connection on the wire may fail with HTTP/2, as it may whenever a server closes one; the next is sent over a new one.
     private static async Task<string> AskAcrossTheEndAsync(TlsTransport.Session session)
     {
@@ -179,20 +218,36 @@ public sealed class ExpiringConnectionTests : IAsyncLifetime
     // The server trusts another authority from now on.
     private async Task DistrustAsync()
     {
-        var before = _server.Current;
         var svid = _authority.IssueX509(ServerId, Long);
         svid.Bundle = ByteString.CopyFrom(new TestAuthority().X509Bundle);
-        _api.Serve(new X509SVIDResponse { Svids = { svid } });
+        await PushAsync(new X509SVIDResponse { Svids = { svid } });
+    }
+
+    private async Task PushAsync(X509SVIDResponse response)
+    {
+        var before = _server.Current;
+        _api.Serve(response);
         await X509SourceTests.Until(_server, context => !ReferenceEquals(context, before));
     }
 
-    // As the ten lines of docs/sdk.md do it.
-    private async Task<Uri> ServeAsync(AuthorizedPeers? clients = null)
+    // As the ten lines of docs/sdk.md do it, or as one endpoint among others.
+    private async Task<Uri> ServeAsync(AuthorizedPeers? clients = null, bool isEndpointOfItsOwn = false)
     {
+        clients ??= AuthorizedPeers.Exactly(ClientId);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders().SetMinimumLevel(LogLevel.Debug).Services.AddSingleton<ILoggerProvider>(new FakeLoggerProvider(_log));
-        builder.WebHost.UseUrls("https://127.0.0.1:0");
-        builder.WebHost.UseSpiffeTls(_server, clients ?? AuthorizedPeers.Exactly(ClientId));
+        if (isEndpointOfItsOwn)
+        {
+            // A filter that answers whatever it sees must not be the first to see it.
+            builder.Services.AddSingleton<IStartupFilter>(new AnsweringFilter());
+            builder.Services.AddSpiffeTls();
+            builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseSpiffeTls(_server, clients)));
+        }
+        else
+        {
+            builder.WebHost.UseUrls("https://127.0.0.1:0").UseSpiffeTls(_server, clients);
+        }
+
         var app = Own(builder.Build());
         app.MapGet("/", (HttpContext http) =>
         {
@@ -203,6 +258,15 @@ public sealed class ExpiringConnectionTests : IAsyncLifetime
         {
             _started.SetResult();
             await _mayAnswer.Task;
+        });
+        app.MapGet("/lines", async (HttpContext http) =>
+        {
+            http.RequestAborted.Register(_aborted.SetResult);
+            await foreach (var line in _lines.Reader.ReadAllAsync(http.RequestAborted))
+            {
+                await http.Response.WriteAsync(line + "\n", http.RequestAborted);
+                await http.Response.Body.FlushAsync(http.RequestAborted);
+            }
         });
         await app.StartAsync(Cancellation);
         return new Uri(app.Urls.First());
@@ -234,5 +298,19 @@ public sealed class ExpiringConnectionTests : IAsyncLifetime
     {
         _owned.Add(disposable);
         return disposable;
+    }
+
+    private sealed class AnsweringFilter : IStartupFilter
+    {
+        public Action<IApplicationBuilder> Configure(Action<IApplicationBuilder> next) => app =>
+        {
+            app.Use((context, then) =>
+            {
+                if (context.GetPeerSpiffeId() is not null) return then(context);
+                context.Response.StatusCode = StatusCodes.Status418ImATeapot;
+                return Task.CompletedTask;
+            });
+            next(app);
+        };
     }
 }

@@ -245,6 +245,7 @@ public sealed class SpiffeTlsTests : IAsyncLifetime
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
+        builder.Services.AddSpiffeTls();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseSpiffeTls(source, peers)));
         var app = builder.Build();
         app.MapGet("/", (HttpContext http) => $"{http.GetPeerSpiffeId()} {http.Request.Protocol}{(http.Request.Protocol.Contains('.', StringComparison.Ordinal) ? "" : ".0")}");

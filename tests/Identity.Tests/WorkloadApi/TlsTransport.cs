@@ -167,6 +167,7 @@ internal abstract class TlsTransport
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
+        builder.Services.AddSpiffeTls();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseSpiffeTls(source, clients)));
         configure(builder.Services);
         return builder.Build();

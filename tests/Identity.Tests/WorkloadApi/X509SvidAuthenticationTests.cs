@@ -35,6 +35,7 @@ public sealed class X509SvidAuthenticationTests : IAsyncLifetime
         _server = Own(await X509Source.CreateAsync(_api.ClientOptions(_clock), cancellation: Cancellation));
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
+        builder.Services.AddSpiffeTls();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseSpiffeTls(_server, AuthorizedPeers.MembersOf(_authority.TrustDomain)));

@@ -1,0 +1,72 @@
+namespace Spiffe.Net.WorkloadApi;
+
+/// <summary>
+/// Ends one connection when an SVID it was made with ends: in order, so that what runs on it may finish, and by force after <see cref="Grace"/>, because a request that
+/// never ends would otherwise be believed for ever.
+/// </summary>
+internal sealed class ConnectionWatch : IDisposable
+{
+    /// <summary>From the request to close until the connection is cut.</summary>
+    public static readonly TimeSpan Grace = TimeSpan.FromSeconds(30);
+
+    // A newer bundle may refuse the peer of a connection on which nobody asks; no timer may be longer than 49 days.
+    private static readonly TimeSpan LookAgain = TimeSpan.FromMinutes(1);
+
+    private readonly Lock _lock = new();
+    private readonly PeerCheck _peer;
+    private readonly Action _close;
+    private readonly Action _cut;
+    private readonly ITimer _timer;
+    private bool _isClosing;
+
+    /// <param name="peer">Verified; from now on told here when it turns out to be nobody.</param>
+    /// <param name="close">Asks for no new requests. Called once.</param>
+    /// <param name="cut">Ends what is left. Called once, unless disposed before.</param>
+    public ConnectionWatch(PeerCheck peer, Action close, Action cut)
+    {
+        (_peer, _close, _cut) = (peer, close, cut);
+        _timer = peer.TimeProvider.CreateTimer(_ => Look(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        lock (_lock)
+        {
+            peer.OnNobody = Close;
+            LookLater();
+        }
+    }
+
+    public void Dispose() => _timer.Dispose();
+
+    private void Look()
+    {
+        lock (_lock)
+        {
+            if (!_isClosing)
+            {
+                if (_peer.FindIdNow() is null || _peer.TimeProvider.GetUtcNow() > _peer.Until) Close();
+                else LookLater();
+                return;
+            }
+        }
+
+        _cut();
+    }
+
+    // From the timer, or from a request that found out first.
+    private void Close()
+    {
+        lock (_lock)
+        {
+            if (_isClosing) return;
+            _isClosing = true;
+            _timer.Change(Grace, Timeout.InfiniteTimeSpan);
+        }
+
+        _close();
+    }
+
+    private void LookLater()
+    {
+        // It is trusted until then, and that moment included.
+        var left = _peer.Until - _peer.TimeProvider.GetUtcNow() + TimeSpan.FromMilliseconds(1);
+        _timer.Change(left < TimeSpan.Zero ? TimeSpan.Zero : left < LookAgain ? left : LookAgain, Timeout.InfiniteTimeSpan);
+    }
+}
