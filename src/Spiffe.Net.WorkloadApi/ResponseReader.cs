@@ -23,6 +23,10 @@ internal sealed class ResponseReader(Action<string> onLeftOut)
     // §8: longer hints are not supported.
     private const int MaxHintBytes = 1024;
 
+    // The last X.509 bundles that were read: with every message the same ones come again, and what path validation has learnt of them stays good. Two streams that
+    // overwrite each other's cost a signature.
+    private volatile TrustBundleSet _lastX509 = TrustBundleSet.Empty;
+
     private delegate bool ReadBundle(TrustDomain trustDomain, ReadOnlyMemory<byte> bytes, out TrustBundle? bundle, out string? problem);
 
     public X509Context ReadX509(X509SVIDResponse response)
@@ -30,7 +34,7 @@ internal sealed class ResponseReader(Action<string> onLeftOut)
         if (response.Svids.Count is 0 or > MaxSvids) throw Malformed($"it has {response.Svids.Count} X.509-SVIDs; expected 1 to {MaxSvids}");
 
         // 1. The bundles of others, then our own: what came with our SVID wins.
-        var bundles = ReadBundles(response.FederatedBundles, TrustBundle.TryParseX509).ToDictionary(bundle => bundle.TrustDomain);
+        var bundles = ReadBundles(response.FederatedBundles, TryReadX509Bundle).ToDictionary(bundle => bundle.TrustDomain);
 
         // 2. Each identity; of two with the same hint the first counts.
         var svids = new List<X509Svid>(response.Svids.Count);
@@ -39,19 +43,19 @@ internal sealed class ResponseReader(Action<string> onLeftOut)
         {
             if (!IsFirstOfHint(message.Hint, hints)) continue;
             var svid = ReadX509Svid(message);
-            bundles[svid.Id.TrustDomain] = TrustBundle.TryParseX509(svid.Id.TrustDomain, message.Bundle.Memory, out var own, out var problem)
-                ? own
+            bundles[svid.Id.TrustDomain] = TryReadX509Bundle(svid.Id.TrustDomain, message.Bundle.Memory, out var own, out var problem)
+                ? own!
                 : throw Malformed($"the bundle of {svid.Id}: {problem}");
             svids.Add(svid);
         }
 
-        return new X509Context(svids, new TrustBundleSet(bundles.Values), ReadCrls(response.Crl));
+        return new X509Context(svids, _lastX509 = new TrustBundleSet(bundles.Values), ReadCrls(response.Crl));
     }
 
     public TrustBundleSet ReadX509Bundles(X509BundlesResponse response)
     {
         if (response.Bundles.Count == 0) throw Malformed("it has no bundle; expected that of the own trust domain at least");
-        return new TrustBundleSet(ReadBundles(response.Bundles, TrustBundle.TryParseX509));
+        return _lastX509 = new TrustBundleSet(ReadBundles(response.Bundles, TryReadX509Bundle));
     }
 
     public TrustBundleSet ReadJwtBundles(JWTBundlesResponse response)
@@ -173,6 +177,12 @@ internal sealed class ResponseReader(Action<string> onLeftOut)
             if (read(trustDomain, toBytes(value), out var bundle, out var problem)) yield return bundle!;
             else onLeftOut($"the bundle of {trustDomain} cannot be read, so nobody of that trust domain is trusted: {problem}");
         }
+    }
+
+    private bool TryReadX509Bundle(TrustDomain trustDomain, ReadOnlyMemory<byte> der, out TrustBundle? bundle, out string? problem)
+    {
+        _lastX509.TryGet(trustDomain, out var earlier);
+        return TrustBundle.TryParseX509(trustDomain, der, earlier, out bundle, out problem);
     }
 
     private static ReadOnlyMemory<byte>[] ReadCrls(RepeatedField<ByteString> crls) =>

@@ -82,13 +82,20 @@ internal static class JsonWebKey
     public static void Write(Utf8JsonWriter json, SubjectPublicKey key)
     {
         if (key.Kind is PublicKeyKind.Rsa) Write(json, key.ExportRsaParameters());
-        else Write(json, key.ExportEcParameters());
+        else Write(json, key.Kind, key.ExportEcParameters());
     }
 
-    public static void Write(Utf8JsonWriter json, ECParameters key)
+    /// <param name="kind">Names the curve: others have points of the same length.</param>
+    public static void Write(Utf8JsonWriter json, PublicKeyKind kind, ECParameters key)
     {
         json.WriteString("kty", "EC");
-        json.WriteString("crv", key.Q.X!.Length switch { 32 => "P-256", 48 => "P-384", _ => "P-521" });
+        json.WriteString("crv", kind switch
+        {
+            PublicKeyKind.EcP256 => "P-256",
+            PublicKeyKind.EcP384 => "P-384",
+            PublicKeyKind.EcP521 => "P-521",
+            _ => throw new CryptographicException($"a key of kind {kind} has no curve that a JWK could name"),
+        });
         json.WriteString("x", Base64Url.EncodeToString(key.Q.X));
         json.WriteString("y", Base64Url.EncodeToString(key.Q.Y));
     }

@@ -28,7 +28,7 @@ public static class PrivateJsonWebKey
         using (var json = new Utf8JsonWriter(buffer))
         {
             json.WriteStartObject();
-            JsonWebKey.Write(json, parameters);
+            JsonWebKey.Write(json, publicKey.Kind, parameters);
             json.WriteString("alg", JwsAlgorithm.For(publicKey.Kind)!.Name);
             json.WriteString("d", d);
             json.WriteEndObject();

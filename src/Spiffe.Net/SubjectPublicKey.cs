@@ -112,6 +112,33 @@ public sealed class SubjectPublicKey
         }
     }
 
+    /// <summary>
+    /// The kind that the key's algorithm and named curve say it is of, without a look at the key itself. <see cref="PublicKeyKind.Unsupported"/> for algorithms and curves that
+    /// are unknown here, which are no flaw of the key; null for what is no SubjectPublicKeyInfo.
+    /// </summary>
+    internal static PublicKeyKind? FindAnnouncedKind(ReadOnlyMemory<byte> subjectPublicKeyInfo)
+    {
+        try
+        {
+            var outer = new AsnReader(subjectPublicKeyInfo, AsnEncodingRules.DER);
+            var info = outer.ReadSequence();
+            outer.ThrowIfNotEmpty();
+            var algorithm = info.ReadSequence();
+            info.ReadBitString(out _);
+            info.ThrowIfNotEmpty();
+            return algorithm.ReadObjectIdentifier() switch
+            {
+                EcPublicKeyOid => algorithm.PeekTag() == Asn1Tag.ObjectIdentifier ? FindCurve(algorithm.ReadObjectIdentifier()).Kind : PublicKeyKind.Unsupported,
+                RsaOid => PublicKeyKind.Rsa,
+                _ => PublicKeyKind.Unsupported,
+            };
+        }
+        catch (AsnContentException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>False for a wrong signature, for one that is not well formed, and for numbers that do not form a key.</summary>
     internal bool Verify(
         ReadOnlySpan<byte> data, ReadOnlySpan<byte> signature, HashAlgorithmName hash, RSASignaturePadding? padding, DSASignatureFormat format)
@@ -156,17 +183,19 @@ public sealed class SubjectPublicKey
     {
         // RFC 5480 §2.1.1: named curves only; explicit parameters let an attacker choose the curve (CVE-2020-0601).
         if (!algorithm.HasData || algorithm.PeekTag() != Asn1Tag.ObjectIdentifier) return default;
-        var (kind, size) = algorithm.ReadObjectIdentifier() switch
-        {
-            "1.2.840.10045.3.1.7" => (PublicKeyKind.EcP256, 256),
-            "1.3.132.0.34" => (PublicKeyKind.EcP384, 384),
-            "1.3.132.0.35" => (PublicKeyKind.EcP521, 521),
-            _ => default,
-        };
+        var (kind, size) = FindCurve(algorithm.ReadObjectIdentifier());
         algorithm.ThrowIfNotEmpty();
         var uncompressed = point.Length == 1 + (2 * ((size + 7) / 8)) && point[0] == 0x04;
         return uncompressed ? (kind, size) : default;
     }
+
+    private static (PublicKeyKind Kind, int Size) FindCurve(string oid) => oid switch
+    {
+        "1.2.840.10045.3.1.7" => (PublicKeyKind.EcP256, 256),
+        "1.3.132.0.34" => (PublicKeyKind.EcP384, 384),
+        "1.3.132.0.35" => (PublicKeyKind.EcP521, 521),
+        _ => default,
+    };
 
     private static (PublicKeyKind Kind, int Size) ReadModulusSize(AsnReader algorithm, ReadOnlyMemory<byte> bits)
     {

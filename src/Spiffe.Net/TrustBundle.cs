@@ -17,6 +17,7 @@ public sealed class TrustBundle
     private TrustBundle(
         TrustDomain trustDomain,
         X509Certificate2[] x509Authorities,
+        X509TrustAnchors x509Anchors,
         JwtAuthority[] jwtAuthorities,
         WitAuthority[] witAuthorities,
         ulong? sequenceNumber,
@@ -24,7 +25,7 @@ public sealed class TrustBundle
     {
         TrustDomain = trustDomain;
         _x509Authorities = x509Authorities;
-        X509Anchors = new X509TrustAnchors(x509Authorities.Select(authority => authority.RawDataMemory));
+        X509Anchors = x509Anchors;
         _jwtAuthorities = jwtAuthorities;
         _witAuthorities = witAuthorities;
         SequenceNumber = sequenceNumber;
@@ -34,7 +35,7 @@ public sealed class TrustBundle
     /// <summary>Whose bundle it is. The document itself does not say (Trust Domain and Bundle §4): who hands it over does.</summary>
     public TrustDomain TrustDomain { get; }
 
-    /// <summary>Shared and read-only: do not dispose them.</summary>
+    /// <summary>Those with a key of a kind we know. Shared and read-only: do not dispose them.</summary>
     public IReadOnlyList<X509Certificate2> X509Authorities => _x509Authorities;
 
     /// <summary>In the order of the document; empty when nothing verifies JWT-SVIDs of the trust domain.</summary>
@@ -61,8 +62,11 @@ public sealed class TrustBundle
         [NotNullWhen(false)] out string? problem) =>
         TryCreate(trustDomain, x509Authorities, jwtAuthorities, [], sequenceNumber, refreshHint, out bundle, out problem);
 
-    /// <summary>Refuses more than <see cref="MaxAuthorities"/> keys of one kind, a certificate that is no X.509 certificate, and a key ID used twice.</summary>
-    /// <param name="x509Authorities">Certificates, DER.</param>
+    /// <summary>Refuses more than <see cref="MaxAuthorities"/> keys of one kind, a certificate that is no X.509 certificate or whose key is none, and a key ID used twice.</summary>
+    /// <param name="x509Authorities">
+    /// Certificates, DER. One whose key is of an algorithm or on a curve that is unknown here is left out, as such a key of a JWK Set is (Trust Domain and Bundle §4.1.3): it
+    /// verifies nothing for us, and others may be moving to it. When no other is there, the bundle is refused.
+    /// </param>
     [Experimental(Incubating.Wit)]
     public static bool TryCreate(
         TrustDomain trustDomain,
@@ -71,6 +75,22 @@ public sealed class TrustBundle
         IReadOnlyList<WitAuthority> witAuthorities,
         ulong? sequenceNumber,
         TimeSpan? refreshHint,
+        [NotNullWhen(true)] out TrustBundle? bundle,
+        [NotNullWhen(false)] out string? problem) =>
+        TryCreate(
+            trustDomain, x509Authorities, jwtAuthorities, witAuthorities, sequenceNumber, refreshHint, earlier: null, mayUseNone: false, out bundle, out problem);
+
+    /// <param name="earlier">The bundle of the same trust domain before this one: what both have is taken over from it, with what was learnt of it.</param>
+    /// <param name="mayUseNone">False refuses certificates of which none can be used.</param>
+    internal static bool TryCreate(
+        TrustDomain trustDomain,
+        IReadOnlyList<ReadOnlyMemory<byte>> x509Authorities,
+        IReadOnlyList<JwtAuthority> jwtAuthorities,
+        IReadOnlyList<WitAuthority> witAuthorities,
+        ulong? sequenceNumber,
+        TimeSpan? refreshHint,
+        TrustBundle? earlier,
+        bool mayUseNone,
         [NotNullWhen(true)] out TrustBundle? bundle,
         [NotNullWhen(false)] out string? problem)
     {
@@ -90,20 +110,40 @@ public sealed class TrustBundle
         }
 
         var certificates = new List<X509Certificate2>();
-        foreach (var der in x509Authorities)
+        var anchors = new List<SigningCertificate>();
+        for (var i = 0; i < x509Authorities.Count; i++)
         {
-            if (!CertificateFields.TryRead(der, out _, out var flaw) || !TryLoad(der, out var certificate, out flaw))
+            var der = x509Authorities[i];
+            if (earlier?.X509Anchors.IndexOf(der.Span) is { } same and >= 0)
             {
-                problem = $"X.509 authority {certificates.Count + 1} of {trustDomain}: {flaw}";
-                return false;
+                certificates.Add(earlier._x509Authorities[same]);
+                anchors.Add(earlier.X509Anchors.All[same]);
+                continue;
             }
 
+            if (!SigningCertificate.TryRead(der, out var anchor, out var flaw)) return Refuse(i, flaw, out problem);
+            if (SubjectPublicKey.FindAnnouncedKind(anchor.Fields.SubjectPublicKeyInfo) is PublicKeyKind.Unsupported) continue;
+            if (!TryLoad(der, out var certificate, out flaw)) return Refuse(i, flaw, out problem);
             certificates.Add(certificate);
+            anchors.Add(anchor);
         }
 
-        bundle = new TrustBundle(trustDomain, [.. certificates], [.. jwtAuthorities], [.. witAuthorities], sequenceNumber, refreshHint);
+        if (certificates.Count == 0 && x509Authorities.Count > 0 && !mayUseNone)
+        {
+            problem = $"none of the {x509Authorities.Count} X.509 authorities of {trustDomain} has a key of a known kind; expected RSA, or EC on P-256, P-384 or P-521";
+            return false;
+        }
+
+        bundle = new TrustBundle(
+            trustDomain, [.. certificates], new X509TrustAnchors(anchors, earlier?.X509Anchors), [.. jwtAuthorities], [.. witAuthorities], sequenceNumber, refreshHint);
         problem = null;
         return true;
+
+        bool Refuse(int position, string flaw, out string because)
+        {
+            because = $"X.509 authority {position + 1} of {trustDomain}: {flaw}";
+            return false;
+        }
     }
 
     /// <summary>Reads a SPIFFE bundle document (JWKS with <c>use</c>); keys of unknown kind are left out, malformed ones refuse the whole.</summary>
@@ -122,16 +162,38 @@ public sealed class TrustBundle
         TrustDomain trustDomain, ReadOnlyMemory<byte> json, [NotNullWhen(true)] out TrustBundle? bundle, [NotNullWhen(false)] out string? problem) =>
         TrustBundleJson.TryRead(trustDomain, json, TrustBundleJson.Use.WitOnly, out bundle, out problem);
 
-    /// <summary>Reads an X.509 bundle of the Workload API: DER certificates laid end to end.</summary>
+    /// <summary>Reads an X.509 bundle of the Workload API: DER certificates laid end to end. Those with a key of unknown kind are left out, unless there is no other.</summary>
     public static bool TryParseX509(
         TrustDomain trustDomain,
         ReadOnlyMemory<byte> concatenatedDer,
         [NotNullWhen(true)] out TrustBundle? bundle,
+        [NotNullWhen(false)] out string? problem) =>
+        TryParseX509(trustDomain, concatenatedDer, earlier: null, out bundle, out problem);
+
+    /// <summary>
+    /// As the other overload, for who is told the same thing again and again. Authorities that are in <paramref name="earlier"/> too are taken from there with their prepared keys,
+    /// and with the intermediates already verified; when they all are the same, so is the bundle.
+    /// </summary>
+    /// <param name="earlier">What was read before, of the same trust domain; null when there is nothing.</param>
+    /// <exception cref="ArgumentException"><paramref name="earlier"/> is of another trust domain.</exception>
+    public static bool TryParseX509(
+        TrustDomain trustDomain,
+        ReadOnlyMemory<byte> concatenatedDer,
+        TrustBundle? earlier,
+        [NotNullWhen(true)] out TrustBundle? bundle,
         [NotNullWhen(false)] out string? problem)
     {
+        if (earlier is not null && earlier.TrustDomain != trustDomain)
+            throw new ArgumentException($"the earlier bundle is of {earlier.TrustDomain}, not of {trustDomain}", nameof(earlier));
         bundle = null;
-        return DerCertificates.TrySplit(concatenatedDer, MaxAuthorities, out var certificates, out problem)
-            && TryCreate(trustDomain, certificates, [], null, null, out bundle, out problem);
+        if (!DerCertificates.TrySplit(concatenatedDer, MaxAuthorities, out var certificates, out problem)
+            || !TryCreate(trustDomain, certificates, [], [], null, null, earlier, mayUseNone: false, out bundle, out problem))
+        {
+            return false;
+        }
+
+        if (earlier is { SequenceNumber: null, RefreshHint: null } && earlier.HasSameAuthorities(bundle)) bundle = earlier;
+        return true;
     }
 
     /// <summary>Reads PEM blocks named CERTIFICATE; at least one, and no block of another name. Text around them is passed over.</summary>
@@ -192,7 +254,7 @@ public sealed class TrustBundle
                 return true;
             }
 
-            problem = "its public key is neither EC nor RSA";
+            problem = "its public key cannot be read";
         }
         catch (CryptographicException)
         {

@@ -118,7 +118,9 @@ internal static class TrustBundleJson
             if (FindKeyProblem(key, use, x509, jwt, wit) is { } flaw) return Refuse(out problem, $"key {position}: {flaw}");
         }
 
-        return TrustBundle.TryCreate(trustDomain, x509, jwt, wit, sequence, refreshHint, out bundle, out problem);
+        // §4.1.3: keys of which none can be used make a bundle that trusts nobody, and no mistake.
+        return TrustBundle.TryCreate(
+            trustDomain, x509, jwt, wit, sequence, refreshHint, earlier: null, mayUseNone: true, out bundle, out problem);
 
         bool Refuse(out string because, string flaw)
         {
@@ -164,7 +166,7 @@ internal static class TrustBundleJson
         using (var ec = authority.GetECDsaPublicKey())
         using (var rsa = authority.GetRSAPublicKey())
         {
-            if (ec is not null) JsonWebKey.Write(json, ec.ExportParameters(false));
+            if (ec is not null) JsonWebKey.Write(json, KindOf(authority), ec.ExportParameters(false));
             else if (rsa is not null) JsonWebKey.Write(json, rsa.ExportParameters(false));
         }
 
@@ -173,6 +175,9 @@ internal static class TrustBundleJson
         json.WriteEndArray();
         json.WriteEndObject();
     }
+
+    private static PublicKeyKind KindOf(X509Certificate2 authority) =>
+        SubjectPublicKey.FindAnnouncedKind(authority.PublicKey.ExportSubjectPublicKeyInfo()) ?? PublicKeyKind.Unsupported;
 
     private static void WriteNamed(Utf8JsonWriter json, string use, string keyId, Action<Utf8JsonWriter> writeKey)
     {

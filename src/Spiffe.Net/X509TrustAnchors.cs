@@ -11,19 +11,29 @@ internal sealed class X509TrustAnchors
     private readonly SigningCertificate[] _anchors;
     private SigningCertificate[] _known = [];
 
-    /// <param name="authorities">DER certificates that <see cref="CertificateFields"/> reads; others are left out.</param>
-    public X509TrustAnchors(IEnumerable<ReadOnlyMemory<byte>> authorities)
+    /// <param name="authorities">In the order of the bundle.</param>
+    /// <param name="earlier">
+    /// Those of the bundle before this one. What it knows is taken over where the two have an authority in common: each intermediate goes with the key that signed it, and counts for
+    /// nothing in a path that does not end at one of <paramref name="authorities"/>.
+    /// </param>
+    public X509TrustAnchors(IEnumerable<SigningCertificate> authorities, X509TrustAnchors? earlier)
     {
-        List<SigningCertificate> anchors = [];
-        foreach (var der in authorities)
-        {
-            if (SigningCertificate.TryRead(der, out var anchor, out _)) anchors.Add(anchor);
-        }
-
-        _anchors = [.. anchors];
+        _anchors = [.. authorities];
+        if (earlier is not null && _anchors.Any(earlier._anchors.Contains)) _known = Volatile.Read(ref earlier._known);
     }
 
     public ReadOnlySpan<SigningCertificate> All => _anchors;
+
+    /// <summary>Where the authority with exactly these bytes is; -1 when it is not among them.</summary>
+    public int IndexOf(ReadOnlySpan<byte> encoded)
+    {
+        for (var i = 0; i < _anchors.Length; i++)
+        {
+            if (_anchors[i].Encoded.Span.SequenceEqual(encoded)) return i;
+        }
+
+        return -1;
+    }
 
     public int KnownIntermediates => Volatile.Read(ref _known).Length;
 
