@@ -16,7 +16,7 @@ public sealed class JwtSource : IDisposable
 
     private readonly WorkloadApiClient _client;
     private readonly bool _ownsClient;
-    private readonly Func<JwtSvids, JwtSvid?> _pick;
+    private readonly Func<JwtSvids, JwtCredential?> _pick;
     private readonly CancellationTokenSource _stopping = new();
     private readonly ConcurrentDictionary<Request, Entry> _entries = new();
 
@@ -24,11 +24,11 @@ public sealed class JwtSource : IDisposable
     /// <param name="options">Null takes the endpoint from <c>SPIFFE_ENDPOINT_SOCKET</c>.</param>
     /// <param name="pick">Which of several identities speaks where no subject is named, for example <c>all => all.FindByHint("internal")</c>; null takes the default one.</param>
     /// <exception cref="FormatException">There is no usable endpoint address.</exception>
-    public JwtSource(WorkloadApiClientOptions? options = null, Func<JwtSvids, JwtSvid?>? pick = null)
+    public JwtSource(WorkloadApiClientOptions? options = null, Func<JwtSvids, JwtCredential?>? pick = null)
         : this(new WorkloadApiClient(options), pick) => _ownsClient = true;
 
     /// <summary>As the other constructor, over a client that is shared; it stays open when the source is disposed.</summary>
-    public JwtSource(WorkloadApiClient client, Func<JwtSvids, JwtSvid?>? pick = null)
+    public JwtSource(WorkloadApiClient client, Func<JwtSvids, JwtCredential?>? pick = null)
     {
         _client = client;
         _pick = pick ?? (all => all.Default);
@@ -38,7 +38,7 @@ public sealed class JwtSource : IDisposable
     /// <param name="audience">Whom the token is for.</param>
     /// <param name="cancellation">Stops waiting; the call goes on for others who wait for it.</param>
     /// <exception cref="WorkloadApiException">There is no token.</exception>
-    public Task<JwtSvid> GetAsync(string audience, CancellationToken cancellation = default) => GetAsync([audience], null, cancellation);
+    public Task<JwtCredential> GetAsync(string audience, CancellationToken cancellation = default) => GetAsync([audience], null, cancellation);
 
     /// <summary>
     /// A token that is valid for at least ten more seconds. From half its life on a newer one is fetched: behind the caller's back at first,
@@ -50,7 +50,7 @@ public sealed class JwtSource : IDisposable
     /// <param name="cancellation">Stops waiting; the call goes on for others who wait for it.</param>
     /// <exception cref="WorkloadApiException">There is no token.</exception>
     /// <exception cref="ArgumentException">There is no audience, or an empty one.</exception>
-    public async Task<JwtSvid> GetAsync(IReadOnlyList<string> audience, SpiffeId? subject = null, CancellationToken cancellation = default)
+    public async Task<JwtCredential> GetAsync(IReadOnlyList<string> audience, SpiffeId? subject = null, CancellationToken cancellation = default)
     {
         ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
         if (audience.Count == 0 || audience.Any(string.IsNullOrEmpty)) throw new ArgumentException("A JWT-SVID needs at least one audience, and none may be empty.", nameof(audience));
@@ -90,7 +90,7 @@ public sealed class JwtSource : IDisposable
         if (_ownsClient) _client.Dispose();
     }
 
-    private async Task<JwtSvid> FetchAsync(Entry entry, string[] audience, SpiffeId? subject)
+    private async Task<JwtCredential> FetchAsync(Entry entry, string[] audience, SpiffeId? subject)
     {
         try
         {
@@ -120,7 +120,7 @@ public sealed class JwtSource : IDisposable
     }
 
     // Nobody waits for this one; the next caller tries again, after a pause.
-    private async Task ObserveAsync(Task<JwtSvid> refresh, Entry entry, Held held)
+    private async Task ObserveAsync(Task<JwtCredential> refresh, Entry entry, Held held)
     {
         try
         {
@@ -153,9 +153,9 @@ public sealed class JwtSource : IDisposable
 
     private readonly record struct Request(string Audience, SpiffeId? Subject);
 
-    private sealed class Held(JwtSvid svid, DateTimeOffset renewAt, DateTimeOffset waitFrom, DateTimeOffset usableUntil)
+    private sealed class Held(JwtCredential svid, DateTimeOffset renewAt, DateTimeOffset waitFrom, DateTimeOffset usableUntil)
     {
-        public JwtSvid Svid => svid;
+        public JwtCredential Svid => svid;
 
         public DateTimeOffset RenewAt => renewAt;
 
@@ -174,7 +174,7 @@ public sealed class JwtSource : IDisposable
     private sealed class Entry
     {
         private readonly Lock _lock = new();
-        private Task<JwtSvid>? _refresh;
+        private Task<JwtCredential>? _refresh;
         private Held? _held;
 
         public Held? Svid
@@ -188,7 +188,7 @@ public sealed class JwtSource : IDisposable
             Interlocked.CompareExchange(ref _held, held.After(until), held);
 
         /// <summary>Joins the call under way, or starts one.</summary>
-        public Task<JwtSvid> RefreshAsync(Func<Task<JwtSvid>> fetch)
+        public Task<JwtCredential> RefreshAsync(Func<Task<JwtCredential>> fetch)
         {
             lock (_lock)
             {

@@ -68,7 +68,7 @@ internal sealed class ResponseReader(Action<string> onLeftOut)
     {
         if (response.Svids.Count is 0 or > MaxSvids) throw Malformed($"it has {response.Svids.Count} JWT-SVIDs; expected 1 to {MaxSvids}");
         var hints = new HashSet<string>(StringComparer.Ordinal);
-        var svids = new List<(JwtSvid Svid, string Hint)>(response.Svids.Count);
+        var svids = new List<JwtCredential>(response.Svids.Count);
         foreach (var message in response.Svids)
         {
             if (!IsFirstOfHint(message.Hint, hints)) continue;
@@ -78,7 +78,7 @@ internal sealed class ResponseReader(Action<string> onLeftOut)
 
             // A token that other audiences accept too is more than was asked for; one that ours do not is useless.
             if (!audience.All(svid.Audience.Contains)) throw Malformed($"a JWT-SVID of {svid.Id} is not meant for the audience asked for");
-            svids.Add((svid, message.Hint));
+            svids.Add(new JwtCredential(svid, message.Hint));
         }
 
         return new JwtSvids(svids);
@@ -134,7 +134,7 @@ internal sealed class ResponseReader(Action<string> onLeftOut)
         return credentials;
     }
 
-    private static AsymmetricAlgorithm ReadProofKey(string jwk, WitSvid svid)
+    private static AsymmetricAlgorithm ReadProofKey(string jwk, UnverifiedWitSvid svid)
     {
         var bytes = Encoding.UTF8.GetBytes(jwk);
         try

@@ -10,17 +10,27 @@ namespace Spiffe.Net.WorkloadApi;
 [Experimental(Incubating.Wit)]
 public sealed class WitCredential : IDisposable
 {
+    private readonly UnverifiedWitSvid _svid;
     private readonly AsymmetricAlgorithm _key;
 
-    internal WitCredential(WitSvid svid, AsymmetricAlgorithm key, string hint)
+    internal WitCredential(UnverifiedWitSvid svid, AsymmetricAlgorithm key, string hint)
     {
-        Svid = svid;
         Hint = hint;
+        _svid = svid;
         _key = key;
     }
 
-    /// <summary>The token, not verified: it is our own.</summary>
-    public WitSvid Svid { get; }
+    /// <summary>The compact form. Goes into the HTTP field <c>Workload-Identity-Token</c>, never into <c>Authorization</c>.</summary>
+    public string Token => _svid.Token;
+
+    /// <summary>Which identity of this process it speaks for, in the endpoint's words and the token's, which agree. Nobody has verified it: it is our own.</summary>
+    public SpiffeId Id => _svid.Id;
+
+    /// <summary>The public half of the key, as the token names it (WIT-SVID §3.2).</summary>
+    public ProofKey ProofKey => _svid.ProofKey;
+
+    /// <summary>From this moment on nobody accepts it.</summary>
+    public DateTimeOffset ExpiresAt => _svid.ExpiresAt;
 
     /// <summary>What the operator calls this identity; empty when there is only one.</summary>
     public string Hint { get; }
@@ -32,13 +42,13 @@ public sealed class WitCredential : IDisposable
     /// <exception cref="ArgumentException">The target names no audience, or the lifetime cannot be meant.</exception>
     /// <exception cref="InvalidOperationException">The token has expired.</exception>
     /// <exception cref="ObjectDisposedException">The key is gone.</exception>
-    public string CreateProof(WorkloadProofTarget target, DateTimeOffset now, TimeSpan? lifetime = null) => WorkloadProof.Create(Svid, _key, target, now, lifetime);
+    public string CreateProof(WorkloadProofTarget target, DateTimeOffset now, TimeSpan? lifetime = null) => WorkloadProof.Create(_svid, _key, target, now, lifetime);
 
     /// <summary>A JWS signature (RFC 7515) by the key the token is bound to, with the algorithm its <c>cnf</c> names (WIT-SVID §3.2).</summary>
     /// <exception cref="ObjectDisposedException">The key is gone.</exception>
     public byte[] Sign(ReadOnlySpan<byte> data)
     {
-        var algorithm = Svid.ProofKey.Algorithm;
+        var algorithm = ProofKey.Algorithm;
         var hash = algorithm[2..] switch
         {
             "256" => HashAlgorithmName.SHA256,
@@ -57,5 +67,5 @@ public sealed class WitCredential : IDisposable
     public void Dispose() => _key.Dispose();
 
     /// <summary>Names the workload, neither token nor key.</summary>
-    public override string ToString() => Svid.ToString();
+    public override string ToString() => $"WIT-SVID credential of {Id}";
 }

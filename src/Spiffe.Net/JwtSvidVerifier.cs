@@ -24,7 +24,7 @@ public static class JwtSvidVerifier
         ArgumentException.ThrowIfNullOrEmpty(audience);
 
         // Parsing has already refused every algorithm outside JWT-SVID §2.1 and every missing claim.
-        if (!JwtSvid.TryParseUnverified(token, out var svid, out var problem)) return Refused(problem);
+        if (!UnverifiedJwtSvid.TryParse(token, out var svid, out var problem)) return Refused(problem);
         if (!svid.Audience.Contains(audience, StringComparer.Ordinal)) return Refused($"the token of {svid.Id} is not meant for {Quoted.From(audience)}");
 
         // RFC 7519 §4.1.4: on or after its exp a token is not accepted. Whatever is added is added to our own time: the token's may be the last there is.
@@ -39,7 +39,7 @@ public static class JwtSvidVerifier
         // RFC 8725 §3.1: the key decides which algorithm may be used with it, not the token.
         if (authority.Kind != svid.JwsAlgorithm.Kind) return Refused($"the token's algorithm {svid.Algorithm} does not fit its key, which is {authority.Kind}");
         return authority.Verify(svid.JwsAlgorithm, svid.SigningInput, svid.Signature)
-            ? new JwtSvidVerification.Verified(svid)
+            ? new JwtSvidVerification.Verified(new JwtSvid(svid))
             : Refused($"the signature of the token of {svid.Id} is wrong");
     }
 

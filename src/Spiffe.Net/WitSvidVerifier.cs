@@ -30,16 +30,16 @@ public static class WitSvidVerifier
         ArgumentException.ThrowIfNullOrEmpty(target.Audience, nameof(target));
 
         // Both are taken apart first: no signature is checked for a request that lacks one half.
-        if (!WitSvid.TryParseUnverified(token, out var svid, out var problem)) return Refused(problem);
+        if (!UnverifiedWitSvid.TryParse(token, out var svid, out var problem)) return Refused(problem);
         if (string.IsNullOrEmpty(proof)) return Refused("there is no proof of possession; a WIT-SVID alone is not believed");
         if (!WorkloadProof.TryParseUnverified(proof, out var parsed, out problem)) return Refused($"proof of possession: {problem}");
         return (FindProblem(svid, bundles, now, tolerance) ?? FindProblem(parsed, svid, target, now, tolerance)) is { } flaw
             ? Refused(flaw)
-            : new WitSvidVerification.Verified(svid, parsed);
+            : new WitSvidVerification.Verified(new WitSvid(svid), parsed);
     }
 
     // §3.6: iat is not looked at; it says nothing about validity.
-    private static string? FindProblem(WitSvid svid, TrustBundleSet bundles, DateTimeOffset now, TimeSpan tolerance)
+    private static string? FindProblem(UnverifiedWitSvid svid, TrustBundleSet bundles, DateTimeOffset now, TimeSpan tolerance)
     {
         // What is added is added to our own time: the token's may be the last there is.
         if (now - tolerance >= svid.ExpiresAt) return $"the token of {svid.Id} expired at {svid.ExpiresAt:O}";
@@ -50,7 +50,7 @@ public static class WitSvidVerifier
         return authority.Verify(svid.JwsAlgorithm, svid.SigningInput, svid.Signature) ? null : $"the signature of the token of {svid.Id} is wrong";
     }
 
-    private static string? FindProblem(WorkloadProof proof, WitSvid svid, WorkloadProofTarget target, DateTimeOffset now, TimeSpan tolerance)
+    private static string? FindProblem(WorkloadProof proof, UnverifiedWitSvid svid, WorkloadProofTarget target, DateTimeOffset now, TimeSpan tolerance)
     {
         var claims = proof.Claims;
 

@@ -75,11 +75,12 @@ public sealed class WorkloadProof
     }
 
     /// <summary>Makes a proof for one request.</summary>
-    /// <param name="key">The private half of <see cref="WitSvid.ProofKey"/>: an <see cref="ECDsa"/> or an <see cref="RSA"/>.</param>
+    /// <param name="svid">The token of our own, which nobody has verified and nobody needs to.</param>
+    /// <param name="key">The private half of <see cref="UnverifiedWitSvid.ProofKey"/>: an <see cref="ECDsa"/> or an <see cref="RSA"/>.</param>
     /// <param name="lifetime">Null means <see cref="DefaultLifetime"/>; at least a second and at most <see cref="MaxLifetime"/>. Never longer than the WIT-SVID's.</param>
     /// <exception cref="ArgumentException">The key is not the one the WIT-SVID is bound to, or target or lifetime cannot be meant.</exception>
     /// <exception cref="InvalidOperationException">The WIT-SVID has expired, and its key is not to be used any more.</exception>
-    public static string Create(WitSvid svid, AsymmetricAlgorithm key, WorkloadProofTarget target, DateTimeOffset now, TimeSpan? lifetime = null)
+    public static string Create(UnverifiedWitSvid svid, AsymmetricAlgorithm key, WorkloadProofTarget target, DateTimeOffset now, TimeSpan? lifetime = null)
     {
         var validFor = lifetime ?? DefaultLifetime;
         ArgumentOutOfRangeException.ThrowIfLessThan(validFor, TimeSpan.FromSeconds(1), nameof(lifetime));

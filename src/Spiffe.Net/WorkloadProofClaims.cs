@@ -34,7 +34,7 @@ internal sealed record WorkloadProofClaims(
         }
     }
 
-    public static ReadOnlySpan<byte> Write(WitSvid svid, WorkloadProofTarget target, DateTimeOffset expiresAt)
+    public static ReadOnlySpan<byte> Write(UnverifiedWitSvid svid, WorkloadProofTarget target, DateTimeOffset expiresAt)
     {
         var buffer = new ArrayBufferWriter<byte>(256);
         using (var json = new Utf8JsonWriter(buffer))

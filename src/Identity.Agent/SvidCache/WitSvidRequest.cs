@@ -45,7 +45,7 @@ internal sealed class WitSvidRequest : IDisposable
     public void Dispose() => _key.Dispose();
 
     // There is no asking without a proof of possession, so one is made.
-    private string? FindProblem(WitSvid svid, TrustBundle bundle, DateTimeOffset now) =>
+    private string? FindProblem(UnverifiedWitSvid svid, TrustBundle bundle, DateTimeOffset now) =>
         WitSvidVerifier.Verify(svid.Token, WorkloadProof.Create(svid, _key, Ourselves, now), Ourselves, new TrustBundleSet(bundle), now) switch
         {
             WitSvidVerification.Verified => null,

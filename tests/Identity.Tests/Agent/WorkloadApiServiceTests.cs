@@ -283,7 +283,7 @@ public sealed class WorkloadApiServiceTests
         });
     }
 
-    private static WitSvid AssertBound(WITSVID svid)
+    private static UnverifiedWitSvid AssertBound(WITSVID svid)
     {
         Assert.True(WitSvid.TryParseUnverified(svid.WitSvid, out var parsed, out var problem), problem);
         Assert.Equal(svid.SpiffeId, parsed.Id.ToString());

@@ -37,4 +37,21 @@ public class VerdictTests
         Assert.All(good.GetProperties(All), property => Assert.False(property.CanWrite, $"{property.Name} can be set"));
         Assert.All(good.GetFields(All), field => Assert.True(field.IsInitOnly && field.IsPrivate, $"{field.Name} can be set"));
     }
+
+    [Theory]
+    [InlineData(typeof(JwtSvid), typeof(JwtSvidVerification.Verified))]
+    [InlineData(typeof(WitSvid), typeof(WitSvidVerification.Verified))]
+    public void A_token_of_the_type_that_is_believed_comes_from_a_good_verdict_and_from_nowhere_else(Type svid, Type verdict)
+    {
+        Assert.True(svid.IsSealed);
+        Assert.All(svid.GetConstructors(All), constructor => Assert.True(constructor.IsAssembly || constructor.IsPrivate, $"{svid.Name} has the constructor {constructor}"));
+        var givers = new[] { typeof(JwtSvid).Assembly, typeof(JwtSource).Assembly }.SelectMany(assembly => assembly.GetExportedTypes())
+            .SelectMany(type => type.GetMethods(BindingFlags.Instance | BindingFlags.Static | BindingFlags.Public | BindingFlags.DeclaredOnly))
+            .Where(method => Holds(method.ReturnType, svid) || method.GetParameters().Any(parameter => parameter.IsOut && Holds(parameter.ParameterType, svid)))
+            .Select(method => $"{method.DeclaringType!.FullName}.{method.Name}");
+        Assert.Equal([$"{verdict.FullName}.get_Svid"], givers);
+    }
+
+    private static bool Holds(Type type, Type sought) =>
+        type == sought || (type.HasElementType && Holds(type.GetElementType()!, sought)) || type.GetGenericArguments().Any(argument => Holds(argument, sought));
 }

@@ -251,7 +251,7 @@ public class WitSvidVerifierTests
     private static string Sign(string claims, string header = """{"alg":"ES256","typ":"wpt+jwt"}""", ECDsa? key = null) =>
         new JwtForge(key ?? Forge.Key).Sign(header, claims);
 
-    private static WitSvid Parse(string token) =>
+    private static UnverifiedWitSvid Parse(string token) =>
         WitSvid.TryParseUnverified(token, out var svid, out var problem) ? svid : throw new InvalidOperationException(problem);
 
     private static string Prove(string token) => WorkloadProof.Create(Parse(token), Forge.Key, Target, Now);

@@ -13,7 +13,7 @@ public class WorkloadProofTests
     private static readonly WitForge Forge = new();
     private static readonly WorkloadProofTarget Target = new("https://workload.example.org/path");
 
-    private static WitSvid Svid(string? claims = null) =>
+    private static UnverifiedWitSvid Svid(string? claims = null) =>
         WitSvid.TryParseUnverified(Forge.Sign(claims: claims), out var svid, out var problem) ? svid : throw new InvalidOperationException(problem);
 
     [Fact]
@@ -146,7 +146,7 @@ public class WorkloadProofTests
         Assert.False(JsonWebKey.TryReadPrivateKey(incomplete.RootElement, none, out _));
     }
 
-    private static DateTimeOffset Expiry(WitSvid svid, TimeSpan? lifetime) =>
+    private static DateTimeOffset Expiry(UnverifiedWitSvid svid, TimeSpan? lifetime) =>
         WorkloadProof.TryParseUnverified(WorkloadProof.Create(svid, Forge.Key, Target, Now, lifetime), out var proof, out var problem)
             ? proof.ExpiresAt
             : throw new InvalidOperationException(problem);

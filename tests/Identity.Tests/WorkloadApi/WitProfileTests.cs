@@ -41,7 +41,7 @@ public sealed class WitProfileTests : IAsyncLifetime
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         _api.Serve(new WITSVIDResponse { Svids = { Issue("/a", key: key), Issue("/b", hint: "x"), Issue("/c", hint: "x") } });
         var credentials = await _client.FetchWitSvidsAsync(cancellation: Cancellation);
-        Assert.Equal([("/a", ""), ("/b", "x")], credentials.Select(c => (c.Svid.Id.ToString()["spiffe://example.org".Length..], c.Hint)));
+        Assert.Equal([("/a", ""), ("/b", "x")], credentials.Select(c => (c.Id.ToString()["spiffe://example.org".Length..], c.Hint)));
         Assert.True(key.VerifyData("proof"u8, credentials[0].Sign("proof"u8), HashAlgorithmName.SHA256));
         Assert.DoesNotContain("eyJ", credentials[0].ToString(), StringComparison.Ordinal);
     }
@@ -61,8 +61,8 @@ public sealed class WitProfileTests : IAsyncLifetime
         var authority = Encoding.UTF8.GetBytes($$"""{"keys":[{{Jwk(_authority, "\"kid\":\"w1\",\"use\":\"wit-svid\"")}}]}""");
         Assert.True(TrustBundle.TryParseWit(TrustDomain.Parse("example.org"), authority, out var read, out var problem), problem);
         var bundle = new TrustBundleSet(read);
-        Assert.IsType<WitSvidVerification.Verified>(WitSvidVerifier.Verify(credential.Svid.Token, proof, target, bundle, now));
-        Assert.IsType<WitSvidVerification.Refused>(WitSvidVerifier.Verify(credential.Svid.Token, proof, target with { TransactionToken = null }, bundle, now));
+        Assert.IsType<WitSvidVerification.Verified>(WitSvidVerifier.Verify(credential.Token, proof, target, bundle, now));
+        Assert.IsType<WitSvidVerification.Refused>(WitSvidVerifier.Verify(credential.Token, proof, target with { TransactionToken = null }, bundle, now));
         credential.Dispose();
         Assert.Throws<ObjectDisposedException>(() => credential.CreateProof(target, now));
     }
@@ -129,7 +129,7 @@ public sealed class WitProfileTests : IAsyncLifetime
         Assert.Empty(watch.Current);
         _api.Serve(new WITSVIDResponse { Svids = { Issue("/b") } });
         Assert.True(await watch.MoveNextAsync());
-        Assert.Equal("spiffe://example.org/b", Assert.Single(watch.Current).Svid.Id.ToString());
+        Assert.Equal("spiffe://example.org/b", Assert.Single(watch.Current).Id.ToString());
     }
 
     [Fact]
