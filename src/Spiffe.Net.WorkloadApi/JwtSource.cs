@@ -42,8 +42,8 @@ public sealed class JwtSource : IDisposable
 
     /// <summary>
     /// A token that is valid for at least ten more seconds. From half its life on a newer one is fetched: behind the caller's back at first,
-    /// and before the answer from three quarters on. While that fails, the old one serves until it runs out, unless the Workload API says that
-    /// we have no identity any more.
+    /// and before the answer from three quarters on. While the endpoint is away, the old one serves until it runs out; not so when it says that we have no identity any
+    /// more, that the request is wrong or that it does not offer the call: then nobody would ever tell us to stop.
     /// </summary>
     /// <param name="audience">Whom the token is for; at least one.</param>
     /// <param name="subject">Which of our identities; null takes the default or picked one.</param>
@@ -74,7 +74,7 @@ public sealed class JwtSource : IDisposable
         {
             return await refresh.WaitAsync(cancellation).ConfigureAwait(false);
         }
-        catch (WorkloadApiException e) when (held is not null && now < held.UsableUntil && e.Failure is not WorkloadApiFailure.NoIdentity)
+        catch (WorkloadApiException e) when (held is not null && now < held.UsableUntil && MayBeOver(e))
         {
             PutOff(entry, held);
             return held.Svid;
@@ -106,18 +106,21 @@ public sealed class JwtSource : IDisposable
             entry.Svid = new Held(svid, Earlier(asked + (left / 2), usableUntil), Earlier(asked + (left * 0.75), usableUntil), usableUntil);
             return svid;
         }
-        catch (WorkloadApiException e) when (e.Failure is WorkloadApiFailure.NoIdentity)
+        catch (WorkloadApiException e) when (!MayBeOver(e))
         {
-            // §5.2: stop using what is withdrawn. The refusal is about the identity, whatever the audience.
+            // §5.2: stop using what is withdrawn. A refusal is about the identity, whatever the audience; a call that is not offered is so for all of them.
             entry.Svid = null;
             foreach (var (request, other) in _entries)
             {
-                if (request.Subject == subject) other.Svid = null;
+                if (e.Failure is WorkloadApiFailure.Unimplemented || (e.Failure is WorkloadApiFailure.NoIdentity && request.Subject == subject)) other.Svid = null;
             }
 
             throw;
         }
     }
+
+    // What the endpoint's absence does not take from us. What it answers so that it is not asked again does, as with X509Source: nothing would ever withdraw it.
+    private static bool MayBeOver(WorkloadApiException e) => e.IsWorthRetrying && e.Failure is not WorkloadApiFailure.NoIdentity;
 
     // Nobody waits for this one; the next caller tries again, after a pause.
     private async Task ObserveAsync(Task<JwtCredential> refresh, Entry entry, Held held)

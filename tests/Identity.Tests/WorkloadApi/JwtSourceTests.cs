@@ -167,6 +167,40 @@ public sealed class JwtSourceTests : IAsyncLifetime
         await Assert.ThrowsAsync<WorkloadApiException>(() => _source.GetAsync("other", Cancellation));
     }
 
+    // As X509Source: what nobody would ever withdraw is not used any more.
+    [Theory]
+    [InlineData(StatusCode.Unimplemented, WorkloadApiFailure.Unimplemented)]
+    [InlineData(StatusCode.InvalidArgument, WorkloadApiFailure.InvalidRequest)]
+    [Trait("rule", "WLEP-14")]
+    [Trait("rule", "WLEP-17")]
+    [Trait("rule", "WLAPI-19")]
+    public async Task Forgets_a_token_after_an_answer_after_which_it_does_not_ask_again(StatusCode status, WorkloadApiFailure failure)
+    {
+        await _source.GetAsync("nats", Cancellation);
+        _clock.Advance(TimeSpan.FromSeconds(240));
+        _api.Refuse(status);
+        Assert.Equal(failure, (await Assert.ThrowsAsync<WorkloadApiException>(() => _source.GetAsync("nats", Cancellation))).Failure);
+
+        // Nor does it serve what it held when the endpoint is away the next time.
+        _api.Refuse(StatusCode.Unavailable);
+        Assert.Equal(WorkloadApiFailure.Unavailable, (await Assert.ThrowsAsync<WorkloadApiException>(() => _source.GetAsync("nats", Cancellation))).Failure);
+    }
+
+    [Fact]
+    public async Task A_call_that_is_not_offered_any_more_takes_the_tokens_of_every_audience_and_a_wrong_request_only_its_own()
+    {
+        await _source.GetAsync("nats", Cancellation);
+        var other = await _source.GetAsync("other", Cancellation);
+        _clock.Advance(TimeSpan.FromSeconds(226));
+        _api.Refuse(StatusCode.InvalidArgument);
+        await Assert.ThrowsAsync<WorkloadApiException>(() => _source.GetAsync("nats", Cancellation));
+        _api.Refuse(StatusCode.Unavailable);
+        Assert.Same(other, await _source.GetAsync("other", Cancellation));
+        _api.Refuse(StatusCode.Unimplemented);
+        await Assert.ThrowsAsync<WorkloadApiException>(() => _source.GetAsync("nats", Cancellation));
+        await Assert.ThrowsAsync<WorkloadApiException>(() => _source.GetAsync("other", Cancellation));
+    }
+
     [Fact]
     public async Task Refuses_a_token_that_is_already_old()
     {
