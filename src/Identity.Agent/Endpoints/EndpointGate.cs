@@ -13,15 +13,17 @@ internal sealed partial class EndpointGate(IHostApplicationLifetime lifetime, IL
     private const string WorkloadHeader = "workload.spiffe.io";
     private const string BrokerHeader = "broker.spiffe.io";
     private const string Health = "grpc.health.v1.Health";
-    private const string Reflection = "grpc.reflection.v1alpha.ServerReflection";
+    private const string Reflection = "grpc.reflection.v1.ServerReflection";
+    private const string OlderReflection = "grpc.reflection.v1alpha.ServerReflection";
 
     // SPIFFE Workload Endpoint §3, Broker Endpoint §3: the header keeps a confused HTTP client of the workload from speaking for it.
-    // Health and reflection give nothing away on the workload socket, and probes cannot set headers.
+    // Health alone is answered without: probes, spire-agent's among them, send none, and learn one word.
     private static readonly FrozenDictionary<(AgentEndpoint, string), string?> Served = new Dictionary<(AgentEndpoint, string), string?>
     {
         [(AgentEndpoint.Workload, "SpiffeWorkloadAPI")] = WorkloadHeader,
         [(AgentEndpoint.Workload, Health)] = null,
-        [(AgentEndpoint.Workload, Reflection)] = null,
+        [(AgentEndpoint.Workload, Reflection)] = WorkloadHeader,
+        [(AgentEndpoint.Workload, OlderReflection)] = WorkloadHeader,
         [(AgentEndpoint.Broker, "spiffe.broker.API")] = BrokerHeader,
         [(AgentEndpoint.Broker, "identity.v1.Admission")] = BrokerHeader,
         [(AgentEndpoint.Broker, "identity.v1.Explain")] = BrokerHeader,

@@ -10,6 +10,7 @@ internal static partial class WorkloadApiSetup
         builder.Services.AddSingleton<WorkloadApiStreams>();
         builder.Services.AddSingleton<WorkloadApiService>();
         builder.Services.AddSingleton<WorkloadReflection>();
+        builder.Services.AddSingleton<OlderWorkloadReflection>();
         builder.Services.AddHostedService<ViewExpiry>();
     }
 
@@ -18,6 +19,7 @@ internal static partial class WorkloadApiSetup
         app.Use(app.Services.GetRequiredService<WorkloadApiStreams>().ServeAsync);
         app.MapGrpcService<WorkloadApiService>();
         app.MapGrpcService<WorkloadReflection>();
+        app.MapGrpcService<OlderWorkloadReflection>();
         app.MapGrpcHealthChecksService();
         if (app.Services.GetRequiredService<AgentOptions>().UnidentifiedTcp is { } tcp) ServesStrangers(app.Logger, tcp);
     }

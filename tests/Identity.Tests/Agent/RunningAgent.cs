@@ -57,7 +57,7 @@ internal sealed class RunningAgent : IAsyncDisposable
         };
     }
 
-    public static async Task<RunningAgent> StartAsync(FakeControlPlane plane, AgentOptions options, TextWriter? output = null, Action<WebApplicationBuilder>? also = null)
+    public static async Task<RunningAgent> StartAsync(FakeControlPlane plane, AgentOptions options, TextWriter? output = null, Action<WebApplicationBuilder>? also = null, bool waitsForView = true)
     {
         var app = AgentApplication.Build(options, plane.Time, output ?? TextWriter.Null, builder =>
         {
@@ -68,7 +68,7 @@ internal sealed class RunningAgent : IAsyncDisposable
         {
             await app.StartAsync(TestContext.Current.CancellationToken);
             var agent = new RunningAgent(app, options);
-            await app.Services.GetRequiredService<ViewHolder>().First.WaitAsync(TestContext.Current.CancellationToken);
+            if (waitsForView) await app.Services.GetRequiredService<ViewHolder>().First.WaitAsync(TestContext.Current.CancellationToken);
             return agent;
         }
         catch

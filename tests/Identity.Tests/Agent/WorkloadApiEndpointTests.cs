@@ -84,7 +84,7 @@ public sealed class WorkloadApiEndpointTests
     {
         await using var node = await OneNode.StartAsync();
         var agent = node.Agent;
-        using var call = new Grpc.Reflection.V1Alpha.ServerReflection.ServerReflectionClient(agent.WorkloadChannel()).ServerReflectionInfo();
+        using var call = new Grpc.Reflection.V1Alpha.ServerReflection.ServerReflectionClient(agent.WorkloadChannel()).ServerReflectionInfo(WorkloadHeader);
         await call.RequestStream.WriteAsync(new() { ListServices = "" });
         var listed = (await call.ResponseStream.NextAsync()).ListServicesResponse.Service.Select(s => s.Name);
         Assert.Equal(["SpiffeWorkloadAPI", "grpc.health.v1.Health"], listed.Order(StringComparer.Ordinal));
