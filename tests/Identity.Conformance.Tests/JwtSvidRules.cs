@@ -159,6 +159,27 @@ public sealed class JwtSvidRules
         Assert.Equal(Now.AddMinutes(5).ToUnixTimeSeconds(), claims.RootElement.GetProperty("exp").GetInt64());
     }
 
+    // One is what §3.2 recommends. Who asks for several is given them, and never one more (docs/spec-divergences.md).
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(16)]
+    [Trait(Rule.Trait, "JWT-10")]
+    public void The_issuer_writes_the_audiences_that_were_asked_for_and_no_other(int count)
+    {
+        using var key = LocalAuthorityKey.Generate(SigningAlgorithm.Es256);
+        Assert.True(JwtSigningAuthority.TryCreate(Domain, key, Now.AddHours(-1), Now.AddHours(1), out var authority, out var problem), problem);
+        var issuer = new JwtSvidIssuer(authority, IssuanceProfile.Default);
+        var asked = Enumerable.Range(0, count).Select(i => $"spiffe://td/service-{i}").ToArray();
+        var prepared = Assert.IsType<JwtSvidPreparation.Prepared>(issuer.Prepare(new JwtSvidRequest(SpiffeId.Parse("spiffe://td/x"), asked), Now));
+        var token = issuer.Issue(prepared.Draft).Token;
+        using var claims = JsonDocument.Parse(Jws.Part(token, 1));
+        Assert.Equal(asked, claims.RootElement.GetProperty("aud").EnumerateArray().Select(name => name.GetString()));
+        var bundles = BundlesOf(Domain, authority.Public);
+        Assert.All(asked, audience => Assert.IsType<JwtSvidVerification.Verified>(JwtSvidVerifier.Verify(token, audience, bundles, Now)));
+        Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(token, $"spiffe://td/service-{count}", bundles, Now));
+    }
+
     [Fact]
     [Trait(Rule.Trait, "JWT-08")]
     public void The_issuer_signs_nothing_without_an_audience()

@@ -1,6 +1,9 @@
+using System.Formats.Asn1;
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
+using Identity.Issuance;
 using Spiffe.Net;
 using Xunit;
 
@@ -58,7 +61,7 @@ public sealed class TrustBundleRules
         Rule.Row("TDB-14", """{"use":"JWT-SVID","kid":"w","kty":"EC","crv":"P-256","x":"AA","y":"AA"}"""),
         Rule.Row("TDB-14", """{"use":1,"kid":"w","kty":"EC","crv":"P-256","x":"AA","y":"AA"}"""),
         Rule.Row("SID-23", """{"use":"pgp-svid","kid":"w","kty":"EC","crv":"P-256","x":"AA","y":"AA"}"""),
-        Rule.Row("JWT-19", """{"kid":"w","kty":"EC","crv":"P-256","x":"AA","y":"AA"}"""),
+        Rule.Row("JWT-19", """{"use":"x509-svid","kid":"w","kty":"EC","crv":"P-256","x":"AA","y":"AA"}"""),
     ];
 
     [Theory]
@@ -68,6 +71,51 @@ public sealed class TrustBundleRules
         var bundle = Read($$"""{"keys":[{{key}},{{X509Key(First.Der)}}]}""");
         Assert.Equal(First.Der, Assert.Single(bundle.X509Authorities).RawData);
         Assert.Empty(bundle.JwtAuthorities);
+    }
+
+    [Fact]
+    [Trait(Rule.Trait, "X509-32")]
+    public void What_our_own_authority_puts_into_a_bundle_is_signed_with_its_own_key()
+    {
+        var root = X509AuthorityFactory.CreateRoot(Domain, LocalAuthorityKey.Generate(SigningAlgorithm.Es256), LeafVector.Now.AddHours(-1), LeafVector.Now.AddDays(1));
+        using var document = JsonDocument.Parse(Bundle([root.Root.ToArray()]).ToJson());
+        var der = Assert.Single(document.RootElement.GetProperty("keys")[0].GetProperty("x5c").EnumerateArray()).GetBytesFromBase64();
+        using var certificate = X509CertificateLoader.LoadCertificate(der);
+        Assert.Equal(certificate.SubjectName.RawData, certificate.IssuerName.RawData);
+        var whole = new AsnReader(der, AsnEncodingRules.DER).ReadSequence();
+        var signed = whole.ReadEncodedValue();
+        whole.ReadSequence();
+        using var key = certificate.GetECDsaPublicKey()!;
+        Assert.True(key.VerifyData(signed.Span, whole.ReadBitString(out _), HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence));
+    }
+
+    // Uses are all that tells the kinds apart in a bundle: three are known, and a key is of one of them.
+    [Theory]
+    [InlineData("x509-svid", 1, 0, 0)]
+    [InlineData("jwt-svid", 0, 1, 0)]
+    [InlineData("wit-svid", 0, 0, 1)]
+    [InlineData("pgp-svid", 0, 0, 0)]
+    [InlineData("svid", 0, 0, 0)]
+    [InlineData("X509-SVID", 0, 0, 0)]
+    [Trait(Rule.Trait, "SID-23")]
+    [Trait(Rule.Trait, "TDB-13")]
+    public void A_key_is_for_one_of_three_kinds_of_SVID_or_for_none(string use, int x509, int jwt, int wit)
+    {
+        var key = Encoding.UTF8.GetString(Bundle([], Signer.Authority).ToJwtJson()).Replace("jwt-svid", use, StringComparison.Ordinal);
+        var bundle = Read(key.Replace("}]}", $$""","x5c":["{{Convert.ToBase64String(First.Der)}}"]}]}""", StringComparison.Ordinal));
+        Assert.Equal((x509, jwt, wit), (bundle.X509Authorities.Count, bundle.JwtAuthorities.Count, bundle.WitAuthorities.Count));
+    }
+
+    [Fact]
+    [Trait(Rule.Trait, "TDB-09")]
+    public void An_authority_on_a_curve_that_is_not_known_is_left_out_and_the_others_stay()
+    {
+        using var key = ECDsa.Create(ECCurve.CreateFromValue("1.3.132.0.10"));
+        var request = new CertificateRequest("CN=other", key, HashAlgorithmName.SHA256);
+        using var unknown = request.CreateSelfSigned(LeafVector.Now.AddHours(-1), LeafVector.Now.AddHours(1));
+        Assert.Equal(First.Der, Assert.Single(Read($$"""{"keys":[{{X509Key(unknown.RawData)}},{{X509Key(First.Der)}}]}""").X509Authorities).RawData);
+        Assert.True(TrustBundle.TryParseX509(Domain, (byte[])[.. unknown.RawData, .. First.Der], out var bundle, out var problem), problem);
+        Assert.Equal(First.Der, Assert.Single(bundle.X509Authorities).RawData);
     }
 
     [Fact]

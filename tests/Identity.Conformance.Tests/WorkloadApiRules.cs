@@ -134,6 +134,43 @@ public sealed class WorkloadApiRules(AgentFixture agent)
             StatusCode.InvalidArgument, (await ClientAsync()).ValidateJWTSVIDAsync(new() { Audience = Audience, Svid = token }, Header, cancellationToken: Cancellation));
     }
 
+    // Of the agent's own token, so that nothing else can be what is wrong with it. Those that only a clock spoils: Identity.Tests.Agent.WorkloadApiRulesTests.
+    [Theory]
+    [InlineData("another signature", "signature of the token")]
+    [InlineData("other claims", "signature of the token")]
+    [InlineData("another key under the same name", "signature of the token")]
+    [InlineData("a key that nobody knows", "has no JWT key")]
+    [InlineData("alg none", "\"none\"")]
+    [InlineData("alg none, unsigned", "three base64url parts")]
+    [InlineData("no alg of the list", "\"HS256\"")]
+    [InlineData("no exp", "exp")]
+    [Trait(Rule.Trait, "WLAPI-28")]
+    public async Task A_token_that_is_not_as_it_was_issued_is_never_called_valid(string what, string reason)
+    {
+        var client = await ClientAsync();
+        var issued = Assert.Single((await client.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { Audience } }, Header, cancellationToken: Cancellation)).Svids).Svid;
+        var parts = issued.Split('.');
+        var (header, claims) = (System.Text.Encoding.UTF8.GetString(Jws.Part(issued, 0)), System.Text.Encoding.UTF8.GetString(Jws.Part(issued, 1)));
+        using var document = JsonDocument.Parse(header);
+        var name = document.RootElement.GetProperty("kid").GetString();
+        var stranger = new Jws(ECDsa.Create(ECCurve.NamedCurves.nistP256));
+        var token = what switch
+        {
+            "another signature" => $"{parts[0]}.{parts[1]}.{(parts[2][0] == 'A' ? 'B' : 'A')}{parts[2][1..]}",
+            "other claims" => $"{parts[0]}.{Jws.Encode(claims.Replace(Id, "spiffe://example.org/other", StringComparison.Ordinal))}.{parts[2]}",
+            "another key under the same name" => stranger.Sign(header, claims),
+            "a key that nobody knows" => stranger.Sign("""{"alg":"ES256","kid":"mine"}""", claims),
+            "alg none" => stranger.Sign($$"""{"alg":"none","kid":"{{name}}"}""", claims),
+            "alg none, unsigned" => $"{Jws.Encode($$"""{"alg":"none","kid":"{{name}}"}""")}.{parts[1]}.",
+            "no alg of the list" => stranger.Sign($$"""{"alg":"HS256","kid":"{{name}}"}""", claims),
+            _ => stranger.Sign(header, $$"""{"sub":"{{Id}}","aud":["{{Audience}}"]}"""),
+        };
+        var refused = await Assert.ThrowsAsync<RpcException>(
+            () => client.ValidateJWTSVIDAsync(new() { Audience = Audience, Svid = token }, Header, cancellationToken: Cancellation).ResponseAsync);
+        Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
+        Assert.Contains(reason, refused.Status.Detail, StringComparison.Ordinal);
+    }
+
     [Fact]
     [Trait(Rule.Trait, "WLAPI-02")]
     [Trait(Rule.Trait, "WLEP-17")]

@@ -51,6 +51,8 @@ public sealed partial class WorkloadEndpointServiceRules(AgentFixture agent)
         "WITBundlesResponse.bundles = 1 map String",
     ];
 
+    private static readonly Metadata Header = new() { { "workload.spiffe.io", "true" } };
+
     [GeneratedRegex(@"socket:\[(\d+)\]")]
     private static partial Regex SocketLink();
 
@@ -74,12 +76,17 @@ public sealed partial class WorkloadEndpointServiceRules(AgentFixture agent)
     }
 
     [Fact]
+    [Trait(Rule.Trait, "WLEP-04")]
     [Trait(Rule.Trait, "WLEP-15")]
     [Trait(Rule.Trait, "WLEP-16")]
     [Trait(Rule.Trait, "WLAPI-03")]
     [Trait(Rule.Trait, "WLAPI-04")]
     public async Task Reflection_tells_of_the_Workload_API_as_it_was_published()
     {
+        // Workload Endpoint §3: every request has the header, this one too.
+        var refused = await Assert.ThrowsAsync<RpcException>(() => ReflectAsync(7, "*", new Metadata()));
+        Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
+
         // server_reflection.proto: list_services = 7, list_services_response = 6; file_containing_symbol = 4, file_descriptor_response = 4.
         var services = Fields(Assert.Single(Fields(await ReflectAsync(7, "*"), 6)), 1).SelectMany(service => Fields(service, 1)).Select(name => ByteString.CopyFrom(name).ToStringUtf8());
         Assert.Equal("SpiffeWorkloadAPI", Assert.Single(services, name => name.Contains("Workload", StringComparison.Ordinal)));
@@ -104,12 +111,12 @@ public sealed partial class WorkloadEndpointServiceRules(AgentFixture agent)
         return field.Label is FieldDescriptorProto.Types.Label.Repeated ? $"repeated {type}" : type;
     }
 
-    private async Task<byte[]> ReflectAsync(int question, string name)
+    private async Task<byte[]> ReflectAsync(int question, string name, Metadata? headers = null)
     {
-        var method = new Method<byte[], byte[]>(MethodType.DuplexStreaming, "grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo", Bytes, Bytes);
+        var method = new Method<byte[], byte[]>(MethodType.DuplexStreaming, "grpc.reflection.v1.ServerReflection", "ServerReflectionInfo", Bytes, Bytes);
         var cancellation = TestContext.Current.CancellationToken;
         using var channel = AgentFixture.Channel(await agent.PlatformAsync());
-        using var call = channel.CreateCallInvoker().AsyncDuplexStreamingCall(method, null, new CallOptions(cancellationToken: cancellation));
+        using var call = channel.CreateCallInvoker().AsyncDuplexStreamingCall(method, null, new CallOptions(headers ?? Header, cancellationToken: cancellation));
         var text = System.Text.Encoding.UTF8.GetBytes(name);
         await call.RequestStream.WriteAsync([(byte)((question << 3) | 2), (byte)text.Length, .. text], cancellation);
         Assert.True(await call.ResponseStream.MoveNext(cancellation));
