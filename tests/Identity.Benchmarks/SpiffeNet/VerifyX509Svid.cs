@@ -71,6 +71,10 @@ public class VerifyX509Svid
     [Benchmark(Description = "verify the first chain of a new bundle")]
     public X509SvidVerification VerifyWithNewBundle() => X509SvidVerifier.Verify(_chains[0], MakeBundles(), Now);
 
+    // What a workload does with every message of the Workload API that changes no authority.
+    [Benchmark(Description = "read the same bundle again and verify a chain")]
+    public X509SvidVerification VerifyWithBundleReadAgain() => X509SvidVerifier.Verify(_chains[0], ReadAgain(), Now);
+
     [Benchmark(Description = "X509Chain over the same bytes, for comparison")]
     public bool BaseLibrary()
     {
@@ -91,6 +95,9 @@ public class VerifyX509Svid
         var (key, data, signature) = _signatures[index];
         return key.VerifyData(data, signature, HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
     }
+
+    private TrustBundleSet ReadAgain() =>
+        TrustBundle.TryParseX509(Domain, _root, _bundles.Bundles.First(), out var bundle, out var problem) ? new TrustBundleSet(bundle) : throw new InvalidOperationException(problem);
 
     private TrustBundleSet MakeBundles() =>
         TrustBundle.TryCreate(Domain, [_root], [], null, null, out var bundle, out var problem) ? new TrustBundleSet(bundle) : throw new InvalidOperationException(problem);
