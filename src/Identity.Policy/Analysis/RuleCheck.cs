@@ -10,23 +10,28 @@ internal sealed class RuleCheck(CapabilityPolicy policy, RuleLines lines, DateTi
     // For all rules together: what takes longer is not checked whole, and that is said.
     private readonly WorkBudget _work = new(10 * WorkBudget.OfDifference);
     private readonly HashSet<RuleReference> _needless = [];
+
+    // Rules that only hold a ceiling down, and how many were known to be needless when that was found.
+    private readonly Dictionary<RuleReference, int> _holding = [];
     private Authority _authority = null!;
 
     public IEnumerable<PolicyWarning> Find()
     {
         _authority = new Authority(policy.Clauses, now, _work);
         var clauses = _authority.Clauses.ToLookup(clause => clause.Rule);
-        foreach (var document in policy.Documents)
+        var all = (from document in policy.Documents from rule in document.Rules where rule.Mode is not (RuleMode.Off or RuleMode.Shadow) select (Reference: new RuleReference(document.Name, rule.Name), Rule: rule)).ToArray();
+        for (var rules = all; rules.Length > 0;)
         {
-            foreach (var rule in document.Rules)
+            foreach (var (reference, rule) in rules)
             {
-                var reference = new RuleReference(document.Name, rule.Name);
-                if (rule.Mode is RuleMode.Off or RuleMode.Shadow) continue;
                 if ((WhyDead(rule, reference) ?? Judge(reference, [.. clauses[reference]])) is { } warning) yield return warning;
                 if (!_work.IsExhausted) continue;
                 yield return Warn(PolicyWarningKind.Undecided, reference, "from here on, rules were not compared with the others: that is too much work", "check parts of the policy by themselves");
                 yield break;
             }
+
+            // What held a ceiling down may hold nothing any more, now that others are known to be needless.
+            rules = Array.FindAll(all, one => _holding.TryGetValue(one.Reference, out var known) && known < _needless.Count);
         }
     }
 
@@ -40,6 +45,7 @@ internal sealed class RuleCheck(CapabilityPolicy policy, RuleLines lines, DateTi
 
     private PolicyWarning? Judge(RuleReference reference, ImmutableArray<PolicyClause> clauses)
     {
+        _holding.Remove(reference);
         // Forbids in mode warn decide nothing, and are there to be counted.
         if (clauses.IsEmpty) return null;
         var permits = clauses[0].Effect == RuleEffect.Permit;
@@ -76,7 +82,12 @@ internal sealed class RuleCheck(CapabilityPolicy policy, RuleLines lines, DateTi
     private PolicyWarning? Needless(PolicyWarningKind kind, RuleReference reference, ImmutableArray<PolicyClause> clauses, string text, string advice)
     {
         // A permit that grants nothing of its own may still hold a ceiling down.
-        if (clauses.Any(clause => Limit.All.Any(limit => limit.Of(clause) is not null)) && HoldsCeiling(reference)) return null;
+        if (clauses.Any(clause => Limit.All.Any(limit => limit.Of(clause) is not null)) && HoldsCeiling(reference))
+        {
+            _holding[reference] = _needless.Count;
+            return null;
+        }
+
         _needless.Add(reference);
         return Warn(kind, reference, text, advice);
     }

@@ -79,6 +79,21 @@ public sealed class PolicyCheckTests
     }
 
     [Fact]
+    public void A_rule_that_holds_down_only_what_another_needless_rule_states_is_needless_too()
+    {
+        var policy = Samples.Policy(
+            """
+            kind: CapabilityPolicy
+            name: p
+            rules:
+              - { name: wide, effect: permit, subjects: [{ spiffeIdPrefix: spiffe://example.org }], capabilities: [start] }
+              - { name: default, effect: permit, ceilings: { fuel: 1000000000 }, subjects: [{ spiffeIdPrefix: spiffe://example.org/shop }], capabilities: [start] }
+              - { name: more, effect: permit, ceilings: { fuel: 2000000000 }, subjects: [{ spiffeId: spiffe://example.org/shop }], capabilities: [start] }
+            """);
+        Assert.Equal(["p/more", "p/default"], PolicyCheck.Find(policy, PolicyInventory.Empty, Samples.Now).Select(warning => warning.Rule.ToString()));
+    }
+
+    [Fact]
     public void Components_show_what_is_granted_for_nothing_and_what_is_missing()
     {
         var policy = Samples.Rules(

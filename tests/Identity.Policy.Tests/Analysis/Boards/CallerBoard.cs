@@ -16,6 +16,11 @@ internal sealed class CallerBoard
         [subject => subject with { Digest = One }],
         [caller => caller with { Digest = One }, caller => caller with { Digest = Two }, Untold(PrincipalAttributes.Digest)]);
 
+    // Two that exclude each other: forbids of both hold where neither can be told.
+    private static readonly Attribute TwoDigests = new(
+        [subject => subject with { Digest = One }, subject => subject with { Digest = Two }],
+        [caller => caller with { Digest = One }, caller => caller with { Digest = Two }, caller => caller, Untold(PrincipalAttributes.Digest)]);
+
     private static readonly Attribute Signers = new(
         [subject => subject with { Signer = SignerName.Parse("k1") }, subject => subject with { Signer = SignerName.Parse("k2") }],
         [SignedBy(), SignedBy("k1"), SignedBy("k2"), SignedBy("k1", "k2"), Untold(PrincipalAttributes.Signer)]);
@@ -28,12 +33,19 @@ internal sealed class CallerBoard
         [subject => subject with { ImagePrefix = ImagePrefix.Parse("r.io") }, subject => subject with { ImagePrefix = ImagePrefix.Parse("r.io/a") }], [caller => caller]);
 
     private static readonly Attribute Hosts = new(
-        [subject => subject with { Host = SpiffeId.Parse("spiffe://t/h/1") }, subject => subject with { HostPrefix = SpiffeIdPrefix.Parse("spiffe://t/h") }],
-        [On("t/h/1"), On("t/h/2"), caller => caller, Untold(PrincipalAttributes.Host)]);
+        [
+            subject => subject with { Host = SpiffeId.Parse("spiffe://t/h/1") }, subject => subject with { Host = SpiffeId.Parse("spiffe://t/h/2") },
+            subject => subject with { HostPrefix = SpiffeIdPrefix.Parse("spiffe://t/h") },
+        ],
+        [On("t/h/1"), On("t/h/2"), On("t/h/3"), caller => caller, Untold(PrincipalAttributes.Host)]);
 
     private static readonly Attribute Namespaces = new(
         [subject => subject with { Namespace = "shop" }],
         [caller => caller with { Namespace = "shop" }, caller => caller with { Namespace = "bank" }, Untold(PrincipalAttributes.Namespace)]);
+
+    private static readonly Attribute TwoNamespaces = new(
+        [subject => subject with { Namespace = "shop" }, subject => subject with { Namespace = "bank" }],
+        [caller => caller with { Namespace = "shop" }, caller => caller with { Namespace = "bank" }, caller => caller, Untold(PrincipalAttributes.Namespace)]);
 
     private static readonly Attribute Lattices = new(
         [subject => subject with { Lattice = "east" }],
@@ -47,10 +59,10 @@ internal sealed class CallerBoard
         new(FewIds, Few, Digests, Signers),
         new(FewIds, Few, Images, ImagePrefixes),
         new(FewIds, Few, Hosts, Namespaces),
-        new(FewIds, Few, Lattices, Digests),
+        new(FewIds, Few, Lattices, TwoDigests),
         new(
             ["t/a", "t/a/b", "t/a/b/c", "t/a/x", "t/ab", "u/a", "u/ab", "v/a"],
-            [Named("t/a"), Named("t/a/b"), Named("u/a"), Under("t"), Under("t/a"), Under("t/a/b"), Under("u")], Namespaces),
+            [Named("t/a"), Named("t/a/b"), Named("u/a"), Under("t"), Under("t/a"), Under("t/a/b"), Under("u")], TwoNamespaces),
     ];
 
     private readonly ulong[] _permitted;

@@ -76,21 +76,23 @@ public sealed class ManyCeilingsTests
             draw.Of(who.Subjects.Length), capabilities, permits && draw.OneIn(2) ? draw.Of(AdmissionBoard.Fuels.Length) : 0, permits && draw.OneIn(3) ? draw.Of(AdmissionBoard.Memories.Length) : 0);
     }
 
-    // Revisions: a rule gone, a ceiling stated otherwise or no more, a rule new, or all of it another.
+    // Revisions: a rule gone or new, a ceiling stated otherwise or no more, a permit that ends at another time, or all of it another.
     private static AdmissionRule[] After(Draw draw, CallerBoard who, AdmissionRule[] before)
     {
         if (before.Length == 0) return Rules(draw, who);
         var at = draw.Of(before.Length);
-        return draw.Of(8) switch
+        return draw.Of(9) switch
         {
             0 => Rules(draw, who),
             1 or 2 => [.. before[..at], .. before[(at + 1)..]],
             3 => [.. before, Rule(draw, who)],
-            4 => [.. before[..at], Rule(draw, who), .. before[(at + 1)..]],
-            _ => before[at].Permits
-                ? [.. before[..at], before[at] with { Fuel = draw.Of(AdmissionBoard.Fuels.Length), Memory = draw.Of(AdmissionBoard.Memories.Length) }, .. before[(at + 1)..]]
-                : [.. before[..at], .. before[(at + 1)..]],
+            4 => With(Rule(draw, who)),
+            5 when before[at].Permits => With(before[at] with { Moments = draw.Of(Board.Moments.Length + 1) }),
+            _ when before[at].Permits => With(before[at] with { Fuel = draw.Of(AdmissionBoard.Fuels.Length), Memory = draw.Of(AdmissionBoard.Memories.Length) }),
+            _ => [.. before[..at], .. before[(at + 1)..]],
         };
+
+        AdmissionRule[] With(AdmissionRule rule) => [.. before[..at], rule, .. before[(at + 1)..]];
     }
 
     private static PolicyRule[] Written(CallerBoard who, AdmissionRule[] rules) =>
