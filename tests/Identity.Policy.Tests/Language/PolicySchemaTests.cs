@@ -112,7 +112,7 @@ public sealed class PolicySchemaTests
         "kind: RegistrationEntry\nspiffeId: spiffe://example.org/a\nparentId: spiffe://example.org/hosts/1\nselectors: [unix:uid:1000]\nx509SvidTtl: 1h\njwtSvidTtl: 5m\nhint: main\ndnsNames: [a.example.org]\nfederatesWith: [other.org]",
     ]));
 
-    public static TheoryData<string> Refused =>
+    public static TheoryData<string> Refused => new(Enumerable.Distinct<string>(
     [
         .. BadCases.Select(line => Test(Case(line))), .. NeededByCases.Select(left => Test(Case("", left))),
         "kind: PolicyTest\nname: t", "kind: PolicyTest\nname: t\ncases: []", "kind: PolicyTest\nname: my test\ncases:\n" + Case(""), "kind: PolicyTest\ncases:\n" + Case(""), Test(Case("")) + "\nrules: []\n", Test(Case("")).Replace("PolicyTest", "PolicyTests", StringComparison.Ordinal),
@@ -129,7 +129,7 @@ public sealed class PolicySchemaTests
         Labels("{ name: team, value: a b, subjects: [{ lattice: l }] }"), Labels("{ team: shop, subjects: [{ lattice: l }] }"), Labels(""),
         "kind: RegistrationEntry\nspiffeId: spiffe://example.org/a\nparentId: spiffe://example.org/h", "kind: RegistrationEntry\nspiffeId: spiffe://example.org/a\nselectors: [unix:uid:1]",
         "kind: RegistrationEntry\nspiffeId: spiffe://example.org/a\nparentId: spiffe://example.org/h\nselectors: [uid]", "kind: RegistrationEntry\nspiffeId: spiffe://example.org/a\nparentId: spiffe://example.org/h\nselectors: [unix:uid:1]\nadmin: true",
-    ];
+    ]));
 
     /// <summary>What takes arithmetic or another place of the document, or other documents, is the reader's to refuse.</summary>
     public static TheoryData<string> RefusedByTheReaderAlone =>
