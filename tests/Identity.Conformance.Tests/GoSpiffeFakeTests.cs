@@ -21,7 +21,7 @@ public sealed class GoSpiffeFakeTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        if (!File.Exists(Peers.FakeWorkloadApi)) Assert.Skip(Peers.HowToGetGoSpiffe);
+        Peers.OrSkip(File.Exists(Peers.FakeWorkloadApi), Peers.HowToGetGoSpiffe);
         _fake = ManagedProcess.Start("fake-workload-api", _folder, Peers.FakeWorkloadApi, []);
         await _fake.LineAsync(line => line.StartsWith("endpoint ", StringComparison.Ordinal), Deadline, Cancellation);
     }

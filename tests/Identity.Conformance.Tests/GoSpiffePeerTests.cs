@@ -116,7 +116,7 @@ public sealed class GoSpiffePeerTests(AgentFixture agent)
 
     private Task<LocalPlatform> PlatformAsync()
     {
-        if (!File.Exists(Peers.TlsPeer)) Assert.Skip(Peers.HowToGetGoSpiffe);
+        Peers.OrSkip(File.Exists(Peers.TlsPeer), Peers.HowToGetGoSpiffe);
         return agent.PlatformAsync();
     }
 }

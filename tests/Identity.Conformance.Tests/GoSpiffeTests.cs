@@ -15,7 +15,7 @@ public sealed class GoSpiffeTests(AgentFixture agent)
     [Trait(Rule.Trait, "WLAPI-28")]
     public async Task A_go_spiffe_workload_fetches_validates_and_uses_its_SVIDs()
     {
-        if (!File.Exists(Peers.SvidClient)) Assert.Skip(Peers.HowToGetGoSpiffe);
+        Peers.OrSkip(File.Exists(Peers.SvidClient), Peers.HowToGetGoSpiffe);
         var platform = await agent.PlatformAsync();
         var (code, output, error) = await LocalPlatform.RunAsync(
             Peers.SvidClient, ["spiffe://example.org/service"], platform.WorkloadEnvironment(), TestContext.Current.CancellationToken);
@@ -39,7 +39,7 @@ public sealed class GoSpiffeTests(AgentFixture agent)
     [Trait(Rule.Trait, "WLAPI-13")]
     public async Task SPIKE_learns_its_SPIFFE_ID_from_the_agent(string trustDomainOfPilots, string expected)
     {
-        if (!File.Exists(Peers.Spike)) Assert.Skip(Peers.HowToGetGoSpiffe);
+        Peers.OrSkip(File.Exists(Peers.Spike), Peers.HowToGetGoSpiffe);
         var platform = await agent.PlatformAsync();
         var environment = platform.WorkloadEnvironment();
         environment["SPIKE_TRUST_ROOT_PILOT"] = trustDomainOfPilots;

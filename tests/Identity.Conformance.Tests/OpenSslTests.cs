@@ -143,7 +143,7 @@ public sealed class OpenSslTests : IDisposable
 
     private Task<(int Code, string Output, string Error)> TryOpenSslAsync(params string[] arguments)
     {
-        if (!Peers.IsOnPath("openssl")) Assert.Skip("there is no openssl on PATH; install the package openssl.");
+        Peers.OrSkip(Peers.IsOnPath("openssl"), "there is no openssl on PATH; install the package openssl.");
         // Its files are named relative to the folder of this test.
         return LocalPlatform.RunAsync(
             "/bin/sh", ["-c", "cd \"$0\" && exec openssl \"$@\"", folder, .. arguments], new Dictionary<string, string?>(), Cancellation);

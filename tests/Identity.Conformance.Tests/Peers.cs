@@ -1,4 +1,5 @@
 using Identity.Testing.Platform;
+using Xunit;
 
 namespace Identity.Conformance.Tests;
 
@@ -21,6 +22,13 @@ internal static class Peers
 
     /// <summary>SPIKE's command line, which asks the Workload API who it is before anything else.</summary>
     public static string Spike => Path.Combine(GoSpiffe, "usr", "bin", "spike");
+
+    /// <summary>Skips the test where a program is not there, but not in continuous integration.</summary>
+    public static void OrSkip(bool isThere, string howToGetIt)
+    {
+        Evidence.Demand(isThere, howToGetIt);
+        Assert.SkipUnless(isThere, howToGetIt);
+    }
 
     public static bool IsOnPath(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "")
         .Split(':', StringSplitOptions.RemoveEmptyEntries)

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.RegularExpressions;
+using Identity.Testing.Platform;
 
 namespace Identity.Testing.Nats;
 
@@ -36,6 +37,7 @@ public sealed partial record NatsServerBinary(string Path, Version Version)
             floor = FirstUsable([Provided("trixie")]) ?? floor;
 
         NatsServerBinary[] found = [.. new[] { floor, newest }.OfType<NatsServerBinary>().DistinctBy(b => b.Version).OrderBy(b => b.Version)];
+        Evidence.Demand(found.Length > 1, $"Only {string.Join<NatsServerBinary>("", found)} was found; the oldest release we support and the newest are wanted: ./dev test fetches them.");
         return found.Length > 0
             ? found
             : throw new InvalidOperationException(
