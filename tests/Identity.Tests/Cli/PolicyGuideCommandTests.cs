@@ -1,83 +1,110 @@
 // Every call here ends with the server, which the test disposes of.
 #pragma warning disable xUnit1051
-using System.Text.RegularExpressions;
-using Identity.Cli;
-using Identity.Testing.Platform;
+using System.CommandLine;
+using Identity.Cli.Commands;
+using Identity.Cli.Commands.Policy;
+using Identity.Tests.Cli.Guide;
 using Identity.Tests.Server;
 using Identity.Tests.Server.ComponentPolicy;
+using Identity.V1;
 using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
 
 namespace Identity.Tests.Cli;
 
-/// <summary>Every command of docs/policy-administration.md, typed as it stands there, against a running server.</summary>
-public sealed partial class PolicyGuideCommandTests : IAsyncLifetime
+/// <summary>Every command of the pages on policy, typed in order as it stands there against a running server, prints what the page says.</summary>
+public sealed class PolicyGuideCommandTests : IAsyncLifetime
 {
-    private CliServer _cli = null!;
+    private const string Ann = "spiffe://example.org/people/ann";
 
-    public async ValueTask InitializeAsync() => _cli = await CliServer.StartAsync();
+    private readonly TemporaryFolder _folder = new();
+    private RegistryServer _server = null!;
+    private GuideReader _reader = null!;
 
-    public ValueTask DisposeAsync() => _cli.DisposeAsync();
+    public async ValueTask InitializeAsync()
+    {
+        _server = await RegistryServer.StartAsync();
+        _reader = new GuideReader(_server, _folder);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _server.DisposeAsync();
+        _folder.Dispose();
+    }
 
     [Fact]
-    public async Task Every_command_does_what_the_page_says()
+    public async Task The_guide_does_what_it_says()
     {
-        // What the page takes for granted: a policy, a later change of it, a proposal of somebody else and a staged change.
-        var admin = _cli.Policies;
-        await admin.ApplyAsync(Role("team", "spiffe://example.org/people/ann", approvals: 1));
-        var then = (await admin.ApplyAsync(Permit("shop", capability: "{ connect: api.example.com:443 }"))).Revision;
-        var seen = (await admin.ApplyAsync(Permit("shop"))).Revision;
-        var guard = _cli.Write("guard.yaml", Forbid("guard", capability: "{ import: \"wasi:sockets/*@*\" }"));
+        await _reader.FollowAsync(GuidePage.Read("policy.md"));
+        // The story is whole: from a first grant over a refusal and a trial to the way back.
+        string[] told = ["check", "diff", "decide", "show", "stage", "stage status", "shadow", "history", "rollback", "schema"];
+        Assert.All(told, verb => Assert.Contains(_reader.Executed, line => line.StartsWith($"identity policy {verb}", StringComparison.Ordinal)));
+        Assert.All(["apply", "why", "decisions"], verb => Assert.Contains(_reader.Executed, line => line.StartsWith($"identity {verb}", StringComparison.Ordinal)));
+    }
 
-        var executed = 0;
-        foreach (var line in Commands())
+    [Fact]
+    public async Task The_page_on_changing_policy_does_what_it_says()
+    {
+        // What the page takes for granted: a policy, and a later change of it.
+        var admin = new PolicyWriter(_server.Admin);
+        await ApplyAsync(admin, "a team of its own", Role("team", Ann, approvals: 1));
+        _reader.Output.Bind("42", $"{await ApplyAsync(admin, "the shop opens", Permit("shop", capability: "{ connect: api.example.com:443 }"))}");
+        _reader.Output.Bind("57", $"{await ApplyAsync(admin, "payments move", Permit("shop", capability: "{ connect: pay.example.com:443 }"))}");
+        File.WriteAllText(_folder.At("shop-more.yaml"), Permit("shop.more", capability: "{ natsPublish: orders.new }"));
+        File.WriteAllText(_folder.At("guard.yaml"), Forbid("guard", capability: "{ import: \"wasi:sockets/*@*\" }"));
+
+        await _reader.FollowAsync(GuidePage.Read("policy-administration.md"));
+
+        Assert.True(_reader.Executed.Count >= 12, $"only {_reader.Executed.Count} commands were found");
+    }
+
+    [Fact]
+    public async Task The_expectations_of_the_page_on_verification_are_met_by_the_policy_beside_them()
+    {
+        await _reader.FollowAsync(GuidePage.Read("policy-verification.md"));
+        Assert.Contains(_reader.Executed, line => line.StartsWith("identity policy test ", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("policy.md", 8)]
+    [InlineData("policy-administration.md", 2)]
+    [InlineData("policy-enforcement.md", 1)]
+    public async Task Every_document_of_a_page_is_put_into_force_by_the_server(string page, int atLeast)
+    {
+        var documents = GuidePage.Read(page).Steps.OfType<GuideStep.Document>().ToArray();
+        Assert.True(documents.Length >= atLeast);
+        foreach (var document in documents)
         {
-            var words = Words(line);
-            var proposal = words[1..] is ["policy", "approve" or "withdraw", ..] or ["policy", "proposals", _] ? await ProposeAsync() : null;
-            var stage = words[1..] is ["policy", "stage", "abort", ..] ? await StageAsync(admin) : null;
-            for (var i = 0; i < words.Length; i++)
-            {
-                words[i] = words[i] switch
-                {
-                    "42" => $"{then}",
-                    "57" => $"{seen}",
-                    "guard.yaml" => guard,
-                    "p-…" => proposal!.Id,
-                    "s-…" => stage!,
-                    "…" => proposal!.Hash,
-                    _ => words[i],
-                };
-            }
-
-            var (code, output, error) = await _cli.RunAsync(words[1..]);
-
-            Assert.True(code == ExitCode.Ok, $"{line}\n{output}{error}");
-            Assert.DoesNotContain("…", string.Join(' ', words), StringComparison.Ordinal);
-            executed++;
+            File.WriteAllText(_folder.At("document.yaml"), document.Text);
+            var (code, output, error) = await CliRun.RunAsync(_server, "apply", "-f", _folder.At("document.yaml"), "--reason", "the page says so");
+            Assert.True(code == 0, $"{document.Text}\n{output}{error}");
         }
-
-        Assert.True(executed >= 12, $"only {executed} commands were found");
     }
 
-    private static IEnumerable<string> Commands() =>
-        Blocks().Matches(File.ReadAllText(Path.Combine(Repository.Root, "docs/policy-administration.md"))).SelectMany(block => block.Groups[1].Value.Split('\n'))
-            .Where(line => line.StartsWith("identity ", StringComparison.Ordinal)).Select(line => line.Split('#')[0].Trim());
-
-    private static string[] Words(string line) => [.. Word().Matches(line).Select(word => word.Groups[1].Success ? word.Groups[1].Value : word.Value)];
-
-    private async Task<Identity.V1.Proposal> ProposeAsync()
+    [Theory]
+    [InlineData("policy.md")]
+    [InlineData("policy-administration.md")]
+    [InlineData("policy-enforcement.md")]
+    [InlineData("policy-verification.md")]
+    public void Every_command_that_a_page_mentions_is_there_with_its_options(string page)
     {
-        if (_cli.Server.Ledger.State.Governance.Proposals.Values.FirstOrDefault() is { } open)
-            return await _cli.Policies.FindAsync(open.Proposal.Id);
-        return await new PolicyWriter(await _cli.Server.AsAsync("spiffe://example.org/people/ann")).ProposeAsync(Permit($"shop.more{_cli.Server.Ledger.State.Revision}"));
+        var root = new RootCommand { ApplyCommand.Create(), DeleteCommand.Create(), PolicyCommand.Create(), BundleCommand.Create(), EntryCommand.Create(), ComponentCommand.Create(), WhyCommand.Create(), DecisionsCommand.Create() };
+        foreach (var mentioned in GuidePage.Read(page).Mentioned)
+        {
+            Command command = root;
+            foreach (var word in mentioned.Split(' ', StringSplitOptions.RemoveEmptyEntries).Skip(1))
+            {
+                if (word.StartsWith('-')) Assert.True(command.Options.Any(option => option.Name == word || option.Aliases.Contains(word)), $"{page}: `{mentioned}`: there is no {word}");
+                else if (command.Subcommands.FirstOrDefault(one => one.Name == word) is { } next) command = next;
+                else Assert.True(command.Subcommands.Count == 0 || command.Arguments.Count > 0, $"{page}: `{mentioned}`: there is no {word}");
+            }
+        }
     }
 
-    private static async Task<string> StageAsync(PolicyWriter admin) =>
-        (await admin.Client.ListStagesAsync(new())).Stages.FirstOrDefault(stage => stage.State == "soaking")?.Id
-        ?? throw new InvalidOperationException("the page stages something before it aborts it");
-
-    [GeneratedRegex("```text\n(.*?)```", RegexOptions.Singleline | RegexOptions.CultureInvariant)]
-    private static partial Regex Blocks();
-
-    [GeneratedRegex("\"([^\"]*)\"|\\S+", RegexOptions.CultureInvariant)]
-    private static partial Regex Word();
+    private static async Task<ulong> ApplyAsync(PolicyWriter admin, string reason, string document)
+    {
+        var request = new ApplyPoliciesRequest { Reason = reason };
+        request.Documents.Add(new PolicySource { Text = document });
+        return (await admin.Client.ApplyPoliciesAsync(request)).Revision;
+    }
 }

@@ -1,0 +1,130 @@
+using System.Text.Json;
+using Identity.Cli;
+using Identity.Testing.Platform;
+using Identity.Tests.Server;
+using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
+
+namespace Identity.Tests.Cli;
+
+/// <summary>The verbs that look at files and ask no server: what they print, and with what they end (docs/policy-verification.md).</summary>
+public sealed class PolicyVerbTests : IDisposable
+{
+    private const string Offline = "/nonexistent/admin.sock";
+    private const string Cart = $"{Shop}/cart";
+
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task Test_passes_when_every_expectation_is_met_and_says_which()
+    {
+        var file = Write(Permit("shop", capability: "{ natsPublish: orders.> }"), Expect("natsPublish: orders.new", "allow", "by: shop/only"), Expect("natsPublish: bank", "deny"));
+        var (code, output, error) = await RunAsync("test", file);
+        Assert.Equal((ExitCode.Ok, ""), (code, error));
+        Assert.Equal("ok   new: natsPublish: orders.new\nok   bank: natsPublish: bank\n2 passed, 0 failed\n", output);
+
+        using var json = JsonDocument.Parse((await RunAsync("test", file, "-o", "json")).Output);
+        Assert.Equal((2, 0), (json.RootElement.GetProperty("passed").GetInt32(), json.RootElement.GetProperty("failed").GetInt32()));
+        Assert.All(json.RootElement.GetProperty("cases").EnumerateArray(), one => Assert.True(one.GetProperty("passed").GetBoolean()));
+    }
+
+    [Theory]
+    [InlineData("deny", "", "expected deny, but it is")]
+    [InlineData("allow", "by: shop/other", "expected allow by shop/other, but it is")]
+    public async Task Test_ends_with_3_when_one_expectation_is_not_met_and_says_what_is_so_instead(string expect, string by, string said)
+    {
+        var (code, output, _) = await RunAsync("test", Write(Permit("shop", capability: "{ natsPublish: orders.> }"), Expect("natsPublish: orders.new", expect, by), Expect("natsPublish: bank", "deny")));
+        Assert.Equal(ExitCode.Refused, code);
+        Assert.Contains("FAIL new: natsPublish: orders.new", output, StringComparison.Ordinal);
+        Assert.Contains(said, output, StringComparison.Ordinal);
+        Assert.EndsWith("1 passed, 1 failed\n", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Test_without_an_expectation_is_no_success()
+    {
+        var (code, output, error) = await RunAsync("test", Write(Permit("shop")));
+        Assert.Equal((ExitCode.Usage, ""), (code, output));
+        Assert.Contains("without expectations nothing is tested", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Check_tells_every_warning_with_its_place_and_ends_with_3_only_when_it_is_strict()
+    {
+        var file = Write(Permit("shop", capability: "{ natsPublish: orders.> }"), Permit("again", capability: "{ natsPublish: orders.new }"));
+        var (code, output, error) = await RunAsync("check", file);
+        Assert.Equal((ExitCode.Ok, ""), (code, error));
+        Assert.Contains($"{file}:9: rule again/only ", output, StringComparison.Ordinal);
+        Assert.EndsWith("1 warning.\n", output, StringComparison.Ordinal);
+        Assert.Equal((ExitCode.Refused, output, ""), await RunAsync("check", file, "--strict"));
+
+        using var json = JsonDocument.Parse((await RunAsync("check", file, "-o", "json")).Output);
+        var warning = Assert.Single(json.RootElement.GetProperty("warnings").EnumerateArray());
+        Assert.Equal(("again/only", $"{file}:9"), (warning.GetProperty("rule").GetString(), warning.GetProperty("place").GetString()));
+    }
+
+    [Fact]
+    public async Task Check_that_is_strict_passes_what_has_no_warning() =>
+        Assert.Equal(ExitCode.Ok, (await RunAsync("check", Write(Permit("shop", $"{{ spiffeId: {Cart} }}")), "--strict")).Code);
+
+    [Fact]
+    public async Task Export_writes_what_Cedar_reads()
+    {
+        var (code, output, error) = await RunAsync("export", "--cedar", Write(Permit("shop", $"{{ spiffeId: {Cart} }}", "{ audience: bank }"), Forbid("guard", capability: "{ audience: vault }")));
+        Assert.Equal((ExitCode.Ok, ""), (code, error));
+        Assert.Contains("permit (", output.Replace("permit(", "permit (", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Contains("forbid (", output.Replace("forbid(", "forbid (", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Contains(Cart, output, StringComparison.Ordinal);
+        Assert.Contains("\"bank\"", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Export_needs_to_be_told_the_language() => Assert.Equal(ExitCode.Usage, (await RunAsync("export", Write(Permit("shop")))).Code);
+
+    [Fact]
+    public async Task Schema_prints_the_published_schema_to_the_letter()
+    {
+        var (code, output, error) = await RunAsync("schema");
+        Assert.Equal((ExitCode.Ok, ""), (code, error));
+        Assert.Equal(File.ReadAllText(Path.Combine(Repository.Root, "docs", "policy.schema.json")), output);
+        using var schema = JsonDocument.Parse(output);
+        Assert.Equal("https://json-schema.org/draft/2020-12/schema", schema.RootElement.GetProperty("$schema").GetString());
+    }
+
+    [Theory]
+    [InlineData("check")]
+    [InlineData("test")]
+    [InlineData("export", "--cedar")]
+    public async Task A_file_that_is_not_there_or_cannot_be_read_is_2(params string[] verb)
+    {
+        Assert.Equal(ExitCode.Usage, (await RunAsync([.. verb, _folder.At("nobody.yaml")])).Code);
+        Assert.Equal(ExitCode.Usage, (await RunAsync([.. verb, Write("kind: CapabilityPolicy\nname: x\nrulez: []\n")])).Code);
+    }
+
+    [Theory]
+    [InlineData("check")]
+    [InlineData("test")]
+    [InlineData("export", "--cedar")]
+    public async Task Policies_that_cannot_be_in_force_together_are_3(params string[] verb)
+    {
+        // 500 subjects with 500 capabilities are 250,000 combinations.
+        string Many(string what) => string.Join(", ", Enumerable.Range(0, 500).Select(at => $"{{ {what}{at} }}"));
+        var file = Write(Permit("shop", "SUBJECTS").Replace("[SUBJECTS]", $"[{Many($"spiffeId: {Shop}/c")}]", StringComparison.Ordinal).Replace("[start]", $"[{Many("natsPublish: orders.s")}]", StringComparison.Ordinal), Expect("natsPublish: orders.new", "deny"));
+        var (code, _, error) = await RunAsync([.. verb, file]);
+        Assert.Equal(ExitCode.Refused, code);
+        Assert.Contains("cannot be put in force together", error, StringComparison.Ordinal);
+    }
+
+    private static string Expect(string request, string expect, string by = "") =>
+        $"kind: PolicyTest\nname: {request.Split('.', ' ')[^1]}\ncases:\n  - name: '{request}'\n    principal: {{ spiffeId: {Cart} }}\n    request: {{ {request} }}\n    expect: {expect}\n{(by.Length > 0 ? $"    {by}\n" : "")}";
+
+    private static Task<(int Code, string Output, string Error)> RunAsync(params string[] arguments) => CliRun.RunAsync(Offline, ["policy", .. arguments]);
+
+    private string Write(params string[] documents)
+    {
+        var file = _folder.At("policies.yaml");
+        File.WriteAllText(file, string.Join("\n---\n", documents.Select(document => document.TrimEnd('\n'))) + "\n");
+        return file;
+    }
+}
