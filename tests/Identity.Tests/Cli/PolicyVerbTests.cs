@@ -116,6 +116,39 @@ public sealed class PolicyVerbTests : IDisposable
         Assert.Contains("cannot be put in force together", error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Links_of_a_lattice_become_the_least_policy_that_grants_them()
+    {
+        var links = _folder.At("links.json");
+        File.WriteAllText(links, """[{"source_id":"cart","target":"kvredis","name":"default","wit_namespace":"wasi","wit_package":"keyvalue","interfaces":["store"],"source_config":[],"target_config":["redis-url"]}]""");
+        var (code, seen, error) = await RunAsync("links", links, "--trust-domain", "example.org", "--provider", "kvredis");
+        Assert.Equal((ExitCode.Ok, ""), (code, error));
+        Assert.Equal(
+            """
+            spiffe://example.org/wasmcloud/default/cart import wasi:keyvalue/store
+            spiffe://example.org/wasmcloud/default/provider/kvredis export wasi:keyvalue/store
+            spiffe://example.org/wasmcloud/default/provider/kvredis config redis-url
+
+            """, seen);
+
+        File.WriteAllText(_folder.At("seen.txt"), seen);
+        var (_, suggested, problem) = await RunAsync("suggest", "--seen", _folder.At("seen.txt"), "--name", "links");
+        Assert.Contains("- config: redis-url", suggested + problem, StringComparison.Ordinal);
+        Assert.StartsWith("# Everything that was seen", (await RunAsync("suggest", Write(suggested), "--seen", _folder.At("seen.txt"))).Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("[]", "TD!", "--trust-domain")]
+    [InlineData("[{}]", "example.org", "link 1: it lacks 'source_id'")]
+    public async Task Links_that_cannot_be_read_are_2(string json, string trustDomain, string said)
+    {
+        File.WriteAllText(_folder.At("links.json"), json);
+        var (code, output, error) = await RunAsync("links", _folder.At("links.json"), "--trust-domain", trustDomain);
+        Assert.Equal((ExitCode.Usage, ""), (code, output));
+        Assert.Contains(said, error, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Usage, (await RunAsync("links", _folder.At("nobody.json"), "--trust-domain", "example.org")).Code);
+    }
+
     private static string Expect(string request, string expect, string by = "") =>
         $"kind: PolicyTest\nname: {request.Split('.', ' ')[^1]}\ncases:\n  - name: '{request}'\n    principal: {{ spiffeId: {Cart} }}\n    request: {{ {request} }}\n    expect: {expect}\n{(by.Length > 0 ? $"    {by}\n" : "")}";
 

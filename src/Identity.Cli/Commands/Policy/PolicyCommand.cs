@@ -14,6 +14,7 @@ internal static class PolicyCommand
         PolicyCheckVerb.Create(),
         PolicyTestVerb.Create(),
         PolicySuggestVerb.Create(),
+        PolicyLinksVerb.Create(),
         PolicyExportVerb.Create(),
         PolicySchemaVerb.Create(),
         PolicyHistory.Create(),
