@@ -181,9 +181,23 @@ internal sealed class RegistryServer : IAsyncDisposable
 
 internal sealed record TestAgent(SpiffeId Id, CallInvoker Invoker);
 
+/// <summary>The machine's time, which a test may move on.</summary>
 internal sealed class ShiftedTime : TimeProvider
 {
+    private long _jumped;
+
     public TimeSpan Shift { get; set; }
 
+    /// <summary>By how much more has passed at each reading of <see cref="GetTimestamp"/> than at the one before: whoever measures was kept waiting that long.</summary>
+    public TimeSpan Jump { get; set; }
+
+    /// <summary>A timer that is set to just this long goes off at once.</summary>
+    public TimeSpan? Passed { get; set; }
+
     public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + Shift;
+
+    public override long GetTimestamp() => System.GetTimestamp() + Interlocked.Add(ref _jumped, (long)(Jump.TotalSeconds * TimestampFrequency));
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+        System.CreateTimer(callback, state, dueTime == Passed ? TimeSpan.Zero : dueTime, period);
 }
