@@ -35,10 +35,6 @@ internal static class CompactJwsWriter
         return joined;
     }
 
-    /// <summary>Characters of the whole token, at most.</summary>
-    public static int MaxTokenLength(ReadOnlySpan<byte> encodedHeader, ReadOnlySpan<byte> claims, SigningAlgorithm algorithm) =>
-        encodedHeader.Length + Base64Url.GetEncodedLength(claims.Length) + Base64Url.GetEncodedLength(algorithm.MaxSignatureLength) + 2;
-
     public static string Sign(CheckedSigner signer, byte[] signedPart)
     {
         Span<byte> signature = stackalloc byte[signer.Algorithm.MaxSignatureLength];

@@ -12,6 +12,7 @@ public sealed class WitSvidDraft
     {
         Issuer = issuer;
         Id = request.Id;
+        ProofKey = request.ProofKey;
         KeyHash = request.ProofKey.PublicKey.ComputeSha256();
         TokenId = tokenId;
         IssuedAt = issuedAt;
@@ -34,6 +35,8 @@ public sealed class WitSvidDraft
     public DateTimeOffset ExpiresAt { get; }
 
     internal WitSvidIssuer Issuer { get; }
+
+    internal ProofKey ProofKey { get; }
 
     /// <summary>Header and claims, encoded and joined by a dot.</summary>
     internal byte[] SignedPart { get; }

@@ -29,10 +29,9 @@ public sealed class WitSvidIssuer(WitSigningAuthority authority, IssuanceProfile
             return Refuse($"the WIT authority of {authority.TrustDomain} is valid from {authority.NotBefore:O} to {authority.NotAfter:O}, not at {now:O}");
 
         var tokenId = RandomNumberGenerator.GetHexString(32, lowercase: true);
-        var claims = WriteClaims(request, issuedAt, expiresAt, tokenId);
-        if (Lint(claims, request, issuedAt, expiresAt, tokenId) is { } flaw) return Refuse(flaw);
-        var signedPart = CompactJwsWriter.Join(_encodedHeader, claims);
-        return new WitSvidPreparation.Prepared(new WitSvidDraft(this, request, tokenId, issuedAt, expiresAt, signedPart));
+        var signedPart = CompactJwsWriter.Join(_encodedHeader, WriteClaims(request, issuedAt, expiresAt, tokenId));
+        var draft = new WitSvidDraft(this, request, tokenId, issuedAt, expiresAt, signedPart);
+        return WitSvidLint.FindProblem(signedPart, draft, authority) is { } flaw ? Refuse(flaw) : new WitSvidPreparation.Prepared(draft);
     }
 
     /// <summary>Signs a draft of this issuer. A second time, or a draft of another issuer, is a bug and throws.</summary>
@@ -71,21 +70,6 @@ public sealed class WitSvidIssuer(WitSigningAuthority authority, IssuanceProfile
         }
 
         return buffer.WrittenSpan.ToArray();
-    }
-
-    // Reads back what is about to be signed with the code that verifies other people's tokens.
-    private string? Lint(byte[] claims, WitSvidRequest request, DateTimeOffset issuedAt, DateTimeOffset expiresAt, string tokenId)
-    {
-        var length = CompactJwsWriter.MaxTokenLength(_encodedHeader, claims, authority.Key.Algorithm);
-        if (length > WitSvid.MaxTokenLength) return $"the token would have {length} characters; at most {WitSvid.MaxTokenLength} are accepted anywhere";
-        if (!WitSvidClaims.TryRead(claims, out var read, out var problem)) return problem;
-        return read.Subject == request.Id
-            && read.ProofKey.HasSameContent(request.ProofKey)
-            && read.IssuedAt == issuedAt
-            && read.ExpiresAt == expiresAt
-            && read.TokenId == tokenId
-            ? null
-            : "the draft does not say what was decided";
     }
 
     private static WitSvidPreparation.Refused Refuse(string reason) => new(reason);
