@@ -25,6 +25,9 @@ public abstract record AuthorityStep
     /// <summary>Sign with this one from now on; the one that was active becomes old.</summary>
     public sealed record Activate(string Id) : AuthorityStep;
 
+    /// <summary>Sign with this one no more, and have no other in its place; it stays in the bundle as an old one.</summary>
+    public sealed record Retire(string Id) : AuthorityStep;
+
     /// <summary>Take a prepared one out of the bundle and forget its key: it is not wanted any more and has signed nothing.</summary>
     public sealed record Drop(string Id) : AuthorityStep;
 
@@ -61,6 +64,14 @@ public static class AuthorityLifecycle
         return slots.FirstOrDefault(slot => slot != active && now >= slot.NotAfter + Grace) is { } gone ? new AuthorityStep.Forget(gone.Id) : null;
     }
 
+    /// <summary>As <see cref="Next"/>, for authorities that are given up without successors: none signs any more, and what they signed stays verifiable until it ends.</summary>
+    public static AuthorityStep? NextOfLast(IReadOnlyList<AuthoritySlot> slots, DateTimeOffset now)
+    {
+        if (slots.FirstOrDefault(slot => slot.State is AuthorityState.Prepared) is { } unused) return new AuthorityStep.Drop(unused.Id);
+        if (slots.FirstOrDefault(slot => slot.State is AuthorityState.Active) is { } signer) return new AuthorityStep.Retire(signer.Id);
+        return slots.FirstOrDefault(slot => now >= slot.NotAfter + Grace) is { } gone ? new AuthorityStep.Forget(gone.Id) : null;
+    }
+
     /// <summary>The earliest time after <paramref name="now"/> at which <see cref="Next"/> has something to do; when something is due already, now.</summary>
     public static DateTimeOffset NextChange(IReadOnlyList<AuthoritySlot> slots, DateTimeOffset now)
     {
@@ -71,6 +82,10 @@ public static class AuthorityLifecycle
             .Append(Prepared(slots, now) is { } prepared ? ActivateAt(active, prepared) : PrepareAt(active))
             .Min();
     }
+
+    /// <summary>As <see cref="NextChange"/>, for <see cref="NextOfLast"/>; the end of time when there are none left.</summary>
+    public static DateTimeOffset NextChangeOfLast(IReadOnlyList<AuthoritySlot> slots, DateTimeOffset now) =>
+        NextOfLast(slots, now) is not null ? now : slots.Select(slot => slot.NotAfter + Grace).DefaultIfEmpty(DateTimeOffset.MaxValue).Min();
 
     /// <summary>The longest SVID lifetime that an authority of this lifetime never has to cut.</summary>
     public static TimeSpan LongestUncutSvid(TimeSpan authorityLifetime) => Min(authorityLifetime / 6, LongestOverlap);

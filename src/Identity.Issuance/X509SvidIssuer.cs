@@ -5,8 +5,6 @@ namespace Identity.Issuance;
 /// <summary>The only code that signs X509-SVIDs: <see cref="Prepare"/> decides what it would sign, <see cref="Issue"/> signs exactly that, once.</summary>
 public sealed class X509SvidIssuer(X509Authority authority, IssuanceProfile profile)
 {
-    private static readonly TimeSpan LongestBackdating = TimeSpan.FromMinutes(2);
-
     private readonly X509SvidWriter _writer = new(authority);
     private readonly SerialNumber _serialNumbers = new();
 
@@ -21,7 +19,7 @@ public sealed class X509SvidIssuer(X509Authority authority, IssuanceProfile prof
         if (lifetime < IssuanceProfile.ShortestLifetime) return Refuse($"a lifetime of {lifetime} was asked for; the shortest is {IssuanceProfile.ShortestLifetime}");
         if (lifetime > profile.MaxX509Lifetime) lifetime = profile.MaxX509Lifetime;
         var notAfter = Earlier(now + lifetime - Clamp(request.Jitter, lifetime / 10), authority.NotAfter);
-        var notBefore = Later(now - Min(LongestBackdating, lifetime / 10), authority.NotBefore);
+        var notBefore = Later(now - Backdating.Of(lifetime), authority.NotBefore);
         notBefore = WholeSeconds(notBefore);
         notAfter = WholeSeconds(notAfter);
         if (now < authority.NotBefore || notAfter <= now)

@@ -62,7 +62,8 @@ internal static class Program
         var ledger = await ControlPlaneLedger.OpenAsync(options.DataDir, time, loggers.CreateLogger<ControlPlaneLedger>());
         try
         {
-            var keys = new AuthorityKeyFolder(Path.Combine(options.DataDir, "keys"), options.Secrets);
+            var secrets = OwnKeyEncryptionKey.Complete(options.DataDir, options.Secrets, loggers.CreateLogger(typeof(OwnKeyEncryptionKey).FullName!));
+            var keys = new AuthorityKeyFolder(Path.Combine(options.DataDir, "keys"), secrets);
             var authority = await SigningAuthority.OpenAsync(ledger, keys, options.TrustDomain, options.Authority, time);
             var certificate = new ServerCertificate(authority, options);
             await certificate.RenewAsync(CancellationToken.None);
@@ -83,7 +84,7 @@ internal static class Program
             builder.AddBundles();
             builder.AddComponentPolicy();
             builder.AddAdministration();
-            builder.AddNatsAuthCallout(NatsAuthCalloutOptions.From(options));
+            builder.AddNatsAuthCallout(NatsAuthCalloutOptions.From(options), secrets);
             builder.AddIstioAmbientCa(IstioAmbientCaOptions.From(options));
             builder.AddDecisionPoints(options.DecisionPoints, listeners);
             configure?.Invoke(builder);

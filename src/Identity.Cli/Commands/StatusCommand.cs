@@ -24,6 +24,7 @@ internal static class StatusCommand
                 output.WriteLine($"NATS               {(status.NatsConnected ? "connected" : $"not connected{(status.NatsProblem.Length > 0 ? $": {status.NatsProblem}" : "")}")}");
                 output.WriteLine($"X.509 authority    until {Answer.Time(status.X509AuthorityExpiresAt)}");
                 output.WriteLine($"JWT authority      until {Answer.Time(status.JwtAuthorityExpiresAt)}");
+                if (status.JwtRs256AuthorityExpiresAt is { } rs256) output.WriteLine($"RS256 authority    until {Answer.Time(rs256)}");
                 output.WriteLine($"up since           {Answer.Time(status.StartedAt)}");
             });
         });

@@ -32,6 +32,7 @@ internal sealed class ControlService(
             NatsProblem = nats is null ? "NATS is not configured" : nats.Problem ?? "",
             X509AuthorityExpiresAt = ActiveUntil(state, AuthorityRecord.Types.Kind.X509Issuing),
             JwtAuthorityExpiresAt = ActiveUntil(state, AuthorityRecord.Types.Kind.Jwt),
+            JwtRs256AuthorityExpiresAt = ActiveUntil(state, AuthorityRecord.Types.Kind.JwtRs256),
             StartedAt = Timestamp.FromDateTimeOffset(start.At),
             IssuedCredentials = ledger.Issuances,
         });

@@ -15,13 +15,14 @@ internal sealed class ActiveIssuers
         ? profile
         : throw new InvalidOperationException(problem);
 
-    private ActiveIssuers(X509Authority root, string rootId, X509Authority issuing, JwtSigningAuthority jwt, WitSigningAuthority? wit)
+    private ActiveIssuers(X509Authority root, string rootId, X509Authority issuing, JwtSigningAuthority jwt, JwtSigningAuthority? rs256, WitSigningAuthority? wit)
     {
         Root = root;
         RootId = rootId;
         Svids = new X509SvidIssuer(issuing, IssuanceProfile.Default);
         LongLivedSvids = new X509SvidIssuer(issuing, LongLived);
         Tokens = new JwtSvidIssuer(jwt, IssuanceProfile.Default);
+        Rs256Tokens = rs256 is null ? null : new JwtSvidIssuer(rs256, IssuanceProfile.Default);
         WitTokens = wit is null ? null : new WitSvidIssuer(wit, IssuanceProfile.Default);
     }
 
@@ -35,6 +36,9 @@ internal sealed class ActiveIssuers
     public X509SvidIssuer LongLivedSvids { get; }
 
     public JwtSvidIssuer Tokens { get; }
+
+    /// <summary>For audiences that take RS256 only. Null when none is named, and until its first key has been published long enough.</summary>
+    public JwtSvidIssuer? Rs256Tokens { get; }
 
     /// <summary>Null when WIT-SVIDs are off.</summary>
     public WitSvidIssuer? WitTokens { get; }
@@ -52,6 +56,7 @@ internal sealed class ActiveIssuers
         X509Authority? root = null;
         X509Authority? issuing = null;
         JwtSigningAuthority? jwt = null;
+        JwtSigningAuthority? rs256 = null;
         WitSigningAuthority? wit = null;
         foreach (var record in records)
         {
@@ -69,6 +74,10 @@ internal sealed class ActiveIssuers
                     var aJwt = before?.Tokens.Authority is { } jwtSigner && jwtSigner.KeyId == record.Id ? jwtSigner : LoadJwt(record, keys, trustDomain);
                     jwt = record.State == State.Active ? aJwt : jwt;
                     break;
+                case Kind.JwtRs256:
+                    var aRs256 = before?.Rs256Tokens?.Authority is { } rsaSigner && rsaSigner.KeyId == record.Id ? rsaSigner : LoadJwt(record, keys, trustDomain);
+                    rs256 = record.State == State.Active ? aRs256 : rs256;
+                    break;
                 case Kind.Wit:
                     var aWit = before?.WitTokens?.Authority is { } witSigner && witSigner.KeyId == record.Id ? witSigner : LoadWit(record, keys, trustDomain);
                     wit = record.State == State.Active ? aWit : wit;
@@ -78,7 +87,7 @@ internal sealed class ActiveIssuers
             }
         }
         return root is not null && issuing is not null && jwt is not null
-            ? new ActiveIssuers(root, root.Id, issuing, jwt, wit)
+            ? new ActiveIssuers(root, root.Id, issuing, jwt, rs256, wit)
             : throw new CannotStartException("The ledger has no active authority of some kind; it was not written by identityd. Restore it from a backup.");
     }
 
@@ -139,6 +148,7 @@ internal sealed class ActiveIssuers
         Kind.X509Root => "root",
         Kind.X509Issuing => "issuing",
         Kind.Jwt => "JWT",
+        Kind.JwtRs256 => "RS256 JWT",
         Kind.Wit => "WIT",
         _ => "unknown",
     };

@@ -12,7 +12,7 @@ namespace Identity.Server.Authority;
 /// <summary>
 /// Makes authorities, lets them take over and forgets them. A key is on disk before the ledger names it, and deleted only after the ledger
 /// has forgotten it; so a crash leaves at worst a key that nothing was signed with. When the type of the JWT keys was set to another one, the
-/// lifecycle sees that the active one is not wanted, and does the rest.
+/// lifecycle sees that the active one is not wanted, and does the rest. RS256 keys for named audiences come and go beside them.
 /// </summary>
 internal sealed class AuthorityJournal(
     ControlPlaneLedger ledger, IAuthorityKeys keys, TrustDomain trustDomain, AuthorityOptions options, TimeProvider time)
@@ -37,9 +37,10 @@ internal sealed class AuthorityJournal(
         }
         var (rootRecord, root) = NewRoot(State.Active);
         var issuing = NewIssuing(root, State.Active);
-        var jwt = NewJwt(State.Active);
+        var jwt = NewJwt(Kind.Jwt, State.Active);
+        Change[] rs256 = SignsRs256 ? [Set(NewJwt(Kind.JwtRs256, State.Active))] : [];
         Change[] wit = options.IssuesWitSvids ? [Set(NewWit(State.Active))] : [];
-        await AppendAsync("first start: new authorities", cancellation, [Set(rootRecord), Set(issuing), Set(jwt), .. wit]);
+        await AppendAsync("first start: new authorities", cancellation, [Set(rootRecord), Set(issuing), Set(jwt), .. rs256, .. wit]);
     }
 
     // Off means that nobody trusts what was signed while it was on: the keys leave the bundle and the disk.
@@ -61,7 +62,8 @@ internal sealed class AuthorityJournal(
     public async Task<bool> StepAsync(Kind kind, ActiveIssuers issuers, CancellationToken cancellation)
     {
         var state = ledger.State;
-        switch (AuthorityLifecycle.Next(Slots(state, kind), time.GetUtcNow()))
+        var (slots, now) = (Slots(state, kind), time.GetUtcNow());
+        switch (IsGivenUp(kind) ? AuthorityLifecycle.NextOfLast(slots, now) : AuthorityLifecycle.Next(slots, now))
         {
             case AuthorityStep.Prepare:
                 var prepared = kind switch
@@ -69,7 +71,7 @@ internal sealed class AuthorityJournal(
                     Kind.X509Root => NewRoot(State.Prepared).Record,
                     Kind.X509Issuing => NewIssuing(issuers.Root, State.Prepared),
                     Kind.Wit => NewWit(State.Prepared),
-                    _ => NewJwt(State.Prepared),
+                    _ => NewJwt(kind, State.Prepared),
                 };
                 await AppendAsync($"prepare the next {kind} authority", cancellation, Set(prepared));
                 return true;
@@ -80,9 +82,12 @@ internal sealed class AuthorityJournal(
                     .Append(Set(In(state.Authorities[activate.Id], State.Active)));
                 await AppendAsync($"the next {kind} authority takes over", cancellation, [.. changes]);
                 return true;
+            case AuthorityStep.Retire retire:
+                await AppendAsync($"no audience needs the {kind} authority any more", cancellation, Set(In(state.Authorities[retire.Id], State.Old)));
+                return true;
             case AuthorityStep.Drop drop:
-                await AppendAsync(
-                    $"a prepared {kind} authority is not of the wanted key type {options.JwtKeyType}; it signed nothing", cancellation, new Change { AuthorityDeleted = drop.Id });
+                var why = kind == Kind.Jwt ? $"is not of the wanted key type {options.JwtKeyType}" : "is needed by no audience any more";
+                await AppendAsync($"a prepared {kind} authority {why}; it signed nothing", cancellation, new Change { AuthorityDeleted = drop.Id });
                 keys.Forget(drop.Id);
                 return true;
             case AuthorityStep.Forget forget:
@@ -99,19 +104,26 @@ internal sealed class AuthorityJournal(
     {
         var state = ledger.State;
         var now = time.GetUtcNow();
-        return Kinds.Select(kind => AuthorityLifecycle.NextChange(Slots(state, kind), now)).Min();
+        return Kinds.Select(kind => IsGivenUp(kind)
+            ? AuthorityLifecycle.NextChangeOfLast(Slots(state, kind), now)
+            : AuthorityLifecycle.NextChange(Slots(state, kind), now)).Min();
     }
 
-    /// <summary>The kinds there are authorities of.</summary>
+    /// <summary>The kinds that there are authorities of, or may be some left of.</summary>
     public IReadOnlyList<Kind> Kinds { get; } =
-        options.IssuesWitSvids ? [Kind.X509Root, Kind.X509Issuing, Kind.Jwt, Kind.Wit] : [Kind.X509Root, Kind.X509Issuing, Kind.Jwt];
+        options.IssuesWitSvids ? [Kind.X509Root, Kind.X509Issuing, Kind.Jwt, Kind.JwtRs256, Kind.Wit] : [Kind.X509Root, Kind.X509Issuing, Kind.Jwt, Kind.JwtRs256];
+
+    private bool SignsRs256 => options.Rs256Audiences.Count > 0;
+
+    private bool IsGivenUp(Kind kind) => kind == Kind.JwtRs256 && !SignsRs256;
 
     private (AuthorityRecord Record, X509Authority Root) NewRoot(State state)
     {
         X509Authority? root = null;
         keys.Create(SigningAlgorithm.Es256, key =>
         {
-            root = X509AuthorityFactory.CreateRoot(trustDomain, key, Start, Start + AuthorityLifetimes.Root);
+            var start = StartOf(options.Lifetimes.Root);
+            root = X509AuthorityFactory.CreateRoot(trustDomain, key, start, start + options.Lifetimes.Root);
             return root.Id;
         });
         return (Record(root!, Kind.X509Root, state), root!);
@@ -122,23 +134,25 @@ internal sealed class AuthorityJournal(
         X509Authority? issuing = null;
         keys.Create(SigningAlgorithm.Es256, key =>
         {
-            issuing = X509AuthorityFactory.CreateIssuing(root, key, Start, Start + AuthorityLifetimes.Issuing);
+            var start = StartOf(options.Lifetimes.Issuing);
+            issuing = X509AuthorityFactory.CreateIssuing(root, key, start, start + options.Lifetimes.Issuing);
             return issuing.Id;
         });
         return Record(issuing!, Kind.X509Issuing, state);
     }
 
-    private AuthorityRecord NewJwt(State state)
+    private AuthorityRecord NewJwt(Kind kind, State state)
     {
         JwtSigningAuthority? jwt = null;
-        keys.Create(options.JwtKeyType.Algorithm, key =>
+        keys.Create(kind == Kind.JwtRs256 ? SigningAlgorithm.Rs256 : options.JwtKeyType.Algorithm, key =>
         {
-            jwt = JwtSigningAuthority.TryCreate(trustDomain, key, Start, Start + AuthorityLifetimes.Jwt, out var made, out var problem)
+            var start = StartOf(options.Lifetimes.Jwt);
+            jwt = JwtSigningAuthority.TryCreate(trustDomain, key, start, start + options.Lifetimes.Jwt, out var made, out var problem)
                 ? made
                 : throw new InvalidOperationException(problem);
             return made.KeyId;
         });
-        return Record(jwt!.KeyId, Kind.Jwt, state, jwt.Public.SubjectPublicKeyInfo, jwt.NotBefore, jwt.NotAfter);
+        return Record(jwt!.KeyId, kind, state, jwt.Public.SubjectPublicKeyInfo, jwt.NotBefore, jwt.NotAfter);
     }
 
     private AuthorityRecord NewWit(State state)
@@ -146,7 +160,8 @@ internal sealed class AuthorityJournal(
         WitSigningAuthority? wit = null;
         keys.Create(SigningAlgorithm.Es256, key =>
         {
-            wit = WitSigningAuthority.TryCreate(trustDomain, key, Start, Start + AuthorityLifetimes.Wit, out var made, out var problem)
+            var start = StartOf(options.Lifetimes.Wit);
+            wit = WitSigningAuthority.TryCreate(trustDomain, key, start, start + options.Lifetimes.Wit, out var made, out var problem)
                 ? made
                 : throw new InvalidOperationException(problem);
             return made.KeyId;
@@ -155,7 +170,7 @@ internal sealed class AuthorityJournal(
     }
 
     // Whole seconds, as certificates have them.
-    private DateTimeOffset Start => DateTimeOffset.FromUnixTimeSeconds((time.GetUtcNow() - AuthorityLifetimes.Backdating).ToUnixTimeSeconds());
+    private DateTimeOffset StartOf(TimeSpan lifetime) => DateTimeOffset.FromUnixTimeSeconds((time.GetUtcNow() - Backdating.Of(lifetime)).ToUnixTimeSeconds());
 
     private async Task AppendAsync(string reason, CancellationToken cancellation, params Change[] changes)
     {
@@ -164,17 +179,27 @@ internal sealed class AuthorityJournal(
         await ledger.AppendAsync(transaction, expectedRevision: null, cancellation);
     }
 
-    private IReadOnlyList<AuthoritySlot> Slots(ControlPlaneState state, Kind kind) =>
-        [.. state.Authorities.Values.Where(a => a.Kind == kind).Select(a => new AuthoritySlot(
-            a.Id,
-            a.State switch
-            {
-                State.Prepared => AuthorityState.Prepared,
-                State.Active => AuthorityState.Active,
-                _ => AuthorityState.Old,
-            },
-            a.NotBefore.ToDateTimeOffset(),
-            a.NotAfter.ToDateTimeOffset()) { IsWanted = kind != Kind.Jwt || options.JwtKeyType.Fits(a.PublicPart.Memory) })];
+    private List<AuthoritySlot> Slots(ControlPlaneState state, Kind kind)
+    {
+        var slots = state.Authorities.Values.Where(a => a.Kind == kind).Select(Slot).ToList();
+        if (kind != Kind.JwtRs256 || IsGivenUp(kind) || slots.Any(slot => slot.State is AuthorityState.Active)) return slots;
+
+        // Until audiences have an RS256 key, the JWT key signs in its place: the first one has a head start as any successor of another type has.
+        var standIn = state.Authorities.Values.FirstOrDefault(a => a.Kind == Kind.Jwt && a.State == State.Active && time.GetUtcNow() < a.NotAfter.ToDateTimeOffset());
+        return standIn is null ? slots : [.. slots, Slot(standIn) with { IsWanted = false }];
+    }
+
+    private AuthoritySlot Slot(AuthorityRecord authority) => new(
+        authority.Id,
+        authority.State switch
+        {
+            State.Prepared => AuthorityState.Prepared,
+            State.Active => AuthorityState.Active,
+            _ => AuthorityState.Old,
+        },
+        authority.NotBefore.ToDateTimeOffset(),
+        authority.NotAfter.ToDateTimeOffset())
+    { IsWanted = authority.Kind != Kind.Jwt || options.JwtKeyType.Fits(authority.PublicPart.Memory) };
 
     private static AuthorityRecord Record(X509Authority authority, Kind kind, State state) =>
         Record(authority.Id, kind, state, authority.Certificate, authority.NotBefore, authority.NotAfter);

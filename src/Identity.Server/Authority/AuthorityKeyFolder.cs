@@ -20,7 +20,7 @@ internal interface IAuthorityKeys
     void Forget(string id);
 }
 
-/// <summary>Keys as PKCS#8 PEM files in one folder, which only this user may read; sealed when there is a key encryption key.</summary>
+/// <summary>Keys as PKCS#8 PEM files in one folder, which only this user may read; sealed with the key encryption key.</summary>
 internal sealed class AuthorityKeyFolder : IAuthorityKeys
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
@@ -30,10 +30,10 @@ internal sealed class AuthorityKeyFolder : IAuthorityKeys
     private readonly SecretFiles _secrets;
 
     /// <exception cref="CannotStartException">Other users may read or write the folder, or its files are sealed with another key.</exception>
-    public AuthorityKeyFolder(string folder, SecretFiles? secrets = null)
+    public AuthorityKeyFolder(string folder, SecretFiles secrets)
     {
         _folder = folder;
-        _secrets = secrets ?? SecretFiles.Unsealed;
+        _secrets = secrets;
         Directory.CreateDirectory(folder, OwnerOnly);
         if ((File.GetUnixFileMode(folder) & Others) != 0)
         {

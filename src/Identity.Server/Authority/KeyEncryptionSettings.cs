@@ -5,8 +5,8 @@ using System.Text;
 namespace Identity.Server.Authority;
 
 /// <summary>
-/// Where the key encryption key comes from: a file, a variable or a systemd credential, exactly one of them. None: secrets are kept as they
-/// are. Given twice is refused, also when both are the same: nobody should have to know which one wins.
+/// Where the key encryption key comes from: a file, a variable or a systemd credential, exactly one of them. None: the server makes its own
+/// (<see cref="OwnKeyEncryptionKey"/>). Given twice is refused, also when both are the same: nobody should have to know which one wins.
 /// </summary>
 internal static class KeyEncryptionSettings
 {
@@ -21,8 +21,9 @@ internal static class KeyEncryptionSettings
     private const UnixFileMode Others =
         UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.GroupWrite;
 
+    /// <summary>Null when none is given.</summary>
     /// <exception cref="CannotStartException">Given twice, unreadable, open to others, or not a key. Exit code 2.</exception>
-    public static SecretFiles Read(IConfiguration settings, IDictionary environment)
+    public static SecretFiles? Read(IConfiguration settings, IDictionary environment)
     {
         var current = Read(settings[FileSetting], FileSetting, environment, Variable, Credential);
         var previous = Read(settings[PreviousFileSetting], PreviousFileSetting, environment, PreviousVariable, PreviousCredential);
@@ -30,7 +31,7 @@ internal static class KeyEncryptionSettings
         {
             throw Wrong($"a previous key encryption key was given, but none that replaces it; give it with --{FileSetting}, {Variable} or the systemd credential {Credential}");
         }
-        return new SecretFiles(current, previous);
+        return current is null ? null : new SecretFiles(current, previous);
     }
 
     private static KeyEncryptionKey? Read(string? file, string fileSetting, IDictionary environment, string variable, string credential)

@@ -3,7 +3,7 @@ using Identity.Server.Ledger;
 
 namespace Identity.Server.Authority;
 
-/// <summary>Files that hold secrets: signing keys and seeds. Sealed when there is a key encryption key, else protected by their mode alone.</summary>
+/// <summary>Files that hold secrets: signing keys and seeds, sealed with a key encryption key.</summary>
 /// <param name="current">Everything is sealed with it; null: nothing is sealed, and what is cannot be read.</param>
 /// <param name="previous">What <paramref name="current"/> replaces: files still sealed with it are sealed anew by <see cref="SealAll"/>.</param>
 internal sealed class SecretFiles(KeyEncryptionKey? current, KeyEncryptionKey? previous = null)
@@ -11,12 +11,19 @@ internal sealed class SecretFiles(KeyEncryptionKey? current, KeyEncryptionKey? p
     private const UnixFileMode Others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
     private const int MaxFileBytes = 32 * 1024;
 
-    private static readonly string HowToGive =
+    public static readonly string HowToGive =
         $"--{KeyEncryptionSettings.FileSetting}, {KeyEncryptionSettings.Variable} or the systemd credential {KeyEncryptionSettings.Credential}";
 
+    /// <summary>
+    /// In the clear, protected by their mode alone. To read the key encryption key itself, and for tests; a server always has a key, its own when
+    /// it was given none (<see cref="OwnKeyEncryptionKey"/>).
+    /// </summary>
     public static SecretFiles Unsealed { get; } = new(null);
 
-    public bool AreSealed => current is not null;
+    public bool IsSealedWith(KeyEncryptionKey key) => current?.Id == key.Id;
+
+    /// <summary>The same, and what an older key has sealed is opened and sealed anew, unless another previous key was given.</summary>
+    public SecretFiles Replacing(KeyEncryptionKey older) => previous is null ? new SecretFiles(current, older) : this;
 
     /// <summary>Whole and durable, or not at all.</summary>
     public void Write(string path, ReadOnlySpan<byte> secret) =>

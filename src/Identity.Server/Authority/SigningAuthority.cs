@@ -22,13 +22,16 @@ internal sealed class SigningAuthority
     private readonly ControlPlaneLedger _ledger;
     private readonly IAuthorityKeys _keys;
     private readonly AuthorityJournal _journal;
+    private readonly AuthorityOptions _options;
     private readonly TimeProvider _time;
     private volatile ActiveIssuers _issuers;
     private volatile PublishedBundle? _published;
     private volatile string? _fault;
 
-    private SigningAuthority(ControlPlaneLedger ledger, IAuthorityKeys keys, AuthorityJournal journal, TrustDomain trustDomain, TimeProvider time)
+    private SigningAuthority(
+        ControlPlaneLedger ledger, IAuthorityKeys keys, AuthorityJournal journal, TrustDomain trustDomain, AuthorityOptions options, TimeProvider time)
     {
+        _options = options;
         _ledger = ledger;
         _keys = keys;
         _journal = journal;
@@ -65,7 +68,7 @@ internal sealed class SigningAuthority
     {
         var journal = new AuthorityJournal(ledger, keys, trustDomain, options, time);
         await journal.EstablishAsync(cancellation);
-        var authority = new SigningAuthority(ledger, keys, journal, trustDomain, time);
+        var authority = new SigningAuthority(ledger, keys, journal, trustDomain, options, time);
         await authority.RotateAsync(cancellation);
         return authority;
     }
@@ -129,7 +132,7 @@ internal sealed class SigningAuthority
     /// <exception cref="IOException">The intent could not be recorded; nothing was signed.</exception>
     public async Task<JwtSigning> SignJwtAsync(JwtSigningRequest request, CancellationToken cancellation)
     {
-        var issuer = _issuers.Tokens;
+        var issuer = IssuerFor(request.Audience);
         var revision = _ledger.State.Revision;
         var now = _time.GetUtcNow();
         var preparation = issuer.Prepare(new JwtSvidRequest(request.Id, request.Audience, request.Lifetime), now);
@@ -218,6 +221,13 @@ internal sealed class SigningAuthority
         return _journal.NextChange();
     }
 
+    // One such audience is enough: whoever takes RS256 only could not verify the token else, and everyone takes RS256.
+    private JwtSvidIssuer IssuerFor(IReadOnlyList<string> audience)
+    {
+        var issuers = _issuers;
+        return issuers.Rs256Tokens is { } rs256 && audience.Any(_options.Rs256Audiences.Contains) ? rs256 : issuers.Tokens;
+    }
+
     private TSvid Sign<TDraft, TSvid>(Func<TDraft, TSvid> issue, TDraft draft)
     {
         try
@@ -244,7 +254,7 @@ internal sealed class SigningAuthority
             .OrderBy(a => a.NotBefore.Seconds).ThenBy(a => a.Id, StringComparer.Ordinal)
             .ToList();
         var roots = trusted.Where(a => a.Kind == AuthorityKind.X509Root).Select(a => a.PublicPart.Memory).ToList();
-        var tokens = trusted.Where(a => a.Kind == AuthorityKind.Jwt).Select(a =>
+        var tokens = trusted.Where(a => a.Kind is AuthorityKind.Jwt or AuthorityKind.JwtRs256).Select(a =>
             JwtAuthority.TryCreate(a.Id, a.PublicPart.Memory, out var key, out var flaw) ? key : throw new InvalidDataException(flaw)).ToList();
         var witTokens = trusted.Where(a => a.Kind == AuthorityKind.Wit).Select(a =>
             WitAuthority.TryCreate(a.Id, a.PublicPart.Memory, out var key, out var flaw) ? key : throw new InvalidDataException(flaw)).ToList();

@@ -40,8 +40,8 @@ internal sealed record ServerOptions
     /// <summary>Which doors to the decision are open. Default: none but gRPC on the admin socket.</summary>
     public DecisionPointsOptions DecisionPoints { get; init; } = DecisionPointsOptions.Shut;
 
-    /// <summary>How private files are kept. Default: in the clear, closed to other users.</summary>
-    public SecretFiles Secrets { get; init; } = SecretFiles.Unsealed;
+    /// <summary>How private files are kept. Null: sealed with a key encryption key of the server's own.</summary>
+    public SecretFiles? Secrets { get; init; }
 
     /// <summary>Every setting as it was given, for rooms that read their own.</summary>
     public required IConfiguration Settings { get; init; }

@@ -24,12 +24,13 @@ internal static class ServerSettings
         ["dns-name"] = "further DNS name in the server's certificate; may be given more than once",
         ["selector-type"] = "type of selectors that an attestor of your own gives; may be given more than once",
         ["jwt-key-type"] = "keys that sign JWT-SVIDs: ec-p256 (ES256) or rsa-2048 (RS256) (default ec-p256)",
+        [AuthorityOptions.Rs256AudienceSetting] = "audience whose JWT-SVIDs are signed RS256, by a key beside the others; may be given more than once",
         ["wit-svid"] = "issue WIT-SVIDs, whose specification is still incubating: true or false (default false)",
-        [KeyEncryptionSettings.FileSetting] = $"file with the key that encrypts keys at rest; or {KeyEncryptionSettings.Variable}",
+        [KeyEncryptionSettings.FileSetting] = $"file with the key that encrypts keys at rest; or {KeyEncryptionSettings.Variable} (default <data-dir>/{OwnKeyEncryptionKey.FileName}, made)",
         [KeyEncryptionSettings.PreviousFileSetting] = $"file with the key it replaces; or {KeyEncryptionSettings.PreviousVariable}",
     };
 
-    private static readonly string[] Lists = ["dns-name", "selector-type", DecisionPointsOptions.ClientSetting];
+    private static readonly string[] Lists = ["dns-name", "selector-type", AuthorityOptions.Rs256AudienceSetting, DecisionPointsOptions.ClientSetting];
 
     // Read where they are used, and from nowhere else: not from a command line that every user sees.
     private static readonly string[] Secrets = [KeyEncryptionSettings.Variable, KeyEncryptionSettings.PreviousVariable];

@@ -1,4 +1,3 @@
-using Identity.Server.Authority;
 using Identity.Server.Endpoints;
 using Spiffe.Net;
 
@@ -14,9 +13,6 @@ internal sealed class NatsAuthCalloutOptions
     /// <summary>Where the callout's keys are kept: <c>&lt;data&gt;/nats</c>.</summary>
     public required string Folder { get; set; }
 
-    /// <summary>How they are kept.</summary>
-    public SecretFiles Secrets { get; set; } = SecretFiles.Unsealed;
-
     /// <summary>The longest session of a login, however long its SVID and grant last; default one hour.</summary>
     public TimeSpan MaxSession { get; set; } = TimeSpan.FromHours(1);
 
@@ -31,6 +27,5 @@ internal sealed class NatsAuthCalloutOptions
         Url = server.NatsUrl,
         TrustDomain = server.TrustDomain,
         Folder = Path.Combine(server.DataDir, "nats"),
-        Secrets = server.Secrets,
     };
 }

@@ -1,4 +1,5 @@
 using Identity.Server.Administration;
+using Identity.Server.Authority;
 
 namespace Identity.Server.NatsAuthCallout;
 
@@ -8,9 +9,9 @@ internal static class NatsAuthCalloutSetup
     {
         /// <summary>Answers nats-server's logins and ends sessions whose ground is gone.</summary>
         /// <exception cref="CannotStartException">The callout's keys cannot be read.</exception>
-        public WebApplicationBuilder AddNatsAuthCallout(NatsAuthCalloutOptions options)
+        public WebApplicationBuilder AddNatsAuthCallout(NatsAuthCalloutOptions options, SecretFiles secrets)
         {
-            var keys = NatsCalloutKeys.LoadOrCreate(options.Folder, options.Secrets);
+            var keys = NatsCalloutKeys.LoadOrCreate(options.Folder, secrets);
             builder.Services.AddSingleton(options);
             builder.Services.AddSingleton(_ => keys);
             builder.Services.AddSingleton(new NatsAuthCalloutResponder(keys, options.TrustDomain, options.MaxSession));

@@ -24,9 +24,8 @@ internal sealed class NatsCalloutKeys(KeyPair user, KeyPair issuer, CurveKeyPair
 
     /// <summary>Reads the keys kept in the folder; makes those that are missing.</summary>
     /// <exception cref="CannotStartException">A file is damaged, of another type, or open to other users; the message names it and the mend.</exception>
-    public static NatsCalloutKeys LoadOrCreate(string folder, SecretFiles? secrets = null)
+    public static NatsCalloutKeys LoadOrCreate(string folder, SecretFiles secrets)
     {
-        secrets ??= SecretFiles.Unsealed;
         Directory.CreateDirectory(folder, OwnerOnly | UnixFileMode.UserExecute);
         secrets.SealAll(folder, "*.seed");
         return new NatsCalloutKeys(

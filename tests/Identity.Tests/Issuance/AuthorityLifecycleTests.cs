@@ -106,6 +106,22 @@ public class AuthorityLifecycleTests
     }
 
     [Fact]
+    public void The_last_of_a_kind_have_no_successor_and_leave_when_what_they_signed_has_ended()
+    {
+        AuthoritySlot[] slots = [Slot("a", AuthorityState.Old), Slot("b", AuthorityState.Active, 10), Slot("c", AuthorityState.Prepared, 22)];
+        Assert.Equal(new AuthorityStep.Drop("c"), AuthorityLifecycle.NextOfLast(slots, At(23)));
+        Assert.Equal(new AuthorityStep.Retire("b"), AuthorityLifecycle.NextOfLast(slots[..2], At(23)));
+        slots = [Slot("a", AuthorityState.Old), Slot("b", AuthorityState.Old, 10)];
+        Assert.Null(AuthorityLifecycle.NextOfLast(slots, At(47, 59)));
+        Assert.Equal(At(48), AuthorityLifecycle.NextChangeOfLast(slots, At(23)));
+        Assert.Equal(new AuthorityStep.Forget("a"), AuthorityLifecycle.NextOfLast(slots, At(48)));
+        Assert.Equal(At(58), AuthorityLifecycle.NextChangeOfLast(slots[1..], At(48)));
+        Assert.Equal(new AuthorityStep.Forget("b"), AuthorityLifecycle.NextOfLast(slots[1..], At(58)));
+        Assert.Null(AuthorityLifecycle.NextOfLast([], At(58)));
+        Assert.Equal(DateTimeOffset.MaxValue, AuthorityLifecycle.NextChangeOfLast([], At(58)));
+    }
+
+    [Fact]
     public void A_successor_prepared_late_has_a_head_start_as_long_as_the_active_one_lasts()
     {
         Assert.Null(AuthorityLifecycle.Next([Slot("a", AuthorityState.Active), Slot("b", AuthorityState.Prepared, 18)], At(21, 59)));

@@ -80,6 +80,13 @@ internal sealed class RegistryServer : IAsyncDisposable
         _server = await Identity.Server.Program.StartAsync(_options, Time);
     }
 
+    /// <summary>The same, with other settings of the authority.</summary>
+    public Task RestartAsync(AuthorityOptions authority)
+    {
+        _options = _options with { Authority = authority };
+        return RestartAsync();
+    }
+
     public async Task<string> CreateTokenAsync(string? alias = "/nodes/local", int ttl = 600) =>
         (await new AgentClient(Admin).CreateJoinTokenAsync(new CreateJoinTokenRequest
         {

@@ -19,7 +19,7 @@ public sealed class JwtKeyTypeTests : IDisposable
 {
     private static readonly TrustDomain TrustDomain = TrustDomain.Parse("example.org");
     private static readonly SpiffeId Workload = SpiffeId.Parse("spiffe://example.org/workload");
-    private static readonly TimeSpan HeadStart = TimeSpan.FromHours(25) - AuthorityLifetimes.Backdating;
+    private static readonly TimeSpan HeadStart = TimeSpan.FromHours(25) - Backdating.Of(AuthorityLifetimes.Default.Jwt);
 
     private readonly TemporaryFolder _folder = new();
     private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
@@ -32,7 +32,7 @@ public sealed class JwtKeyTypeTests : IDisposable
     public async Task Signs_ES256_unless_told_otherwise()
     {
         await using var ledger = await OpenLedgerAsync();
-        var authority = await SigningAuthority.OpenAsync(ledger, new AuthorityKeyFolder(Keys), TrustDomain, _time, Cancellation);
+        var authority = await SigningAuthority.OpenAsync(ledger, new AuthorityKeyFolder(Keys, SecretFiles.Unsealed), TrustDomain, _time, Cancellation);
         Assert.Equal("ES256", AlgorithmOf(await SignAsync(authority)));
         Assert.Equal(["EC"], KeyTypes(authority, ledger));
     }
@@ -65,7 +65,7 @@ public sealed class JwtKeyTypeTests : IDisposable
     {
         await using var ledger = await OpenLedgerAsync();
         var options = new AuthorityOptions { JwtKeyType = JwtKeyType.Rsa2048, IssuesWitSvids = true };
-        var authority = await SigningAuthority.OpenAsync(ledger, new AuthorityKeyFolder(Keys), TrustDomain, options, _time, Cancellation);
+        var authority = await SigningAuthority.OpenAsync(ledger, new AuthorityKeyFolder(Keys, SecretFiles.Unsealed), TrustDomain, options, _time, Cancellation);
         Assert.Equal(PublicKeyKind.EcP256, Assert.Single(authority.Bundle(ledger.State).WitAuthorities).Kind);
         Assert.Equal(PublicKeyKind.Rsa, Assert.Single(authority.Bundle(ledger.State).JwtAuthorities).Kind);
         Assert.Single(KindsOnDisk(), kind => kind == PublicKeyKind.Rsa);
@@ -161,7 +161,7 @@ public sealed class JwtKeyTypeTests : IDisposable
         // The moment before an EC key that was prepared long ago would have taken over.
         await using var ledger = await OpenLedgerAsync();
         await AdvanceAsync(await OpenAsync(ledger, JwtKeyType.EcP256), TimeSpan.FromDays(4));
-        _time.Advance((TimeSpan.FromDays(7) * 5 / 6) - TimeSpan.FromDays(4) - AuthorityLifetimes.Backdating - TimeSpan.FromSeconds(1));
+        _time.Advance((TimeSpan.FromDays(7) * 5 / 6) - TimeSpan.FromDays(4) - Backdating.Of(AuthorityLifetimes.Default.Jwt) - TimeSpan.FromSeconds(1));
         var authority = await OpenAsync(ledger, JwtKeyType.Rsa2048);
         await AdvanceAsync(authority, HeadStart - TimeSpan.FromSeconds(1));
         Assert.Equal("ES256", AlgorithmOf(await SignAsync(authority, TimeSpan.FromHours(1))));
@@ -265,7 +265,7 @@ public sealed class JwtKeyTypeTests : IDisposable
 
     private IReadOnlyList<PublicKeyKind> KindsOnDisk() => [.. Directory.GetFiles(Keys).Select(file =>
     {
-        using var key = new AuthorityKeyFolder(Keys).Load(Path.GetFileNameWithoutExtension(file)["authority-".Length..], out _);
+        using var key = new AuthorityKeyFolder(Keys, SecretFiles.Unsealed).Load(Path.GetFileNameWithoutExtension(file)["authority-".Length..], out _);
         return key!.PublicKey.Kind;
     })];
 
@@ -273,5 +273,5 @@ public sealed class JwtKeyTypeTests : IDisposable
         ControlPlaneLedger.OpenAsync(Data, TimeProvider.System, NullLogger<ControlPlaneLedger>.Instance, Cancellation);
 
     private Task<SigningAuthority> OpenAsync(ControlPlaneLedger ledger, JwtKeyType type, SecretFiles? secrets = null) => SigningAuthority.OpenAsync(
-        ledger, new AuthorityKeyFolder(Keys, secrets), TrustDomain, new AuthorityOptions { JwtKeyType = type }, _time, Cancellation);
+        ledger, new AuthorityKeyFolder(Keys, secrets ?? SecretFiles.Unsealed), TrustDomain, new AuthorityOptions { JwtKeyType = type }, _time, Cancellation);
 }

@@ -105,22 +105,22 @@ public sealed class KeysAtRestTests : IDisposable
     public void Seals_the_seeds_of_the_callout_alike()
     {
         var folder = _folder.At("nats");
-        using var first = NatsCalloutKeys.LoadOrCreate(folder);
+        using var first = NatsCalloutKeys.LoadOrCreate(folder, SecretFiles.Unsealed);
         using var second = NatsCalloutKeys.LoadOrCreate(folder, Given(_key));
         using var third = NatsCalloutKeys.LoadOrCreate(folder, Given(_key));
         Assert.Equal(first.Issuer.GetPublicKey(), third.Issuer.GetPublicKey());
         Assert.Equal(3, Directory.GetFiles(folder).Length);
         Assert.All(Directory.GetFiles(folder), file => Assert.True(KeyEncryptionKey.IsSealed(File.ReadAllBytes(file))));
-        Assert.Contains("none was given", Assert.Throws<CannotStartException>(() => NatsCalloutKeys.LoadOrCreate(folder)).Message, StringComparison.Ordinal);
+        Assert.Contains("none was given", Assert.Throws<CannotStartException>(() => NatsCalloutKeys.LoadOrCreate(folder, SecretFiles.Unsealed)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Is_taken_from_a_file_a_variable_or_a_systemd_credential()
     {
-        Assert.False(Read([], []).AreSealed);
-        Assert.True(Read(["--key-encryption-key-file", KeyFile(_key)], []).AreSealed);
-        Assert.True(Read([], new() { ["IDENTITYD_KEY_ENCRYPTION_KEY"] = _key }).AreSealed);
-        Assert.True(Read([], new() { ["CREDENTIALS_DIRECTORY"] = CredentialsFolder() }).AreSealed);
+        Assert.Null(Read([], []));
+        Assert.True(Read(["--key-encryption-key-file", KeyFile(_key)], [])!.IsSealedWith(Parse(_key)));
+        Assert.True(Read([], new() { ["IDENTITYD_KEY_ENCRYPTION_KEY"] = _key })!.IsSealedWith(Parse(_key)));
+        Assert.True(Read([], new() { ["CREDENTIALS_DIRECTORY"] = CredentialsFolder() })!.IsSealedWith(Parse(_key)));
     }
 
     [Fact]
@@ -201,7 +201,7 @@ public sealed class KeysAtRestTests : IDisposable
         return refusal.Message;
     }
 
-    private static SecretFiles Read(string[] arguments, Hashtable environment) =>
+    private static SecretFiles? Read(string[] arguments, Hashtable environment) =>
         KeyEncryptionSettings.Read(ServerSettings.Gather(arguments, environment), environment);
 
     private static SecretFiles Given(string key, string? previous = null) => new(Parse(key), previous is null ? null : Parse(previous));

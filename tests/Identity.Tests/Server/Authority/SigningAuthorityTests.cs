@@ -1,4 +1,6 @@
+using System.Collections.Frozen;
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using Identity.Issuance;
 using Identity.Server;
 using Identity.Server.Authority;
@@ -17,7 +19,9 @@ public sealed class SigningAuthorityTests : IDisposable
     private static readonly SpiffeId Workload = SpiffeId.Parse("spiffe://example.org/workload");
 
     private readonly TemporaryFolder _folder = new();
-    private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
+    private static readonly DateTimeOffset Now = new(2026, 11, 22, 12, 0, 0, TimeSpan.Zero);
+
+    private readonly FakeTimeProvider _time = new(Now);
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -68,7 +72,7 @@ public sealed class SigningAuthorityTests : IDisposable
     public async Task A_crash_before_the_signature_leaves_a_recorded_intent_and_no_credential()
     {
         await using var ledger = await OpenLedgerAsync();
-        var keys = new FailingKeys(new AuthorityKeyFolder(Keys));
+        var keys = new FailingKeys(new AuthorityKeyFolder(Keys, SecretFiles.Unsealed));
         var authority = await SigningAuthority.OpenAsync(ledger, keys, TrustDomain, _time, Cancellation);
         keys.AreBroken = true;
         await Assert.ThrowsAsync<CryptographicException>(() => authority.SignX509Async(X509Request(), Cancellation));
@@ -81,7 +85,7 @@ public sealed class SigningAuthorityTests : IDisposable
     public async Task A_wrong_signature_leaves_a_fault_for_all_to_see_and_ends_the_use_of_the_key()
     {
         await using var ledger = await OpenLedgerAsync();
-        var keys = new FailingKeys(new AuthorityKeyFolder(Keys));
+        var keys = new FailingKeys(new AuthorityKeyFolder(Keys, SecretFiles.Unsealed));
         var authority = await SigningAuthority.OpenAsync(ledger, keys, TrustDomain, _time, Cancellation);
         Assert.Null(authority.Fault);
         keys.AreWrong = true;
@@ -99,7 +103,7 @@ public sealed class SigningAuthorityTests : IDisposable
     {
         Assert.True(JwtKeyType.TryParse(keyType, out var type, out _));
         await using var ledger = await OpenLedgerAsync();
-        var keys = new FailingKeys(new AuthorityKeyFolder(Keys));
+        var keys = new FailingKeys(new AuthorityKeyFolder(Keys, SecretFiles.Unsealed));
         var authority = await SigningAuthority.OpenAsync(
             ledger, keys, TrustDomain, new AuthorityOptions { JwtKeyType = type, IssuesWitSvids = true }, _time, Cancellation);
         await KeyIdAsync(authority);
@@ -114,10 +118,80 @@ public sealed class SigningAuthorityTests : IDisposable
     }
 
     [Fact]
+    public async Task A_wrong_RS256_signature_ends_the_use_of_that_key_alone_and_no_other_takes_its_place()
+    {
+        await using var ledger = await OpenLedgerAsync();
+        var keys = new FailingKeys(new AuthorityKeyFolder(Keys, SecretFiles.Unsealed));
+        var options = new AuthorityOptions { Rs256Audiences = FrozenSet.Create(StringComparer.Ordinal, "cloud") };
+        var authority = await SigningAuthority.OpenAsync(ledger, keys, TrustDomain, options, _time, Cancellation);
+        keys.WrongId = ledger.State.Authorities.Values.Single(a => a.Kind == AuthorityKind.JwtRs256).Id;
+        var request = new JwtSigningRequest(Workload, ["cloud"], "server");
+        await Assert.ThrowsAsync<SignatureFaultException>(() => authority.SignJwtAsync(request, Cancellation));
+        Assert.Contains("does not verify", authority.Fault, StringComparison.Ordinal);
+        keys.WrongId = null;
+        await Assert.ThrowsAsync<SignatureFaultException>(() => authority.SignJwtAsync(request, Cancellation));
+        await KeyIdAsync(authority);
+    }
+
+    [Fact]
+    public async Task Authorities_begin_a_tenth_of_their_lifetime_back_and_no_more_than_two_minutes()
+    {
+        await using var ledger = await OpenLedgerAsync();
+        var lifetimes = new AuthorityLifetimes
+        {
+            Root = TimeSpan.FromHours(1),
+            Issuing = TimeSpan.FromMinutes(10),
+            Jwt = TimeSpan.FromMinutes(5),
+            Wit = TimeSpan.FromSeconds(100),
+        };
+        var options = new AuthorityOptions { IssuesWitSvids = true, Rs256Audiences = FrozenSet.Create(StringComparer.Ordinal, "cloud"), Lifetimes = lifetimes };
+        var authority = await SigningAuthority.OpenAsync(ledger, new AuthorityKeyFolder(Keys, SecretFiles.Unsealed), TrustDomain, options, _time, Cancellation);
+        AssertBegins(AuthorityKind.X509Root, 120, 3600);
+        AssertBegins(AuthorityKind.X509Issuing, 60, 600);
+        AssertBegins(AuthorityKind.Jwt, 30, 300);
+        AssertBegins(AuthorityKind.JwtRs256, 30, 300);
+        AssertBegins(AuthorityKind.Wit, 10, 100);
+
+        // The certificates say so as well, and a short-lived SVID under them begins no earlier than they do.
+        foreach (var record in ledger.State.Authorities.Values.Where(a => a.Kind is AuthorityKind.X509Root or AuthorityKind.X509Issuing))
+        {
+            using var certificate = X509CertificateLoader.LoadCertificate(record.PublicPart.Span);
+            Assert.Equal(record.NotBefore.ToDateTime(), certificate.NotBefore.ToUniversalTime());
+            Assert.Equal(record.NotAfter.ToDateTime(), certificate.NotAfter.ToUniversalTime());
+        }
+        var svid = Assert.IsType<X509Signing.Issued>(await authority.SignX509Async(X509Request(), Cancellation)).Svid;
+        Assert.Equal(_time.GetUtcNow().AddSeconds(-60), svid.NotBefore);
+
+        void AssertBegins(AuthorityKind kind, int secondsBack, int lifetime)
+        {
+            var record = ledger.State.Authorities.Values.Single(a => a.Kind == kind);
+            Assert.Equal(_time.GetUtcNow().AddSeconds(-secondsBack), record.NotBefore.ToDateTimeOffset());
+            Assert.Equal(TimeSpan.FromSeconds(lifetime), record.NotAfter.ToDateTimeOffset() - record.NotBefore.ToDateTimeOffset());
+        }
+    }
+
+    [Fact]
+    public async Task Short_lived_authorities_rotate_with_overlap_as_long_lived_ones_do()
+    {
+        await using var ledger = await OpenLedgerAsync();
+        var lifetimes = new AuthorityLifetimes { Issuing = TimeSpan.FromMinutes(10), Jwt = TimeSpan.FromMinutes(10) };
+        var options = new AuthorityOptions { Lifetimes = lifetimes };
+        var authority = await SigningAuthority.OpenAsync(ledger, new AuthorityKeyFolder(Keys, SecretFiles.Unsealed), TrustDomain, options, _time, Cancellation);
+        while (_time.GetUtcNow() < Now.AddHours(1))
+        {
+            _time.Advance(TimeSpan.FromSeconds(10));
+            var known = authority.Bundle(ledger.State).JwtAuthorities.Select(key => key.KeyId).ToList();
+            await authority.RotateAsync(Cancellation);
+            Assert.Contains(await KeyIdAsync(authority), known);
+        }
+        Assert.IsType<X509Signing.Issued>(await authority.SignX509Async(X509Request(), Cancellation));
+    }
+
+    [Fact]
     public async Task The_fault_of_a_key_outlasts_the_rotation_of_others_and_ends_with_its_own()
     {
         await using var ledger = await OpenLedgerAsync();
-        var keys = new FailingKeys(new AuthorityKeyFolder(Keys));
+        var keys = new FailingKeys(new AuthorityKeyFolder(Keys, SecretFiles.Unsealed));
         var authority = await SigningAuthority.OpenAsync(ledger, keys, TrustDomain, _time, Cancellation);
         keys.AreWrong = true;
         await Assert.ThrowsAsync<SignatureFaultException>(() => KeyIdAsync(authority));
@@ -141,7 +215,7 @@ public sealed class SigningAuthorityTests : IDisposable
     public async Task A_root_that_signs_wrongly_shows_its_fault_and_makes_no_issuing_certificate_but_lets_token_keys_rotate()
     {
         await using var ledger = await OpenLedgerAsync();
-        var keys = new FailingKeys(new AuthorityKeyFolder(Keys));
+        var keys = new FailingKeys(new AuthorityKeyFolder(Keys, SecretFiles.Unsealed));
         var authority = await SigningAuthority.OpenAsync(ledger, keys, TrustDomain, _time, Cancellation);
         var before = await KeyIdAsync(authority);
         keys.WrongId = ledger.State.Authorities.Values.Single(a => a.Kind == AuthorityKind.X509Root).Id;
@@ -158,7 +232,7 @@ public sealed class SigningAuthorityTests : IDisposable
     public async Task Makes_no_signature_when_the_intent_cannot_be_recorded()
     {
         var ledger = await OpenLedgerAsync();
-        var keys = new FailingKeys(new AuthorityKeyFolder(Keys));
+        var keys = new FailingKeys(new AuthorityKeyFolder(Keys, SecretFiles.Unsealed));
         var authority = await SigningAuthority.OpenAsync(ledger, keys, TrustDomain, _time, Cancellation);
         await ledger.DisposeAsync();
         var before = keys.Signatures;
@@ -206,7 +280,7 @@ public sealed class SigningAuthorityTests : IDisposable
         await MakeAsync();
         await using var ledger = await OpenLedgerAsync();
         var refusal = await Assert.ThrowsAsync<CannotStartException>(() =>
-            SigningAuthority.OpenAsync(ledger, new AuthorityKeyFolder(Keys), TrustDomain.Parse("other.org"), _time, Cancellation));
+            SigningAuthority.OpenAsync(ledger, new AuthorityKeyFolder(Keys, SecretFiles.Unsealed), TrustDomain.Parse("other.org"), _time, Cancellation));
         Assert.Contains("trust domain", refusal.Message, StringComparison.Ordinal);
     }
 
@@ -275,7 +349,7 @@ public sealed class SigningAuthorityTests : IDisposable
         ControlPlaneLedger.OpenAsync(Data, TimeProvider.System, NullLogger<ControlPlaneLedger>.Instance, Cancellation);
 
     private Task<SigningAuthority> OpenAsync(ControlPlaneLedger ledger) =>
-        SigningAuthority.OpenAsync(ledger, new AuthorityKeyFolder(Keys), TrustDomain, _time, Cancellation);
+        SigningAuthority.OpenAsync(ledger, new AuthorityKeyFolder(Keys, SecretFiles.Unsealed), TrustDomain, _time, Cancellation);
 
     /// <summary>Real keys that stop signing, as a process does that dies.</summary>
     private sealed class FailingKeys(IAuthorityKeys keys) : IAuthorityKeys

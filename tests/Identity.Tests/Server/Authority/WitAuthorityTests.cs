@@ -100,5 +100,5 @@ public sealed class WitAuthorityTests : IDisposable
         ControlPlaneLedger.OpenAsync(_folder.At("data"), TimeProvider.System, NullLogger<ControlPlaneLedger>.Instance, Cancellation);
 
     private Task<SigningAuthority> OpenAsync(ControlPlaneLedger ledger, bool isOn) => SigningAuthority.OpenAsync(
-        ledger, new AuthorityKeyFolder(_folder.At("data/keys")), TrustDomain, new AuthorityOptions { IssuesWitSvids = isOn }, _time, Cancellation);
+        ledger, new AuthorityKeyFolder(_folder.At("data/keys"), SecretFiles.Unsealed), TrustDomain, new AuthorityOptions { IssuesWitSvids = isOn }, _time, Cancellation);
 }

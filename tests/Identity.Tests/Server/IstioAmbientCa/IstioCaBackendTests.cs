@@ -28,7 +28,7 @@ public sealed class IstioCaBackendTests : IDisposable
     {
         var cancellation = TestContext.Current.CancellationToken;
         await using var ledger = await ControlPlaneLedger.OpenAsync(_folder.At("data"), _time, NullLogger<ControlPlaneLedger>.Instance, cancellation);
-        var authority = await SigningAuthority.OpenAsync(ledger, new AuthorityKeyFolder(_folder.At("data/keys")), TrustDomain, _time, cancellation);
+        var authority = await SigningAuthority.OpenAsync(ledger, new AuthorityKeyFolder(_folder.At("data/keys"), SecretFiles.Unsealed), TrustDomain, _time, cancellation);
         var backend = new IstioCaBackend(authority, ledger, new DecisionLog(ledger, TrustDomain));
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         Assert.True(SubjectPublicKey.TryParse(key.ExportSubjectPublicKeyInfo(), out var publicKey, out var problem), problem);

@@ -1,4 +1,5 @@
 using Identity.Server;
+using Identity.Server.Authority;
 using Identity.Server.NatsAuthCallout;
 using NATS.NKeys;
 
@@ -15,8 +16,8 @@ public sealed class NatsCalloutKeysTests : IDisposable
     [Fact]
     public void A_second_start_keeps_what_the_first_one_made()
     {
-        using var first = NatsCalloutKeys.LoadOrCreate(_folder.At("nats"));
-        using var second = NatsCalloutKeys.LoadOrCreate(_folder.At("nats"));
+        using var first = NatsCalloutKeys.LoadOrCreate(_folder.At("nats"), SecretFiles.Unsealed);
+        using var second = NatsCalloutKeys.LoadOrCreate(_folder.At("nats"), SecretFiles.Unsealed);
         Assert.Equal(Publics(first), Publics(second));
         Assert.Equal([NKeyPrefix.User, NKeyPrefix.Account], [second.User.Prefix, second.Issuer.Prefix]);
     }
@@ -25,9 +26,9 @@ public sealed class NatsCalloutKeysTests : IDisposable
     [MemberData(nameof(Files))]
     public void Makes_only_the_key_that_is_missing(string file)
     {
-        using var first = NatsCalloutKeys.LoadOrCreate(_folder.At("nats"));
+        using var first = NatsCalloutKeys.LoadOrCreate(_folder.At("nats"), SecretFiles.Unsealed);
         File.Delete(_folder.At($"nats/{file}"));
-        using var second = NatsCalloutKeys.LoadOrCreate(_folder.At("nats"));
+        using var second = NatsCalloutKeys.LoadOrCreate(_folder.At("nats"), SecretFiles.Unsealed);
         Assert.Equal(2, Publics(first).Intersect(Publics(second)).Count());
     }
 
@@ -35,7 +36,7 @@ public sealed class NatsCalloutKeysTests : IDisposable
     [MemberData(nameof(Files))]
     public void Keeps_its_secrets_from_other_users(string file)
     {
-        NatsCalloutKeys.LoadOrCreate(_folder.At("nats")).Dispose();
+        NatsCalloutKeys.LoadOrCreate(_folder.At("nats"), SecretFiles.Unsealed).Dispose();
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_folder.At($"nats/{file}")));
     }
 
@@ -45,7 +46,7 @@ public sealed class NatsCalloutKeysTests : IDisposable
     [InlineData("xkey.seed", UnixFileMode.OtherWrite)]
     public void Refuses_a_secret_that_others_may_touch_and_says_how_to_close_it(string file, UnixFileMode open)
     {
-        NatsCalloutKeys.LoadOrCreate(_folder.At("nats")).Dispose();
+        NatsCalloutKeys.LoadOrCreate(_folder.At("nats"), SecretFiles.Unsealed).Dispose();
         var path = _folder.At($"nats/{file}");
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | open);
         Assert.Equal($"{path} holds a secret and is open to other users; run: chmod 600 {path}", Refusal());
@@ -59,7 +60,7 @@ public sealed class NatsCalloutKeysTests : IDisposable
     [InlineData("xkey.seed", "not base32 !!!")]
     public void Refuses_a_file_that_holds_no_seed_names_it_and_does_not_repeat_its_content(string file, string content)
     {
-        NatsCalloutKeys.LoadOrCreate(_folder.At("nats")).Dispose();
+        NatsCalloutKeys.LoadOrCreate(_folder.At("nats"), SecretFiles.Unsealed).Dispose();
         File.WriteAllText(_folder.At($"nats/{file}"), content);
         var refusal = Refusal();
         Assert.StartsWith(_folder.At($"nats/{file}"), refusal, StringComparison.Ordinal);
@@ -75,7 +76,7 @@ public sealed class NatsCalloutKeysTests : IDisposable
     [InlineData("xkey.seed", "callout-user.seed")]
     public void Refuses_a_seed_of_another_type(string file, string from)
     {
-        NatsCalloutKeys.LoadOrCreate(_folder.At("nats")).Dispose();
+        NatsCalloutKeys.LoadOrCreate(_folder.At("nats"), SecretFiles.Unsealed).Dispose();
         var seed = File.ReadAllText(_folder.At($"nats/{from}")).Trim();
         File.WriteAllText(_folder.At($"nats/{file}"), seed);
         var refusal = Refusal();
@@ -86,12 +87,12 @@ public sealed class NatsCalloutKeysTests : IDisposable
     [Fact]
     public void Reads_no_file_that_is_too_long_to_be_a_seed()
     {
-        NatsCalloutKeys.LoadOrCreate(_folder.At("nats")).Dispose();
+        NatsCalloutKeys.LoadOrCreate(_folder.At("nats"), SecretFiles.Unsealed).Dispose();
         File.WriteAllText(_folder.At("nats/xkey.seed"), new string('A', 257));
         Assert.Contains("is not a seed file of this server", Refusal(), StringComparison.Ordinal);
     }
 
-    private string Refusal() => Assert.Throws<CannotStartException>(() => NatsCalloutKeys.LoadOrCreate(_folder.At("nats"))).Message;
+    private string Refusal() => Assert.Throws<CannotStartException>(() => NatsCalloutKeys.LoadOrCreate(_folder.At("nats"), SecretFiles.Unsealed)).Message;
 
     private static string[] Publics(NatsCalloutKeys keys) => [keys.User.GetPublicKey(), keys.Issuer.GetPublicKey(), keys.Curve.GetPublicKey()];
 }

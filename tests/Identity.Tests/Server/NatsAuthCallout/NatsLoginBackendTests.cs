@@ -191,7 +191,7 @@ public sealed class NatsLoginBackendTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _ledger = await ControlPlaneLedger.OpenAsync(_folder.At("data"), _time, NullLogger<ControlPlaneLedger>.Instance, Cancellation);
-        var authority = await SigningAuthority.OpenAsync(_ledger, new AuthorityKeyFolder(_folder.At("data/keys")), TrustDomain, _time, Cancellation);
+        var authority = await SigningAuthority.OpenAsync(_ledger, new AuthorityKeyFolder(_folder.At("data/keys"), SecretFiles.Unsealed), TrustDomain, _time, Cancellation);
         _live = new LiveAdmissions(_time);
         _backend = new NatsLoginBackend(_ledger, authority, _live, new DecisionLog(_ledger, TrustDomain), _time);
     }
