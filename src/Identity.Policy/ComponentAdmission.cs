@@ -22,6 +22,8 @@ public static class ComponentAdmission
         }
 
         if (inquiry.Denied() is { } denied) return denied;
+        // Of exports nothing denies the start.
+        var shadowDenied = inquiry.Notes.Shadow.Any(outcome => !outcome.WouldAllow);
         var exports = AskForExports(inquiry, start.Imports.Exports);
         var determination = inquiry.Determination;
         var nats = NatsPermissions.Of(new Evaluator(policy, principal, now), determination);
@@ -33,8 +35,9 @@ public static class ComponentAdmission
             determination.ValidUntil())
         {
             Exports = exports,
-            Warnings = inquiry.Warnings,
-            Shadow = inquiry.Shadow,
+            Warnings = inquiry.Notes.Warnings,
+            Shadow = inquiry.Notes.Shadow,
+            ShadowDenied = shadowDenied,
         };
     }
 

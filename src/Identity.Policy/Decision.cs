@@ -7,7 +7,7 @@ public abstract record Decision
 {
     private Decision() { }
 
-    /// <summary>What would come if rules in mode shadow were enforced: those that would turn the answer about an import or the start.</summary>
+    /// <summary>What would come if rules in mode shadow were enforced: those that would turn the answer about the start, an import or an export.</summary>
     public ImmutableArray<ShadowOutcome> Shadow { get; init; } = [];
 
     /// <param name="Grants">One for each import, in the order of the imports.</param>
@@ -28,7 +28,7 @@ public abstract record Decision
         public ImmutableArray<RuleWarning> Warnings { get; init; } = [];
 
         /// <summary>True when it would not start if rules in mode shadow were enforced.</summary>
-        public bool ShadowDenied => Shadow.Any(outcome => !outcome.WouldAllow);
+        public bool ShadowDenied { get; init; }
 
         /// <summary>What rules in modes warn and shadow have to say changes nothing, and does not make decisions differ.</summary>
         public bool Equals(Admitted? other) =>

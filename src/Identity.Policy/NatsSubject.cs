@@ -75,6 +75,22 @@ public sealed record NatsSubject
         }
     }
 
+    /// <summary>The subjects that both mean, as one; null when there is none.</summary>
+    internal NatsSubject? And(NatsSubject other)
+    {
+        if (!Overlaps(other)) return null;
+        var (mine, theirs) = (Text.Split('.'), other.Text.Split('.'));
+        var both = new List<string>();
+        for (var i = 0; i < mine.Length; i++)
+        {
+            if (mine[i] is ">") return new NatsSubject(string.Join('.', both.Concat(theirs[i..])));
+            if (theirs[i] is ">") return new NatsSubject(string.Join('.', both.Concat(mine[i..])));
+            both.Add(mine[i] is "*" ? theirs[i] : mine[i]);
+        }
+
+        return new NatsSubject(string.Join('.', both));
+    }
+
     public override string ToString() => Text;
 
     private static ReadOnlySpan<char> NextToken(ref ReadOnlySpan<char> rest)

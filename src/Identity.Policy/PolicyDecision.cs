@@ -13,6 +13,18 @@ public static class PolicyDecision
         return tally.Decide();
     }
 
+    /// <summary>
+    /// The same where everybody may unless a rule forbids it, such as tokens of processes: allowed without a permit, and what forbids in modes warn and
+    /// shadow have to say of that. Still no when the policy cannot be read.
+    /// </summary>
+    public static CapabilityDecision DecideUnlessForbidden(CapabilityPolicy policy, Principal principal, CapabilityRequest request, DateTimeOffset now)
+    {
+        if (policy.Unreadable is not null) return new CapabilityDecision { Reason = RefusalReason.PolicyUnreadable };
+        var tally = default(Tally);
+        policy.ClauseIndex.Find(principal, request, now, ref tally);
+        return tally.DecideUnlessForbidden();
+    }
+
     /// <summary>Why the answer is as it is, and when it is no, the nearest rule and the smallest change that turns it.</summary>
     public static Explanation Explain(CapabilityPolicy policy, Principal principal, CapabilityRequest request, DateTimeOffset now) =>
         DecisionExplainer.Explain(policy, principal, request, now);

@@ -13,6 +13,9 @@ internal sealed class AudienceDoor(AgentOptions options, DecisionLog decisions, 
 {
     // Each refusal is one decision until policy changes, however often a guest asks.
     private readonly RepeatedRefusals _said = new();
+
+    // Apart from them: whoever asks for too many different things gets the last answer, which must be of the same kind.
+    private readonly RepeatedRefusals _noted = new();
     private readonly TrustDomain _trustDomain = options.TrustDomain;
     private readonly string _nats = NatsAudience.Of(options.TrustDomain);
 
@@ -32,7 +35,7 @@ internal sealed class AudienceDoor(AgentOptions options, DecisionLog decisions, 
             if (!isNameable)
                 return Say(view, caller, "unnameable", () => Refusal(view, admission.Principal, problem!, "audience", null), admission.Host);
             var decision = PolicyDecision.Decide(view.Policy, admission.Principal, request!, time.GetUtcNow());
-            if (Noted(decision)) Say(view, caller, $"noted\0{audience}", () => Allowance(view, admission.Principal, request!, decision), admission.Host);
+            if (IsNoted(decision)) Note(view, caller, audience, admission.Principal, request!, decision, admission.Host);
             if (decision.Allowed || (audience == _nats && decision.Reason == RefusalReason.NotGranted && LogsIn(view, admission.Principal))) continue;
             return Say(view, caller, audience, () => Refusal(view, admission.Principal, request!, decision), admission.Host);
         }
@@ -51,8 +54,9 @@ internal sealed class AudienceDoor(AgentOptions options, DecisionLog decisions, 
                 return Say(view, uid, $"{id}\0admission", () => Refusal(view, principal, $"{_nats}/admission/… is for the component that was admitted", "audience", null), askedBy: null);
             // What policy cannot name, it cannot have forbidden.
             if (!CapabilityRequest.TryParse("audience", audience, out var request, out _)) continue;
-            var decision = PolicyDecision.Decide(view.Policy, principal, request, time.GetUtcNow());
-            if (decision.Allowed || decision.Reason == RefusalReason.NotGranted) continue;
+            var decision = PolicyDecision.DecideUnlessForbidden(view.Policy, principal, request, time.GetUtcNow());
+            if (IsNoted(decision)) Note(view, uid, $"{id}\0{audience}", principal, request, decision, askedBy: null);
+            if (decision.Allowed) continue;
             return Say(view, uid, $"{id}\0{audience}", () => Refusal(view, principal, request, decision), askedBy: null);
         }
 
@@ -65,7 +69,11 @@ internal sealed class AudienceDoor(AgentOptions options, DecisionLog decisions, 
     private bool LogsIn(ControlPlaneView view, Principal principal) =>
         NatsPermissions.For(view.Policy, principal, time.GetUtcNow()) is NatsPermissions.Allowed;
 
-    private static bool Noted(in CapabilityDecision decision) => decision.Allowed && (decision.Warned || decision.ShadowRule is not null);
+    private void Note(
+        ControlPlaneView view, long caller, string question, Principal principal, CapabilityRequest request, CapabilityDecision decision, SpiffeId? askedBy) =>
+        _noted.Find(view.Policy, caller, question, _ => decisions.Record(Allowance(view, principal, request, decision), askedBy));
+
+    private static bool IsNoted(in CapabilityDecision decision) => decision.Allowed && (decision.Warned || decision.ShadowRule is not null);
 
     private V1.Decision Refusal(ControlPlaneView view, Principal principal, CapabilityRequest request, in CapabilityDecision decision)
     {

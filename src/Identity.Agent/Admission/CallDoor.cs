@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Identity.Policy;
 
 namespace Identity.Agent.Admission;
@@ -16,10 +17,20 @@ internal static class CallDoor
         var call = PolicyDecision.Decide(policy, start.Principal, called, now);
         return decision switch
         {
-            Policy.Decision.Admitted admitted when call.Allowed => admitted with { ValidUntil = Earlier(admitted.ValidUntil, call.ValidUntil) },
-            Policy.Decision.Admitted admitted => new Policy.Decision.Denied(PolicyDecision.Explain(policy, start.Principal, called, now)) { Shadow = admitted.Shadow },
-            Policy.Decision.Denied denied when call.Allowed || denied.Refusals is [{ Reason: RefusalReason.PolicyUnreadable }] => denied,
-            Policy.Decision.Denied denied => denied with { Explanation = Both(denied.Explanation, PolicyDecision.Explain(policy, start.Principal, called, now), called) },
+            Policy.Decision.Admitted admitted when call.Allowed => admitted with
+            {
+                ValidUntil = Earlier(admitted.ValidUntil, call.ValidUntil),
+                Warnings = With(admitted.Warnings, called, call),
+                Shadow = With(admitted.Shadow, called, call),
+                ShadowDenied = admitted.ShadowDenied || call.ShadowAllowed == false,
+            },
+            Policy.Decision.Admitted admitted => new Policy.Decision.Denied(PolicyDecision.Explain(policy, start.Principal, called, now)) { Shadow = With(admitted.Shadow, called, call) },
+            Policy.Decision.Denied denied when call.Allowed || denied.Refusals is [{ Reason: RefusalReason.PolicyUnreadable }] => denied with { Shadow = With(denied.Shadow, called, call) },
+            Policy.Decision.Denied denied => denied with
+            {
+                Explanation = Both(denied.Explanation, PolicyDecision.Explain(policy, start.Principal, called, now), called),
+                Shadow = With(denied.Shadow, called, call),
+            },
             _ => decision,
         };
     }
@@ -30,6 +41,22 @@ internal static class CallDoor
         // A grant ends with its capabilities, one a line; the two differ in nothing else. Where one cannot be granted, neither helps.
         SmallestGrant = start.SmallestGrant is null || call.SmallestGrant is null ? null : $"{start.SmallestGrant}      - {called.ToCapability().ToYaml()}\n",
     };
+
+    // What a rule has said already of an export, it says of the call, too.
+    private static ImmutableArray<RuleWarning> With(ImmutableArray<RuleWarning> warnings, CapabilityRequest.Export called, CapabilityDecision call)
+    {
+        if (call.Warning is not { } rule) return warnings;
+        var warning = new RuleWarning(called.ToString(), rule) { IsPermit = rule == call.Determining };
+        return warnings.Any(said => IsExport(said.Capability) && said.Rule == rule && said.IsPermit == warning.IsPermit) ? warnings : warnings.Add(warning);
+    }
+
+    private static ImmutableArray<ShadowOutcome> With(ImmutableArray<ShadowOutcome> shadow, CapabilityRequest.Export called, CapabilityDecision call)
+    {
+        if (call is not { ShadowRule: { } rule, ShadowAllowed: { } would }) return shadow;
+        return shadow.Any(said => IsExport(said.Capability) && said.Rule == rule && said.WouldAllow == would) ? shadow : shadow.Add(new ShadowOutcome(called.ToString(), rule, would));
+    }
+
+    private static bool IsExport(string capability) => capability.StartsWith("export ", StringComparison.Ordinal);
 
     private static DateTimeOffset? Earlier(DateTimeOffset? one, DateTimeOffset? other) => one is null || other < one ? other ?? one : one;
 }

@@ -12,24 +12,19 @@ internal sealed class AdmissionInquiry(CapabilityPolicy policy, Principal princi
 
     private readonly List<PolicyClause> _permits = [];
     private List<(CapabilityRequest? Request, CapabilityDecision Decision, Refusal? NotGrantable)>? _refused;
-    private List<RuleWarning>? _warnings;
-    private List<ShadowOutcome>? _shadow;
 
     /// <summary>The permits of anything that was asked for.</summary>
     public Determination Determination { get; } = new();
 
-    public ImmutableArray<RuleWarning> Warnings => _warnings is null ? [] : [.. _warnings];
-
-    public ImmutableArray<ShadowOutcome> Shadow => _shadow is null ? [] : [.. _shadow];
+    public AdmissionNotes Notes { get; } = new();
 
     /// <summary>What is imported says what must be granted; a component that imports nothing still needs somebody's word to start.</summary>
     public void AskToStart(bool importsNothing)
     {
-        var decision = Ask(Start);
-        var only = !importsNothing && decision.Reason == RefusalReason.NotGranted;
-        if (!decision.Allowed && !only) Refuse(Start, decision);
-        // A permit in mode shadow that nobody needs would turn nothing.
-        if (!only || decision.ShadowAllowed == false) Note(Start, decision);
+        var tally = Tell(Start);
+        var decision = importsNothing ? tally.Decide() : tally.DecideUnlessForbidden();
+        if (!decision.Allowed) Refuse(Start, decision);
+        Notes.Add(Start, decision);
     }
 
     /// <summary>True when it may be linked.</summary>
@@ -49,7 +44,7 @@ internal sealed class AdmissionInquiry(CapabilityPolicy policy, Principal princi
         {
             if (!decision.Allowed) Refuse(whole, decision);
             else Hold(whole, import.Functions);
-            Note(whole, decision);
+            Note(whole, decision, import.Functions);
             return decision.Allowed;
         }
 
@@ -60,18 +55,25 @@ internal sealed class AdmissionInquiry(CapabilityPolicy policy, Principal princi
     public Grant? AskFor(ComponentExport export)
     {
         if (export.Request is not { } whole) return null;
-        if (Ask(whole).Allowed)
+        var decision = Ask(whole);
+        if (decision.Allowed || export.Functions.IsEmpty)
         {
-            Hold(whole, export.Functions);
-            return new Grant(export.Name, export.Functions);
+            if (decision.Allowed) Hold(whole, export.Functions);
+            Note(whole, decision, export.Functions);
+            return decision.Allowed ? new Grant(export.Name, export.Functions) : null;
         }
 
         var functions = ImmutableArray.CreateBuilder<string>();
+        var outcomes = new List<(CapabilityRequest Request, CapabilityDecision Decision)>();
         foreach (var function in export.Functions)
         {
-            if (Ask(whole with { Function = function }).Allowed) functions.Add(function);
+            var one = whole with { Function = function };
+            var answer = Ask(one);
+            outcomes.Add((one, answer));
+            if (answer.Allowed) functions.Add(function);
         }
 
+        Notes.Add(whole, outcomes);
         return functions.Count == 0 ? null : new Grant(export.Name, functions.DrainToImmutable());
     }
 
@@ -92,20 +94,20 @@ internal sealed class AdmissionInquiry(CapabilityPolicy policy, Principal princi
             var refusal = decision.Reason == RefusalReason.Forbidden || refusals.Count < MaxExplained
                 ? DecisionExplainer.RefusalOf(policy, principal, request, decision, now)
                 : new Refusal(request.ToString(), decision.Reason, "no rule permits it");
-            refusals.Add(refusal with { Capability = NameOf(request) });
+            refusals.Add(refusal with { Capability = AdmissionNotes.NameOf(request) });
             missing.Add(request.ToCapability().ToYaml());
         }
 
         // Where something is forbidden or cannot be granted at all, no grant helps.
         var grant = refusals.All(refusal => refusal.Reason == RefusalReason.NotGranted) ? SmallestGrant.Of(policy, principal, missing) : null;
-        return new Decision.Denied(new Explanation(principal.Id.ToString(), refusals.DrainToImmutable(), grant)) { Shadow = Shadow };
+        return new Decision.Denied(new Explanation(principal.Id.ToString(), refusals.DrainToImmutable(), grant)) { Shadow = Notes.Shadow };
     }
 
     // The whole interface is not granted: some of its functions may be, and then each that is imported must be.
     private bool AskForFunctions(ComponentImport import, CapabilityRequest.Import whole, in CapabilityDecision decision)
     {
-        var refused = new List<(CapabilityRequest.Import Request, CapabilityDecision Decision)>();
-        var outcomes = new List<(CapabilityRequest.Import Request, CapabilityDecision Decision)>();
+        var refused = new List<(CapabilityRequest Request, CapabilityDecision Decision)>();
+        var outcomes = new List<(CapabilityRequest Request, CapabilityDecision Decision)>();
         foreach (var function in import.Functions)
         {
             var one = whole with { Function = function };
@@ -114,32 +116,38 @@ internal sealed class AdmissionInquiry(CapabilityPolicy policy, Principal princi
             if (!answer.Allowed) refused.Add((one, answer));
         }
 
+        Notes.Add(whole, outcomes);
         if (refused.Count == import.Functions.Length && refused.TrueForAll(one => one.Decision.Determining == refused[0].Decision.Determining))
         {
             // Nothing of it is granted, or one rule forbids it all: that is said once.
             var answer = refused[0].Decision.Reason == RefusalReason.Forbidden ? refused[0].Decision : decision;
             Refuse(whole, answer);
-            Note(whole, answer);
             return false;
         }
 
-        foreach (var (request, answer) in outcomes)
-        {
-            if (!answer.Allowed) Refuse(request, answer);
-            Note(request, answer);
-        }
+        foreach (var (request, answer) in refused) Refuse(request, answer);
 
         return refused.Count == 0;
     }
 
-    private CapabilityDecision Ask(CapabilityRequest request)
+    // With rules in modes warn and shadow, functions decide as they do without; what they have to say about the interface may not concern a function.
+    private void Note(CapabilityRequest whole, in CapabilityDecision decision, ImmutableArray<string> functions)
+    {
+        if (decision is { Warned: false, ShadowAllowed: null }) return;
+        if (functions.IsEmpty) Notes.Add(whole, decision);
+        else Notes.Add(whole, [.. functions.Select(function => Of(whole, function)).Select(one => (one, PolicyDecision.Decide(policy, principal, one, now)))]);
+    }
+
+    private CapabilityDecision Ask(CapabilityRequest request) => Tell(request).Decide();
+
+    private Tally Tell(CapabilityRequest request)
     {
         _permits.Clear();
         var sink = new Sink(_permits);
         policy.ClauseIndex.Find(principal, request, now, ref sink);
         // Also where a forbid takes it away again, so that no forbid raises a ceiling.
         foreach (var permit in _permits) Determination.Add(permit);
-        return sink.Tally.Decide();
+        return sink.Tally;
     }
 
     /// <summary>Adds what permits of single functions state, so that granting all of them raises no ceiling.</summary>
@@ -150,7 +158,7 @@ internal sealed class AdmissionInquiry(CapabilityPolicy policy, Principal princi
         {
             _permits.Clear();
             var sink = new Sink(_permits);
-            policy.ClauseIndex.Find(principal, whole is CapabilityRequest.Import import ? import with { Function = function } : ((CapabilityRequest.Export)whole) with { Function = function }, now, ref sink);
+            policy.ClauseIndex.Find(principal, Of(whole, function), now, ref sink);
             foreach (var permit in _permits)
             {
                 if (permit.Ceilings != StatedCeilings.None) Determination.Add(permit);
@@ -160,13 +168,8 @@ internal sealed class AdmissionInquiry(CapabilityPolicy policy, Principal princi
 
     private void Refuse(CapabilityRequest request, in CapabilityDecision decision) => (_refused ??= []).Add((request, decision, null));
 
-    private void Note(CapabilityRequest request, in CapabilityDecision decision)
-    {
-        if (decision is { Warned: true, Warning: { } warning }) (_warnings ??= []).Add(new RuleWarning(NameOf(request), warning) { IsPermit = warning == decision.Determining });
-        if (decision is { ShadowAllowed: { } allowed, ShadowRule: { } rule }) (_shadow ??= []).Add(new ShadowOutcome(NameOf(request), rule, allowed));
-    }
-
-    private static string NameOf(CapabilityRequest request) => request is CapabilityRequest.Import ? request.ToCapability().Value : request.ToString();
+    private static CapabilityRequest Of(CapabilityRequest whole, string function) =>
+        whole is CapabilityRequest.Import import ? import with { Function = function } : ((CapabilityRequest.Export)whole) with { Function = function };
 
     private static string Article(ImportKind kind) => kind switch
     {

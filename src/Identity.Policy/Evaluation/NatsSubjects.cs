@@ -31,10 +31,13 @@ internal sealed class NatsSubjects
     public static bool IsAbout(Capability capability) => capability is Capability.NatsPublish or Capability.NatsSubscribe or Capability.NatsRespond
         or Capability.Stream or Capability.Consumer or Capability.Bucket;
 
-    public static NatsSubjects Collect(in Evaluator evaluator)
+    public static NatsSubjects Collect(in Evaluator evaluator) => Collect(evaluator.NatsClauses);
+
+    /// <param name="clauses">Each taken as if it were enforced.</param>
+    public static NatsSubjects Collect(IEnumerable<PolicyClause> clauses)
     {
         var subjects = new NatsSubjects();
-        foreach (var clause in evaluator.NatsClauses)
+        foreach (var clause in clauses)
         {
             if (clause.Effect != RuleEffect.Permit) subjects.Forbid(clause.Capability);
             else if (subjects.Permit(clause.Capability)) subjects.Rules.Add(clause);

@@ -41,12 +41,17 @@ internal struct Tally : IClauseSink
         return false;
     }
 
-    public readonly CapabilityDecision Decide()
+    public readonly CapabilityDecision Decide() => Decide(needsPermit: true);
+
+    /// <summary>For what is open unless a rule closes it: permits say nothing about it, in whatever mode.</summary>
+    public readonly CapabilityDecision DecideUnlessForbidden() => Decide(needsPermit: false);
+
+    private readonly CapabilityDecision Decide(bool needsPermit)
     {
         var permit = _permit ?? _warnPermit;
-        var allowed = _forbid is null && permit is not null;
-        var shadowAllowed = _forbid is null && _shadowForbid is null && (permit ?? _shadowPermit) is not null;
-        var warning = allowed ? _warnForbid ?? (_permit is null ? _warnPermit : null) : null;
+        var allowed = _forbid is null && (permit is not null || !needsPermit);
+        var shadowAllowed = _forbid is null && _shadowForbid is null && ((permit ?? _shadowPermit) is not null || !needsPermit);
+        var warning = allowed ? _warnForbid ?? (_permit is null && needsPermit ? _warnPermit : null) : null;
         return new CapabilityDecision
         {
             Allowed = allowed,
@@ -57,7 +62,7 @@ internal struct Tally : IClauseSink
             Warning = warning?.Rule,
             ShadowAllowed = shadowAllowed == allowed ? null : shadowAllowed,
             ShadowRule = shadowAllowed == allowed ? null : shadowAllowed ? _shadowPermit?.Rule : _shadowForbid?.Rule,
-            ValidUntil = allowed && _permitsEnd != long.MaxValue ? new DateTimeOffset(_permitsEnd, TimeSpan.Zero) : null,
+            ValidUntil = allowed && needsPermit && _permitsEnd != long.MaxValue ? new DateTimeOffset(_permitsEnd, TimeSpan.Zero) : null,
         };
     }
 

@@ -22,7 +22,14 @@ internal static class DecisionLimits
             if (reason.SmallestGrant.Length > MaxText) reason.SmallestGrant = "";
         }
 
-        while (shorter.Reasons.Count > 0 && shorter.CalculateSize() > maxBytes) shorter.Reasons.RemoveAt(shorter.Reasons.Count - 1);
+        while (shorter.CalculateSize() > maxBytes && shorter.Reasons.Count + shorter.Shadow.Count + shorter.Warnings.Count > 0)
+        {
+            var most = Math.Max(shorter.Reasons.Count, Math.Max(shorter.Shadow.Count, shorter.Warnings.Count));
+            if (shorter.Shadow.Count == most) shorter.Shadow.RemoveAt(most - 1);
+            else if (shorter.Warnings.Count == most) shorter.Warnings.RemoveAt(most - 1);
+            else shorter.Reasons.RemoveAt(most - 1);
+        }
+
         return shorter;
     }
 

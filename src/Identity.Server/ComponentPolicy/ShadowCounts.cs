@@ -42,17 +42,20 @@ internal sealed class ShadowCounts(TimeProvider time)
         }
     }
 
-    /// <summary>Counts what an agent reported; only rules that are in force, so that no agent fills the table with names of its own.</summary>
-    public void RecordReported(Identity.V1.Decision decision, CapabilityPolicy policy)
+    /// <summary>Counts what a decision says; only rules that are in force and in mode shadow, so that no agent fills the table with names of its own.</summary>
+    public void Record(IEnumerable<Identity.V1.ShadowOutcome> outcomes, string decisionId, CapabilityPolicy policy)
     {
-        foreach (var outcome in decision.Shadow)
+        foreach (var outcome in outcomes)
         {
             var slash = outcome.Rule.IndexOf('/', StringComparison.Ordinal);
             if (slash <= 0) continue;
             var rule = new RuleReference(outcome.Rule[..slash], outcome.Rule[(slash + 1)..]);
-            if (IsShadow(policy, rule)) Record(rule, outcome.WouldAllow, decision.Id);
+            if (IsShadow(policy, rule)) Record(rule, outcome.WouldAllow, decisionId);
         }
     }
+
+    /// <summary>Counts what an agent reported.</summary>
+    public void RecordReported(Identity.V1.Decision decision, CapabilityPolicy policy) => Record(decision.Shadow, decision.Id, policy);
 
     /// <summary>By rule, in ordinal order.</summary>
     public ListShadowCountsResponse List()

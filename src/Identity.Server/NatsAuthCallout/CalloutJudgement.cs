@@ -8,6 +8,9 @@ internal abstract record CalloutJudgement
 {
     private CalloutJudgement() { }
 
+    /// <summary>What rules in modes shadow and warn have to say; empty where policy was not asked.</summary>
+    public NatsNotes Notes { get; init; } = NatsNotes.None;
+
     /// <summary>No answer: it is not a request of a nats-server we speak with, or nobody waits for the answer any more.</summary>
     public sealed record Ignored(string Reason) : CalloutJudgement;
 

@@ -1,6 +1,8 @@
 using Google.Protobuf.WellKnownTypes;
+using Identity.Policy;
 using Identity.V1;
 using Spiffe.Net;
+using Decision = Identity.V1.Decision;
 
 namespace Identity.Server.NatsAuthCallout;
 
@@ -17,7 +19,7 @@ internal static class LoginDecision
         decision.Summary = $"{login.Id} may log in to the NATS account {login.Account} until {login.ExpiresAt:O}";
         foreach (var rule in (login.Grant?.DeterminingRules ?? []).Take(MaxReasons))
             decision.Reasons.Add(new Reason { Capability = "nats", Rule = rule.ToString(), Explanation = "permits its subjects" });
-        return decision;
+        return WithNotes(decision, login.Notes);
     }
 
     public static Decision Of(CalloutJudgement.Refused refused, long policyRevision, SpiffeId decidedBy, DateTimeOffset now)
@@ -25,7 +27,7 @@ internal static class LoginDecision
         var decision = Start(policyRevision, decidedBy, now);
         decision.Subject = refused.Id?.ToString() ?? "";
         decision.Summary = $"a NATS login was refused: {refused.Reason}";
-        if (refused.Explanation is not { } explanation) return decision;
+        if (refused.Explanation is not { } explanation) return WithNotes(decision, refused.Notes);
 
         foreach (var refusal in explanation.Refusals.Take(MaxReasons))
         {
@@ -38,6 +40,24 @@ internal static class LoginDecision
             });
         }
 
+        return WithNotes(decision, refused.Notes);
+    }
+
+    // What a login would have less, or more, were the rules in these modes enforced.
+    private static Decision WithNotes(Decision decision, NatsNotes notes)
+    {
+        decision.Shadow.AddRange(notes.Shadow.Select(outcome => new Identity.V1.ShadowOutcome
+        {
+            Rule = outcome.Rule.ToString(),
+            WouldAllow = outcome.WouldAllow,
+            Capability = outcome.Capability,
+        }));
+        decision.Warnings.AddRange(notes.Warnings.Select(warning => new Reason
+        {
+            Capability = warning.Capability,
+            Rule = warning.Rule.ToString(),
+            Explanation = warning.Text,
+        }));
         return decision;
     }
 

@@ -33,6 +33,14 @@ internal abstract record LoginGrant
         _ => new Refused(LoginRefusal.Standing, $"{id} has no standing"),
     };
 
+    /// <summary>What rules in modes shadow and warn have to say about the answer to <see cref="For"/>. Asked at logins only, not whenever a session is looked at again.</summary>
+    public static NatsNotes NotesFor(SpiffeId id, LoginFacts facts, DateTimeOffset now) => facts.StandingOf(id) switch
+    {
+        LoginStanding.Workload => NatsNotes.About(facts.Policy, Principal.Process(id), now),
+        LoginStanding.AdmittedComponent component => NatsNotes.About(facts.Policy, component.PrincipalOf(id), now),
+        _ => NatsNotes.None,
+    };
+
     private static LoginGrant Of(SpiffeId id, NatsPermissions permissions, DateTimeOffset? registeredUntil) => permissions switch
     {
         NatsPermissions.Allowed allowed => new Allowed(

@@ -78,13 +78,15 @@ internal sealed class NatsAuthCalloutResponder(NatsCalloutKeys keys, TrustDomain
         if (standing is LoginStanding.AdmittedComponent && !NamesAdmission(svid, facts))
             return Refused(LoginRefusal.Standing, $"{svid.Id} is a component, and its token names no admission of it that an agent reports; log in again with a new token of the agent", svid.Id);
 
-        return LoginGrant.For(svid.Id, facts with { StandingOf = _ => standing }, now) switch
+        facts = facts with { StandingOf = _ => standing };
+        CalloutJudgement judgement = LoginGrant.For(svid.Id, facts, now) switch
         {
             LoginGrant.Allowed grant => Session(
                 request, svid, ApplicationAccount, SubjectRights.From(grant.Publish), SubjectRights.From(grant.Subscribe), grant, now, jitter),
             LoginGrant.Refused refused => Refused(refused.Cause, refused.Reason, svid.Id, refused.Explanation),
             _ => Refused(LoginRefusal.Unspecified, "no answer", svid.Id),
         };
+        return judgement with { Notes = LoginGrant.NotesFor(svid.Id, facts, now) };
 
         CalloutJudgement.Refused Refused(LoginRefusal cause, string reason, SpiffeId? id = null, Explanation? explanation = null) =>
             new(request, cause, reason, id, explanation);

@@ -12,7 +12,7 @@ namespace Identity.Server.NatsAuthCallout;
 
 /// <summary>This room's questions, answered by the ledger, the signing authority, the live admissions and the decision log.</summary>
 internal sealed class NatsLoginBackend(
-    ControlPlaneLedger ledger, SigningAuthority authority, LiveAdmissions admissions, DecisionLog decisions, TimeProvider time,
+    ControlPlaneLedger ledger, SigningAuthority authority, LiveAdmissions admissions, DecisionLog decisions, ShadowCounts shadows, TimeProvider time,
     StageObservations? observations = null) : INatsLoginBackend
 {
     public LoginFacts Facts
@@ -27,7 +27,9 @@ internal sealed class NatsLoginBackend(
     public string Record(Decision decision)
     {
         if (decision.Allowed && SpiffeId.TryParse(decision.Subject, out var id, out _)) observations?.LoggedIn(id);
-        return decisions.Record(decision);
+        var recorded = decisions.Record(decision);
+        shadows.Record(decision.Shadow, recorded, ledger.State.Policy);
+        return recorded;
     }
 
     public Task RecordIssuanceAsync(IssuanceRecord intent, CancellationToken cancellation)

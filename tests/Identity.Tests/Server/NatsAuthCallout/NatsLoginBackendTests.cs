@@ -25,6 +25,7 @@ public sealed class NatsLoginBackendTests : IAsyncLifetime
 
     private readonly TemporaryFolder _folder = new();
     private readonly FakeTimeProvider _time = new(TimeProvider.System.GetUtcNow());
+    private readonly ShadowCounts _shadows = new(TimeProvider.System);
     private ControlPlaneLedger _ledger = null!;
     private LiveAdmissions _live = null!;
     private NatsLoginBackend _backend = null!;
@@ -188,12 +189,39 @@ public sealed class NatsLoginBackendTests : IAsyncLifetime
         Assert.Equal(_ledger.State.Revision, Assert.Single(_ledger.ListIssuances(10)).Revision);
     }
 
+    [Fact]
+    public async Task What_rules_in_mode_shadow_would_turn_is_counted_login_by_login()
+    {
+        const string rules = """
+            kind: CapabilityPolicy
+            name: nats
+            rules:
+              - { name: tried, effect: forbid, mode: shadow, subjects: [{ spiffeIdPrefix: spiffe://example.org }], capabilities: [{ natsPublish: greetings.hello }] }
+              - { name: enforced, effect: permit, subjects: [{ spiffeIdPrefix: spiffe://example.org }], capabilities: [{ natsPublish: greetings.> }] }
+            """;
+        await AppendAsync(new Change { PolicySet = new Identity.Ledger.V1.Policy { Name = "nats", Text = rules } });
+        foreach (var rule in (string[])["nats/tried", "nats/tried", "nats/enforced", "nats/unknown"])
+        {
+            _backend.Record(new Identity.V1.Decision
+            {
+                Kind = Identity.V1.DecisionKind.NatsLogin,
+                Allowed = true,
+                Subject = Listener.ToString(),
+                Shadow = { new Identity.V1.ShadowOutcome { Rule = rule, Capability = "natsPublish greetings.hello" } },
+            });
+        }
+
+        var count = Assert.Single(_shadows.List().Counts);
+        Assert.Equal(("nats/tried", 2ul, 0ul), (count.Rule, count.WouldDeny, count.WouldAllow));
+        Assert.StartsWith("d-", count.Example, StringComparison.Ordinal);
+    }
+
     public async ValueTask InitializeAsync()
     {
         _ledger = await ControlPlaneLedger.OpenAsync(_folder.At("data"), _time, NullLogger<ControlPlaneLedger>.Instance, Cancellation);
         var authority = await SigningAuthority.OpenAsync(_ledger, new AuthorityKeyFolder(_folder.At("data/keys"), SecretFiles.Unsealed), TrustDomain, _time, Cancellation);
         _live = new LiveAdmissions(_time);
-        _backend = new NatsLoginBackend(_ledger, authority, _live, new DecisionLog(_ledger, TrustDomain), _time);
+        _backend = new NatsLoginBackend(_ledger, authority, _live, new DecisionLog(_ledger, TrustDomain), _shadows, _time);
     }
 
     public async ValueTask DisposeAsync()
