@@ -90,6 +90,7 @@ internal sealed class AudienceDoor(AgentOptions options, DecisionLog decisions, 
         Kind = V1.DecisionKind.WorkloadSvid,
         Subject = principal.Id.ToString(),
         PolicyRevision = view.PolicyRevision,
+        ComponentDigest = principal.Digest?.Text ?? "",
         Summary = $"{principal.Id} gets no such token: {why}",
         Reasons = { new V1.Reason { Capability = capability, Explanation = why, SmallestGrant = grant ?? "" } },
     };
@@ -102,6 +103,7 @@ internal sealed class AudienceDoor(AgentOptions options, DecisionLog decisions, 
             Allowed = true,
             Subject = principal.Id.ToString(),
             PolicyRevision = view.PolicyRevision,
+            ComponentDigest = principal.Digest?.Text ?? "",
             Summary = $"{principal.Id} gets tokens for {request}",
         };
         if (decision.Warning is { } warning)

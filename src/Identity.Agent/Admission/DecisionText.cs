@@ -117,6 +117,7 @@ internal static class DecisionText
         Allowed = isAllowed,
         Subject = component.Host.ToString(),
         PolicyRevision = view.PolicyRevision,
+        ComponentDigest = component.Digest.Text,
     };
 
     private static IEnumerable<V1.InterfaceGrant> Exports(UploadedComponent component, Policy.Decision.Admitted admitted)

@@ -10,14 +10,9 @@ internal sealed record UploadedComponent(SpiffeId Host, string Name, ComponentDi
     public IReadOnlyList<CapabilityRequest.Export> Calls { get; init; } = [];
 
     /// <summary>The first of them that the component exports; null when it exports none.</summary>
-    public CapabilityRequest.Export? Called => Calls.FirstOrDefault(call => Imports.Exports.Any(export => Is(call, export)));
+    public CapabilityRequest.Export? Called => HostCalls.FirstOf(Calls, Imports);
 
     /// <summary>The digest is attested; the name is the host's word.</summary>
     public IReadOnlySet<string> Selectors { get; } =
         new HashSet<string>(StringComparer.Ordinal) { $"wasm:digest:{Digest.Text}", $"wasm:name:{Name}" };
-
-    private static bool Is(CapabilityRequest.Export call, ComponentExport export) => call.Interface is null
-        ? export.Kind == ImportKind.Function && export.Name == call.Function
-        : export.Kind == ImportKind.Instance && InterfaceName.TryParse(export.Name, out var name, out _)
-            && name.TrackedName == call.Interface.TrackedName && export.Functions.Contains(call.Function!);
 }

@@ -48,14 +48,23 @@ public static class PolicySuggest
         return new PolicySuggestion(seen.Count == 0 ? null : Write(name, seen.Values, left), [.. left]);
     }
 
-    /// <summary>What the door asks when a component starts.</summary>
-    public static IEnumerable<Observation> ToStart(ComponentStart start)
+    /// <summary>What the door asks when identity-host starts a component: what its bytes import, and the one export that is called.</summary>
+    /// <param name="wholeInterfaces">
+    /// Where the grant is to outlive these bytes: the next ones may import other functions of the same interfaces. Otherwise the functions are those that
+    /// these bytes import, and no others.
+    /// </param>
+    public static IEnumerable<Observation> ToStart(ComponentStart start, bool wholeInterfaces = false)
     {
         if (start.Imports.Imports.IsEmpty) yield return new Observation(start.Principal, new CapabilityRequest.Start());
         foreach (var import in start.Imports.Imports)
         {
-            if (InventoryCheck.Asks(import).FirstOrDefault() is { } whole) yield return new Observation(start.Principal, whole);
+            // First the interface, then its functions.
+            var asked = InventoryCheck.Asks(import).ToList();
+            var least = wholeInterfaces || asked.Count < 2 ? asked.Take(1) : asked.Skip(1);
+            foreach (var request in least) yield return new Observation(start.Principal, request);
         }
+
+        if (HostCalls.FirstOf(HostCalls.All, start.Imports) is { } called) yield return new Observation(start.Principal, called);
     }
 
     private static string Write(string name, IEnumerable<(SpiffeId Id, ComponentDigest? Digest, List<Capability> Capabilities)> subjects, SortedSet<string> left)

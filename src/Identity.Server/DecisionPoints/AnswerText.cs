@@ -1,4 +1,8 @@
+using Identity.Policy;
 using Identity.V1;
+using Decision = Identity.V1.Decision;
+using Principal = Identity.Policy.Principal;
+using ShadowOutcome = Identity.V1.ShadowOutcome;
 
 namespace Identity.Server.DecisionPoints;
 
@@ -27,6 +31,7 @@ internal static class AnswerText
                 ? $"{subject} may have {(answer.Verdicts is [var one] ? one.Request.ToString() : $"all {answer.Verdicts.Length} capabilities that were asked for")}"
                 : $"{subject} is denied: {answer.Reason}",
             PolicyRevision = policyRevision,
+            ComponentDigest = answer.Verdicts.Select(verdict => DigestOf(verdict.Principal)).Distinct().ToList() is [{ } digest] ? digest : "",
         };
         foreach (var verdict in (answer.Allowed ? answer.Verdicts : answer.Denied).Take(MaxReasons))
         {
@@ -50,4 +55,6 @@ internal static class AnswerText
 
         return decision;
     }
+
+    private static string? DigestOf(Principal principal) => principal.Unknown.HasFlag(PrincipalAttributes.Digest) ? null : principal.Digest?.Text;
 }

@@ -63,14 +63,67 @@ public sealed class PolicySuggestTests
     }
 
     [Fact]
-    public void A_component_is_admitted_by_what_is_suggested_for_it()
+    public void A_component_is_granted_the_functions_it_imports_to_the_bytes_that_import_them()
     {
-        var start = Samples.Start("wasi:io/poll@0.2.3", "wasi:http/types@0.2.0");
-        var suggestion = PolicySuggest.For(CapabilityPolicy.Empty, PolicySuggest.ToStart(start), Samples.Now);
+        var suggestion = PolicySuggest.For(CapabilityPolicy.Empty, PolicySuggest.ToStart(Greeting), Samples.Now);
+        Assert.Equal(
+            $"""
+            # Suggested from what was seen; read it before it is applied.
+            kind: CapabilityPolicy
+            name: suggested
+            rules:
+              - name: greeter
+                effect: permit
+                subjects:
+                  - spiffeId: spiffe://example.org/components/greeter
+                    digest: {Samples.Digest.Text}
+                capabilities:
+                  - export: 'wasi:cli/run@0.2.0#run'
+                  - import: 'wasi:http/types@0.2.0#[method]fields.get'
+                  - import: 'wasi:http/types@0.2.0#drop'
+                  - import: wasi:io/error@0.2.0
+
+            """,
+            suggestion.Source);
         var policy = Samples.Policy(suggestion.Source!);
-        Assert.IsType<Decision.Admitted>(ComponentAdmission.Decide(policy, start, Samples.Now));
-        Assert.IsType<Decision.Denied>(ComponentAdmission.Decide(policy, start with { Digest = Samples.OtherDigest }, Samples.Now));
-        Assert.IsType<Decision.Denied>(ComponentAdmission.Decide(policy, Samples.Start("wasi:io/poll@0.2.3", "wasi:cli/stdin@0.2.0"), Samples.Now));
+        Assert.IsType<Decision.Admitted>(ComponentAdmission.Decide(policy, Greeting, Samples.Now));
+        Assert.IsType<Decision.Denied>(ComponentAdmission.Decide(policy, Greeting with { Digest = Samples.OtherDigest }, Samples.Now));
+        Assert.IsType<Decision.Denied>(ComponentAdmission.Decide(policy, Importing(["drop", "[method]fields.get", "[method]fields.set"]), Samples.Now));
+        foreach (var line in suggestion.Source!.Split('\n').Where(line => line.StartsWith("      - import", StringComparison.Ordinal)))
+        {
+            // Every line of it is needed: it is the least.
+            var less = Samples.Policy(suggestion.Source.Replace(line + "\n", "", StringComparison.Ordinal));
+            Assert.IsType<Decision.Denied>(ComponentAdmission.Decide(less, Greeting, Samples.Now));
+        }
+    }
+
+    [Fact]
+    public void Whatever_its_bytes_a_component_is_granted_whole_interfaces()
+    {
+        var suggestion = PolicySuggest.For(CapabilityPolicy.Empty, PolicySuggest.ToStart(Greeting, wholeInterfaces: true), Samples.Now, pinDigest: false);
+        Assert.Equal(
+            ["export: 'wasi:cli/run@0.2.0#run'", "import: wasi:http/types@0.2.0", "import: wasi:io/error@0.2.0"],
+            suggestion.Source!.Split('\n').Where(line => line.StartsWith("      - ", StringComparison.Ordinal) && !line.Contains("spiffeId", StringComparison.Ordinal)).Select(line => line[8..]));
+        Assert.DoesNotContain("digest", suggestion.Source, StringComparison.Ordinal);
+        var next = Importing(["[method]fields.set"]) with { Digest = Samples.OtherDigest };
+        Assert.IsType<Decision.Admitted>(ComponentAdmission.Decide(Samples.Policy(suggestion.Source), next, Samples.Now));
+    }
+
+    [Theory]
+    [InlineData("run", null, "export #run")]
+    [InlineData("run", "wasi:cli/run@0.2.3", "export #run")]
+    [InlineData("init", "wasi:cli/run@0.2.3", "export wasi:cli/run@0.2.0#run")]
+    [InlineData("init", "wasi:http/incoming-handler@0.2.0", null)]
+    public void Of_exports_only_what_the_host_calls_is_granted(string function, string? instance, string? called)
+    {
+        var start = Greeting with
+        {
+            Imports = new ComponentImports([])
+            {
+                Exports = [new ComponentExport(function, ImportKind.Function, []), .. instance is null ? (ComponentExport[])[] : [new ComponentExport(instance, ImportKind.Instance, ["run", "handle"])]],
+            },
+        };
+        Assert.Equal(called is null ? ["start"] : ["start", called], PolicySuggest.ToStart(start).Select(seen => seen.Request.ToString()));
     }
 
     [Fact]
@@ -82,6 +135,17 @@ public sealed class PolicySuggestTests
         Assert.Equal(2, suggestion.Left.Length);
         Assert.Contains("rule sample/rule-1 forbids it", suggestion.Left[1], StringComparison.Ordinal);
     }
+
+    private static ComponentStart Greeting => Importing(["drop", "[method]fields.get"]);
+
+    private static ComponentStart Importing(string[] functions) => Samples.Start() with
+    {
+        Imports = new ComponentImports(
+            [new ComponentImport("wasi:http/types@0.2.0", ImportKind.Instance, [.. functions]), new ComponentImport("wasi:io/error@0.2.0", ImportKind.Instance)])
+        {
+            Exports = [new ComponentExport("wasi:cli/run@0.2.3", ImportKind.Instance, ["run"]), new ComponentExport("acme:shop/admin", ImportKind.Instance, ["wipe"])],
+        },
+    };
 
     private static IEnumerable<Observation> Seen(params string[] requests) =>
         requests.Select(request => new Observation(new Principal { Id = Samples.Greeter }, CapabilityRequest.Parse(request)));

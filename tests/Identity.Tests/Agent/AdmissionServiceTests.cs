@@ -249,6 +249,7 @@ public sealed class AdmissionServiceTests
         Assert.Equal(EventOneofCase.Admitted, (await call.ResponseStream.NextAsync()).EventCase);
         var told = (await plane.NextReportAsync(V1.AgentReport.ReportOneofCase.Decision)).Decision;
         Assert.True(told.Allowed);
+        Assert.Equal(ComponentDigest.Of(Component(Messaging, Sockets)).Text, told.ComponentDigest);
         Assert.Equal((Messaging, "sample/warn"), (Assert.Single(told.Warnings).Capability, told.Warnings[0].Rule));
         var shadow = Assert.Single(told.Shadow);
         Assert.Equal((Sockets, "sample/shadow", false), (shadow.Capability, shadow.Rule, shadow.WouldAllow));

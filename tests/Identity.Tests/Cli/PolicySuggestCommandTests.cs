@@ -45,6 +45,8 @@ public sealed class PolicySuggestCommandTests : IAsyncLifetime
         Assert.True(code == ExitCode.Ok, error);
         Assert.Contains(Cart, output, StringComparison.Ordinal);
         Assert.True(PolicyParser.TryParse(output, out _, out _), output);
+        Assert.Contains($"digest: {ComponentDigest.Of(ProbeComponent.Bytes).Text}\n", output, StringComparison.Ordinal);
+        Assert.EndsWith("    capabilities:\n      - export: '#run'\n      - import: 'acme:probe/store@1.0.0#get'\n", output, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -5,6 +5,7 @@ using Identity.Policy;
 using Identity.Policy.Analysis;
 using Identity.V1;
 using Spiffe.Net;
+using Decision = Identity.V1.Decision;
 
 namespace Identity.Cli.Commands.Policy;
 
@@ -23,40 +24,46 @@ internal static class PolicySuggestVerb
             HelpName = "FILE",
             DefaultValueFactory = _ => [],
         };
-        var denied = new Option<bool>("--denied") { Description = "From what the server denied, or would have denied by rules in mode shadow" };
+        var denied = new Option<bool>("--denied") { Description = $"From what the server denied, or would have denied by rules in mode shadow, in its newest {MostDecisions} decisions" };
         var name = new Option<string>("--name") { Description = "The name of the policy", DefaultValueFactory = _ => "suggested" };
-        var anyBytes = new Option<bool>("--any-digest") { Description = "Grant to the identity whatever its bytes, not only to those that were seen" };
+        var anyBytes = new Option<bool>("--any-digest") { Description = "Grant to the identity whatever its bytes, not only to those that were seen; of a component file whole interfaces, not only the functions it imports" };
         var command = new Command("suggest", "Write the least policy that would have allowed what was seen") { paths, components, seen, denied, name, anyBytes };
         command.SetAction(async (parsed, cancellation) =>
         {
             var given = parsed.GetValue(paths)!;
             var manifest = given.Length == 0 ? new Manifest([], [], []) : ManifestFiles.ReadToLook(given);
-            var observations = PolicyFiles.Read(parsed.GetValue(components)!, manifest).SelectMany(PolicySuggest.ToStart)
+            var isAnyDigest = parsed.GetValue(anyBytes);
+            var notes = new List<string>();
+            var observations = PolicyFiles.Read(parsed.GetValue(components)!, manifest).SelectMany(start => PolicySuggest.ToStart(start, wholeInterfaces: isAnyDigest))
                 .Concat(parsed.GetValue(seen)!.SelectMany(ReadSeen)).ToList();
             var policy = PolicyFiles.PolicyOf(manifest);
             if (parsed.GetValue(denied))
             {
                 using var channel = AdminConnection.Open(parsed);
-                observations.AddRange(await DeniedAsync(channel, cancellation));
+                var decisions = await new Explain.ExplainClient(channel).ListDecisionsAsync(new() { Limit = MostDecisions }, cancellationToken: cancellation);
+                if (decisions.Decisions.Count >= MostDecisions) notes.Add($"only the newest {MostDecisions} decisions were read; what was denied before is not in this");
+                observations.AddRange(Denied(decisions.Decisions, isAnyDigest, notes));
                 if (given.Length == 0)
                 {
                     var inForce = await new PolicyAdmin.PolicyAdminClient(channel).ListPoliciesAsync(new(), cancellationToken: cancellation);
                     policy = CapabilityPolicy.FromSources(inForce.Policies.Select(document => document.Text), 0);
                 }
             }
-            if (observations.Count == 0)
+            if (observations.Count == 0 && notes.Count == 0)
                 throw new UsageException("nothing was seen; name a --component, a file with --seen, or use --denied.");
-            var suggestion = PolicySuggest.For(policy, observations, TimeProvider.System.GetUtcNow(), parsed.GetValue(name)!, !parsed.GetValue(anyBytes));
+            var suggestion = PolicySuggest.For(policy, observations, TimeProvider.System.GetUtcNow(), parsed.GetValue(name)!, !isAnyDigest);
             var message = new Struct
             {
                 Fields =
                 {
                     ["policy"] = suggestion.Source is { } source ? Value.ForString(source) : Value.ForNull(),
                     ["notGranted"] = Value.ForList([.. suggestion.Left.Select(Value.ForString)]),
+                    ["notes"] = Value.ForList([.. notes.Select(Value.ForString)]),
                 },
             };
             return Answer.Print(parsed, message, output =>
             {
+                foreach (var note in notes) output.WriteLine($"# {note}");
                 if (suggestion.Source is not null) output.Write(suggestion.Source);
                 else output.WriteLine("# Everything that was seen and can be granted is granted already.");
                 foreach (var left in suggestion.Source is null ? suggestion.Left : []) output.WriteLine($"# not granted: {left}");
@@ -80,16 +87,24 @@ internal static class PolicySuggestVerb
         }
     }
 
-    private static async Task<IEnumerable<Observation>> DeniedAsync(ChannelBase channel, CancellationToken cancellation)
+    // Of bytes that are not told nothing is granted unless any will do.
+    private static List<Observation> Denied(IEnumerable<Decision> decisions, bool isAnyDigest, List<string> notes)
     {
-        var answer = await new Explain.ExplainClient(channel).ListDecisionsAsync(new() { Limit = MostDecisions }, cancellationToken: cancellation);
-        return from decision in answer.Decisions
-               where SpiffeId.TryParse(decision.Subject, out _, out _)
-               let asked = (decision.Allowed ? [] : decision.Reasons.Select(reason => reason.Capability)).Concat(decision.Shadow.Where(shadow => !shadow.WouldAllow).Select(shadow => shadow.Capability))
-               from capability in asked
-               let request = RequestOf(capability)
-               where request is not null
-               select new Observation(new Principal { Id = SpiffeId.Parse(decision.Subject) }, request);
+        var seen = new List<Observation>();
+        var untold = 0;
+        foreach (var decision in decisions)
+        {
+            if (!SpiffeId.TryParse(decision.Subject, out var id, out _)) continue;
+            var asked = (decision.Allowed ? [] : decision.Reasons.Select(reason => reason.Capability))
+                .Concat(decision.Shadow.Where(shadow => !shadow.WouldAllow).Select(shadow => shadow.Capability)).Select(RequestOf).OfType<CapabilityRequest>().ToList();
+            if (asked.Count == 0) continue;
+            var digest = ComponentDigest.TryParse(decision.ComponentDigest, out var told, out _) ? told : null;
+            if (decision.Kind == DecisionKind.ComponentStart && digest is null && !isAnyDigest) untold++;
+            else seen.AddRange(asked.Select(request => new Observation(new Principal { Id = id, Digest = digest }, request)));
+        }
+
+        if (untold > 0) notes.Add($"not granted: {untold} {(untold == 1 ? "decision about a start does" : "decisions about starts do")} not tell of which bytes; --any-digest grants whatever they are");
+        return seen;
     }
 
     // The start door names an import by its interface alone.
