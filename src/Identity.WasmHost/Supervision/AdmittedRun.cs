@@ -8,6 +8,11 @@ namespace Identity.WasmHost.Supervision;
 /// </summary>
 internal sealed class AdmittedRun : IAsyncDisposable
 {
+    // What policy may state (64-bit memories are switched off, and 32 bits address no more).
+    private const ulong MostMemoryBytes = 4UL << 30;
+    private const uint MostCount = 10_000;
+    private static readonly TimeSpan LongestCall = TimeSpan.FromHours(24);
+
     private readonly TimeProvider time;
     private readonly CancellationTokenSource lease;
     private readonly CancellationTokenSource stopped = new();
@@ -68,17 +73,17 @@ internal sealed class AdmittedRun : IAsyncDisposable
         ? host with { InboxPrefix = grant.InboxPrefix is { Length: > 0 } prefix ? prefix : null }
         : null;
 
-    /// <summary>The policy's ceilings; a value it leaves out, and one above what this host can hold, is the host's own.</summary>
+    /// <summary>The policy's ceilings. A value it leaves out is the host's own; above what this host can hold is all that it can.</summary>
     public WorkerLimits Limits()
     {
         var own = new WorkerLimits();
         if (admitted.Ceilings is not { } ceilings) return own;
         return own with
         {
-            MemoryBytes = ceilings.MemoryBytes is > 0 and <= uint.MaxValue ? (long)ceilings.MemoryBytes : own.MemoryBytes,
+            MemoryBytes = ceilings.MemoryBytes > 0 ? (long)Math.Min(ceilings.MemoryBytes, MostMemoryBytes) : own.MemoryBytes,
             Fuel = ceilings.Fuel > 0 ? ceilings.Fuel : own.Fuel,
             CallMilliseconds = ceilings.Time is { } call && call.ToTimeSpan() > TimeSpan.Zero
-                ? (int)Math.Min(call.ToTimeSpan().TotalMilliseconds, TimeSpan.FromHours(1).TotalMilliseconds)
+                ? (int)Math.Clamp(call.ToTimeSpan().TotalMilliseconds, 1, LongestCall.TotalMilliseconds)
                 : own.CallMilliseconds,
             Instances = Bounded(ceilings.Instances, own.Instances),
             Memories = Bounded(ceilings.Memories, own.Memories),
@@ -87,7 +92,7 @@ internal sealed class AdmittedRun : IAsyncDisposable
         };
     }
 
-    private static int Bounded(uint value, int own) => value is > 0 and <= 10_000 ? (int)value : own;
+    private static int Bounded(uint value, int own) => value > 0 ? (int)Math.Min(value, MostCount) : own;
 
     // What a change of must restart the component; not which admission it is, why, or until when.
     private static Admitted Authority(Admitted admitted)
