@@ -22,7 +22,7 @@ if (filter is not null && FileSystemName.MatchesSimpleExpression(filter, Workloa
 if (filter is not null && FileSystemName.MatchesSimpleExpression(filter, PolicyFanOut.Name)) await PolicyFanOut.RunAsync(results);
 
 // A filter that names nothing but those finds no benchmark here, and that is no failure; a benchmark without a result is one.
-var summaries = BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args, config);
+var summaries = BenchmarkSwitcher.FromAssembly(typeof(PolicyFanOut).Assembly).Run(args, config);
 return summaries.Any(summary => summary.HasCriticalValidationErrors || summary.Reports.IsEmpty || summary.Reports.Any(report => !report.Success)) ? 1 : 0;
 
 string? Value(string option) => Array.IndexOf(args, option) is var at && at >= 0 && at + 1 < args.Length ? args[at + 1] : null;

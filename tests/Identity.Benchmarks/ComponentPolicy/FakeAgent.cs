@@ -15,32 +15,29 @@ using AgentClient = Spire.Api.Server.Agent.V1.Agent.AgentClient;
 namespace Identity.Benchmarks.ComponentPolicy;
 
 /// <summary>
-/// An attested agent on a TLS connection of its own that listens to Sync and does nothing with what it hears: the bytes are taken off the wire and not parsed, for a
-/// thousand parsers on one machine would be what is measured.
+/// An attested agent on a TLS connection of its own that listens to Sync. Most do nothing with what they hear: the bytes are taken off the wire and not parsed, for a
+/// thousand parsers on one machine would be what is measured. Those with a <see cref="DecidingView"/> read it and decide, as an agent does.
 /// </summary>
 internal sealed class FakeAgent : IDisposable
 {
-    private static readonly Method<AgentReport, Arrival> Subscribe = new(
-        MethodType.DuplexStreaming,
-        Sync.Descriptor.FullName,
-        "Subscribe",
-        Marshallers.Create((AgentReport report) => report.ToByteArray(), AgentReport.Parser.ParseFrom),
-        Marshallers.Create((_, _) => { }, context => new Arrival(context.PayloadLength, Stopwatch.GetTimestamp())));
-
     private readonly GrpcChannel _channel;
     private readonly AsyncDuplexStreamingCall<AgentReport, Arrival> _call;
 
-    private FakeAgent(GrpcChannel channel)
+    private FakeAgent(GrpcChannel channel, DecidingView? view)
     {
         _channel = channel;
-        _call = channel.CreateCallInvoker().AsyncDuplexStreamingCall(Subscribe, null, default);
+        _call = channel.CreateCallInvoker().AsyncDuplexStreamingCall(Subscribe(view), null, default);
     }
 
-    public sealed record Arrival(int Bytes, long At);
+    /// <param name="At">When the last byte was here.</param>
+    /// <param name="Decided">When a decision was made by it, and what it was; null where nothing decides.</param>
+    public sealed record Arrival(int Bytes, long At, (long At, bool IsAdmitted)? Decided);
 
     /// <param name="node">The alias of its node, under which entries would hang.</param>
+    /// <param name="view">What it decides with; null where it only listens.</param>
     /// <param name="from">The address it calls from: one address may not attest as often as a whole fleet.</param>
-    public static async Task<FakeAgent> AttestAsync(IPEndPoint server, IPAddress from, SPIFFEID node, AgentClient admin, CancellationToken cancellation)
+    public static async Task<FakeAgent> AttestAsync(
+        IPEndPoint server, IPAddress from, SPIFFEID node, AgentClient admin, DecidingView? view, CancellationToken cancellation)
     {
         var token = (await admin.CreateJoinTokenAsync(new CreateJoinTokenRequest { Ttl = 600, AgentId = node }, cancellationToken: cancellation)).Value;
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -61,10 +58,10 @@ internal sealed class FakeAgent : IDisposable
         var svid = attest.ResponseStream.Current.Result.Svid;
         var leaf = X509CertificateLoader.LoadCertificate(svid.CertChain[0].Span).CopyWithPrivateKey(key);
         var above = new X509Certificate2Collection(svid.CertChain.Skip(1).Select(c => X509CertificateLoader.LoadCertificate(c.Span)).ToArray());
-        return new FakeAgent(Open(server, from, SslStreamCertificateContext.Create(leaf, above, offline: true)));
+        return new FakeAgent(Open(server, from, SslStreamCertificateContext.Create(leaf, above, offline: true)), view);
     }
 
-    /// <summary>The next snapshot: when its last byte was here.</summary>
+    /// <summary>The next snapshot.</summary>
     public async Task<Arrival> NextAsync(CancellationToken cancellation) =>
         await _call.ResponseStream.MoveNext(cancellation) ? _call.ResponseStream.Current : throw new InvalidOperationException("the server ended the stream");
 
@@ -72,6 +69,21 @@ internal sealed class FakeAgent : IDisposable
     {
         _call.Dispose();
         _channel.Dispose();
+    }
+
+    private static Method<AgentReport, Arrival> Subscribe(DecidingView? view) => new(
+        MethodType.DuplexStreaming,
+        Sync.Descriptor.FullName,
+        "Subscribe",
+        Marshallers.Create((AgentReport report) => report.ToByteArray(), AgentReport.Parser.ParseFrom),
+        Marshallers.Create((_, _) => { }, context => Arrived(context, view)));
+
+    private static Arrival Arrived(DeserializationContext context, DecidingView? view)
+    {
+        var at = Stopwatch.GetTimestamp();
+        if (view is null) return new Arrival(context.PayloadLength, at, null);
+        var isAdmitted = view.Follow(context.PayloadAsReadOnlySequence());
+        return new Arrival(context.PayloadLength, at, (Stopwatch.GetTimestamp(), isAdmitted));
     }
 
     // Whom it talks to is not what is measured here, and both are this machine.

@@ -22,6 +22,7 @@ public class DecideCapability
     private CapabilityRequest _publish = null!;
     private CapabilityRequest _connectName = null!;
     private CapabilityRequest _connectAddress = null!;
+    private CapabilityRequest _severalNames = null!;
     private CapabilityRequest _notGranted = null!;
 
     [Params(10, 1_000, 10_000)]
@@ -41,8 +42,9 @@ public class DecideCapability
         _publish = CapabilityRequest.Parse($"natsPublish orders{Rules / 2}.7.paid");
         _connectName = CapabilityRequest.Parse($"connect api.h{Rules / 2}.example.com:443");
         _connectAddress = CapabilityRequest.Parse($"connect 10.{Rules / 2 / 256}.{Rules / 2 % 256}.9:5432");
+        _severalNames = CapabilityRequest.Parse($"connect *.h{Rules / 2}.example.com:443");
         _notGranted = CapabilityRequest.Parse("audience https://vault.example.com");
-        if (!Import().Allowed || !Publish().Allowed || !ConnectName().Allowed || !ConnectAddress().Allowed || NotGranted().Allowed)
+        if (!Import().Allowed || !Publish().Allowed || !ConnectName().Allowed || !ConnectAddress().Allowed || !SeveralNames().Allowed || NotGranted().Allowed)
             throw new InvalidOperationException("the policy says something else than is measured");
     }
 
@@ -60,6 +62,9 @@ public class DecideCapability
 
     [Benchmark(Description = "an address, each rule about another network")]
     public CapabilityDecision ConnectAddress() => PolicyDecision.Decide(_perTarget, _caller, _connectAddress, Now);
+
+    [Benchmark(Description = "all names of a domain at once, which no index tells: each rule is looked at")]
+    public CapabilityDecision SeveralNames() => PolicyDecision.Decide(_perTarget, _caller, _severalNames, Now);
 
     [Benchmark(Description = "refused, no rule")]
     public CapabilityDecision NotGranted() => PolicyDecision.Decide(_perCaller, _caller, _notGranted, Now);
