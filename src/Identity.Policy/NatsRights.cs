@@ -12,9 +12,22 @@ public static class NatsRights
     public static CapabilityDecision Decide(CapabilityPolicy policy, Principal principal, CapabilityRequest request, DateTimeOffset now)
     {
         var decision = PolicyDecision.Decide(policy, principal, request, now);
-        if (!decision.Allowed || FirstForbid(policy, principal, request, now) is not { } forbid) return decision;
-        forbid.Subject.MayMean(principal, out var untold);
-        return new CapabilityDecision { Determining = forbid.Rule, Reason = RefusalReason.Forbidden, Untold = untold };
+        if (request is not (CapabilityRequest.Stream or CapabilityRequest.Consumer or CapabilityRequest.Bucket)) return decision;
+        if (decision is { Allowed: false, ShadowAllowed: null }) return decision;
+        if (FirstForbid(policy, principal, request, now, RuleMode.Enforce) is { } forbid)
+        {
+            // What a rule in mode shadow would permit, this one takes all the same.
+            if (!decision.Allowed) return decision with { ShadowAllowed = null, ShadowRule = null };
+            forbid.Subject.MayMean(principal, out var untold);
+            return new CapabilityDecision { Determining = forbid.Rule, Reason = RefusalReason.Forbidden, Untold = untold };
+        }
+
+        if (decision.ShadowAllowed != false && FirstForbid(policy, principal, request, now, RuleMode.Shadow) is { } shadow)
+            decision = decision.Allowed ? decision with { ShadowAllowed = false, ShadowRule = shadow.Rule } : decision with { ShadowAllowed = null, ShadowRule = null };
+        var isObjected = decision.Warning is { } said && said != decision.Determining;
+        return decision.Allowed && !isObjected && FirstForbid(policy, principal, request, now, RuleMode.Warn) is { } warn
+            ? decision with { Warned = true, Warning = warn.Rule }
+            : decision;
     }
 
     public static Explanation Explain(CapabilityPolicy policy, Principal principal, CapabilityRequest request, DateTimeOffset now)
@@ -26,13 +39,13 @@ public static class NatsRights
         return new Explanation(principal.Id.ToString(), [refusal with { Detail = $"{refusal.Detail}: by it, {ByWhat(request)}" }], SmallestGrant: null);
     }
 
-    private static PolicyClause? FirstForbid(CapabilityPolicy policy, Principal principal, CapabilityRequest request, DateTimeOffset now)
+    private static PolicyClause? FirstForbid(CapabilityPolicy policy, Principal principal, CapabilityRequest request, DateTimeOffset now, RuleMode mode)
     {
-        if (request is not (CapabilityRequest.Stream or CapabilityRequest.Consumer or CapabilityRequest.Bucket)) return null;
         PolicyClause? first = null;
-        foreach (var clause in new Evaluator(policy, principal, now).NatsClauses)
+        foreach (var clause in policy.ClauseIndex.NatsClausesAbout(principal))
         {
-            if (clause.Effect != RuleEffect.Permit && (first is null || clause.Rank < first.Rank) && NatsJetStream.TakesAway(clause.Capability, request)) first = clause;
+            if (clause.Effect == RuleEffect.Permit || clause.Mode != mode || clause.IsExpired(now) || (first is not null && first.Rank <= clause.Rank)) continue;
+            if (clause.Subject.MayMean(principal, out _) && NatsJetStream.TakesAway(clause.Capability, request)) first = clause;
         }
 
         return first;
