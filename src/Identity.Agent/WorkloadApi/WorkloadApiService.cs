@@ -22,6 +22,8 @@ internal sealed class WorkloadApiService(
     WorkloadApiStreams streams,
     TimeProvider time) : SpiffeWorkloadAPI.SpiffeWorkloadAPIBase
 {
+    private static readonly TimeSpan LastWrite = TimeSpan.FromSeconds(1);
+
     public override Task FetchX509SVID(X509SVIDRequest request, IServerStreamWriter<X509SVIDResponse> responseStream, ServerCallContext context) =>
         StreamAsync(responseStream, context, (entitlement, _) =>
         {
@@ -131,7 +133,7 @@ internal sealed class WorkloadApiService(
                 if (!composing.IsCompleted) await Task.WhenAny(composing, change.Passed).WaitAsync(over.Token);
                 if (!composing.IsCompleted) continue;
                 var response = await composing;
-                if (!response.Equals(sent)) await responses.WriteAsync(response, over.Token);
+                if (!response.Equals(sent)) await WriteAsync(responses, response, context, over.Token);
                 sent = response;
             }
         }
@@ -139,6 +141,21 @@ internal sealed class WorkloadApiService(
         {
             // Its socket is still read: by a child, or by whom it was handed to.
             throw entitlements.DenyEnded(peer);
+        }
+    }
+
+    // gRPC resets a stream whose write is cancelled. Who is just reading it is to have the refusal that comes after it, and who does not read is cut off.
+    private async Task WriteAsync<T>(IServerStreamWriter<T> responses, T response, ServerCallContext context, CancellationToken over)
+    {
+        var writing = responses.WriteAsync(response, context.CancellationToken);
+        try
+        {
+            await writing.WaitAsync(over);
+        }
+        catch (OperationCanceledException) when (!writing.IsCompleted)
+        {
+            if (await Task.WhenAny(writing, Task.Delay(LastWrite, time, CancellationToken.None)) != writing) context.GetHttpContext().Abort();
+            throw;
         }
     }
 
