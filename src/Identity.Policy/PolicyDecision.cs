@@ -28,4 +28,9 @@ public static class PolicyDecision
     /// <summary>Why the answer is as it is, and when it is no, the nearest rule and the smallest change that turns it.</summary>
     public static Explanation Explain(CapabilityPolicy policy, Principal principal, CapabilityRequest request, DateTimeOffset now) =>
         DecisionExplainer.Explain(policy, principal, request, now);
+
+    /// <summary>One policy document (YAML) that grants all of this and no more; for requests that no rule permits and none forbids (see <see cref="Explanation.SmallestGrant"/>).</summary>
+    /// <param name="refused">At least one.</param>
+    public static string SmallestGrant(CapabilityPolicy policy, IEnumerable<(Principal Principal, CapabilityRequest Request)> refused) =>
+        Evaluation.SmallestGrant.Of(policy, refused.Select(one => (one.Principal, one.Request.ToCapability().ToYaml())));
 }

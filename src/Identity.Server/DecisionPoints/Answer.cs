@@ -24,8 +24,8 @@ internal sealed record Answer
     /// <summary>When the first permit that it rests on ends; null when none does.</summary>
     public DateTimeOffset? ValidUntil { get; init; }
 
-    /// <summary>Policy text that would turn it, when a single grant does; null otherwise.</summary>
-    public string? SmallestGrant => Denied.Take(2).Count() == 1 ? Denied.First().Explanation?.SmallestGrant : null;
+    /// <summary>One policy document (YAML) that would turn all of it; null when none does, as where one of the questions is forbidden, or there are too many.</summary>
+    public string? SmallestGrant { get; init; }
 
     /// <summary>What rules in mode warn had to say, a sentence each.</summary>
     public IReadOnlyList<string> Warnings =>

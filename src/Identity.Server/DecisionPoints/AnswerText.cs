@@ -19,11 +19,19 @@ internal static class AnswerText
         return denied == 1 ? first.Text : $"{first.Text} (and {denied - 1} more)";
     }
 
-    public static Decision ToDecision(Answer answer, ulong policyRevision)
+    /// <param name="verdicts">Each denial with its explanation.</param>
+    public static string? SmallestGrant(CapabilityPolicy policy, IReadOnlyList<Verdict> verdicts)
+    {
+        var denied = verdicts.Where(verdict => !verdict.Decision.Allowed).ToList();
+        if (!denied.TrueForAll(verdict => verdict.Explanation?.SmallestGrant is not null)) return null;
+        return denied is [var one] ? one.Explanation!.SmallestGrant : PolicyDecision.SmallestGrant(policy, denied.Select(verdict => (verdict.Principal, verdict.Request)));
+    }
+
+    public static V1.Decision ToDecision(Answer answer, ulong policyRevision)
     {
         var ids = answer.Verdicts.Select(verdict => verdict.Principal.Id).Distinct().Take(9).ToList();
         var subject = ids.Count > 8 ? $"{ids[0]} and others" : string.Join(", ", ids);
-        var decision = new Decision
+        var decision = new V1.Decision
         {
             Allowed = answer.Allowed,
             Subject = subject,
@@ -40,7 +48,8 @@ internal static class AnswerText
                 Capability = verdict.Request.ToString(),
                 Rule = verdict.Rule,
                 Explanation = verdict.Text,
-                SmallestGrant = verdict.Explanation?.SmallestGrant ?? "",
+                // The same for each: one of several grants would leave the answer a no.
+                SmallestGrant = answer.SmallestGrant ?? "",
             });
         }
 
@@ -48,7 +57,7 @@ internal static class AnswerText
         {
             var (decided, about) = (verdict.Decision, verdict.Request.ToString());
             if (decided is { ShadowAllowed: { } would, ShadowRule: { } shadow } && decision.Shadow.Count < MaxReasons)
-                decision.Shadow.Add(new ShadowOutcome { Rule = shadow.ToString(), WouldAllow = would, Capability = about });
+                decision.Shadow.Add(new V1.ShadowOutcome { Rule = shadow.ToString(), WouldAllow = would, Capability = about });
             if (decided is { Warned: true, Warning: { } warning } && decision.Warnings.Count < MaxReasons)
                 decision.Warnings.Add(new Reason { Capability = about, Rule = warning.ToString(), Explanation = decided.WarningText ?? "" });
         }

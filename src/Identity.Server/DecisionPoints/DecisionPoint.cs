@@ -115,14 +115,16 @@ internal sealed class DecisionPoint(
             }
         }
 
+        var all = verdicts.MoveToImmutable();
         var answer = new Answer
         {
             DecisionId = "",
             Allowed = denied == 0,
             Revision = state.Revision,
-            Reason = AnswerText.Reason(verdicts, denied),
-            Verdicts = verdicts.MoveToImmutable(),
+            Reason = AnswerText.Reason(all, denied),
+            Verdicts = all,
             ValidUntil = denied == 0 ? validUntil : null,
+            SmallestGrant = denied is > 0 and <= MaxExplained ? AnswerText.SmallestGrant(state.Policy, all) : null,
         };
         DecisionPointTelemetry.Count(asking.Door, answer.Allowed ? DecisionOutcome.Allowed : DecisionOutcome.Denied);
         DecisionPointTelemetry.Duration(asking.Door, time.GetElapsedTime(started));

@@ -250,6 +250,22 @@ public sealed class PolicyDecisionTests
         Assert.Equal(2, widened.Clauses.Count());
     }
 
+    [Fact]
+    public void One_grant_for_several_callers_gives_each_what_it_asked_for_and_no_more()
+    {
+        var other = Greeter with { Id = SpiffeId.Parse("spiffe://example.org/components/other"), Digest = Samples.OtherDigest };
+        var (a, b) = (CapabilityRequest.Parse("audience a"), CapabilityRequest.Parse("audience b"));
+        var grant = PolicyDecision.SmallestGrant(CapabilityPolicy.Empty, [(Greeter, a), (other, b), (Greeter, a)]);
+
+        var policy = CapabilityPolicy.Create([Samples.Document(grant)], 1);
+        Assert.Equal(2, policy.Clauses.Count());
+        Assert.True(Decide(policy, "audience a", Greeter).Allowed);
+        Assert.True(Decide(policy, "audience b", other).Allowed);
+        Assert.False(Decide(policy, "audience b", Greeter).Allowed);
+        Assert.False(Decide(policy, "audience a", other).Allowed);
+        Assert.False(Decide(policy, "audience a", Greeter with { Digest = Samples.OtherDigest }).Allowed);
+    }
+
     [Theory]
     [InlineData("natsPublish $SYS.REQ.USER.INFO")]
     [InlineData("natsSubscribe _INBOX.x")]

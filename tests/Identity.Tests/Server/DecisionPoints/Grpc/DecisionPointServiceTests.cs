@@ -49,6 +49,27 @@ public sealed class DecisionPointServiceTests
     }
 
     [Fact]
+    public async Task One_grant_turns_a_refusal_of_several_capabilities()
+    {
+        await using var world = await DecisionWorld.StartAsync(Policy);
+        var admin = new DecisionPoint.DecisionPointClient(world.Server.Admin);
+        var request = Ask("connect", "api.example.com:80");
+        request.Questions.Add(new CapabilityQuestion { Kind = "resolve", Value = "api.example.com" });
+        var why = await admin.ExplainAsync(new ExplainRequest { DecisionId = (await admin.DecideAsync(request)).DecisionId });
+
+        var grant = Assert.Single(why.Reasons.Select(reason => reason.SmallestGrant).Distinct());
+        await new PolicyAdmin.PolicyAdminClient(world.Server.Admin).ApplyPoliciesAsync(new() { Documents = { new PolicySource { Text = grant } }, Reason = "a test" });
+        Assert.True((await admin.DecideAsync(request)).Allowed);
+
+        // Where a rule forbids a part of it, no grant turns the whole.
+        request = Ask("connect", "api.example.com:81");
+        request.Principal.Digest = $"sha256:{new string('0', 64)}";
+        request.Questions.Add(new CapabilityQuestion { Kind = "start" });
+        why = await admin.ExplainAsync(new ExplainRequest { DecisionId = (await admin.DecideAsync(request)).DecisionId });
+        Assert.Equal(["", ""], why.Reasons.Select(reason => reason.SmallestGrant));
+    }
+
+    [Fact]
     public async Task One_no_among_several_questions_is_a_no_and_the_verdicts_stand_in_order()
     {
         await using var world = await DecisionWorld.StartAsync(Policy);
