@@ -66,6 +66,10 @@ public static class LatticeLinks
         {
             return Fail($"the links are no JSON that can be read: line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}", out problem);
         }
+        catch (InvalidOperationException)
+        {
+            return Fail("the links have a text that is no Unicode, such as half of a surrogate pair", out problem);
+        }
     }
 
     private static List<JsonElement> Links(JsonElement root)

@@ -17,7 +17,7 @@ internal sealed class ConnectionWatch : IDisposable
     private readonly Action _close;
     private readonly Action _cut;
     private readonly ITimer _timer;
-    private bool _isClosing;
+    private volatile bool _isClosing;
 
     /// <param name="peer">Verified; from now on told here when it turns out to be nobody.</param>
     /// <param name="close">Asks for no new requests. Called once.</param>
@@ -35,19 +35,24 @@ internal sealed class ConnectionWatch : IDisposable
 
     public void Dispose() => _timer.Dispose();
 
+    // Others' code, such as a logger's, runs in here, and never while the lock is held.
     private void Look()
     {
-        lock (_lock)
+        if (_isClosing)
         {
-            if (!_isClosing)
+            _cut();
+        }
+        else if (_peer.FindIdNow() is null || _peer.TimeProvider.GetUtcNow() > _peer.Until)
+        {
+            Close();
+        }
+        else
+        {
+            lock (_lock)
             {
-                if (_peer.FindIdNow() is null || _peer.TimeProvider.GetUtcNow() > _peer.Until) Close();
-                else LookLater();
-                return;
+                if (!_isClosing) LookLater();
             }
         }
-
-        _cut();
     }
 
     // From the timer, or from a request that found out first.

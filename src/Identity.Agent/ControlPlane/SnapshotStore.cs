@@ -33,6 +33,8 @@ internal sealed class SnapshotStore(string folder)
     {
         if (PrivateFiles.ReadIfExists(_snapshot, MaxBytes) is not { } stored) return null;
         var snapshot = V1.Snapshot.Parser.ParseFrom(stored);
+        // As agents wrote it before policy had a file of its own.
+        if (snapshot.Policy is not null) return snapshot;
         // Without its forbids the rest is not what was told.
         var policy = PrivateFiles.ReadIfExists(_policy, MaxBytes) ?? throw new IOException($"'{_policy}' is missing");
         snapshot.Policy = V1.PolicySnapshot.Parser.ParseFrom(policy);

@@ -35,8 +35,15 @@ internal sealed partial class SyncClient(
             {
                 Expelled(options.Server, e.Status.Detail);
                 views.Revoke();
-                identity.ForgetStored();
                 _isServerThere = false;
+                try
+                {
+                    identity.ForgetStored();
+                }
+                catch (Exception stays) when (stays is IOException or UnauthorizedAccessException)
+                {
+                    IdentityStays(options.DataDirectory, stays.Message);
+                }
             }
             catch (Exception e) when (e is RpcException or OperationCanceledException or InvalidOperationException or IOException)
             {
@@ -128,6 +135,9 @@ internal sealed partial class SyncClient(
     [LoggerMessage(Level = LogLevel.Warning, Message =
         "the server at {Server} is away ({Reason}): what it told is good until {FreshUntil:O} only, so no component is admitted; this node's SVID is good until {NodeSvidUntil:O}, the first workload SVID expires at {FirstSvidExpires:O}")]
     private partial void ServerAwayAndStale(string server, string reason, DateTimeOffset freshUntil, DateTimeOffset nodeSvidUntil, DateTimeOffset? firstSvidExpires);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "this node's identity in '{Folder}' cannot be deleted ({Problem}); the server refuses it in any case")]
+    private partial void IdentityStays(string folder, string problem);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "the server at {Server} does not want this node any more ({Detail}): all its identities and admissions end; to bring the node back, restart it with a new join token")]
     private partial void Expelled(string server, string detail);

@@ -59,8 +59,16 @@ internal sealed partial class ViewHolder(AgentOptions options, ServerTrust trust
 
     public void Revoke()
     {
-        ForgetStored();
+        // What was taken away is taken away now, whatever the disk says.
         if (_current is { } view) Publish(view.Revoked());
+        try
+        {
+            ForgetStored();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            StoredSnapshotStays(options.DataDirectory, e.Message);
+        }
     }
 
     /// <summary>Takes away the keys that have expired. A view that comes meanwhile was read without them.</summary>
@@ -84,6 +92,9 @@ internal sealed partial class ViewHolder(AgentOptions options, ServerTrust trust
     [LoggerMessage(Level = LogLevel.Error, Message =
         "snapshot {Revision} is in force and cannot be stored ({Problem}): make room or repair the data folder, or a restart without the server goes on from an older one")]
     private partial void SnapshotNotStored(ulong revision, string problem);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "the snapshot stored in '{Folder}' cannot be deleted ({Problem}): delete it, or a restart without the server goes on from it")]
+    private partial void StoredSnapshotStays(string folder, string problem);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "a part of the snapshot is left out: {Problem}")]
     private partial void PartSkipped(string problem);

@@ -8,9 +8,13 @@ internal sealed class NatsNoteFinder
 {
     private static readonly NatsSubject Anything = NatsSubject.Raw(">");
 
+    // A login waits for it: some ten milliseconds at most.
+    private const int MaxSteps = 500_000;
+
     private readonly List<PolicyClause> _clauses;
     private readonly List<Right> _forbidden;
     private readonly List<Right> _had;
+    private int _stepsLeft = MaxSteps;
 
     private NatsNoteFinder(List<PolicyClause> clauses, Principal caller)
     {
@@ -33,7 +37,7 @@ internal sealed class NatsNoteFinder
     public static NatsNotes Find(CapabilityPolicy policy, Principal caller, DateTimeOffset now)
     {
         var clauses = policy.ClauseIndex.NatsClausesAbout(caller);
-        // Every login and every review of one comes by here; nearly none has a rule of these modes.
+        // Every login comes by here; nearly none has a rule of these modes.
         if (clauses.TrueForAll(clause => clause.Mode == RuleMode.Enforce)) return NatsNotes.None;
         clauses.RemoveAll(clause => clause.IsExpired(now) || !clause.Subject.MayMean(caller, out var untold) || (untold != 0 && clause.Effect == RuleEffect.Permit));
         clauses.Sort((left, right) => left.Rank != right.Rank ? left.Rank.CompareTo(right.Rank) : string.CompareOrdinal(left.Capability.ToString(), right.Capability.ToString()));
@@ -41,10 +45,19 @@ internal sealed class NatsNoteFinder
         var today = NatsSubjects.Collect(inForce);
         if (today.IsTooMany) return NatsNotes.None;
         var then = NatsSubjects.Collect(inForce.Concat(clauses.Where(clause => clause.Mode == RuleMode.Shadow)));
-        // Bounds the work, too: what follows compares every right with every other.
-        return then.IsTooMany
-            ? new NatsNotes([new ShadowOutcome("nats login", clauses.Find(clause => clause.Mode == RuleMode.Shadow)!.Rule, WouldAllow: false)], [])
-            : new NatsNoteFinder(clauses, caller).Find(today, then);
+        // So many that nats-server could not be told them is a refused login. Forbids in mode warn can be as many.
+        if (then.IsTooMany) return TooMany(clauses, RuleMode.Shadow);
+        if (NatsSubjects.Collect(inForce.Concat(clauses.Where(clause => clause.Mode == RuleMode.Warn && clause.Effect == RuleEffect.Forbid))).IsTooMany) return TooMany(clauses, RuleMode.Warn);
+        var finder = new NatsNoteFinder(clauses, caller);
+        var notes = finder.Find(today, then);
+        return finder._stepsLeft >= 0 ? notes : TooMany(clauses, clauses.Exists(clause => clause.Mode == RuleMode.Shadow) ? RuleMode.Shadow : RuleMode.Warn);
+    }
+
+    // One note in place of all that there would be: that its rule has too much to say of this caller.
+    private static NatsNotes TooMany(List<PolicyClause> clauses, RuleMode mode)
+    {
+        var rule = clauses.Find(clause => clause.Mode == mode)!.Rule;
+        return mode == RuleMode.Shadow ? new NatsNotes([new ShadowOutcome("nats login", rule, WouldAllow: false)], []) : new NatsNotes([], [new RuleWarning("nats login", rule)]);
     }
 
     private NatsNotes Find(NatsSubjects today, NatsSubjects then)
@@ -64,7 +77,11 @@ internal sealed class NatsNoteFinder
 
     private IEnumerable<PolicyClause> Of(RuleEffect effect, RuleMode mode) => _clauses.Where(clause => clause.Effect == effect && clause.Mode == mode);
 
-    private bool IsForbidden(Right right) => _forbidden.Exists(forbid => forbid.Covers(right));
+    private bool IsForbidden(Right right)
+    {
+        _stepsLeft -= _forbidden.Count;
+        return _forbidden.Exists(forbid => forbid.Covers(right));
+    }
 
     // What of the rights that are had the forbids of this mode would take away.
     private IEnumerable<(RuleReference, Right)> Lost(RuleMode mode)
@@ -73,6 +90,7 @@ internal sealed class NatsNoteFinder
         {
             foreach (var had in _had)
             {
+                if (--_stepsLeft < 0) yield break;
                 if (had.And(forbid) is { } lost && !IsForbidden(lost)) yield return (forbid.Clause.Rule, lost);
             }
         }
@@ -81,7 +99,7 @@ internal sealed class NatsNoteFinder
     private IEnumerable<(RuleReference, Right)> Gained()
     {
         var forbidden = Of(RuleEffect.Forbid, RuleMode.Shadow).SelectMany(Right.Forbidden).ToList();
-        return Of(RuleEffect.Permit, RuleMode.Shadow).SelectMany(Right.Granted)
+        return Of(RuleEffect.Permit, RuleMode.Shadow).SelectMany(Right.Granted).TakeWhile(_ => (_stepsLeft -= forbidden.Count + _had.Count) >= 0)
             .Where(right => !IsForbidden(right) && !forbidden.Exists(forbid => forbid.Covers(right)) && !_had.Exists(had => had.Covers(right)))
             .Select(right => (right.Clause.Rule, right));
     }

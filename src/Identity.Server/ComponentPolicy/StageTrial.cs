@@ -59,7 +59,7 @@ internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy cand
     }
 
     private bool IsRefused(CapabilityPolicy policy, Principal process, CapabilityRequest request) =>
-        PolicyDecision.Decide(policy, process, request, now) is { Allowed: false, Reason: not RefusalReason.NotGranted };
+        !PolicyDecision.DecideUnlessForbidden(policy, process, request, now).Allowed;
 
     private static string First(Explanation explanation) => explanation.Refusals is [var first, ..] ? first.ToString() : "it is not granted";
 }

@@ -41,6 +41,12 @@ internal sealed record Verdict(Principal Principal, CapabilityRequest Request, C
     /// <summary>The rule that determined it, or the one that came nearest; empty when there is none.</summary>
     public string Rule => (Decision.Determining ?? Refusal?.ForbiddenBy ?? Refusal?.NearestMiss?.Rule)?.ToString() ?? "";
 
+    /// <summary>
+    /// Policy text (YAML) that would turn it; null when none does, and where something was not told: that could have been what the nearest rule asks for, and a grant
+    /// without it would be wider than that rule.
+    /// </summary>
+    public string? SmallestGrant => Explanation is { } why && why.Refusals.All(refusal => refusal.Untold == 0) ? why.SmallestGrant : null;
+
     /// <summary>Why, in one line.</summary>
     public string Text => Decision.Allowed ? $"permitted by rule {Decision.Determining}" : Refusal?.ToString() ?? $"{Request}: {Word(Decision.Reason)}";
 

@@ -23,8 +23,8 @@ internal static class AnswerText
     public static string? SmallestGrant(CapabilityPolicy policy, IReadOnlyList<Verdict> verdicts)
     {
         var denied = verdicts.Where(verdict => !verdict.Decision.Allowed).ToList();
-        if (!denied.TrueForAll(verdict => verdict.Explanation?.SmallestGrant is not null)) return null;
-        return denied is [var one] ? one.Explanation!.SmallestGrant : PolicyDecision.SmallestGrant(policy, denied.Select(verdict => (verdict.Principal, verdict.Request)));
+        if (!denied.TrueForAll(verdict => verdict.SmallestGrant is not null)) return null;
+        return denied is [var one] ? one.SmallestGrant : PolicyDecision.SmallestGrant(policy, denied.Select(verdict => (verdict.Principal, verdict.Request)));
     }
 
     public static V1.Decision ToDecision(Answer answer, ulong policyRevision)

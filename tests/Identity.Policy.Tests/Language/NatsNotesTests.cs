@@ -32,6 +32,17 @@ public sealed class NatsNotesTests
     }).Array[1, 7].Select(rules => rules.Select((rule, number) => rule with { Name = $"r{number}" }).ToArray());
 
     [Fact]
+    public void Forbids_in_mode_warn_without_end_make_one_note_and_no_work()
+    {
+        var forbids = Enumerable.Range(0, 5_000).Select(number => ("forbid, mode: warn", IsGreeter, $"{{ natsPublish: a.b{number} }}"));
+        var policy = Samples.Policy(Samples.Source([("permit", IsGreeter, "{ natsPublish: a.> }"), .. forbids]));
+
+        var notes = NatsNotes.About(policy, Greeter, Samples.Now);
+        Assert.Empty(notes.Shadow);
+        Assert.Equal("nats login", Assert.Single(notes.Warnings).Capability);
+    }
+
+    [Fact]
     public void Each_subject_is_lost_gained_or_warned_of_as_the_decision_about_it_says() => Cases.Each(Rules, Cases.Times(2000), rules =>
     {
         var policy = CapabilityPolicy.Create([new PolicyDocument { Name = "p", Rules = [.. rules], Source = "" }], 1);

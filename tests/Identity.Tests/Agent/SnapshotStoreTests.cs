@@ -91,6 +91,13 @@ public sealed class SnapshotStoreTests : IDisposable
     }
 
     [Fact]
+    public void Reads_what_was_stored_when_policy_had_no_file_of_its_own()
+    {
+        File.WriteAllBytes(SnapshotFile, new Snapshot { Revision = 1, Policy = Held(1, "a").ToMessage() }.ToByteArray());
+        Assert.Equal("a", Assert.Single(new SnapshotStore(_folder).ReadIfExists()!.Policy.Documents).Key);
+    }
+
+    [Fact]
     public void Refuses_entries_whose_policy_is_gone()
     {
         new SnapshotStore(_folder).Write(new Snapshot { Revision = 1 }, Held(1, "a"));

@@ -90,7 +90,7 @@ internal sealed class DecisionPointService(DecisionPoints.DecisionPoint point, D
             Allowed = verdict.Decision.Allowed,
             Rule = verdict.Rule,
             Explanation = verdict.Text,
-            SmallestGrant = verdict.Explanation?.SmallestGrant ?? "",
+            SmallestGrant = verdict.SmallestGrant ?? "",
             Warning = verdict.Decision.Warned ? verdict.Decision.Warning?.ToString() ?? "" : "",
         }));
         return response;

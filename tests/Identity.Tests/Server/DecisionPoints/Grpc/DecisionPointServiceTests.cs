@@ -70,6 +70,18 @@ public sealed class DecisionPointServiceTests
     }
 
     [Fact]
+    public async Task No_grant_is_named_that_asks_for_less_than_the_nearest_rule()
+    {
+        await using var world = await DecisionWorld.StartAsync(Policy.Replace(
+            "subjects: [{ spiffeId: \"spiffe://example.org/cart\" }]", "subjects: [{ spiffeId: \"spiffe://example.org/cart\", imagePrefix: ghcr.io/acme }]", StringComparison.Ordinal));
+        var admin = new DecisionPoint.DecisionPointClient(world.Server.Admin);
+        var request = Ask("connect", "api.example.com:443");
+        var denied = await admin.DecideAsync(request);
+        Assert.Equal((false, ""), (denied.Allowed, Assert.Single(denied.Verdicts).SmallestGrant));
+        Assert.Contains("nearest is rule shop/cart", denied.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task One_no_among_several_questions_is_a_no_and_the_verdicts_stand_in_order()
     {
         await using var world = await DecisionWorld.StartAsync(Policy);
