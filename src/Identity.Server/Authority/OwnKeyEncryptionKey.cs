@@ -6,14 +6,12 @@ namespace Identity.Server.Authority;
 
 /// <summary>
 /// The key encryption key of a server that was given none: made at its first start, a file of its own in the data folder. So nothing is ever written
-/// in the clear. It guards a copy of the key files alone, and against files that were changed or exchanged; a copy of the whole data folder has
-/// both, which every start says. The file is what <c>--key-encryption-key-file</c> takes, so moving it out and naming it is all there is to do.
+/// in the clear. It guards a copy of the key files alone, and against sealed files that were changed (one in the clear is read, and sealed); a copy of
+/// the whole data folder has both, which every start says. The file is what <c>--key-encryption-key-file</c> takes, so moving it out and naming it is all there is to do.
 /// </summary>
 internal static partial class OwnKeyEncryptionKey
 {
     public const string FileName = "key-encryption-key";
-
-    private const int MaxSecretFileBytes = 32 * 1024;
 
     // Where secrets are, below the data folder.
     private static readonly string[] Folders = ["keys", "nats"];
@@ -84,7 +82,7 @@ internal static partial class OwnKeyEncryptionKey
     {
         foreach (var folder in Folders.Select(name => Path.Combine(dataDir, name)).Where(Directory.Exists))
         {
-            foreach (var file in Directory.EnumerateFiles(folder).Where(file => new FileInfo(file).Length <= MaxSecretFileBytes))
+            foreach (var file in Directory.EnumerateFiles(folder).Where(file => new FileInfo(file).Length <= SecretFiles.MaxFileBytes))
             {
                 if (KeyEncryptionKey.IdOf(File.ReadAllBytes(file)) is { } id) return (file, id);
             }

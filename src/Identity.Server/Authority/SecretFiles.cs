@@ -9,7 +9,7 @@ namespace Identity.Server.Authority;
 internal sealed class SecretFiles(KeyEncryptionKey? current, KeyEncryptionKey? previous = null)
 {
     private const UnixFileMode Others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
-    private const int MaxFileBytes = 32 * 1024;
+    public const int MaxFileBytes = 32 * 1024;
 
     public static readonly string HowToGive =
         $"--{KeyEncryptionSettings.FileSetting}, {KeyEncryptionSettings.Variable} or the systemd credential {KeyEncryptionSettings.Credential}";

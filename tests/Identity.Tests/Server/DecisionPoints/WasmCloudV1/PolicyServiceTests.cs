@@ -219,9 +219,11 @@ public sealed class PolicyServiceTests : IAsyncLifetime
         await RememberedAsync(world, 1);
 
         const int Share = 5000;
-        for (var at = 0; at < Share; at += 250)
+        // The oldest two one after the other: of many that ask at once nobody can say which came first.
+        foreach (var oldest in new[] { "f0", "f1" }) Assert.True((await flood.InvokeAsync("cart", Image, "wasi:http/incoming-handler@0.2.0", oldest))!.Value.Permitted);
+        for (var at = 2; at < Share; at += 250)
         {
-            var answers = await Task.WhenAll(Enumerable.Range(at, 250).Select(one => flood.InvokeAsync("cart", Image, "wasi:http/incoming-handler@0.2.0", $"f{one}")));
+            var answers = await Task.WhenAll(Enumerable.Range(at, Math.Min(250, Share - at)).Select(one => flood.InvokeAsync("cart", Image, "wasi:http/incoming-handler@0.2.0", $"f{one}")));
             Assert.All(answers, answer => Assert.True(answer!.Value.Permitted));
         }
 
