@@ -32,10 +32,10 @@ public static class WitSvidVerifier
         // Both are taken apart first: no signature is checked for a request that lacks one half.
         if (!UnverifiedWitSvid.TryParse(token, out var svid, out var problem)) return Refused(problem);
         if (string.IsNullOrEmpty(proof)) return Refused("there is no proof of possession; a WIT-SVID alone is not believed");
-        if (!WorkloadProof.TryParseUnverified(proof, out var parsed, out problem)) return Refused($"proof of possession: {problem}");
+        if (!UnverifiedWorkloadProof.TryParse(proof, out var parsed, out problem)) return Refused($"proof of possession: {problem}");
         return (FindProblem(svid, bundles, now, tolerance) ?? FindProblem(parsed, svid, target, now, tolerance)) is { } flaw
             ? Refused(flaw)
-            : new WitSvidVerification.Verified(new WitSvid(svid), parsed);
+            : new WitSvidVerification.Verified(new WitSvid(svid), new WorkloadProof(parsed));
     }
 
     // §3.6: iat is not looked at; it says nothing about validity.
@@ -50,7 +50,7 @@ public static class WitSvidVerifier
         return authority.Verify(svid.JwsAlgorithm, svid.SigningInput, svid.Signature) ? null : $"the signature of the token of {svid.Id} is wrong";
     }
 
-    private static string? FindProblem(WorkloadProof proof, UnverifiedWitSvid svid, WorkloadProofTarget target, DateTimeOffset now, TimeSpan tolerance)
+    private static string? FindProblem(UnverifiedWorkloadProof proof, UnverifiedWitSvid svid, WorkloadProofTarget target, DateTimeOffset now, TimeSpan tolerance)
     {
         var claims = proof.Claims;
 

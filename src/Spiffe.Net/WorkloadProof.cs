@@ -8,8 +8,8 @@ using System.Text.Json;
 namespace Spiffe.Net;
 
 /// <summary>
-/// A WIMSE Workload Proof Token (draft-ietf-wimse-wpt-02): shows that whoever presents a WIT-SVID holds the key it is bound to. Goes into
-/// <c>Authorization: WPT …</c> beside the field <c>Workload-Identity-Token</c>. Not a record: printing one must not print the token.
+/// A WIMSE Workload Proof Token (draft-ietf-wimse-wpt-02) that <see cref="WitSvidVerifier"/> found to be made with the key the WIT-SVID beside it is bound to; nobody
+/// else makes one. Travels in <c>Authorization: WPT …</c> beside the field <c>Workload-Identity-Token</c>.
 /// </summary>
 [Experimental(Incubating.Wit)]
 public sealed class WorkloadProof
@@ -25,56 +25,26 @@ public sealed class WorkloadProof
 
     internal const string Type = "wpt+jwt";
 
-    private readonly CompactJws _jws;
+    private readonly UnverifiedWorkloadProof _verified;
 
-    private WorkloadProof(JwsAlgorithm algorithm, WorkloadProofClaims claims, CompactJws jws)
-    {
-        JwsAlgorithm = algorithm;
-        Claims = claims;
-        _jws = jws;
-    }
+    /// <param name="verified">Whose signature, times, audience and binding were found good a moment ago.</param>
+    internal WorkloadProof(UnverifiedWorkloadProof verified) => _verified = verified;
 
     /// <summary>The one audience it was made for.</summary>
-    public string Audience => Claims.Audience;
+    public string Audience => _verified.Audience;
 
     /// <summary>The <c>jti</c>: whoever wants each proof used once remembers it until <see cref="ExpiresAt"/> and the leeway have passed.</summary>
-    public string TokenId => Claims.TokenId;
+    public string TokenId => _verified.TokenId;
 
     /// <summary>The <c>exp</c>.</summary>
-    public DateTimeOffset ExpiresAt => Claims.ExpiresAt;
-
-    internal JwsAlgorithm JwsAlgorithm { get; }
-
-    internal WorkloadProofClaims Claims { get; }
-
-    internal ReadOnlySpan<byte> SigningInput => _jws.SigningInput;
-
-    internal ReadOnlySpan<byte> Signature => _jws.Signature;
+    public DateTimeOffset ExpiresAt => _verified.ExpiresAt;
 
     /// <summary>Takes a proof apart without checking signature, audience, time or what it is bound to. For diagnostics.</summary>
     public static bool TryParseUnverified(
-        string? token, [NotNullWhen(true)] out WorkloadProof? proof, [NotNullWhen(false)] out string? problem)
-    {
-        proof = null;
-        if (!CompactJws.TryRead(token, MaxTokenLength, out var jws, out problem)) return false;
-        if (!StrictJson.TryParseObject(jws.Header, out var header))
-        {
-            problem = "the token's header is not a JSON object of Unicode text, or has a member twice";
-            return false;
-        }
+        string? token, [NotNullWhen(true)] out UnverifiedWorkloadProof? proof, [NotNullWhen(false)] out string? problem) =>
+        UnverifiedWorkloadProof.TryParse(token, out proof, out problem);
 
-        JwsAlgorithm? algorithm;
-        using (header)
-        {
-            if (!WitSvidHeader.TryReadAlgorithm(header.RootElement, Type, out algorithm, out problem)) return false;
-        }
-
-        if (!WorkloadProofClaims.TryRead(jws.Payload, out var claims, out problem)) return false;
-        proof = new WorkloadProof(algorithm, claims, jws);
-        return true;
-    }
-
-    /// <summary>Makes a proof for one request.</summary>
+    /// <summary>Makes a proof for one request, in its compact form.</summary>
     /// <param name="svid">The token of our own, which nobody has verified and nobody needs to.</param>
     /// <param name="key">The private half of <see cref="UnverifiedWitSvid.ProofKey"/>: an <see cref="ECDsa"/> or an <see cref="RSA"/>.</param>
     /// <param name="lifetime">Null means <see cref="DefaultLifetime"/>; at least a second and at most <see cref="MaxLifetime"/>. Never longer than the WIT-SVID's.</param>

@@ -41,6 +41,7 @@ public class VerdictTests
     [Theory]
     [InlineData(typeof(JwtSvid), typeof(JwtSvidVerification.Verified))]
     [InlineData(typeof(WitSvid), typeof(WitSvidVerification.Verified))]
+    [InlineData(typeof(WorkloadProof), typeof(WitSvidVerification.Verified))]
     public void A_token_of_the_type_that_is_believed_comes_from_a_good_verdict_and_from_nowhere_else(Type svid, Type verdict)
     {
         Assert.True(svid.IsSealed);
@@ -49,7 +50,7 @@ public class VerdictTests
             .SelectMany(type => type.GetMethods(BindingFlags.Instance | BindingFlags.Static | BindingFlags.Public | BindingFlags.DeclaredOnly))
             .Where(method => Holds(method.ReturnType, svid) || method.GetParameters().Any(parameter => parameter.IsOut && Holds(parameter.ParameterType, svid)))
             .Select(method => $"{method.DeclaringType!.FullName}.{method.Name}");
-        Assert.Equal([$"{verdict.FullName}.get_Svid"], givers);
+        Assert.Equal([$"{verdict.FullName}.get_{(svid == typeof(WorkloadProof) ? "Proof" : "Svid")}"], givers);
     }
 
     private static bool Holds(Type type, Type sought) =>
