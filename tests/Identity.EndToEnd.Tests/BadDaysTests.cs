@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Grpc.Core;
 using Grpc.Net.Client;
 using Identity.Testing.Platform;
@@ -9,7 +10,7 @@ using Xunit;
 namespace Identity.EndToEnd.Tests;
 
 /// <summary>The shipped processes, killed, doubled and cut off.</summary>
-public sealed class BadDaysTests
+public sealed partial class BadDaysTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -170,10 +171,16 @@ public sealed class BadDaysTests
             });
             Assert.Equal(StatusCode.PermissionDenied, refused.StatusCode);
             Assert.Contains("the server no longer wants this node", refused.Status.Detail, StringComparison.Ordinal);
+            var why = await platform.IdentityAsync(Cancellation, "why", DecisionPattern().Match(refused.Status.Detail).Value);
+            Assert.Contains($"{spiffeId} is banned", why, StringComparison.Ordinal);
+            Assert.Contains($"identity agent delete {spiffeId}", why, StringComparison.Ordinal);
         }
 
         await LogLineAsync(agent, "banned");
     }
+
+    [GeneratedRegex("d-[a-z2-7]{26}")]
+    private static partial Regex DecisionPattern();
 
     private static GrpcChannel WorkloadChannel(string path) => GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
     {

@@ -55,9 +55,14 @@ internal sealed class ControlPlaneView
     public bool IsFresh(DateTimeOffset now) => now < FreshUntil;
 
     /// <summary>What is left when the server no longer wants this agent: nobody has an identity and nothing is admitted.</summary>
-    public ControlPlaneView Revoked() => new(Bundle, _sent, []) { Revision = Revision, PolicyRevision = PolicyRevision, IsRevoked = true };
+    /// <param name="decision">Under which the server explains it; null when it named none.</param>
+    public ControlPlaneView Revoked(string? decision = null) =>
+        new(Bundle, _sent, []) { Revision = Revision, PolicyRevision = PolicyRevision, IsRevoked = true, RevokedBy = decision };
 
     public bool IsRevoked { get; private init; }
+
+    /// <summary>The server's decision that ended it; null while it holds, and when the server named none.</summary>
+    public string? RevokedBy { get; private init; }
 
     /// <summary>Seconds since 1970 of the first key for tokens to expire after <paramref name="now"/>; null when none does.</summary>
     public long? NextKeyExpiry(DateTimeOffset now)
@@ -94,6 +99,7 @@ internal sealed class ControlPlaneView
             Crls = Crls,
             FreshUntil = FreshUntil,
             IsRevoked = IsRevoked,
+            RevokedBy = RevokedBy,
         };
     }
 

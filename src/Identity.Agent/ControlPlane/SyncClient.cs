@@ -1,4 +1,5 @@
 using Grpc.Core;
+using Identity.Agent.Decisions;
 using Identity.Agent.NodeEnrollment;
 using Identity.Agent.SvidCache;
 
@@ -34,7 +35,7 @@ internal sealed partial class SyncClient(
             catch (RpcException e) when (e.StatusCode is StatusCode.PermissionDenied)
             {
                 Expelled(options.Server, e.Status.Detail);
-                views.Revoke();
+                views.Revoke(DecisionOf(e.Trailers));
                 _isServerThere = false;
                 try
                 {
@@ -56,6 +57,9 @@ internal sealed partial class SyncClient(
             await Task.Delay(_backOff.Next(), time, stoppingToken);
         }
     }
+
+    // What a server says is checked as anybody's words are: workloads are told it.
+    private static string? DecisionOf(Metadata trailers) => trailers.GetValue("identity-decision-id") is { } id && DecisionLog.IsWellFormed(id) ? id : null;
 
     private async Task SubscribeAsync(V1.Sync.SyncClient sync, CancellationTokenSource refresh, CancellationToken cancellation)
     {

@@ -57,10 +57,11 @@ internal sealed partial class ViewHolder(AgentOptions options, ServerTrust trust
     /// <summary>A new attestation is a new agent: what the old one was told does not hold for it.</summary>
     public void ForgetStored() => _store.Forget();
 
-    public void Revoke()
+    /// <param name="decision">Under which the server explains it; null when it named none.</param>
+    public void Revoke(string? decision = null)
     {
         // What was taken away is taken away now, whatever the disk says.
-        if (_current is { } view) Publish(view.Revoked());
+        if (_current is { } view) Publish(view.Revoked(decision));
         try
         {
             ForgetStored();

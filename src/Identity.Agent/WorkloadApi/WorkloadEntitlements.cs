@@ -19,8 +19,10 @@ internal sealed class WorkloadEntitlements(
     private const string PathSelector = "unix:path:";
     private const string Unidentified = "the caller came by TCP, where the kernel names no process; use the agent's Unix socket";
 
-    // The server hears of no decision of such an agent any more, so the sentence must say it all.
-    private const string Unwanted = "the server no longer wants this node: it was banned, or its agent was deleted; this decision is explained nowhere else";
+    private const string Unwanted = "the server no longer wants this node: it was banned, or its agent was deleted";
+
+    // The server hears of no decision of such an agent any more: when it named none of its own, the sentence must say it all.
+    private const string ExplainedNowhere = Unwanted + "; this decision is explained nowhere else";
 
     private readonly RepeatedRefusals _refusals = new();
     private volatile OfView? _ofView;
@@ -33,7 +35,7 @@ internal sealed class WorkloadEntitlements(
         return await FindAsync(view, peer, change) switch
         {
             (PeerAttestation.Attested, { } entitlement) => entitlement,
-            (PeerAttestation.Attested, null) when view.IsRevoked => throw Refuse(view, peer, Unwanted),
+            (PeerAttestation.Attested, null) when view.IsRevoked => throw RefuseUnwanted(view, peer),
             (PeerAttestation.Attested attested, null) => throw Denied(DenyUnfit(view, peer!, attested)),
             (PeerAttestation.Refused refused, _) => throw Refuse(view, peer, refused.Reason),
             _ => throw new RpcException(new Status(StatusCode.PermissionDenied, "no identity issued")),
@@ -75,6 +77,10 @@ internal sealed class WorkloadEntitlements(
         if (!ReferenceEquals(ofView?.View, view)) _ofView = ofView = new OfView(view);
         return ofView;
     }
+
+    // One decision for all of a node's workloads: the server's own.
+    private RpcException RefuseUnwanted(ControlPlaneView view, PeerConnection? peer) =>
+        view.RevokedBy is { } decision ? Denied(new V1.Decision { Id = decision, Summary = Unwanted }) : Refuse(view, peer, ExplainedNowhere);
 
     private RpcException Refuse(ControlPlaneView view, PeerConnection? peer, string reason) => Denied(_refusals.Find(
         view, peer?.Uid ?? Nobody, $"refused\0{reason}", _ => decisions.Record(Denial(view, reason), caller: NameOf(peer))));

@@ -22,7 +22,7 @@ internal sealed class ExplainService(DecisionLog decisions) : Explain.ExplainBas
         return decisions.TryGet(request.Id) is { } decision
             ? Task.FromResult(decision)
             : throw new RpcException(new Status(
-                StatusCode.NotFound, $"the decision {request.Id} is not known here; only the newest {DecisionLog.MaxCount} are kept, and those of an agent that is away or banned are in its own log"));
+                StatusCode.NotFound, $"the decision {request.Id} is not known here; only the newest {DecisionLog.MaxCount} are kept, and those of an agent that is away are told when it is back (until then they are in its own log)"));
     }
 
     public override Task<ListDecisionsResponse> ListDecisions(ListDecisionsRequest request, ServerCallContext context)

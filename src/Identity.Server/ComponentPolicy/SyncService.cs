@@ -15,6 +15,7 @@ internal sealed class SyncService(
     LiveAdmissions live,
     AgentReports reports,
     SnapshotComposer composer,
+    NodeRefusals nodes,
     IHostApplicationLifetime lifetime,
     TimeProvider time) : SyncFrames
 {
@@ -131,9 +132,9 @@ internal sealed class SyncService(
         live.EndAll(id);
         throw agent switch
         {
-            null => PermissionDeniedStatus.From($"{id} is no longer attested; attest again with a new join token", Reason.AgentNotAttested),
-            { Banned: true } => PermissionDeniedStatus.From($"{id} is banned", Reason.AgentBanned),
-            _ => PermissionDeniedStatus.From($"the SVID of {id} expired at {expiresAt:u} and was not renewed", Reason.AgentExpired),
+            null => nodes.Refuse(id, $"{id} is no longer attested; attest again with a new join token", Reason.AgentNotAttested),
+            { Banned: true } => nodes.Refuse(id, $"{id} is banned", Reason.AgentBanned),
+            _ => nodes.Refuse(id, $"the SVID of {id} expired at {expiresAt:u} and was not renewed", Reason.AgentExpired),
         };
     }
 

@@ -9,7 +9,7 @@ namespace Identity.Server.Endpoints;
 /// The one way into every service: establishes the caller, refuses whom the table does not name, and is the only place where a fault
 /// becomes an answer.
 /// </summary>
-internal sealed class CallGate(CallerIdentification identification, ILogger<CallGate> logger) : Interceptor
+internal sealed class CallGate(CallerIdentification identification, NodeRefusals nodes, ILogger<CallGate> logger) : Interceptor
 {
     public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
         TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
@@ -72,10 +72,11 @@ internal sealed class CallGate(CallerIdentification identification, ILogger<Call
         }
     }
 
-    private static RpcException Refusal(string method, Caller caller) => caller switch
+    private RpcException Refusal(string method, Caller caller) => caller switch
     {
         Caller.Anonymous { Problem.Length: > 0 } known when MethodTable.Allows(method, CallerKinds.PolicyAuthor) =>
             new RpcException(new Status(StatusCode.PermissionDenied, $"{method} is for administrators and those whom a PolicyRole names: {known.Problem}")),
+        Caller.Anonymous { Problem.Length: > 0, Id: { } id } known => nodes.Refuse(id, known.Problem, known.Reason, $"{method} needs an attested agent"),
         Caller.Anonymous { Problem.Length: > 0 } known => PermissionDeniedStatus.From($"{method} needs an attested agent: {known.Problem}", known.Reason),
         Caller.Anonymous when MethodTable.Allows(method, CallerKinds.Agent) =>
             new RpcException(new Status(StatusCode.Unauthenticated, $"{method} needs an attested agent's SVID as the client certificate; none was shown")),

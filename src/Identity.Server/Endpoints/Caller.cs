@@ -58,7 +58,8 @@ internal abstract record Caller
     /// <summary>Nobody known: no client certificate, or one that names no agent of ours.</summary>
     /// <param name="Problem">What was wrong with the certificate; empty when there was none.</param>
     /// <param name="Reason">The same for SPIRE's agent, which attests again or stops on it.</param>
-    public sealed record Anonymous(string Problem = "", Reason Reason = Reason.Unknown) : Caller
+    /// <param name="Id">Whose certificate it is, when it was verified and its holder is no agent of ours any more.</param>
+    public sealed record Anonymous(string Problem = "", Reason Reason = Reason.Unknown, SpiffeId? Id = null) : Caller
     {
         public override string Author => "anonymous";
 

@@ -37,7 +37,7 @@ internal sealed class CallerIdentification(ControlPlaneLedger ledger, DecisionCl
         var id = verified.Id.ToString();
         if (verified.TrustedUntil <= time.GetUtcNow())
         {
-            return new Caller.Anonymous($"the SVID of {id}, or an authority above it, expired at {verified.TrustedUntil:O} while the connection was open", Reason.AgentExpired);
+            return new Caller.Anonymous($"the SVID of {id}, or an authority above it, expired at {verified.TrustedUntil:O} while the connection was open", Reason.AgentExpired, verified.Id);
         }
         if (!ledger.State.Agents.TryGetValue(id, out var agent))
         {
@@ -46,15 +46,15 @@ internal sealed class CallerIdentification(ControlPlaneLedger ledger, DecisionCl
                 : decisionClients.Contains(verified.Id) ? new Caller.DecisionClient(verified.Id)
                 : NotAnAgent();
 
-            Caller NotAnAgent() => new Caller.Anonymous($"{id} is not an attested agent", Reason.AgentNotAttested);
+            Caller NotAnAgent() => new Caller.Anonymous($"{id} is not an attested agent", Reason.AgentNotAttested, verified.Id);
         }
         if (agent.Banned)
         {
-            return new Caller.Anonymous($"the agent {id} is banned", Reason.AgentBanned);
+            return new Caller.Anonymous($"the agent {id} is banned", Reason.AgentBanned, verified.Id);
         }
         var serial = verified.SerialNumber.ToLowerInvariant();
         return serial == agent.Serial || (serial == agent.PreviousSerial && serial.Length > 0)
             ? new Caller.Agent(verified.Id, serial)
-            : new Caller.Anonymous($"the agent {id} called with an SVID that was renewed long ago", Reason.AgentNotActive);
+            : new Caller.Anonymous($"the agent {id} called with an SVID that was renewed long ago", Reason.AgentNotActive, verified.Id);
     }
 }

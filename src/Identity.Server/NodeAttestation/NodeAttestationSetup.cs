@@ -10,6 +10,7 @@ internal static class NodeAttestationSetup
             builder.Services.AddSingleton<AgentEnrollment>();
             builder.Services.AddSingleton<AgentRegistry>();
             builder.Services.AddSingleton<AttestationThrottle>();
+            builder.Services.AddSingleton<NodeRefusals>();
             return builder;
         }
     }

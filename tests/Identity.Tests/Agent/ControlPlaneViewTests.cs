@@ -103,7 +103,7 @@ public sealed class ControlPlaneViewTests
         Assert.Single(third.JwtAuthorities);
         Assert.Single(later.Bundle.JwtAuthorities);
         // Whatever else a view holds, this one holds too; not the trace of the change that brought the keys.
-        string[] made = [nameof(view.Bundle), nameof(view.Bundles), nameof(view.BundleDer), nameof(view.JwtBundleJson), nameof(view.FederatedBundles), nameof(view.Traceparent), nameof(view.IsRevoked)];
+        string[] made = [nameof(view.Bundle), nameof(view.Bundles), nameof(view.BundleDer), nameof(view.JwtBundleJson), nameof(view.FederatedBundles), nameof(view.Traceparent), nameof(view.IsRevoked), nameof(view.RevokedBy)];
         foreach (var property in typeof(ControlPlaneView).GetProperties().Where(property => !made.Contains(property.Name)))
         {
             var held = property.GetValue(view);
@@ -122,9 +122,10 @@ public sealed class ControlPlaneViewTests
         Assert.True(ControlPlaneView.TryRead(snapshot, Own, HeldPolicy.None, Now, out var view, out _, out _));
         Assert.False(view.WithoutExpiredKeys(Now.AddMinutes(2)).IsRevoked);
 
-        var later = view.Revoked().WithoutExpiredKeys(Now.AddMinutes(2));
+        var later = view.Revoked("d-abcdefghijklmnopqrstuvwxyz").WithoutExpiredKeys(Now.AddMinutes(2));
         Assert.Empty(later.Bundle.JwtAuthorities);
         Assert.True(later.IsRevoked);
+        Assert.Equal("d-abcdefghijklmnopqrstuvwxyz", later.RevokedBy);
     }
 
     [Theory]

@@ -83,6 +83,9 @@ internal sealed class FakeControlPlane : IAsyncDisposable
 
     public StatusCode? SyncRefusal { get; set; }
 
+    /// <summary>What the trailer of such a refusal names as its decision; null for a server that names none.</summary>
+    public string? RefusalDecision { get; set; }
+
     public StatusCode? JwtRefusal { get; set; }
 
     public SpiffeId ServerId { get; set; } = SpiffeId.Parse("spiffe://example.org/spire/server");
@@ -326,7 +329,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
         public override async Task Subscribe(
             IAsyncStreamReader<V1.AgentReport> requestStream, IServerStreamWriter<V1.Snapshot> responseStream, ServerCallContext context)
         {
-            if (plane.SyncRefusal is { } refusal) throw new RpcException(new Status(refusal, "refused"));
+            if (plane.SyncRefusal is { } refusal) throw new RpcException(new Status(refusal, "refused"), plane.RefusalDecision is { } id ? new Metadata { { "identity-decision-id", id } } : []);
             if (context.GetHttpContext().Connection.ClientCertificate is null) throw new RpcException(new Status(StatusCode.Unauthenticated, "no certificate"));
             var snapshots = Channel.CreateUnbounded<V1.Snapshot>();
             var number = Interlocked.Increment(ref plane._nextSubscriber);

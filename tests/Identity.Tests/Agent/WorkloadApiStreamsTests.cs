@@ -111,6 +111,30 @@ public sealed class WorkloadApiStreamsTests
         await RefusedAsync(StatusCode.PermissionDenied, () => jwt.ResponseStream.NextAsync());
     }
 
+    [Theory]
+    [Trait("rule", "WLAPI-18")]
+    [InlineData("d-abcdefghijklmnopqrstuvwxyz", "decision d-abcdefghijklmnopqrstuvwxyz): the server no longer wants this node")]
+    // A server's words are checked as anybody's are.
+    [InlineData("d-ABCDEFGHIJKLMNOPQRSTUVWXYZ", "this decision is explained nowhere else")]
+    [InlineData("see http://elsewhere.test", "this decision is explained nowhere else")]
+    [InlineData(null, "this decision is explained nowhere else")]
+    public async Task Of_a_node_that_is_refused_ends_with_the_decision_that_the_server_explains(string? decision, string said)
+    {
+        await using var node = await OneNode.StartAsync("/a");
+        using var svid = node.Workload.FetchX509SVID(new(), WorkloadHeader);
+        await svid.ResponseStream.NextAsync();
+        var port = node.Plane.Port;
+        await node.Plane.StopAsync();
+        (node.Plane.SyncRefusal, node.Plane.RefusalDecision) = (StatusCode.PermissionDenied, decision);
+        await node.Plane.StartAsync(port);
+
+        var refused = await RefusedAsync(StatusCode.PermissionDenied, () => svid.ResponseStream.NextAsync());
+
+        Assert.Contains(said, refused.Status.Detail, StringComparison.Ordinal);
+        var again = await RefusedAsync(StatusCode.PermissionDenied, () => node.Workload.FetchX509SVID(new(), WorkloadHeader).ResponseStream.NextAsync());
+        Assert.Equal(refused.Status.Detail, again.Status.Detail);
+    }
+
     [Fact]
     [Trait("rule", "WLAPI-20")]
     public async Task Outlives_its_entry_by_nothing()

@@ -129,6 +129,33 @@ public sealed class SyncServiceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Refuses_a_banned_agent_whatever_it_asks_under_one_decision_that_is_explained()
+    {
+        var agent = await _server.AttestAsync();
+        using var call = Subscribe(agent);
+        await NextAsync(call);
+        await new AgentClient(_server.Admin).BanAgentAsync(new BanAgentRequest { Id = TestEntries.Id(agent.Id.Path) });
+        var ended = await Assert.ThrowsAsync<RpcException>(async () => await NextAsync(call));
+        using var again = Subscribe(agent);
+        var refused = await Assert.ThrowsAsync<RpcException>(async () => await NextAsync(again));
+
+        var id = ended.Trailers.GetValue("identity-decision-id");
+        Assert.Equal(id, refused.Trailers.GetValue("identity-decision-id"));
+        Assert.Contains($"(decision {id})", ended.Status.Detail, StringComparison.Ordinal);
+        var decision = await new Explain.ExplainClient(_server.Admin).GetDecisionAsync(new GetDecisionRequest { Id = id });
+        Assert.Equal((DecisionKind.NodeAttestation, false, agent.Id.ToString()), (decision.Kind, decision.Allowed, decision.Subject));
+        Assert.Contains("is banned", decision.Summary, StringComparison.Ordinal);
+        Assert.Contains($"identity agent delete {agent.Id}", Assert.Single(decision.Reasons).Explanation, StringComparison.Ordinal);
+
+        // Deleted is another cause, and so is a ban after it attested anew.
+        await new AgentClient(_server.Admin).DeleteAgentAsync(new DeleteAgentRequest { Id = TestEntries.Id(agent.Id.Path) });
+        using var afterwards = Subscribe(agent);
+        var deleted = await Assert.ThrowsAsync<RpcException>(async () => await NextAsync(afterwards));
+        Assert.NotEqual(id, deleted.Trailers.GetValue("identity-decision-id"));
+        Assert.Contains("is not an attested agent", deleted.Status.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Believes_no_admission_of_a_component_that_is_not_the_agents()
     {
         await _server.AttestAsync();
