@@ -15,7 +15,7 @@ internal static class ApplyCommand
     public static Command Create()
     {
         var files = ManifestFiles.Option();
-        var reason = new Option<string>("--reason") { Description = "Why, for the ledger", DefaultValueFactory = _ => "" };
+        var reason = ReasonOption.Create();
         var expected = new Option<ulong>("--expected-revision") { Description = "Refuse the policies when the server's ledger is not at this revision", DefaultValueFactory = _ => 0 };
         var dryRun = new Option<bool>("--dry-run") { Description = "Check the files and change nothing; of entries also say what would change, when a server answers" };
         var replace = new Option<bool>("--replace") { Description = "The other selectors of an entry take the place of those it has; the program it was for loses the identity" };
@@ -49,7 +49,7 @@ internal static class ApplyCommand
             // Policies first: an entry that nothing governs yet gets nothing, so the order never widens what anyone may do.
             if (manifest.Policies.Length + manifest.Roles.Length > 0)
             {
-                var request = new ApplyPoliciesRequest { ExpectedRevision = parsed.GetValue(expected), Reason = parsed.GetValue(reason) };
+                var request = new ApplyPoliciesRequest { ExpectedRevision = parsed.GetValue(expected), Reason = ReasonOption.Read(parsed, reason) };
                 request.Documents.AddRange(PolicySources(manifest));
                 var applied = await new PolicyAdmin.PolicyAdminClient(channel).ApplyPoliciesAsync(request, cancellationToken: cancellation);
                 revision = applied.Revision;

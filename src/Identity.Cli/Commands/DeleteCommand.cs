@@ -10,7 +10,7 @@ internal static class DeleteCommand
     public static Command Create()
     {
         var files = ManifestFiles.Option();
-        var reason = new Option<string>("--reason") { Description = "Why, for the ledger", DefaultValueFactory = _ => "" };
+        var reason = ReasonOption.Create();
         var ignoreMissing = new Option<bool>("--ignore-missing") { Description = "What is already gone is no error" };
         var command = new Command("delete", "Delete the policies, roles and registration entries that files name") { files, reason, ignoreMissing };
         command.SetAction(async (parsed, cancellation) =>
@@ -40,7 +40,7 @@ internal static class DeleteCommand
             ulong revision = 0;
             if (names.Count(applied.Contains) + roleNames.Count(roles.Contains) > 0)
             {
-                var request = new DeletePoliciesRequest { Reason = parsed.GetValue(reason) };
+                var request = new DeletePoliciesRequest { Reason = ReasonOption.Read(parsed, reason) };
                 request.Names.AddRange(names.Where(applied.Contains));
                 request.Roles.AddRange(roleNames.Where(roles.Contains));
                 var response = await policies.DeletePoliciesAsync(request, cancellationToken: cancellation);

@@ -43,7 +43,7 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
                 RefuseStale(request.ExpectedRevision, state);
                 return edit;
             },
-            request.Reason.Length > 0 ? request.Reason : "apply policies",
+            ReasonOf(request.Reason),
             cancellation);
     }
 
@@ -58,7 +58,7 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
                 RefuseMissing(edit, state);
                 return edit;
             },
-            request.Reason.Length > 0 ? request.Reason : "delete policies",
+            ReasonOf(request.Reason),
             cancellation);
     }
 
@@ -242,6 +242,9 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
             throw new RpcException(new Status(StatusCode.NotFound, $"there is no {string.Join(", no ", missing)}; nothing was deleted"));
         }
     }
+
+    // The ledger keeps what was said and makes nothing up.
+    private static string ReasonOf(string told) => string.IsNullOrWhiteSpace(told) ? "no reason given" : told;
 
     private static void RefuseStale(ulong expected, ControlPlaneState state)
     {

@@ -42,6 +42,23 @@ public sealed class PolicyChangeCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Of_a_change_without_a_reason_the_ledger_keeps_what_was_typed_and_nothing_made_up()
+    {
+        var file = _cli.Write("shop.yaml", System.Text.Encoding.UTF8.GetBytes(Permit("shop", capability: Narrow)));
+        await _cli.RunAsync("apply", "-f", file);
+        Assert.Equal("identity apply -f shop.yaml", await NewestReasonAsync());
+        await _cli.RunAsync("delete", "-f", file, "--reason", "closed");
+        Assert.Equal("closed", await NewestReasonAsync());
+        await _cli.RunAsync("apply", "-f", file, "--reason", "open again");
+        await _cli.RunAsync("policy", "delete", "shop");
+        Assert.Equal("identity policy delete shop", await NewestReasonAsync());
+
+        // Who speaks to the server past the command line, and says nothing.
+        await _cli.Policies.Client.ApplyPoliciesAsync(new() { Documents = { new Identity.V1.PolicySource { Text = Permit("shop", capability: Wide) } } });
+        Assert.Equal("no reason given", await NewestReasonAsync());
+    }
+
+    [Fact]
     public async Task A_staged_change_that_needs_approval_says_what_to_do_next_at_every_step()
     {
         await _cli.Policies.ApplyAsync(Permit("shop", capability: Narrow), Role("shop-team", Ann, approvals: 1));
@@ -81,4 +98,6 @@ public sealed class PolicyChangeCommandTests : IAsyncLifetime
         Assert.True(code == ExitCode.Ok, error);
         return output.Split(' ')[0];
     }
+
+    private async Task<string> NewestReasonAsync() => (await _cli.Policies.Client.ListRevisionsAsync(new() { Limit = 1 })).Revisions.Single().Reason;
 }

@@ -9,12 +9,12 @@ internal static class PolicyDelete
     public static Command Create()
     {
         var names = new Argument<string[]>("name") { Arity = ArgumentArity.OneOrMore };
-        var reason = new Option<string>("--reason") { Description = "Why, for the ledger", DefaultValueFactory = _ => "" };
+        var reason = ReasonOption.Create();
         var command = new Command("delete", "Delete policies by name; all of them or none") { names, reason };
         command.SetAction(async (parsed, cancellation) =>
         {
             using var channel = AdminConnection.Open(parsed);
-            var request = new DeletePoliciesRequest { Reason = parsed.GetValue(reason) };
+            var request = new DeletePoliciesRequest { Reason = ReasonOption.Read(parsed, reason) };
             request.Names.AddRange(parsed.GetValue(names)!);
             var answer = await new PolicyAdmin.PolicyAdminClient(channel).DeletePoliciesAsync(request, cancellationToken: cancellation);
             return ApplyCommand.Print(parsed, answer.Revision, [.. ApplyCommand.Lines(answer)]);

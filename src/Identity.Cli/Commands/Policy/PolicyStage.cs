@@ -13,14 +13,14 @@ internal static class PolicyStage
         var delete = new Option<string[]>("--delete") { Description = "A policy to delete", HelpName = "NAME", DefaultValueFactory = _ => [] };
         var soak = StageSteps.Soak("How long each step lasts: 30s, 10m, 2h, 1d (default 10m)");
         var through = StageSteps.Through();
-        var reason = new Option<string>("--reason") { Description = "Why, for the ledger", DefaultValueFactory = _ => "" };
+        var reason = ReasonOption.Create();
         var command = new Command("stage", "Try a change on everything that runs; it goes into force by itself, or stops by itself when it would deny something")
         {
             files, delete, soak, through, reason, Status(), Abort(),
         };
         command.SetAction(async (parsed, cancellation) =>
         {
-            var request = new StageRequest { Reason = parsed.GetValue(reason) };
+            var request = new StageRequest { Reason = ReasonOption.Read(parsed, reason) };
             if (parsed.GetValue(files) is { Length: > 0 } paths)
             {
                 var manifest = ManifestFiles.Read(paths);
@@ -67,12 +67,12 @@ internal static class PolicyStage
     private static Command Abort()
     {
         var id = new Argument<string>("id");
-        var reason = new Option<string>("--reason") { Description = "Why, for the ledger", DefaultValueFactory = _ => "" };
+        var reason = ReasonOption.Create();
         var command = new Command("abort", "Give a staged change up") { id, reason };
         command.SetAction(async (parsed, cancellation) =>
         {
             using var channel = AdminConnection.Open(parsed);
-            var request = new AbortStageRequest { Id = parsed.GetValue(id), Reason = parsed.GetValue(reason) };
+            var request = new AbortStageRequest { Id = parsed.GetValue(id), Reason = ReasonOption.Read(parsed, reason) };
             var answer = await new PolicyAdmin.PolicyAdminClient(channel).AbortStageAsync(request, cancellationToken: cancellation);
             return Answer.Print(parsed, answer, output => Write(output, answer));
         });
