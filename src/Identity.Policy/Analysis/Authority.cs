@@ -26,6 +26,12 @@ internal sealed class Authority
         _meanings = new(() => [.. Clauses.Select(clause => new Meaning(clause))]);
     }
 
+    /// <summary>Nothing is said.</summary>
+    public static Authority None { get; } = new([], DateTimeOffset.MinValue, new WorkBudget(0));
+
+    /// <summary>The moment from which on this is so.</summary>
+    public DateTimeOffset From => new((long)Since.First, TimeSpan.Zero);
+
     /// <summary>Those that decide something, now or later.</summary>
     public ImmutableArray<PolicyClause> Clauses { get; }
 

@@ -37,6 +37,8 @@ public sealed record AuthorityChange
     /// <summary>Of a ceiling: which, and from what to what: <c>memory 16MiB → 64MiB</c>.</summary>
     public string? Ceiling { get; init; }
 
+    internal Limit? Limit { get; init; }
+
     /// <summary>Null when the permit does not end.</summary>
     public DateTimeOffset? Until => Permit.Expires;
 

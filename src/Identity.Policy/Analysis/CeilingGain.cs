@@ -109,6 +109,7 @@ internal sealed class CeilingSearch(Authority before, Authority after, WorkBudge
             Held = held,
             Except = [.. cuts.Select(cut => cut.Clause).Distinct<PolicyClause>(ReferenceEqualityComparer.Instance)],
             Ceiling = limit.Told(from, found),
+            Limit = limit,
             Example = example,
         });
     }
@@ -116,7 +117,7 @@ internal sealed class CeilingSearch(Authority before, Authority after, WorkBudge
     public void TellUndecided(Limit limit, PolicyClause permit, PolicyClause? held)
     {
         if (_told.Add((limit, held ?? permit, -1)))
-            add(new AuthorityChange { Kind = AuthorityChangeKind.Undecided, Permit = permit, Held = held, Ceiling = limit.Name });
+            add(new AuthorityChange { Kind = AuthorityChangeKind.Undecided, Permit = permit, Held = held, Ceiling = limit.Name, Limit = limit });
     }
 }
 

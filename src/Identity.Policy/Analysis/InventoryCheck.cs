@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using Spiffe.Net;
+using Identity.Policy.Evaluation;
 
 namespace Identity.Policy.Analysis;
 
@@ -12,23 +12,33 @@ internal static class InventoryCheck
     private static IEnumerable<PolicyWarning> MeansNobody(CapabilityPolicy policy, PolicyInventory inventory, RuleLines lines)
     {
         if (inventory.Identities.IsEmpty) yield break;
+        var labels = new LabelExpansion(policy.Documents);
+        var meaning = policy.ClauseList.Select(clause => clause.Rule).ToHashSet();
         foreach (var document in policy.Documents)
         {
             foreach (var rule in document.Rules)
             {
                 var reference = new RuleReference(document.Name, rule.Name);
+                // Off, or dead as a whole, which is said already.
+                if (!meaning.Contains(reference)) continue;
                 foreach (var subject in rule.Subjects)
                 {
-                    // A forbid for a whole prefix is a guardrail for those to come.
-                    if (subject.SpiffeId is null && (subject.SpiffeIdPrefix is null || rule.Effect != RuleEffect.Permit)) continue;
-                    if (inventory.Identities.Any(id => Means(subject, id))) continue;
+                    var meant = subject.Labels.IsEmpty ? [subject] : labels.Expand(subject).ToList();
+                    if (labels.IsExhausted) yield break;
+                    // A forbid for a whole prefix, or for some host or bytes, is a guardrail for those to come.
+                    if (rule.Effect != RuleEffect.Permit && meant.Exists(one => one.SpiffeId is null)) continue;
+                    if (inventory.Identities.Any(principal => meant.Exists(one => one.MayMean(principal, out _)))) continue;
                     yield return new PolicyWarning(
-                        PolicyWarningKind.MeansNobody, reference, lines.Of(reference),
-                        $"means {SubjectText.Of(subject)}, and no registered identity is that", "register the identity, or correct its spelling");
+                        PolicyWarningKind.MeansNobody, reference, lines.Of(reference), $"means {SubjectText.Of(subject)}, and {WhyNobody(subject, meant.Count)}",
+                        subject.Labels.IsEmpty ? "register the identity, or correct its spelling" : "give the label to somebody who is registered, or register whom it is given to");
                 }
             }
         }
     }
+
+    private static string WhyNobody(PolicySubject subject, int meant) => subject.Labels.IsEmpty ? "no registered identity is that"
+        : meant == 0 ? $"{(subject.Labels.Count == 1 ? "that label is" : "these labels are")} given to nobody it could mean"
+        : $"no registered identity has {(subject.Labels.Count == 1 ? "that label" : "these labels")}";
 
     private static IEnumerable<PolicyWarning> OverGrants(CapabilityPolicy policy, PolicyInventory inventory, RuleLines lines, DateTimeOffset now)
     {
@@ -65,9 +75,6 @@ internal static class InventoryCheck
         if (!InterfaceName.TryParse(import.Name, out var name, out _)) return [];
         return [new CapabilityRequest.Import(name), .. (import.Functions.IsDefault ? [] : import.Functions).Select(function => new CapabilityRequest.Import(name, function))];
     }
-
-    private static bool Means(PolicySubject subject, SpiffeId id) =>
-        (subject.SpiffeId is null || subject.SpiffeId.Equals(id)) && (subject.SpiffeIdPrefix is null || subject.SpiffeIdPrefix.Covers(id));
 
     private static string Named(ComponentStart[] components) => components.Length == 1
         ? $"the component {components[0].Name} does"

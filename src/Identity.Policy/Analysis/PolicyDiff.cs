@@ -16,6 +16,10 @@ public sealed record PolicyDiff(ImmutableArray<AuthorityChange> Gained, Immutabl
     /// <summary>False when some of the changes could not be decided within the bounds of work; these are <see cref="AuthorityChangeKind.Undecided"/>.</summary>
     public bool IsComplete => Gained.Concat(Lost).All(change => change.Kind != AuthorityChangeKind.Undecided);
 
+    internal Authority Was { get; private init; } = Authority.None;
+
+    internal Authority Will { get; private init; } = Authority.None;
+
     /// <summary>In the order of seconds of work at most; what is not decided by then is told as undecided.</summary>
     public const long DefaultWork = WorkBudget.OfDifference;
 
@@ -30,9 +34,16 @@ public sealed record PolicyDiff(ImmutableArray<AuthorityChange> Gained, Immutabl
     internal static PolicyDiff Between(CapabilityPolicy before, CapabilityPolicy after, DateTimeOffset now, WorkBudget work)
     {
         var (was, will) = (new Authority(before.Clauses, now, work), new Authority(after.Clauses, now, work));
-        return new PolicyDiff(new AuthorityGain(was, will, work).Find(), new AuthorityGain(will, was, work).Find());
+        return new PolicyDiff(new AuthorityGain(was, will, work).Find(), new AuthorityGain(will, was, work).Find()) { Was = was, Will = will };
     }
 
-    /// <summary>Whom of an inventory the changes concern, each with something the principal itself may now ask for, or no longer.</summary>
+    /// <summary>
+    /// Whom of an inventory the changes of what is allowed concern, each with something the principal itself may now ask for, or no longer. Not those of ceilings,
+    /// nor what was not decided.
+    /// </summary>
     public PolicyImpact On(IReadOnlyList<Principal> inventory) => new(ImpactFinder.Find(Gained, inventory), ImpactFinder.Find(Lost, inventory));
+
+    /// <summary>Who of an inventory may consume more, or less, each with something it may ask for, alone or when it starts, that shows it.</summary>
+    public PolicyImpact CeilingsOn(IReadOnlyList<Principal> inventory) =>
+        new(CeilingImpact.Find(Was, Will, Gained, inventory), CeilingImpact.Find(Will, Was, Lost, inventory));
 }

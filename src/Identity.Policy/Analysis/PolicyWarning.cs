@@ -44,6 +44,6 @@ public sealed record PolicyInventory
     /// <summary>Components as they would start. Of grants to callers that none of these is, nothing is said.</summary>
     public ImmutableArray<ComponentStart> Components { get; init; } = [];
 
-    /// <summary>All identities that are registered; empty when that is not known.</summary>
-    public ImmutableArray<Spiffe.Net.SpiffeId> Identities { get; init; } = [];
+    /// <summary>All who are registered, each as far as its entry tells; empty when that is not known.</summary>
+    public ImmutableArray<Principal> Identities { get; init; } = [];
 }

@@ -18,6 +18,7 @@ public static class SubjectText
         else if (subject.HostPrefix is { } hosts) parts.Add($"on hosts {hosts}/…");
         if (subject.Namespace is { } name) parts.Add($"in namespace {name}");
         if (subject.Lattice is { } lattice) parts.Add($"in lattice {lattice}");
+        if (!subject.Labels.IsEmpty) parts.Add($"with {(subject.Labels.Count == 1 ? "label" : "labels")} {string.Join(" and ", subject.Labels.Select(label => $"{label.Key}={label.Value}"))}");
         if (subject.SpiffeId is null && subject.SpiffeIdPrefix is null) parts.Insert(0, "anyone");
         return string.Join(' ', parts);
     }

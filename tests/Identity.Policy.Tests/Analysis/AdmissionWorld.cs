@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using CsCheck;
+using Identity.Policy.Tests.Language;
 
 namespace Identity.Policy.Tests.Analysis;
 
@@ -34,6 +35,8 @@ internal sealed class AdmissionWorld
             "export a:b/c@1.0.0#f", "natsPublish a", "natsSubscribe b", "natsRespond 1 1m", "stream S info", "audience x",
         }.Select(Capability.Parse),
     ];
+
+    private static readonly WordWorld Words = WordWorld.Of([.. Requests.OfType<CapabilityRequest>().Select(request => request.ToString()), .. Capabilities.Select(capability => capability.ToString())]);
 
     private static readonly long?[] Fuels = [null, null, 5, 1_000_000_000, 2_000_000_000, 3_000_000_000];
     private static readonly long?[] Memories = [null, null, null, 1 << 20, 64 << 20];
@@ -135,6 +138,9 @@ internal sealed class AdmissionWorld
     private static IEnumerable<CapabilityRequest> Both((int Whole, int Function) asked) =>
         asked.Function < 0 ? [Requests[asked.Whole]!] : [Requests[asked.Whole]!, Requests[asked.Function]!];
 
+    /// <summary>Whether a permit for it means all that is asked for, be it of this world or not.</summary>
+    public static bool Means(Capability capability, CapabilityRequest request) => WordWorld.Of([.. Capabilities.Select(one => one.ToString()), request.ToString()]).Matches(capability.ToString(), request.ToString());
+
     private uint CallersOf(PolicySubject subject, bool permits)
     {
         if (_callers.TryGetValue((subject, permits), out var callers)) return callers;
@@ -153,7 +159,7 @@ internal sealed class AdmissionWorld
 
     private static bool IsAbout(Capability capability, int request, bool permits) => Requests[request] is not { } asked
         ? capability is Capability.NatsPublish or Capability.NatsSubscribe or Capability.NatsRespond or Capability.Stream
-        : permits ? capability.Matches(asked) : capability.Touches(asked);
+        : permits ? Words.Matches(capability.ToString(), asked.ToString()) : Words.Touches(capability.ToString(), asked.ToString());
 
     private static long? Smallest(long[] values, uint asked)
     {

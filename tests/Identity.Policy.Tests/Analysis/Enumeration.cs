@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Identity.Policy.Analysis;
+using Identity.Policy.Tests.Language;
 using Spiffe.Net;
 
 namespace Identity.Policy.Tests.Analysis;
@@ -11,10 +12,11 @@ namespace Identity.Policy.Tests.Analysis;
 internal sealed class Enumeration
 {
     private readonly CapabilityRequest[] _requests;
+    private readonly WordWorld _words;
     private readonly Dictionary<(PolicySubject, bool), uint> _callers = [];
     private readonly Dictionary<(Capability, bool), uint> _asked = new(ReferenceOrValue.Instance);
 
-    public Enumeration(int kind) => _requests = SmallWorld.Kinds[kind].Requests;
+    public Enumeration(int kind) => (_requests, _words) = (SmallWorld.Kinds[kind].Requests, SmallWorld.Words[kind]);
 
     public CapabilityRequest[] Requests => _requests;
 
@@ -37,7 +39,7 @@ internal sealed class Enumeration
             {
                 foreach (var capability in rule.Capabilities)
                 {
-                    if (!permits || capability.WhyNotGrantable() is null) Add(permits ? permitted : forbidden, Meets(subject, capability, permits));
+                    if (!permits || PlainMeaning.IsGrantable(capability.ToString())) Add(permits ? permitted : forbidden, Meets(subject, capability, permits));
                 }
             }
         }
@@ -67,7 +69,7 @@ internal sealed class Enumeration
 
         if (!_asked.TryGetValue((capability, permits), out var asked))
         {
-            for (var i = 0; i < _requests.Length; i++) asked |= (permits ? capability.Matches(_requests[i]) : capability.Touches(_requests[i])) ? 1u << i : 0;
+            for (var i = 0; i < _requests.Length; i++) asked |= (permits ? _words.Matches(capability.ToString(), _requests[i].ToString()) : _words.Touches(capability.ToString(), _requests[i].ToString())) ? 1u << i : 0;
             _asked.Add((capability, permits), asked);
         }
 

@@ -113,8 +113,60 @@ public sealed class PolicyCheckTests
             ("permit", "spiffeId: spiffe://example.org/shpo", "start"),
             ("permit", "spiffeIdPrefix: spiffe://example.org/shop", "start"),
             ("forbid", "spiffeIdPrefix: spiffe://example.org/guests", "start"));
-        var inventory = new PolicyInventory { Identities = [SpiffeId.Parse("spiffe://example.org/shop/one")] };
+        var inventory = new PolicyInventory { Identities = [new Principal { Id = SpiffeId.Parse("spiffe://example.org/shop/one") }] };
         var warning = Assert.Single(PolicyCheck.Find(policy, inventory, Samples.Now));
         Assert.Equal((PolicyWarningKind.MeansNobody, "sample/rule-0"), (warning.Kind, warning.Rule.ToString()));
     }
+
+    [Theory]
+    [InlineData("spiffeId: spiffe://example.org/shop, host: spiffe://example.org/hosts/one", null)]
+    [InlineData("spiffeId: spiffe://example.org/shop, host: spiffe://example.org/hosts/two", "no registered identity is that")]
+    [InlineData("spiffeIdPrefix: spiffe://example.org, hostPrefix: spiffe://example.org/hosts", null)]
+    [InlineData("spiffeIdPrefix: spiffe://example.org, hostPrefix: spiffe://example.org/racks", "no registered identity is that")]
+    [InlineData("hostPrefix: spiffe://example.org/racks", "anyone on hosts spiffe://example.org/racks/…, and no registered identity is that")]
+    [InlineData("spiffeId: spiffe://example.org/shop, image: 'r.io/shop:1'", null)]
+    [InlineData("spiffeId: spiffe://example.org/process, image: 'r.io/shop:1'", "no registered identity is that")]
+    public void A_host_that_runs_nobody_and_what_a_process_cannot_have_mean_nobody(string subject, string? why)
+    {
+        var warnings = PolicyCheck.Find(Samples.Rules(("permit", subject, "start"), ("forbid", "hostPrefix: spiffe://example.org/to/come", "{ natsPublish: a }")), Registered, Samples.Now);
+        if (why is null) Assert.Empty(warnings);
+        else Assert.Contains(why, Assert.Single(warnings).Text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("permit", "labels: { team: shop }", null)]
+    [InlineData("permit", "labels: { team: gone }", "anyone with label team=gone, and no registered identity has that label")]
+    [InlineData("forbid", "labels: { team: gone }", "no registered identity has that label")]
+    [InlineData("permit", "labels: { team: shop, tier: gold }", "with labels team=shop and tier=gold, and no registered identity has these labels")]
+    [InlineData("permit", "spiffeId: spiffe://example.org/process, labels: { team: shop }", "that label is given to nobody it could mean")]
+    [InlineData("forbid", "labels: { team: later }", null)]
+    public void A_label_means_nobody_when_none_of_those_it_is_given_to_is_registered(string effect, string subject, string? why)
+    {
+        var policy = Samples.Policy(
+            $$"""
+            kind: CapabilityPolicy
+            name: p
+            labels:
+              - { name: team, value: shop, subjects: [{ spiffeId: spiffe://example.org/gone }, { spiffeId: spiffe://example.org/shop }] }
+              - { name: team, value: gone, subjects: [{ spiffeId: spiffe://example.org/gone }, { spiffeId: spiffe://example.org/shop, host: spiffe://example.org/hosts/two }] }
+              - { name: team, value: later, subjects: [{ spiffeIdPrefix: spiffe://example.org/later }] }
+              - { name: tier, value: gold, subjects: [{ spiffeId: spiffe://example.org/gone }] }
+            rules:
+              - { name: r, effect: {{effect}}, subjects: [{ {{subject}} }, { spiffeId: spiffe://example.org/process }], capabilities: [start] }
+            """);
+        var warnings = PolicyCheck.Find(policy, Registered, Samples.Now);
+        if (why is null) Assert.Empty(warnings);
+        else Assert.Contains(why, Assert.Single(warnings).Text, StringComparison.Ordinal);
+        Assert.All(warnings, warning => Assert.Equal(PolicyWarningKind.MeansNobody, warning.Kind));
+    }
+
+    // What entries tell: of a component the host, of a process that it has none.
+    private static PolicyInventory Registered => new()
+    {
+        Identities =
+        [
+            new Principal { Id = SpiffeId.Parse("spiffe://example.org/shop"), Host = SpiffeId.Parse("spiffe://example.org/hosts/one"), Unknown = PrincipalAttributes.Digest | PrincipalAttributes.Image },
+            Principal.Process(SpiffeId.Parse("spiffe://example.org/process")),
+        ],
+    };
 }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using CsCheck;
+using Identity.Policy.Tests.Language;
 using Spiffe.Net;
 
 namespace Identity.Policy.Tests.Analysis;
@@ -66,6 +67,10 @@ internal static class SmallWorld
         Kind(["audience https://a", "audience b"], ["audience https://a", "audience b", "audience c"]),
         Kind(["mount /", "mount /*", "mount /v/d", "mount /v/*", "mount /v/d/*"], ["mount /", "mount /v", "mount /v/d", "mount /v/d/e", "mount /x", "mount /v/*"]),
     ];
+
+    /// <summary>What the capabilities of each kind mean for its requests.</summary>
+    public static readonly ImmutableArray<WordWorld> Words =
+        [.. Kinds.Select(kind => WordWorld.Of([.. kind.Capabilities.Select(capability => capability.ToString()), .. kind.Requests.Select(request => request.ToString())]))];
 
     /// <summary>Now, and on both sides of each expiry.</summary>
     public static readonly ImmutableArray<DateTimeOffset> Moments = [Samples.Now, Samples.Now.AddHours(1), Samples.Now.AddHours(2), Samples.Now.AddYears(50)];

@@ -74,12 +74,14 @@ internal static class PlainMeaning
     ];
 
     /// <summary>What may come of a thing that is asked for: of an interface without a version, any version of it.</summary>
-    public static IEnumerable<string> MayBe(string thing)
+    public static IEnumerable<string> MayBe(string thing) => MayBe(thing, Versions);
+
+    public static IEnumerable<string> MayBe(string thing, string[] versions)
     {
         var (name, function) = Split(thing, '#');
         return !thing.Contains(':', StringComparison.Ordinal) || thing.Contains('@', StringComparison.Ordinal) || !(thing.StartsWith("import ", StringComparison.Ordinal) || thing.StartsWith("export ", StringComparison.Ordinal))
             ? [thing]
-            : Versions.Select(version => function == "" ? name + version : $"{name}{version}#{function}");
+            : versions.Select(version => function == "" ? name + version : $"{name}{version}#{function}");
     }
 
     public static bool Means(string pattern, string thing)
@@ -100,7 +102,7 @@ internal static class PlainMeaning
             "connect" => MeansTarget(what, one),
             "resolve" => MeansName(what, one),
             "audience" => what == one,
-            _ => what == one || (what.EndsWith('*') && one.StartsWith(what[..^1], StringComparison.Ordinal)),
+            _ => what == one || (what.EndsWith('*') && one.Length >= what.Length && one.StartsWith(what[..^1], StringComparison.Ordinal)),
         };
     }
 
@@ -115,7 +117,29 @@ internal static class PlainMeaning
             && (version == "*" || Track(version) == Track(oneVersion));
     }
 
-    private static string Track(string version) => version == "" ? "" : version.StartsWith('0') ? version[..3] : version[..1];
+    private static string Track(string version) => version.Split('.') switch
+    {
+        ["0", "0", ..] => version,
+        ["0", var minor, ..] => "0." + minor,
+        [var major, ..] => major,
+        _ => "",
+    };
+
+    /// <summary>What only forbids may say.</summary>
+    public static bool IsGrantable(string capability)
+    {
+        var words = capability.Split(' ');
+        return words[0] switch
+        {
+            "import" or "export" => !words[1].Contains("@*", StringComparison.Ordinal),
+            "natsPublish" or "natsSubscribe" => words[1][0] is not ('*' or '>'),
+            "natsRespond" => words.Length == 3,
+            // Keys that end in '*' cannot be told from '>' when they are read; the bucket itself has no keys.
+            "bucket" => !(words[1].EndsWith('*') && (words[2].Contains("read", StringComparison.Ordinal) || words[2].Contains("watch", StringComparison.Ordinal)))
+                && (words[1].EndsWith("/>", StringComparison.Ordinal) || !words[1].Contains('/', StringComparison.Ordinal) || !words[2].Contains("manage", StringComparison.Ordinal)),
+            _ => true,
+        };
+    }
 
     private static bool MeansSubject(string pattern, string subject)
     {

@@ -100,31 +100,16 @@ internal static class PolicyWorld
         return !inForce.Any(rule => rule.Effect == RuleEffect.Forbid && rule.Mode != RuleMode.Warn
                 && rule.Subjects.Any(subject => MayMean(subject, labels, principal)) && rule.Capabilities.Any(capability => Touches(capability, request)))
             && inForce.Any(rule => rule.Effect == RuleEffect.Permit && !(rule.Expires <= Samples.Now)
-                && rule.Subjects.Any(subject => Means(subject, labels, principal)) && rule.Capabilities.Any(capability => capability.WhyNotGrantable() is null && Matches(capability, request)));
+                && rule.Subjects.Any(subject => Means(subject, labels, principal)) && rule.Capabilities.Any(capability => PlainMeaning.IsGrantable(capability.ToString()) && Matches(capability, request)));
     }
 
-    private static readonly Dictionary<string, HashSet<string>> Listed = [];
-
-    private static readonly ILookup<string, string> ThingsByKind = PlainMeaning.Things.ToLookup(thing => thing.Split(' ')[0]);
-
-    private static HashSet<string> ThingsOf(string text)
-    {
-        lock (Listed)
-        {
-            if (!Listed.TryGetValue(text, out var things)) Listed.Add(text, things = [.. ThingsByKind[text.Split(' ')[0]].Where(thing => PlainMeaning.Means(text, thing))]);
-            return things;
-        }
-    }
-
-    private static IEnumerable<string> ThingsOf(CapabilityRequest request) => request is CapabilityRequest.NatsRespond
-        ? ["natsRespond 1 1s"]
-        : ThingsOf(request.ToString()).Where(thing => request is not CapabilityRequest.NatsSubscribe { Queue: null } || thing.AsSpan().Count(' ') == 1);
+    private static readonly WordWorld Words = new(PlainMeaning.Things, PlainMeaning.Versions);
 
     /// <summary>Whether the capability means all that is asked for.</summary>
-    public static bool Matches(Capability capability, CapabilityRequest request) => ThingsOf(request).All(ThingsOf(capability.ToString()).Contains);
+    public static bool Matches(Capability capability, CapabilityRequest request) => Words.Matches(capability.ToString(), request.ToString());
 
     /// <summary>Whether it means some of it.</summary>
-    public static bool Touches(Capability capability, CapabilityRequest request) => ThingsOf(request).SelectMany(PlainMeaning.MayBe).Any(ThingsOf(capability.ToString()).Contains);
+    public static bool Touches(Capability capability, CapabilityRequest request) => Words.Touches(capability.ToString(), request.ToString());
 
     /// <summary>What is unknown is absent: no permit is given for it.</summary>
     private static bool Means(PolicySubject subject, LabelAssignment[] labels, Principal principal)

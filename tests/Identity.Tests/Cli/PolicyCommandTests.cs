@@ -14,6 +14,10 @@ namespace Identity.Tests.Cli;
 /// <summary><c>identity policy …</c> against a running server: what a person types, and what they read.</summary>
 public sealed class PolicyCommandTests : IAsyncLifetime
 {
+    private const string NotChecked =
+        "Not checked: whether a rule means anybody (add the files of the entries, or --server).\n"
+        + "Not checked: whether components import what is granted to them, and are granted what they import (--component [ID=]FILE).\n";
+
     private CliServer _cli = null!;
 
     public async ValueTask InitializeAsync() => _cli = await CliServer.StartAsync();
@@ -38,9 +42,9 @@ public sealed class PolicyCommandTests : IAsyncLifetime
     public async Task Numbers_go_with_their_nouns()
     {
         var one = _cli.Write("one.yaml", Permit("shop", "{ spiffeId: spiffe://example.org/a }"));
-        Assert.Equal("1 rule, nothing to warn of.\n", (await CliServer.RunOfflineAsync("policy", "check", one)).Output);
+        Assert.Equal($"{NotChecked}1 rule, nothing to warn of in what was checked.\n", (await CliServer.RunOfflineAsync("policy", "check", one)).Output);
         var two = _cli.Write("two.yaml", $"{Permit("shop", "{ spiffeId: spiffe://example.org/a }")}\n---\n{Permit("bank", "{ spiffeId: spiffe://example.org/b }")}\n");
-        Assert.Equal("2 rules, nothing to warn of.\n", (await CliServer.RunOfflineAsync("policy", "check", two)).Output);
+        Assert.Equal($"{NotChecked}2 rules, nothing to warn of in what was checked.\n", (await CliServer.RunOfflineAsync("policy", "check", two)).Output);
     }
 
     [Fact]
@@ -126,5 +130,23 @@ public sealed class PolicyCommandTests : IAsyncLifetime
         Assert.Contains("lattice.yaml:9: rule guard/only forbids", output, StringComparison.Ordinal);
         Assert.Contains($"    forbid it to {Lattice}/provider/kv as well", output, StringComparison.Ordinal);
         Assert.Contains("\"kind\": \"former-id\"", (await CliServer.RunOfflineAsync("policy", "check", file, "-o", "json")).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Check_judges_by_those_who_are_registered_at_the_server_when_asked_to()
+    {
+        var entry = _cli.Write("entry.yaml", $"kind: RegistrationEntry\nspiffeId: {Cart}\nparentId: spiffe://example.org/hosts/local\nselectors: [wasm:name:cart]\n");
+        Assert.Equal(ExitCode.Ok, (await _cli.RunAsync("apply", "-f", entry)).Code);
+        var here = _cli.Write("here.yaml", Permit("shop", $"{{ spiffeId: {Cart}, hostPrefix: spiffe://example.org/hosts }}"));
+        var elsewhere = _cli.Write("elsewhere.yaml", Permit("shop", $"{{ spiffeId: {Cart}, hostPrefix: spiffe://example.org/racks }}"));
+
+        var (_, right, _) = await _cli.RunAsync("policy", "check", "--server", here);
+        Assert.EndsWith("1 rule, nothing to warn of in what was checked.\n", right, StringComparison.Ordinal);
+        Assert.DoesNotContain("means anybody", right, StringComparison.Ordinal);
+
+        var (code, output, _) = await _cli.RunAsync("policy", "check", "--server", "--strict", elsewhere);
+        Assert.Equal(ExitCode.Refused, code);
+        Assert.Contains($"means {Cart} on hosts spiffe://example.org/racks/…, and no registered identity is that", output, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Unavailable, (await CliServer.RunOfflineAsync("policy", "check", "--server", here)).Code);
     }
 }

@@ -2,8 +2,13 @@
 #pragma warning disable xUnit1051
 using System.Text.Json;
 using Identity.Cli;
+using Identity.Cli.Commands.Policy;
+using Identity.Policy;
+using Identity.Policy.Analysis;
+using Spiffe.Net;
 using static Identity.Tests.Cli.CliServer;
 using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
+using Principal = Identity.Policy.Principal;
 
 namespace Identity.Tests.Cli;
 
@@ -134,14 +139,46 @@ public sealed class PolicyDiffCommandTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Diff_says_that_ceilings_are_not_counted()
+    public async Task Diff_counts_whom_ceilings_concern()
     {
-        string Capped(string memory) => Permit("shop").Replace("capabilities:", $"ceilings: {{ memory: {memory} }}, capabilities:", StringComparison.Ordinal);
         await _cli.AppliedAsync(Capped("16MiB"));
         await ComponentAsync("cart", "local");
-        var (_, output, _) = await _cli.RunAsync("policy", "diff", "--server", _cli.Write("shop.yaml", Capped("32MiB")));
-        Assert.Contains("Of ceilings, and of what could not be decided, it is not counted whom they concern.", output, StringComparison.Ordinal);
+        var file = _cli.Write("shop.yaml", Capped("32MiB"));
+        var (_, output, _) = await _cli.RunAsync("policy", "diff", "--server", file);
+        Assert.Contains("with more memory 16MiB → 32MiB", output, StringComparison.Ordinal);
+        Assert.Contains($"registered: {Cart}", output, StringComparison.Ordinal);
+        Assert.Contains("Of 1 registered identity 0 may do more and 0 less; 1 may consume more and 0 less.", output, StringComparison.Ordinal);
+
+        using var json = JsonDocument.Parse((await _cli.RunAsync("policy", "diff", "--server", file, "-o", "json")).Output);
+        Assert.Equal(("ceiling", Cart), (json.RootElement.GetProperty("gained")[0].GetProperty("kind").GetString(), json.RootElement.GetProperty("gained")[0].GetProperty("registered")[0].GetString()));
     }
+
+    [Fact]
+    public async Task Diff_counts_apart_whom_a_ceiling_concerns_only_with_what_entries_do_not_tell()
+    {
+        const string FromShop = $"{{ spiffeIdPrefix: {Shop}, imagePrefix: ghcr.io/shop }}";
+        await _cli.AppliedAsync(Capped("16MiB", FromShop));
+        await ComponentAsync("cart", "local");
+        var (_, output, _) = await _cli.RunAsync("policy", "diff", "--server", _cli.Write("shop.yaml", Capped("32MiB", FromShop)));
+        Assert.Contains("0 may do more and 0 less; 0 may consume more and 0 less.", output, StringComparison.Ordinal);
+        Assert.Contains("Depending on image, which entries do not tell, 1 more may gain something and 0 lose something.", output, StringComparison.Ordinal);
+        Assert.Contains($"depending on image: {Cart}", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_could_not_be_decided_may_concern_everybody_it_may_mean()
+    {
+        CapabilityPolicy Of(string document) => CapabilityPolicy.FromSources([document], 1);
+        var diff = PolicyDiff.Between(Of(Permit("shop", capability: Narrow)), Of(Permit("shop", capability: Wide)), DateTimeOffset.UnixEpoch, work: 0);
+        Assert.False(diff.IsComplete);
+        var impact = new RegisteredImpact(diff, [Principal.Process(SpiffeId.Parse(Cart)), Principal.Process(SpiffeId.Parse("spiffe://example.org/other"))]);
+        Assert.Contains("What could not be decided may concern 1 of them.", impact.Summary());
+        Assert.Equal([Cart], impact.Depending(diff.Gained[0]).Ids);
+        Assert.Empty(impact.Concerned(diff.Gained[0]));
+    }
+
+    private static string Capped(string memory, string? subject = null) =>
+        (subject is null ? Permit("shop") : Permit("shop", subject)).Replace("capabilities:", $"ceilings: {{ memory: {memory} }}, capabilities:", StringComparison.Ordinal);
 
     private async Task ComponentAsync(string name, string host)
     {

@@ -68,6 +68,56 @@ public sealed class PolicyVerbTests : IDisposable
     public async Task Check_that_is_strict_passes_what_has_no_warning() =>
         Assert.Equal(ExitCode.Ok, (await RunAsync("check", Write(Permit("shop", $"{{ spiffeId: {Cart} }}")), "--strict")).Code);
 
+    [Theory]
+    [InlineData(false, false, "means-nobody", "over-grant", "not-granted")]
+    [InlineData(true, false, "over-grant", "not-granted")]
+    [InlineData(false, true, "means-nobody")]
+    [InlineData(true, true)]
+    public async Task Check_says_what_it_could_not_check(bool withEntry, bool withComponent, params string[] notChecked)
+    {
+        var policy = Write(Permit("shop", $"{{ spiffeId: {Cart} }}", "{ import: acme:probe/store@1.0.0 }"));
+        string[] arguments = ["check", policy, .. withEntry ? [Entry("local")] : Array.Empty<string>(), .. withComponent ? ["--component", $"{Cart}={Probe()}"] : Array.Empty<string>()];
+        var (code, output, error) = await RunAsync(arguments);
+        Assert.Equal((ExitCode.Ok, ""), (code, error));
+        Assert.EndsWith($"1 rule, nothing to warn of{(notChecked.Length > 0 ? " in what was checked" : "")}.\n", output, StringComparison.Ordinal);
+        Assert.Equal(notChecked.Length == 0 ? 1 : notChecked.Length == 3 ? 3 : 2, output.TrimEnd().Split('\n').Length);
+        using var json = JsonDocument.Parse((await RunAsync([.. arguments, "-o", "json"])).Output);
+        Assert.Equal(notChecked, json.RootElement.GetProperty("notChecked").EnumerateArray().Select(kind => kind.GetString()!));
+    }
+
+    [Theory]
+    [InlineData("local", 0)]
+    [InlineData("other", 1)]
+    public async Task Check_knows_the_host_of_a_component_from_its_entry(string host, int warnings)
+    {
+        var policy = Write(Permit("shop", $"{{ spiffeIdPrefix: {Shop}, host: spiffe://example.org/hosts/local }}", "{ import: acme:probe/store@1.0.0 }"));
+        var (_, output, _) = await RunAsync("check", policy, Entry(host), "--component", Probe(), "-o", "json");
+        using var json = JsonDocument.Parse(output);
+        Assert.Equal(warnings, json.RootElement.GetProperty("warnings").EnumerateArray().Count(warning => warning.GetProperty("kind").GetString() == "not-granted"));
+    }
+
+    [Fact]
+    public async Task Check_does_not_guess_the_host_of_a_component_with_two()
+    {
+        var policy = Write(Permit("shop", $"{{ spiffeIdPrefix: {Shop}, host: spiffe://example.org/hosts/local }}", "{ import: acme:probe/store@1.0.0 }"));
+        var (_, output, _) = await RunAsync("check", policy, Entry("local"), Entry("other"), "--component", Probe());
+        Assert.Contains("may not import acme:probe/store@1.0.0", output, StringComparison.Ordinal);
+    }
+
+    private string Entry(string host)
+    {
+        var file = _folder.At($"entry-{host}.yaml");
+        File.WriteAllText(file, $"kind: RegistrationEntry\nspiffeId: {Cart}\nparentId: spiffe://example.org/hosts/{host}\nselectors: [wasm:name:probe]\n");
+        return file;
+    }
+
+    private string Probe()
+    {
+        var file = _folder.At("probe.wasm");
+        File.WriteAllBytes(file, ProbeComponent.Bytes);
+        return file;
+    }
+
     [Fact]
     public async Task Export_writes_what_Cedar_reads()
     {

@@ -12,20 +12,21 @@ internal static class PolicyCheckVerb
     {
         var paths = new Argument<string[]>("path") { Description = "Files or folders of policies, and of entries to judge them by", Arity = ArgumentArity.OneOrMore };
         var components = PolicyFiles.Components();
+        var server = new Option<bool>("--server") { Description = "Judge by those who are registered at the server as well" };
         var strict = new Option<bool>("--strict") { Description = "End with exit code 3 when there is a warning" };
-        var command = new Command("check", "Warn of rules that say nothing, contradict each other, grant too much or mean nobody") { paths, components, strict };
-        command.SetAction(parsed =>
+        var command = new Command("check", "Warn of rules that say nothing, contradict each other, grant too much or mean nobody") { paths, components, server, strict };
+        command.SetAction(async (parsed, cancellation) =>
         {
             var files = parsed.GetValue(paths)!;
             var manifest = ManifestFiles.ReadToLook(files);
             var inventory = new PolicyInventory
             {
                 Components = PolicyFiles.Read(parsed.GetValue(components)!, manifest),
-                Identities = [.. manifest.Entries.Select(entry => entry.SpiffeId).Distinct()],
+                Identities = [.. PolicyFiles.InventoryOf(manifest.Entries).Concat(await RegisteredAsync(parsed, parsed.GetValue(server), cancellation)).Distinct(PolicyFiles.SamePrincipal)],
             };
             var warnings = PolicyCheck.Find(PolicyFiles.PolicyOf(manifest), inventory, TimeProvider.System.GetUtcNow());
             var places = new RulePlaces(files, manifest);
-            Answer.Print(parsed, Message(warnings, places), output =>
+            Answer.Print(parsed, Message(warnings, places, inventory), output =>
             {
                 var width = Answer.WidthOf(output);
                 foreach (var warning in warnings)
@@ -33,8 +34,10 @@ internal static class PolicyCheckVerb
                     Answer.Line(output, $"{places.Of(warning) ?? "-"}: {(warning.Rule is { } rule && warning.Kind != PolicyWarningKind.NotGranted ? $"rule {rule} " : "")}{warning.Text}", width);
                     Answer.Line(output, $"    {warning.Advice}", width);
                 }
+                var untried = NotChecked(inventory).ToArray();
+                foreach (var sentence in untried) Answer.Line(output, sentence, width);
                 output.WriteLine(warnings.IsEmpty
-                    ? $"{Answer.Count(manifest.Policies.Sum(policy => policy.Rules.Length), "rule")}, nothing to warn of."
+                    ? $"{Answer.Count(manifest.Policies.Sum(policy => policy.Rules.Length), "rule")}, nothing to warn of{(untried.Length > 0 ? " in what was checked" : "")}."
                     : $"{Answer.Count(warnings.Length, "warning")}.");
             });
             return parsed.GetValue(strict) && !warnings.IsEmpty ? ExitCode.Refused : ExitCode.Ok;
@@ -42,7 +45,24 @@ internal static class PolicyCheckVerb
         return command;
     }
 
-    private static Struct Message(IEnumerable<PolicyWarning> warnings, RulePlaces places) => new()
+    private static async Task<IEnumerable<Principal>> RegisteredAsync(ParseResult parsed, bool wanted, CancellationToken cancellation)
+    {
+        if (!wanted) return [];
+        using var channel = AdminConnection.Open(parsed);
+        return await PolicyComparison.RegisteredAsync(channel, cancellation);
+    }
+
+    // "Nothing to warn of" is no more than what was looked at.
+    private static IEnumerable<string> NotChecked(PolicyInventory inventory)
+    {
+        if (inventory.Identities.IsEmpty) yield return "Not checked: whether a rule means anybody (add the files of the entries, or --server).";
+        if (inventory.Components.IsEmpty) yield return "Not checked: whether components import what is granted to them, and are granted what they import (--component [ID=]FILE).";
+    }
+
+    private static IEnumerable<PolicyWarningKind> NotLookedFor(PolicyInventory inventory) =>
+        [.. inventory.Identities.IsEmpty ? [PolicyWarningKind.MeansNobody] : Array.Empty<PolicyWarningKind>(), .. inventory.Components.IsEmpty ? [PolicyWarningKind.OverGrant, PolicyWarningKind.NotGranted] : Array.Empty<PolicyWarningKind>()];
+
+    private static Struct Message(IEnumerable<PolicyWarning> warnings, RulePlaces places, PolicyInventory inventory) => new()
     {
         Fields =
         {
@@ -57,6 +77,7 @@ internal static class PolicyCheckVerb
                     ["advice"] = Value.ForString(warning.Advice),
                 },
             }))]),
+            ["notChecked"] = Value.ForList([.. NotLookedFor(inventory).Select(kind => Value.ForString(Name(kind)))]),
         },
     };
 

@@ -56,7 +56,8 @@ internal sealed record PolicyComparison(CapabilityPolicy Before, CapabilityPolic
         return new(PolicyFiles.PolicyOf(manifest), PolicyFiles.InventoryOf(manifest.Entries));
     }
 
-    private static async Task<IEnumerable<Principal>> RegisteredAsync(ChannelBase channel, CancellationToken cancellation) =>
+    /// <summary>Everybody who is registered at the server, each as far as its entry tells.</summary>
+    public static async Task<IEnumerable<Principal>> RegisteredAsync(ChannelBase channel, CancellationToken cancellation) =>
         (await EntryCommand.AllAsync(new(channel), cancellation))
             .Select(entry => PolicyFiles.Registered(EntryText.Of(entry.SpiffeId), EntryText.Of(entry.ParentId), [.. entry.Selectors.Select(selector => $"{selector.Type}:{selector.Value}")]));
 

@@ -69,7 +69,7 @@ internal static class PolicyDiffVerb
         if (impact.Concerned(change) is { Count: > 0 } concerned)
             line($"      registered: {Some(concerned)}");
         if (impact.Depending(change) is ({ Count: > 0 } depending, var on))
-            line($"      depending on {RegisteredImpact.Words(on)}: {Some(depending)}");
+            line($"      {(change.Kind == AuthorityChangeKind.Undecided ? "may concern" : $"depending on {RegisteredImpact.Words(on)}")}: {Some(depending)}");
     }
 
     private static string Some(IReadOnlyList<string> ids) => $"{string.Join(", ", ids.Take(5))}{(ids.Count > 5 ? $" and {ids.Count - 5} more" : "")}";

@@ -81,6 +81,10 @@ internal static class PolicyFiles
         var id = equals < 0 ? entry?.SpiffeId : SpiffeId.TryParse(component[..equals], out var given, out var why) ? given : throw new UsageException($"{component}: {why}");
         if (id is null)
             throw new UsageException($"no entry has the digest or the name of {path}; say which identity it would have: --component spiffe://…={path}");
-        return new ComponentStart(new Principal { Id = id, Digest = digest, Unknown = Untold }, name, imports);
+        // Where its entries name one parent, that is the host which runs it.
+        var parents = manifest.Entries.Where(other => other.SpiffeId.Equals(id) && other.Selectors.Any(selector => selector.StartsWith(ComponentSelector, StringComparison.Ordinal)))
+            .Select(other => other.ParentId).Distinct().ToArray();
+        var host = parents is [var parent] ? parent : null;
+        return new ComponentStart(new Principal { Id = id, Digest = digest, Host = host, Unknown = host is null ? Untold : Untold & ~PrincipalAttributes.Host }, name, imports);
     }
 }

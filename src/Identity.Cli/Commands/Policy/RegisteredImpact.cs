@@ -12,21 +12,23 @@ internal sealed class RegisteredImpact
 {
     private readonly PolicyDiff _diff;
     private readonly ImmutableArray<Principal> _inventory;
-    private readonly PolicyImpact _impact;
+    private readonly PolicyImpact _allowed;
+    private readonly PolicyImpact _ceilings;
     private readonly ILookup<object, string> _concerned;
     private readonly Dictionary<object, (IReadOnlyList<string> Ids, PrincipalAttributes On)> _depending = new(ReferenceEqualityComparer.Instance);
 
     public RegisteredImpact(PolicyDiff diff, ImmutableArray<Principal> inventory)
     {
-        (_diff, _inventory, _impact) = (diff, inventory, diff.On(inventory));
-        _concerned = _impact.Gained.Concat(_impact.Lost).ToLookup(impact => (object)impact.Change, impact => impact.Principal.Id.ToString(), ReferenceEqualityComparer.Instance);
-        foreach (var change in diff.Gained.Concat(diff.Lost).Where(change => change.Kind == AuthorityChangeKind.Authority)) _depending[change] = FindDepending(change);
+        (_diff, _inventory, _allowed, _ceilings) = (diff, inventory, diff.On(inventory), diff.CeilingsOn(inventory));
+        _concerned = ((ImmutableArray<PrincipalImpact>[])[_allowed.Gained, _allowed.Lost, _ceilings.Gained, _ceilings.Lost])
+            .SelectMany(impacts => impacts).ToLookup(impact => (object)impact.Change, impact => impact.Principal.Id.ToString(), ReferenceEqualityComparer.Instance);
+        foreach (var change in diff.Gained.Concat(diff.Lost)) _depending[change] = FindDepending(change);
     }
 
     /// <summary>Who may do that more, or less, whatever else they are.</summary>
     public IReadOnlyList<string> Concerned(AuthorityChange change) => [.. _concerned[change].Distinct()];
 
-    /// <summary>Who may be meant besides, and what that depends on.</summary>
+    /// <summary>Who may be meant besides, and what that depends on; of what could not be decided everybody it may mean.</summary>
     public (IReadOnlyList<string> Ids, PrincipalAttributes On) Depending(AuthorityChange change) => _depending.GetValueOrDefault(change, ([], PrincipalAttributes.None));
 
     /// <summary>Sentences for a person; none when nobody is registered.</summary>
@@ -34,18 +36,19 @@ internal sealed class RegisteredImpact
     {
         var known = _inventory.Select(principal => principal.Id).Distinct().Count();
         if (known == 0) yield break;
-        var (gaining, losing) = (Ids(_impact.Gained), Ids(_impact.Lost));
-        yield return $"Of {Answer.Count(known, "registered identity", "registered identities")} {gaining.Count} may do more and {losing.Count} less.";
+        var ceilings = _diff.Gained.Concat(_diff.Lost).Any(change => change.Kind == AuthorityChangeKind.Ceiling)
+            ? $"; {Ids(_ceilings.Gained).Count} may consume more and {Ids(_ceilings.Lost).Count} less" : "";
+        yield return $"Of {Answer.Count(known, "registered identity", "registered identities")} {Ids(_allowed.Gained).Count} may do more and {Ids(_allowed.Lost).Count} less{ceilings}.";
 
-        var (mayGain, mayLose) = (Without(_diff.Gained, gaining), Without(_diff.Lost, losing));
+        var (mayGain, mayLose) = (Without(_diff.Gained, [.. _allowed.Gained, .. _ceilings.Gained]), Without(_diff.Lost, [.. _allowed.Lost, .. _ceilings.Lost]));
         if (mayGain + mayLose > 0)
         {
             var on = _depending.Values.Aggregate(PrincipalAttributes.None, (all, one) => all | one.On);
             yield return $"Depending on {Words(on)}, which entries do not tell, {mayGain} more may gain something and {mayLose} lose something.";
         }
 
-        if (_diff.Gained.Concat(_diff.Lost).Any(change => change.Kind != AuthorityChangeKind.Authority))
-            yield return "Of ceilings, and of what could not be decided, it is not counted whom they concern.";
+        var undecided = _diff.Gained.Concat(_diff.Lost).Where(IsUndecided).SelectMany(change => Depending(change).Ids).Distinct(StringComparer.Ordinal).Count();
+        if (!_diff.IsComplete) yield return $"What could not be decided may concern {undecided} of them.";
     }
 
     /// <summary>For a sentence: "image and lattice".</summary>
@@ -54,21 +57,28 @@ internal sealed class RegisteredImpact
 
     private static HashSet<string> Ids(IEnumerable<PrincipalImpact> impacts) => [.. impacts.Select(impact => impact.Principal.Id.ToString())];
 
-    private int Without(IEnumerable<AuthorityChange> changes, HashSet<string> counted) =>
-        changes.SelectMany(change => Depending(change).Ids).Distinct(StringComparer.Ordinal).Count(id => !counted.Contains(id));
+    private static bool IsUndecided(AuthorityChange change) => change.Kind == AuthorityChangeKind.Undecided;
+
+    private int Without(IEnumerable<AuthorityChange> changes, IEnumerable<PrincipalImpact> counted)
+    {
+        var sure = Ids(counted);
+        return changes.Where(change => !IsUndecided(change)).SelectMany(change => Depending(change).Ids).Distinct(StringComparer.Ordinal).Count(id => !sure.Contains(id));
+    }
 
     private (IReadOnlyList<string> Ids, PrincipalAttributes On) FindDepending(AuthorityChange change)
     {
-        var subject = change.Permit.Subject;
+        // A ceiling rises for whom the permit means that stated it, or states it now.
+        var subject = change.Held?.Subject ?? change.Permit.Subject;
         var asked = AskedBy(subject);
-        if (asked == PrincipalAttributes.None) return ([], PrincipalAttributes.None);
+        if (asked == PrincipalAttributes.None && !IsUndecided(change)) return ([], PrincipalAttributes.None);
         var concerned = _concerned[change].ToHashSet(StringComparer.Ordinal);
         var (ids, on) = (new SortedSet<string>(StringComparer.Ordinal), PrincipalAttributes.None);
         foreach (var principal in _inventory)
         {
-            if ((asked & principal.Unknown) == 0 || !MayMean(subject, principal) || concerned.Contains(principal.Id.ToString())) continue;
+            if (concerned.Contains(principal.Id.ToString()) || !MayMean(subject, principal)) continue;
+            if (IsUndecided(change) ? change.Lifted is { } lifted && !MayMean(lifted.Subject, principal) : (asked & principal.Unknown) == 0) continue;
             ids.Add(principal.Id.ToString());
-            on |= asked & principal.Unknown;
+            if (!IsUndecided(change)) on |= asked & principal.Unknown;
         }
 
         return ([.. ids], on);

@@ -1,4 +1,5 @@
 using Identity.Policy.Analysis;
+using Identity.Policy.Tests.Language;
 
 namespace Identity.Policy.Tests.Analysis.Boards;
 
@@ -57,7 +58,7 @@ public sealed class ManySuggestionsTests
         if ((_answers.Allowed[request] >> caller & 1) != 0) return;
         var (principal, asked) = (board.Who.Callers[caller], board.What.Requests[request]);
         var capability = asked is CapabilityRequest.NatsRespond ? "natsRespond 1 1m" : asked.ToString();
-        if ((_answers.Forbidden(request) >> caller & 1) != 0 || !RequestBoard.IsGrantable(capability))
+        if ((_answers.Forbidden(request) >> caller & 1) != 0 || !PlainMeaning.IsGrantable(capability))
         {
             left.Add($"{principal.Id}: {asked}");
             return;

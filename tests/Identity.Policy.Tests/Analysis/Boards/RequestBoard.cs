@@ -42,7 +42,7 @@ internal sealed class RequestBoard
                 .DistinctBy(request => string.Concat(Capabilities.Select(capability => PolicyWorld.Matches(capability, request) ? '2' : PolicyWorld.Touches(capability, request) ? '1' : '0'))),
         ];
         if (Requests.Length > 64) throw new InvalidOperationException($"{Requests.Length} requests of {string.Join(' ', kinds)} do not fit into one number");
-        _permitted = [.. Capabilities.Select(capability => IsGrantable(capability.ToString()) ? Asked(request => PolicyWorld.Matches(capability, request)) : 0)];
+        _permitted = [.. Capabilities.Select(capability => PlainMeaning.IsGrantable(capability.ToString()) ? Asked(request => PolicyWorld.Matches(capability, request)) : 0)];
         _forbidden = [.. Capabilities.Select(capability => Asked(request => PolicyWorld.Touches(capability, request)))];
         Single = Asked(request => !request.ToString().Contains('*', StringComparison.Ordinal));
         Mergeable = Asked(request => request.ToString().Contains(',', StringComparison.Ordinal));
@@ -70,24 +70,8 @@ internal sealed class RequestBoard
     public ulong Permitted(Capability capability)
     {
         var text = capability.ToString();
-        if (!_others.TryGetValue(text, out var asked)) _others.Add(text, asked = IsGrantable(text) ? Asked(request => PolicyWorld.Matches(capability, request)) : 0);
+        if (!_others.TryGetValue(text, out var asked)) _others.Add(text, asked = PlainMeaning.IsGrantable(text) ? Asked(request => PolicyWorld.Matches(capability, request)) : 0);
         return asked;
-    }
-
-    /// <summary>From the words of docs/policy.md: what only forbids may say.</summary>
-    public static bool IsGrantable(string capability)
-    {
-        var words = capability.Split(' ');
-        return words[0] switch
-        {
-            "import" or "export" => !words[1].Contains("@*", StringComparison.Ordinal),
-            "natsPublish" or "natsSubscribe" => words[1][0] is not ('*' or '>'),
-            "natsRespond" => words.Length == 3,
-            // Keys that end in '*' cannot be told from '>' when they are read; the bucket itself has no keys.
-            "bucket" => !(words[1].EndsWith('*') && (words[2].Contains("read", StringComparison.Ordinal) || words[2].Contains("watch", StringComparison.Ordinal)))
-                && (words[1].EndsWith("/>", StringComparison.Ordinal) || !words[2].Contains("manage", StringComparison.Ordinal)),
-            _ => true,
-        };
     }
 
     private ulong Asked(Func<CapabilityRequest, bool> isAsked)

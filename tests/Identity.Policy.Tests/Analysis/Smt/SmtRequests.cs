@@ -1,5 +1,6 @@
 using System.Globalization;
 using CsCheck;
+using Identity.Policy.Tests.Language;
 
 namespace Identity.Policy.Tests.Analysis.Smt;
 
@@ -29,7 +30,7 @@ internal abstract class SmtRequests
     public Gen<PolicyRule> Rules => Gen.Select(Gen.Int[0, 2], Subjects, Capabilities, Gen.Int[0, 9], (effect, subject, text, expiry) =>
     {
         var capability = Capability.Parse(text);
-        var permits = effect > 0 && capability.WhyNotGrantable() is null;
+        var permits = effect > 0 && PlainMeaning.IsGrantable(capability.ToString());
         return new PolicyRule
         {
             Name = "unnamed",

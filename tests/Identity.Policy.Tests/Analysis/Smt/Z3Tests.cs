@@ -1,5 +1,6 @@
 using CsCheck;
 using Identity.Policy.Analysis;
+using Identity.Policy.Tests.Language;
 
 namespace Identity.Policy.Tests.Analysis.Smt;
 
@@ -53,7 +54,7 @@ public sealed class Z3Tests
         Observation[] seen = [.. picks.Select(pick => new Observation(pick.Item1, pick.Item2))];
         var suggestion = PolicySuggest.For(CapabilityPolicy.Empty, seen, Samples.Now);
         var suggested = z3.Allowed([.. Samples.Document(suggestion.Source!).Rules]);
-        var any = Formula.Or(seen.Select(one => (One: one, Capability: one.Request.ToCapability())).Where(one => one.Capability.WhyNotGrantable() is null).Select(one =>
+        var any = Formula.Or(seen.Select(one => (One: one, Capability: one.Request.ToCapability())).Where(one => PlainMeaning.IsGrantable(one.Capability.ToString())).Select(one =>
         {
             var digest = (one.One.Principal.Unknown & PrincipalAttributes.Digest) == 0 ? one.One.Principal.Digest : null;
             return Formula.And([SmtCaller.Means(new PolicySubject { SpiffeId = one.One.Principal.Id, Digest = digest }, permits: true), about.Means(one.Capability, permits: true)]);
