@@ -51,27 +51,76 @@ public sealed class BoundedBodyTests
     }
 
     [Fact]
-    public async Task Holds_so_much_of_all_together_and_takes_more_once_there_is_room()
+    public async Task Holds_so_much_of_all_together_and_cuts_off_who_holds_most_when_somebody_else_needs_room()
     {
         const int Share = (int)BoundedBody.MaxOfOne;
         var others = Enumerable.Range(0, (int)(BoundedBody.MaxTogether / Share)).Select(at => Call($"192.0.2.{at}")).ToList();
         var reading = others.Select(other => _bodies.ReadAsync(other.Call, Share)).ToList();
         foreach (var (_, body) in others) await WriteAsync(body, Share);
+        Assert.Equal(BoundedBody.MaxTogether, _bodies.Held);
         var (third, more) = Call();
         await WriteAsync(more, 1);
-        var full = await _bodies.ReadAsync(third, Share);
-        Assert.Equal((null, 503), (full.Bytes, full.Status));
+        await more.CompleteAsync();
+        Assert.Single((await _bodies.ReadAsync(third, Share)).Bytes!);
 
-        foreach (var (one, (_, body)) in reading.Zip(others))
+        var cutOff = await await Task.WhenAny(reading);
+        Assert.Equal((null, 429), (cutOff.Bytes, cutOff.Status));
+        var rest = reading.Zip(others).Where(one => !one.First.IsCompleted).ToList();
+        Assert.Equal(others.Count - 1, rest.Count);
+        foreach (var (one, (_, body)) in rest)
         {
             await body.CompleteAsync();
             Assert.Equal(Share, (await one).Bytes!.Length);
         }
 
-        (third, more) = Call();
+        Assert.Equal(0, _bodies.Held);
+    }
+
+    [Fact]
+    public async Task Who_holds_most_is_refused_and_not_who_holds_less()
+    {
+        var bodies = new BoundedBody(_time, maxTogether: 4 * BoundedBody.Page, maxOfOne: 4 * BoundedBody.Page);
+        var (small, its) = Call("192.0.2.1");
+        var smallReading = bodies.ReadAsync(small, 8 * BoundedBody.Page);
+        await WriteAsync(its, BoundedBody.Page);
+        var (large, more) = Call("192.0.2.2");
+        var largeReading = bodies.ReadAsync(large, 8 * BoundedBody.Page);
+        await WriteAsync(more, 3 * BoundedBody.Page);
+        Assert.False(largeReading.IsCompleted);
         await WriteAsync(more, 1);
-        await more.CompleteAsync();
-        Assert.Single((await _bodies.ReadAsync(third, Share)).Bytes!);
+        Assert.Equal(503, await StatusAsync(largeReading));
+        Assert.False(smallReading.IsCompleted);
+        await its.CompleteAsync();
+        Assert.Equal(200, await StatusAsync(smallReading));
+    }
+
+    [Fact]
+    public async Task However_many_begin_and_do_not_go_on_each_holds_a_page_at_least()
+    {
+        var bodies = new BoundedBody(_time, maxTogether: 4 * BoundedBody.Page, maxOfOne: 4 * BoundedBody.Page);
+        var slow = Enumerable.Range(0, 5).Select(_ => Call("192.0.2.1")).ToList();
+        var reading = slow.Select(call => bodies.ReadAsync(call.Call, BoundedBody.Page)).ToList();
+        foreach (var (_, body) in slow) await WriteAsync(body, 1);
+        Assert.Equal(429, await StatusAsync(reading[^1]));
+        Assert.Equal(4 * BoundedBody.Page, bodies.Held);
+        Assert.All(reading[..^1], one => Assert.False(one.IsCompleted));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4095)]
+    [InlineData(4096)]
+    [InlineData(4097)]
+    [InlineData(20_000)]
+    public async Task What_comes_in_pieces_is_what_was_sent(int piece)
+    {
+        var sent = new byte[20_001];
+        for (var at = 0; at < sent.Length; at++) sent[at] = (byte)(at * 7 % 251);
+        var (call, body) = Call();
+        var reading = _bodies.ReadAsync(call, 1 << 20);
+        for (var at = 0; at < sent.Length; at += piece) await body.WriteAsync(sent.AsMemory(at, Math.Min(piece, sent.Length - at)), TestContext.Current.CancellationToken);
+        await body.CompleteAsync();
+        Assert.Equal(sent, (await reading).Bytes);
     }
 
     [Theory]
@@ -132,6 +181,8 @@ public sealed class BoundedBodyTests
         call.Features.Set<IRequestBodyPipeFeature>(new Body(pipe.Reader));
         return (call, pipe.Writer);
     }
+
+    private static async Task<int> StatusAsync(Task<ReadBody> reading) => (await reading).Status;
 
     private static async Task WriteAsync(PipeWriter body, int bytes) => await body.WriteAsync(new byte[bytes], TestContext.Current.CancellationToken);
 
