@@ -53,12 +53,13 @@ internal sealed class DecisionPoint(
     /// <summary>A no that policy was not asked for: what came cannot be understood, or has no name that policy could speak of.</summary>
     /// <param name="about">Whom or what it is about, as far as that is fit to be shown; may be empty.</param>
     /// <param name="reason">One sentence; foreign text in it is quoted.</param>
-    public Answer Refuse(string about, string reason, Asking asking)
+    /// <param name="outcome">As it is counted.</param>
+    public Answer Refuse(string about, string reason, Asking asking, DecisionOutcome outcome = DecisionOutcome.Malformed)
     {
         var state = ledger.State;
         var answer = new Answer { DecisionId = "", Allowed = false, Revision = state.Revision, Reason = reason };
         var summary = about.Length == 0 ? reason : $"{about}: {reason}";
-        DecisionPointTelemetry.Count(asking.Door, DecisionOutcome.Malformed);
+        DecisionPointTelemetry.Count(asking.Door, outcome);
         return asking.IsDryRun ? answer : answer with { DecisionId = Record(new Decision { Summary = summary, PolicyRevision = state.PolicyRevision }, asking) };
     }
 

@@ -12,8 +12,11 @@ internal enum DecisionOutcome
     /// <summary>Denied because it could not be understood.</summary>
     Malformed,
 
-    /// <summary>Denied because there was no time or room to decide it.</summary>
+    /// <summary>Denied because there was no time to decide it.</summary>
     Late,
+
+    /// <summary>Denied because one more yes could not be kept track of.</summary>
+    NoRoom,
 
     /// <summary>Not answered at all; whoever asked fails closed.</summary>
     Unanswered,
@@ -35,6 +38,7 @@ internal static class DecisionPointTelemetry
             DecisionOutcome.Allowed => "allowed",
             DecisionOutcome.Malformed => "malformed",
             DecisionOutcome.Late => "late",
+            DecisionOutcome.NoRoom => "no-room",
             DecisionOutcome.Unanswered => "unanswered",
             _ => "denied",
         }));

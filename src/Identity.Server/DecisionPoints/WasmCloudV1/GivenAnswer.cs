@@ -7,6 +7,12 @@ internal sealed record GivenAnswer(PolicyRequest Request, bool Permitted, DateTi
     /// <summary>False while the question waits for its answer.</summary>
     public bool IsOut { get; init; } = true;
 
+    /// <summary>Of a question that waits: there was no room for a yes when it came.</summary>
+    public bool IsForNo { get; init; }
+
+    /// <summary>When it was decided.</summary>
+    public DateTimeOffset At { get; init; }
+
     /// <summary>What to say when the host must be told again what it was told unasked; null when its question was answered so.</summary>
     public PolicyResponse? News { get; init; }
 }

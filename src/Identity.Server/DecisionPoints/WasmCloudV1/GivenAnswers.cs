@@ -1,5 +1,3 @@
-using System.Threading.Channels;
-
 namespace Identity.Server.DecisionPoints.WasmCloudV1;
 
 /// <summary>
@@ -8,35 +6,19 @@ namespace Identity.Server.DecisionPoints.WasmCloudV1;
 /// about one peer's question must not be taken for news about another's.
 /// </summary>
 /// <remarks>
-/// Bounded, all together and of each host, which can be told apart by what they say of themselves only. Room is made by forgetting the oldest
-/// no, which stays a no; of a host that asks too much its own. A yes is forgotten only when there is no no left, and few of them in a minute:
-/// as nobody could say later that it ends, it ends now (<see cref="TakenBack"/>). What finds no room is not answered.
+/// Bounded, all together and of each host, which can be told apart by what they say of themselves only. So a yes that is out is never forgotten, nor taken
+/// back to make room: whoever asks under another's name, or under a thousand, could stop what runs there. What finds no room for a yes must be told no
+/// (<see cref="Claim.ForNo"/>). Room for that is made by forgetting the oldest no, which stays a no; of a host that asks too much its own.
 /// </remarks>
-/// <param name="capacity">Answers that are kept.</param>
-/// <param name="ofOneHost">Of those, answers to one host.</param>
-internal sealed class GivenAnswers(int capacity, int ofOneHost, TimeProvider time)
+/// <param name="capacity">Answers that are kept. A tenth of them can only be noes.</param>
+/// <param name="ofOneHost">Of those, answers to one host; of these too a tenth.</param>
+internal sealed class GivenAnswers(int capacity, int ofOneHost)
 {
-    /// <summary>However much is asked, no more yeses than these are taken back to make room.</summary>
-    public const int MaxTakenBackPerMinute = 60;
-
-    // Each is told again while it is remembered: after a lost connection, and once in any case.
-    private const int MaxLeaving = 1024;
-
-    // No host waits that long: whatever became of it, its answer is not on its way any more.
-    private static readonly TimeSpan ClaimsLast = TimeSpan.FromSeconds(10);
-
-    private static readonly PolicyResponse Forgotten =
-        new("", false, "this yes is not kept track of any longer, so it ends; ask anew by starting the host again");
-
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Entry> _byId = new(StringComparer.Ordinal);
-    private readonly Shelf _all = new();
+    private readonly Shelf _all = new(capacity);
     private readonly Dictionary<(string Lattice, string HostKey), Shelf> _byHost = [];
-    private readonly LinkedList<Entry> _leaving = new();
     private readonly Dictionary<RunningComponent, int> _mayRun = [];
-    private readonly RecordingBound _takenBack = new(MaxTakenBackPerMinute);
-    private readonly Channel<PolicyResponse> _toTell =
-        Channel.CreateBounded<PolicyResponse>(new BoundedChannelOptions(MaxLeaving) { FullMode = BoundedChannelFullMode.DropOldest });
 
     private long _lastOrder;
 
@@ -46,24 +28,24 @@ internal sealed class GivenAnswers(int capacity, int ofOneHost, TimeProvider tim
         get { lock (_gate) return _all.Yes.Count + _all.No.Count; }
     }
 
-    /// <summary>What must be told because it is forgotten. Known as told already (<see cref="IsTold"/>, <see cref="News"/>).</summary>
-    public ChannelReader<PolicyResponse> TakenBack => _toTell.Reader;
-
-    /// <summary>To be called before a question is answered.</summary>
+    /// <summary>To be called before a question is answered; then <see cref="Add"/> what is said, or <see cref="Release"/> it when nothing is.</summary>
     public Claim TryClaim(PolicyRequest request)
     {
         lock (_gate)
         {
-            if (_byId.TryGetValue(request.RequestId, out var known)) return known.Value.Request == request ? Claim.Claimed : Claim.OfAnother;
-            if (!TryMakeRoom(request)) return Claim.NoRoom;
-            Put(new GivenAnswer(request, Permitted: false, ValidUntil: null) { IsOut = false });
-            return Claim.Claimed;
+            var known = _byId.GetValueOrDefault(request.RequestId);
+            if (known is not null && known.Value.Request != request) return Claim.OfAnother;
+            if (known is { Value: { IsOut: true, Permitted: true } }) return Claim.Claimed;
+            if (known is null && !TryMakeRoom(request)) return Claim.NoRoom;
+            var claim = HasRoomForYes(request, known) ? Claim.Claimed : Claim.ForNo;
+            if (known is null) Put(new GivenAnswer(request, Permitted: false, ValidUntil: null) { IsOut = false, IsForNo = claim == Claim.ForNo });
+            return claim;
         }
     }
 
     /// <summary>
-    /// Remembers an answer; of two to the same question, the later one. Does nothing when the id stands for another question. What lost its
-    /// place while it was answered is taken back at once, unless there is room again.
+    /// Remembers an answer that is out, or may be. Of two to the same question the later one, but a yes stays one until its host is told otherwise. Does
+    /// nothing when the id stands for another question.
     /// </summary>
     public void Add(GivenAnswer answer)
     {
@@ -71,26 +53,46 @@ internal sealed class GivenAnswers(int capacity, int ofOneHost, TimeProvider tim
         {
             if (_byId.TryGetValue(answer.Request.RequestId, out var known))
             {
-                if (known.Value.Request != answer.Request) return;
+                if (known.Value.Request != answer.Request || (known.Value is { IsOut: true, Permitted: true } && !answer.Permitted)) return;
                 Remove(known);
             }
 
-            if (TryMakeRoom(answer.Request)) Put(answer);
-            else if (answer.Permitted) Leave(answer);
+            Put(answer);
         }
     }
 
-    /// <summary>Notes that a host was told otherwise. Does nothing when the answer is forgotten, or another one was given meanwhile.</summary>
+    /// <summary>A question that was claimed and is not answered.</summary>
+    public void Release(PolicyRequest request)
+    {
+        lock (_gate)
+        {
+            if (_byId.TryGetValue(request.RequestId, out var known) && !known.Value.IsOut && known.Value.Request == request) Remove(known);
+        }
+    }
+
+    /// <summary>
+    /// Notes that a host is told otherwise. Does nothing when the answer is forgotten, another one was given meanwhile, or there is no room for the yes that
+    /// it would be.
+    /// </summary>
     public bool Replace(GivenAnswer before, GivenAnswer after)
     {
         lock (_gate)
         {
-            if (!_byId.TryGetValue(before.Request.RequestId, out var entry) || !ReferenceEquals(entry.Value, before)) return false;
-            Take(entry);
-            entry.Value = after;
-            Shelve(entry);
-            return true;
+            if (after.Permitted && !before.Permitted && !HasRoomForYes(before.Request, but: null)) return false;
+            return Exchange(before, after);
         }
+    }
+
+    /// <summary>Takes back what <see cref="Replace"/> noted: the host could not be told. There is always room for that, for it is so.</summary>
+    public void PutBack(GivenAnswer after, GivenAnswer before)
+    {
+        lock (_gate) Exchange(after, before);
+    }
+
+    /// <summary>Whether an answer that is a no could become a yes.</summary>
+    public bool HasRoomForYes(PolicyRequest request)
+    {
+        lock (_gate) return HasRoomForYes(request, but: null);
     }
 
     /// <summary>True when a start of this component on this host was permitted: it may be running there, from whatever image.</summary>
@@ -117,59 +119,55 @@ internal sealed class GivenAnswers(int capacity, int ofOneHost, TimeProvider tim
         lock (_gate) return [.. _all.Answered.OrderBy(entry => entry.Order).Select(entry => entry.Value)];
     }
 
-    /// <summary>All that was told unasked, also of what is forgotten since.</summary>
+    /// <summary>All that was told unasked.</summary>
     public IReadOnlyList<PolicyResponse> News()
     {
-        lock (_gate) return [.. _all.Answered.Concat(_leaving).Select(entry => entry.Value.News).OfType<PolicyResponse>()];
+        lock (_gate) return [.. _all.Answered.Select(entry => entry.Value.News).OfType<PolicyResponse>()];
     }
 
-    // Of a host that has its share, its own; otherwise anybody's.
+    // Of a host that has its share, its own; otherwise anybody's. What is being answered keeps its place, and is not much: who answers does one at a time.
     private bool TryMakeRoom(PolicyRequest request)
     {
         var shelf = _byHost.TryGetValue(HostOf(request), out var own) && own.Count >= ofOneHost ? own : _all.Count >= capacity ? _all : null;
         if (shelf is null) return true;
-        var no = shelf.No.First ?? (shelf.Waiting.First is { } waiting && time.GetElapsedTime(waiting.Value.Since) > ClaimsLast ? waiting : null);
-        if (no is not null)
-        {
-            Remove(no.Value);
-            return true;
-        }
+        if (shelf.No.First is not { } oldest) return false;
+        Remove(oldest.Value);
+        return true;
+    }
 
-        if (shelf.Yes.First is not { } yes || !_takenBack.HasRoom(time)) return false;
-        Remove(yes.Value);
-        Leave(yes.Value.Value);
+    // What is being answered counts as a yes unless it was claimed for a no.
+    private bool HasRoomForYes(PolicyRequest request, Entry? but)
+    {
+        if (but is { Value: { IsOut: false, IsForNo: false } }) return true;
+        return _all.HasRoomForYes && (!_byHost.TryGetValue(HostOf(request), out var own) || own.HasRoomForYes);
+    }
+
+    private bool Exchange(GivenAnswer before, GivenAnswer after)
+    {
+        if (!_byId.TryGetValue(before.Request.RequestId, out var entry) || !ReferenceEquals(entry.Value, before)) return false;
+        Take(entry);
+        entry.Value = after;
+        Shelve(entry);
         return true;
     }
 
     private void Put(GivenAnswer answer)
     {
-        var entry = new Entry(answer, ++_lastOrder, time.GetTimestamp());
+        var entry = new Entry(answer, ++_lastOrder);
         _byId[answer.Request.RequestId] = entry;
         Shelve(entry);
-    }
-
-    // Remembered a little longer, as a no that was told.
-    private void Leave(GivenAnswer forgotten)
-    {
-        var news = Forgotten with { RequestId = forgotten.Request.RequestId };
-        var entry = new Entry(forgotten with { Permitted = false, ValidUntil = null, News = news, IsOut = true }, ++_lastOrder, time.GetTimestamp()) { IsLeaving = true };
-        _byId[news.RequestId] = entry;
-        entry.OfAll = _leaving.AddLast(entry);
-        if (_leaving.Count > MaxLeaving) Remove(_leaving.First!.Value);
-        _toTell.Writer.TryWrite(news);
     }
 
     private void Remove(Entry entry)
     {
         _byId.Remove(entry.Value.Request.RequestId);
-        if (entry.IsLeaving) _leaving.Remove(entry.OfAll!);
-        else Take(entry);
+        Take(entry);
     }
 
     private void Shelve(Entry entry)
     {
         var host = HostOf(entry.Value.Request);
-        if (!_byHost.TryGetValue(host, out var own)) _byHost.Add(host, own = new Shelf());
+        if (!_byHost.TryGetValue(host, out var own)) _byHost.Add(host, own = new Shelf(ofOneHost));
         entry.OfAll = _all.Of(entry.Value).AddLast(entry);
         entry.OfHost = own.Of(entry.Value).AddLast(entry);
         Note(entry.Value, 1);
@@ -197,17 +195,23 @@ internal sealed class GivenAnswers(int capacity, int ofOneHost, TimeProvider tim
 
     public enum Claim
     {
-        /// <summary>There are too many answers out, and the question must go without.</summary>
+        /// <summary>There is no room for any answer, and the question must go without.</summary>
         NoRoom = 0,
 
         /// <summary>The id stands for another question already.</summary>
         OfAnother,
+
+        /// <summary>There is room for a no only: so many yeses are out that one more could not be kept track of.</summary>
+        ForNo,
         Claimed,
     }
 
     /// <summary>Answers, the oldest first.</summary>
-    private sealed class Shelf
+    private sealed class Shelf(int capacity)
     {
+        // What is denied for want of room must be remembered too, or it could not be told when there is some.
+        private readonly int _maxYes = capacity - Math.Max(1, capacity / 10);
+
         public LinkedList<Entry> Yes { get; } = new();
 
         public LinkedList<Entry> No { get; } = new();
@@ -217,20 +221,18 @@ internal sealed class GivenAnswers(int capacity, int ofOneHost, TimeProvider tim
 
         public int Count => Yes.Count + No.Count + Waiting.Count;
 
+        public bool HasRoomForYes => Yes.Count + Waiting.Count(entry => !entry.Value.IsForNo) < _maxYes;
+
         public IEnumerable<Entry> Answered => Yes.Concat(No);
 
         public LinkedList<Entry> Of(GivenAnswer answer) => !answer.IsOut ? Waiting : answer.Permitted ? Yes : No;
     }
 
-    private sealed class Entry(GivenAnswer value, long order, long since)
+    private sealed class Entry(GivenAnswer value, long order)
     {
         public GivenAnswer Value { get; set; } = value;
 
         public long Order => order;
-
-        public long Since => since;
-
-        public bool IsLeaving { get; init; }
 
         public LinkedListNode<Entry>? OfAll { get; set; }
 

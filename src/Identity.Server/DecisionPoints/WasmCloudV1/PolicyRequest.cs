@@ -23,6 +23,9 @@ internal sealed record PolicyRequest
     private const int MaxName = 256;
     private const int MaxReference = 1024;
 
+    // Of all that is remembered of a question but its id. Real ones have about two hundred.
+    private const int MaxTogether = 1024;
+
     /// <summary>The host's, one for each decision it keeps; it repeats none.</summary>
     public required string RequestId { get; init; }
 
@@ -84,6 +87,8 @@ internal sealed record PolicyRequest
                 Interface = kind == PolicyRequestKind.PerformInvocation ? reading.Text(asked, "request", "interface", MaxName, required: true) ?? "" : "",
                 Function = kind == PolicyRequestKind.PerformInvocation ? reading.Text(asked, "request", "function", MaxName, required: true) ?? "" : "",
             };
+            var together = read.Lattice.Length + read.HostKey.Length + read.Id.Length + read.ImageReference.Length + read.Interface.Length + read.Function.Length;
+            if (together > MaxTogether) reading.Fail($"its names and references have {together} characters together; at most {MaxTogether} are read");
             problem = reading.Problem;
             request = problem is null ? read : null;
             return problem is null;

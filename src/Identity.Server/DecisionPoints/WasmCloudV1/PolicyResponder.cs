@@ -7,7 +7,7 @@ namespace Identity.Server.DecisionPoints.WasmCloudV1;
 /// only, so a yes to "scale to zero" would be a yes to every later start: that one is corrected as soon as it is given.
 /// </summary>
 /// <param name="canCorrect">Whether there is a changes topic to tell hosts on.</param>
-internal sealed class PolicyResponder(DecisionPoint point, TrustDomain trustDomain, GivenAnswers given, bool canCorrect)
+internal sealed class PolicyResponder(DecisionPoint point, TrustDomain trustDomain, GivenAnswers given, bool canCorrect, TimeProvider time)
 {
     private static readonly Asking Live = new(DoorName.WasmCloudPolicyService);
 
@@ -15,32 +15,41 @@ internal sealed class PolicyResponder(DecisionPoint point, TrustDomain trustDoma
 
     private const string AnotherQuestion = "its requestId was that of another question; each question needs an id of its own";
 
+    private const string NoRoom =
+        "policy permits it, but there are as many yeses out as are kept track of, to this host or to all; it is permitted as soon as there is room for one more";
+
     public PolicyJudgement Judge(ReadOnlyMemory<byte> body)
     {
         if (!PolicyRequest.TryParse(body, out var request, out var requestId, out var problem)) return Refuse(requestId, "", problem);
         if (!PolicyQuestions.TryMap(request, trustDomain, out var question, out problem)) return Refuse(requestId, $"lattice {Registration.Quote.From(request.Lattice)}", problem);
-        switch (canCorrect ? given.TryClaim(request) : GivenAnswers.Claim.Claimed)
+        var claim = canCorrect ? given.TryClaim(request) : GivenAnswers.Claim.Claimed;
+        switch (claim)
         {
-            case GivenAnswers.Claim.Claimed:
-                break;
+            case GivenAnswers.Claim.Claimed or GivenAnswers.Claim.ForNo:
+                try
+                {
+                    return Judge(request, question, isRoomForYes: claim == GivenAnswers.Claim.Claimed);
+                }
+                catch
+                {
+                    given.Release(request);
+                    throw;
+                }
+
             case GivenAnswers.Claim.OfAnother:
                 return Refuse(request.RequestId, question.Principal.Id.ToString(), AnotherQuestion);
             default:
-                // A no would be kept for as long as the host lives; of no answer it keeps nothing, and asks again.
+                // A no that is not remembered would be kept for as long as the host lives; of no answer it keeps nothing, and asks again.
                 DecisionPointTelemetry.Count(DoorName.WasmCloudPolicyService, DecisionOutcome.Unanswered);
                 return new PolicyJudgement(null) { FoundNoRoom = true };
         }
-
-        if (request.IsStop && !point.Decide([question], Silent).Allowed && LetStop(request, question) is { } stop) return stop;
-
-        var answer = point.Decide([question], Live);
-        return new PolicyJudgement(Response(request, answer)) { Given = new GivenAnswer(request, answer.Allowed, answer.ValidUntil), Revision = answer.Revision };
     }
 
     /// <summary>The answer when there was no time to decide: a no that is corrected, or none at all where it would stay for ever.</summary>
     public PolicyJudgement RefuseLate(ReadOnlyMemory<byte> body)
     {
-        if (!canCorrect || !PolicyRequest.TryParse(body, out var request, out _, out _) || given.TryClaim(request) != GivenAnswers.Claim.Claimed)
+        if (!canCorrect || !PolicyRequest.TryParse(body, out var request, out _, out _)
+            || given.TryClaim(request) is not (GivenAnswers.Claim.Claimed or GivenAnswers.Claim.ForNo))
         {
             DecisionPointTelemetry.Count(DoorName.WasmCloudPolicyService, DecisionOutcome.Unanswered);
             return new PolicyJudgement(null);
@@ -49,17 +58,17 @@ internal sealed class PolicyResponder(DecisionPoint point, TrustDomain trustDoma
         DecisionPointTelemetry.Count(DoorName.WasmCloudPolicyService, DecisionOutcome.Late);
         return new PolicyJudgement(new PolicyResponse(request.RequestId, false, "there was no time to decide; the answer follows on the changes topic"))
         {
-            Given = new GivenAnswer(request, Permitted: false, ValidUntil: null),
+            Given = new GivenAnswer(request, Permitted: false, ValidUntil: null) { At = time.GetUtcNow() },
         };
     }
 
     /// <summary>
     /// Decides anew what hosts were told, and returns what they must be told now because it is another answer: noted as told already, so
-    /// that who cannot tell it takes that back.
+    /// that who cannot tell it takes that back. The yeses first, for those that end make room for others.
     /// </summary>
     public IEnumerable<PolicyNews> Review()
     {
-        foreach (var before in given.ToList())
+        foreach (var before in given.ToList().OrderByDescending(answer => answer.Permitted))
         {
             if (!PolicyQuestions.TryMap(before.Request, trustDomain, out var question, out _)) continue;
             var silent = point.Decide([question], Silent);
@@ -69,12 +78,32 @@ internal sealed class PolicyResponder(DecisionPoint point, TrustDomain trustDoma
                 continue;
             }
 
+            if (silent.Allowed && !given.HasRoomForYes(before.Request)) continue;
             var answer = point.Decide([question], Live);
             var response = Response(before.Request, answer);
-            var after = new GivenAnswer(before.Request, answer.Allowed, answer.ValidUntil) { News = response };
+            var after = new GivenAnswer(before.Request, answer.Allowed, answer.ValidUntil) { At = time.GetUtcNow(), News = response };
             if (given.Replace(before, after) && answer.Allowed != before.Permitted) yield return new PolicyNews(before, after, response);
         }
     }
+
+    private PolicyJudgement Judge(PolicyRequest request, Question question, bool isRoomForYes)
+    {
+        if (request.IsStop || !isRoomForYes)
+        {
+            var isPermitted = point.Decide([question], Silent).Allowed;
+            if (request.IsStop && !(isPermitted && isRoomForYes) && LetStop(request, question) is { } stop) return stop;
+            if (isPermitted && !isRoomForYes)
+            {
+                var refusal = point.Refuse(question.Principal.Id.ToString(), NoRoom, Live, DecisionOutcome.NoRoom);
+                return new PolicyJudgement(Response(request, refusal)) { Given = Given(request, refusal), Revision = refusal.Revision, FoundNoRoom = true };
+            }
+        }
+
+        var answer = point.Decide([question], Live);
+        return new PolicyJudgement(Response(request, answer)) { Given = Given(request, answer), Revision = answer.Revision };
+    }
+
+    private GivenAnswer Given(PolicyRequest request, Answer answer) => new(request, answer.Allowed, answer.ValidUntil) { At = time.GetUtcNow() };
 
     private PolicyJudgement Refuse(string requestId, string about, string problem) =>
         new(new PolicyResponse(requestId, false, Message(point.Refuse(about, problem, Live))));
@@ -84,7 +113,7 @@ internal sealed class PolicyResponder(DecisionPoint point, TrustDomain trustDoma
     {
         if (!canCorrect || !given.MayRun(request)) return null;
         var answer = point.LetThrough(question.Principal.Id.ToString(), "scaling to zero stops what runs and starts nothing", Live);
-        var before = new GivenAnswer(request, Permitted: true, ValidUntil: null);
+        var before = new GivenAnswer(request, Permitted: true, ValidUntil: null) { At = time.GetUtcNow() };
         var correction = new PolicyResponse(request.RequestId, false, $"that was to stop only ({answer.DecisionId})");
         return new PolicyJudgement(new PolicyResponse(request.RequestId, true, $"to stop only ({answer.DecisionId})"))
         {
@@ -107,7 +136,7 @@ internal sealed record PolicyJudgement(PolicyResponse? Response)
     /// <summary>What to tell the host right after, unasked.</summary>
     public PolicyNews? Correction { get; init; }
 
-    /// <summary>True when it is not answered because too many answers are out.</summary>
+    /// <summary>True when it is refused, or not answered, because too many answers are out.</summary>
     public bool FoundNoRoom { get; init; }
 
     /// <summary>The ledger revision it was decided at; 0 when it must be looked at again at once.</summary>

@@ -38,7 +38,6 @@ internal sealed partial class PolicyService(
 
     // Whoever floods the topic does not flood the log.
     private readonly RecordingBound _noRoomLogged = new(1);
-    private readonly RecordingBound _takenBackLogged = new(1);
     private int _connectedAnew;
 
     /// <summary>Why requests are not being answered right now; null while they are.</summary>
@@ -65,7 +64,6 @@ internal sealed partial class PolicyService(
             WatchPolicyAsync(ended.Token),
             ReviewAsync(connection, ended.Token),
             RepeatAsync(connection, ended.Token),
-            TakeBackAsync(connection, ended.Token),
             .. Enumerable.Range(0, Workers).Select(_ => WorkAsync(connection, waiting.Reader, ended.Token)),
         ];
         try
@@ -109,11 +107,18 @@ internal sealed partial class PolicyService(
             var body = message.Data ?? [];
             var judgement = isLate ? responder.RefuseLate(body) : responder.Judge(body);
             if (judgement.FoundNoRoom && _noRoomLogged.HasRoom(time)) NoRoom(given.Count);
-            if (judgement.Response is { } response) await message.ReplyAsync(response.ToJson(), cancellationToken: stopping);
+            var answer = options.ChangesTopic is null ? null : judgement.Given;
+            try
+            {
+                if (judgement.Response is { } response) await message.ReplyAsync(response.ToJson(), cancellationToken: stopping);
+            }
+            finally
+            {
+                // Remembered only now: what is told of a question must reach the host after the answer to it. Also where it failed, for it may be out.
+                if (answer is not null) given.Add(answer);
+            }
 
-            // Remembered only now: what is told of a question must reach the host after the answer to it.
-            if (judgement.Given is not { } answer || options.ChangesTopic is null) return;
-            given.Add(answer);
+            if (answer is null) return;
             if (judgement.Correction is { } correction && connection is not null && given.Replace(correction.Before, correction.After))
                 await TellAsync(connection, correction, stopping);
 
@@ -124,6 +129,7 @@ internal sealed partial class PolicyService(
         {
             // One request's fault is not the next one's: without an answer its host refuses by itself.
             AnswerFailed(e.GetType().Name);
+            _reviews.Writer.TryWrite(true);
             DecisionPointTelemetry.Count(DoorName.WasmCloudPolicyService, DecisionOutcome.Unanswered);
         }
     }
@@ -177,28 +183,13 @@ internal sealed partial class PolicyService(
         catch
         {
             // The host still goes by what it was told before: the next review must find that.
-            given.Replace(news.After, news.Before);
+            given.PutBack(news.After, news.Before);
             _reviews.Writer.TryWrite(true);
             throw;
         }
 
-        RepeatLater(news.Response);
+        _repeats.Writer.TryWrite(new Repeat(news.Response, time.GetUtcNow() + RepeatAfter));
     }
-
-    // What is told while the connection goes down is told again by what comes after.
-    private async Task TakeBackAsync(NatsConnection connection, CancellationToken stopping)
-    {
-        if (options.ChangesTopic is null) await Task.Delay(Timeout.InfiniteTimeSpan, time, stopping);
-        await foreach (var news in given.TakenBack.ReadAllAsync(stopping))
-        {
-            if (!given.IsTold(news.RequestId, permitted: false)) continue;
-            if (_takenBackLogged.HasRoom(time)) TakenBack(given.Count);
-            await connection.PublishAsync(options.ChangesTopic!, news.ToJson(), cancellationToken: stopping);
-            RepeatLater(news);
-        }
-    }
-
-    private void RepeatLater(PolicyResponse news) => _repeats.Writer.TryWrite(new Repeat(news, time.GetUtcNow() + RepeatAfter));
 
     // What was published last may have gone down with the connection, and nobody would have said so.
     private async Task TellAgainAsync(NatsConnection connection, CancellationToken stopping)
@@ -230,11 +221,8 @@ internal sealed partial class PolicyService(
     [LoggerMessage(Level = LogLevel.Information, Message = "A wasmCloud v1 host was told a new answer to an old question: permitted {Permitted}")]
     private partial void Changed(bool permitted);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "wasmCloud v1 hosts are not answered: {Count} answers are out, and there is no room for more; somebody asks too much")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A wasmCloud v1 host is refused what policy permits, or not answered: {Count} answers are out, and one more yes to it could not be kept track of")]
     private partial void NoRoom(int count);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "wasmCloud v1 hosts are told that old answers end, to make room for new ones; {Count} are out")]
-    private partial void TakenBack(int count);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "A wasmCloud v1 host could not be answered ({Fault}); it refuses by itself")]
     private partial void AnswerFailed(string fault);

@@ -151,7 +151,7 @@ public sealed partial class WhoTellsWhatTests
 
     private static bool AsV1(DecisionWorld world)
     {
-        var responder = new PolicyResponder(world.Server.Services.GetRequiredService<DecisionPoint>(), TrustDomain.Parse("example.org"), new GivenAnswers(10, 10, TimeProvider.System), canCorrect: true);
+        var responder = new PolicyResponder(world.Server.Services.GetRequiredService<DecisionPoint>(), TrustDomain.Parse("example.org"), new GivenAnswers(10, 10), canCorrect: true, TimeProvider.System);
         return responder.Judge(Encoding.UTF8.GetBytes($$$"""
             {"requestId":"r-1","kind":"startComponent","version":"v1","request":{"componentId":"cart","imageRef":"{{{Image}}}","maxInstances":1,
              "claims":{"publicKey":"M","issuer":"release@example.org","issuedAt":"now","expiresAt":null,"expired":false} },"host":{"publicKey":"N","lattice":"default","labels":{} } }

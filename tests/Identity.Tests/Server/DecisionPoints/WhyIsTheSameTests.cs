@@ -99,7 +99,7 @@ public sealed class WhyIsTheSameTests
     private static (string Why, string Id) AsV1(DecisionWorld world)
     {
         var responder = new PolicyResponder(
-            world.Server.Services.GetRequiredService<DecisionPoint>(), TrustDomain.Parse("example.org"), new GivenAnswers(10, 10, TimeProvider.System), canCorrect: true);
+            world.Server.Services.GetRequiredService<DecisionPoint>(), TrustDomain.Parse("example.org"), new GivenAnswers(10, 10), canCorrect: true, TimeProvider.System);
         var body = $$$"""
             {"requestId":"r-1","kind":"startComponent","version":"v1","request":{"componentId":"cart","imageRef":"{{{Image}}}","maxInstances":1},
              "host":{"publicKey":"N","lattice":"default","labels":{} } }

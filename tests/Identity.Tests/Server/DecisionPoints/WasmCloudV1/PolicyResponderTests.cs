@@ -20,7 +20,7 @@ public sealed class PolicyResponderTests
             capabilities: [start]
         """;
 
-    private readonly GivenAnswers _given = new(3, 3, TimeProvider.System);
+    private readonly GivenAnswers _given = new(3, 3);
 
     [Fact]
     public async Task Too_late_without_a_changes_topic_is_no_answer_for_the_host_would_keep_a_refusal()
@@ -122,27 +122,80 @@ public sealed class PolicyResponderTests
         Assert.False(_given.MayRun(stop));
         _given.Add(told);
         Assert.True(_given.MayRun(stop));
-        for (var at = 0; at < 3; at++) _given.Add(new GivenAnswer(Request($"n-{at}", "other", 1), true, null));
-        Assert.False(_given.MayRun(stop));
+        for (var at = 0; at < 300; at++) Claim(Request($"n-{at}", "other", 1));
+        Assert.True(_given.MayRun(stop));
     }
 
     [Fact]
-    public void Remembers_the_newest_answers_and_no_more()
+    public async Task What_policy_permits_and_nobody_could_keep_track_of_is_refused_visibly_and_permitted_once_there_is_room()
     {
-        for (var at = 0; at < 5; at++) _given.Add(new GivenAnswer(Request($"r-{at}", "cart", 1), true, null));
-        _given.Add(new GivenAnswer(Request("r-4", "cart", 1), false, null));
+        var policy = Policy.Replace("spiffeId: \"spiffe://example.org/wasmcloud/default/cart\"", "spiffeIdPrefix: \"spiffe://example.org/wasmcloud/default\"", StringComparison.Ordinal);
+        await using var world = await DecisionWorld.StartAsync(policy);
+        var responder = Responder(world, canCorrect: true);
+        foreach (var (id, component) in new[] { ("r-1", "cart"), ("r-2", "cart") }) Assert.True(Answered(Start(id, component)).Permitted);
+
+        // What policy denies is denied for that.
+        await world.ApplyAsync(policy + Forbid("bad"));
+        Assert.Contains("forbids", Answered(Start("r-4", "bad")).Message, StringComparison.Ordinal);
+
+        var refused = responder.Judge(Start("r-3", "basket"));
+        Assert.True(refused.FoundNoRoom);
+        Assert.False(refused.Response!.Permitted);
+        Assert.Contains("as many yeses out as are kept track of", refused.Response.Message, StringComparison.Ordinal);
+        Assert.Equal(("wasmcloud-policy-service", false), (world.DecisionIn(refused.Response.Message).Door, world.DecisionIn(refused.Response.Message).Allowed));
+        _given.Add(refused.Given!);
+        Assert.Empty(responder.Review());
+        Assert.True(_given.IsTold("r-1", permitted: true) && _given.IsTold("r-2", permitted: true));
+
+        await world.ApplyAsync(policy + Forbid("cart"));
+        Assert.Equal([("r-1", false), ("r-2", false), ("r-3", true)], responder.Review().Select(news => (news.Response.RequestId, news.Response.Permitted)));
+
+        PolicyResponse Answered(ReadOnlyMemory<byte> body)
+        {
+            var judgement = responder.Judge(body);
+            _given.Add(judgement.Given!);
+            return judgement.Response!;
+        }
+
+        static string Forbid(string component) =>
+            $"\n  - {{ name: no-{component}, effect: forbid, subjects: [{{ spiffeId: \"spiffe://example.org/wasmcloud/default/{component}\" }}], capabilities: [start] }}";
+    }
+
+    [Fact]
+    public async Task However_many_yeses_are_out_what_runs_may_be_stopped()
+    {
+        await using var world = await DecisionWorld.StartAsync(Policy);
+        var responder = Responder(world, canCorrect: true);
+        foreach (var id in new[] { "r-1", "r-2" }) _given.Add(responder.Judge(Start(id, "cart")).Given!);
+        var refused = responder.Judge(Start("r-3", "cart"));
+        Assert.False(refused.Response!.Permitted);
+        _given.Add(refused.Given!);
+        var stop = responder.Judge(Start("r-4", "cart", 0));
+        Assert.True(stop.Response!.Permitted);
+        Assert.False(stop.Correction!.After.Permitted);
+        _given.Add(stop.Given!);
+        Assert.True(_given.Replace(stop.Correction.Before, stop.Correction.After));
+        Assert.Equal(2, _given.ToList().Count(answer => answer.Permitted));
+    }
+
+    [Fact]
+    public void Of_many_noes_the_newest_are_remembered_and_of_two_answers_to_one_question_the_later()
+    {
+        for (var at = 0; at < 5; at++) Claim(Request($"r-{at}", "cart", 1));
         Assert.Equal(["r-2", "r-3", "r-4"], _given.ToList().Select(answer => answer.Request.RequestId));
         Assert.True(_given.IsTold("r-4", permitted: false));
-        Assert.False(_given.IsTold("r-4", permitted: true));
-        Assert.False(_given.IsTold("r-0", permitted: true));
+        Assert.False(_given.IsTold("r-0", permitted: false));
+        _given.Add(new GivenAnswer(Request("r-4", "cart", 1), true, null));
+        Assert.False(_given.IsTold("r-4", permitted: false));
+        Assert.True(_given.IsTold("r-4", permitted: true));
     }
 
     [Fact]
     public void News_about_an_answer_that_was_replaced_meanwhile_replaces_nothing()
     {
-        var before = new GivenAnswer(Request("r-1", "cart", 1), true, null);
+        var before = new GivenAnswer(Request("r-1", "cart", 1), false, null);
         _given.Add(before);
-        var later = before with { Permitted = false };
+        var later = before with { Permitted = true };
         _given.Add(later);
         Assert.False(_given.Replace(before, before with { ValidUntil = DateTimeOffset.UnixEpoch }));
         Assert.Same(later, Assert.Single(_given.ToList()));
@@ -161,7 +214,13 @@ public sealed class PolicyResponderTests
     }
 
     private PolicyResponder Responder(DecisionWorld world, bool canCorrect) =>
-        new(world.Server.Services.GetRequiredService<DecisionPoint>(), TrustDomain.Parse("example.org"), _given, canCorrect);
+        new(world.Server.Services.GetRequiredService<DecisionPoint>(), TrustDomain.Parse("example.org"), _given, canCorrect, TimeProvider.System);
+
+    private void Claim(PolicyRequest request)
+    {
+        Assert.NotEqual(GivenAnswers.Claim.NoRoom, _given.TryClaim(request));
+        _given.Add(new GivenAnswer(request, Permitted: false, ValidUntil: null));
+    }
 
     private static PolicyRequest Request(string requestId, string id, uint max)
     {
