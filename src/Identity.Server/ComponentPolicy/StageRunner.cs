@@ -122,6 +122,18 @@ internal sealed partial class StageRunner(
         }
     }
 
+    private void CountHeld(PolicyStage stage, ControlPlaneState state)
+    {
+        try
+        {
+            survey.CountHeld(stage, state);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            LogClaimFault(e);
+        }
+    }
+
     // Nobody can say what was lost, so that nothing that was seen until now counts: what runs is tried again, and the soak begins anew.
     private void SoakAnew(List<PolicyStage> soaking)
     {
@@ -157,6 +169,7 @@ internal sealed partial class StageRunner(
                 return;
             }
 
+            CountHeld(stage, state);
             _triedAt[stage.Id] = at;
         }
 

@@ -1,6 +1,8 @@
 using System.Collections.Frozen;
 using Identity.Ledger.V1;
 using Identity.Policy;
+using Identity.Server.DecisionPoints;
+using Identity.Server.DecisionPoints.WasmCloudV1;
 using Identity.Server.Ledger;
 using Identity.Server.NatsAuthCallout;
 using Step = Identity.Ledger.V1.PolicyStage.Types.Step;
@@ -9,7 +11,7 @@ namespace Identity.Server.ComponentPolicy;
 
 /// <summary>Tries staged changes on everything that runs, and on what has happened. Used by one reader: <see cref="StageRunner"/>.</summary>
 internal sealed class StageSurvey(
-    ControlPlaneLedger ledger, StagedChanges stages, LiveAdmissions admissions, GrantedLogins logins, INatsLoginBackend nats, TimeProvider time)
+    ControlPlaneLedger ledger, StagedChanges stages, LiveAdmissions admissions, GrantedLogins logins, INatsLoginBackend nats, TimeProvider time, HeldAnswers? held = null)
 {
     // What a component asks for while it runs, and nobody sees beforehand: lost means perhaps denied. Tokens are refused to it at once.
     private static readonly FrozenSet<string> Asked = FrozenSet.Create(StringComparer.Ordinal, "audience", "connect", "resolve", "config", "secret", "mount");
@@ -88,6 +90,19 @@ internal sealed class StageSurvey(
         {
             if (trial.WhyDenied(claim.Principal, claim.Request) is { } why) tally.CountClaim($"{why} (asked at {claim.Door}, where nobody is proven)");
         }
+    }
+
+    /// <summary>Counts what would be denied of what wasmCloud v1 hosts were permitted and do not ask again. It halts nothing either: v1 proves no host.</summary>
+    public void CountHeld(PolicyStage stage, ControlPlaneState state)
+    {
+        if (held is null) return;
+        var tally = stages.TallyOf(stage.Id);
+        var until = tally.HeldUntil ??= time.GetUtcNow();
+        var candidate = CandidateOf(stage, state);
+        var trial = TrialOf(candidate, state);
+        var denied = held.Until(candidate.Difference.Narrows ? until : DateTimeOffset.MinValue).Where(one => trial.Denies(one.Claim.Principal, one.Claim.Request)).ToList();
+        var why = denied is [var (first, _), ..] ? trial.WhyDenied(first.Principal, first.Request) : null;
+        tally.SetHeld(denied.Sum(one => one.Count), $"{why} (a host holds a yes to it from {DoorName.WasmCloudPolicyService.Text}, where nobody is proven)");
     }
 
     // What these may ask for from one moment to the next, and could not any more.

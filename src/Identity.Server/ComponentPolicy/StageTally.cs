@@ -15,6 +15,7 @@ internal sealed class StageTally
     private long _claimsWouldDeny;
     private long _claimsNotTried;
     private volatile string _claimsExample = "";
+    private long _heldWouldDeny;
 
     public ulong Checked => (ulong)Interlocked.Read(ref _checked);
 
@@ -27,8 +28,11 @@ internal sealed class StageTally
     /// <summary>How often the soak began anew because more happened than could be tried.</summary>
     public ulong Restarts => (ulong)Interlocked.Read(ref _restarts);
 
-    /// <summary>Of what strangers say is asked: how much would be denied. Halts nothing in any step.</summary>
-    public ulong ClaimsWouldDeny => (ulong)Interlocked.Read(ref _claimsWouldDeny);
+    /// <summary>Of what strangers say is asked, and of the yeses they hold: how much would be denied. Halts nothing in any step.</summary>
+    public ulong ClaimsWouldDeny => (ulong)(Interlocked.Read(ref _claimsWouldDeny) + Interlocked.Read(ref _heldWouldDeny));
+
+    /// <summary>When the yeses that are held were first looked at; null while they were not. What was given later is a claim of its own.</summary>
+    public DateTimeOffset? HeldUntil { get; set; }
 
     /// <summary>The newest of these, as a sentence.</summary>
     public string ClaimsExample => _claimsExample;
@@ -58,6 +62,13 @@ internal sealed class StageTally
     {
         Interlocked.Increment(ref _claimsWouldDeny);
         _claimsExample = why;
+    }
+
+    /// <summary>Of the yeses that are held, in place of what was counted before.</summary>
+    public void SetHeld(long wouldDeny, string why)
+    {
+        Interlocked.Exchange(ref _heldWouldDeny, wouldDeny);
+        if (wouldDeny > 0) _claimsExample = why;
     }
 
     public void CountClaimsNotTried(long count) => Interlocked.Add(ref _claimsNotTried, count);

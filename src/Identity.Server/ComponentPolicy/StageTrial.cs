@@ -10,11 +10,12 @@ namespace Identity.Server.ComponentPolicy;
 internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy candidate, bool narrows, DateTimeOffset now)
 {
     /// <summary>What is only asked: a yes that would become a no.</summary>
-    public string? WhyDenied(Principal principal, CapabilityRequest request)
-    {
-        if (!NatsRights.Decide(current, principal, request, now).Allowed || NatsRights.Decide(candidate, principal, request, now).Allowed) return null;
-        return $"{principal.Id} would be denied {First(NatsRights.Explain(candidate, principal, request, now))}";
-    }
+    public string? WhyDenied(Principal principal, CapabilityRequest request) =>
+        Denies(principal, request) ? $"{principal.Id} would be denied {First(NatsRights.Explain(candidate, principal, request, now))}" : null;
+
+    /// <summary>The same without the sentence, which costs more.</summary>
+    public bool Denies(Principal principal, CapabilityRequest request) =>
+        NatsRights.Decide(current, principal, request, now).Allowed && !NatsRights.Decide(candidate, principal, request, now).Allowed;
 
     /// <summary>A running component: the start as it would be decided now, what may be called on it, what it may consume, and what it may say on NATS.</summary>
     public string? WhyDenied(ReportedAdmission admission)

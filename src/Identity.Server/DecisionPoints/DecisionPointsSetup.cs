@@ -50,6 +50,7 @@ internal static class DecisionPointsSetup
                     provider.GetRequiredService<GivenAnswers>(),
                     canCorrect: options.ChangesTopic is not null,
                     provider.GetRequiredService<TimeProvider>()));
+                builder.Services.AddSingleton<HeldAnswers>();
                 builder.Services.AddSingleton<PolicyService>();
                 builder.Services.AddHostedService(provider => provider.GetRequiredService<PolicyService>());
                 AddHealth(DoorName.WasmCloudPolicyService, provider => provider.GetRequiredService<PolicyService>().Problem);

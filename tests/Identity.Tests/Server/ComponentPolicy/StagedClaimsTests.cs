@@ -5,6 +5,7 @@ using Identity.Policy;
 using Identity.Server.ComponentPolicy;
 using Identity.Server.DecisionPoints;
 using Identity.Server.DecisionPoints.KubernetesAdmission;
+using Identity.Server.DecisionPoints.WasmCloudV1;
 using Identity.Tests.Server.DecisionPoints.KubernetesAdmission;
 using Identity.V1;
 using Spiffe.Net;
@@ -90,6 +91,44 @@ public sealed class StagedClaimsTests
         observations.Claimed(new StageClaim(Cart, Asked, "test"));
         observations.ClaimNotTried();
         Assert.Equal((0, 0L), (observations.Claims.Count, observations.TakeClaimsNotTried()));
+    }
+
+    [Fact]
+    public async Task Yeses_that_v1_hosts_hold_and_never_ask_about_again_are_tried_counted_and_halt_nothing()
+    {
+        await using var world = await World.StartAsync(("wasmcloud-nats-url", "nats://127.0.0.1:1"), ("wasmcloud-policy-topic", "policy"), ("wasmcloud-policy-changes-topic", "changes"));
+        const string Lattice = "{ spiffeIdPrefix: spiffe://example.org/wasmcloud/default }";
+        const string Basket = "{ spiffeId: spiffe://example.org/wasmcloud/default/basket }";
+        await world.Admin.ApplyAsync(Permit("lattice", Lattice, "start"));
+        var given = world.Server.Service<GivenAnswers>();
+        foreach (var (host, id, max) in new[] { ("N1", "basket", 1), ("N2", "basket", 5), ("N3", "basket", 0), ("N1", "cart", 1), ("N1", "denied", 1) })
+        {
+            var asked = new PolicyRequest
+            {
+                RequestId = $"{host}-{id}",
+                Kind = PolicyRequestKind.StartComponent,
+                Lattice = "default",
+                HostKey = host,
+                Id = id,
+                ImageReference = "ghcr.io/acme/basket:1",
+                MaxInstances = max,
+            };
+            given.Add(new GivenAnswer(asked, Permitted: id != "denied", ValidUntil: null));
+        }
+
+        var staged = await world.StageAsync(3600, Forbid("no-basket", Basket, "start"), ["warn", "enforce"]);
+        await UntilAsync(async () => (await world.FindAsync(staged.Id)).ClaimsWouldDeny > 0);
+        var shown = await world.FindAsync(staged.Id);
+        Assert.Equal(("soaking", 2UL, 0UL), (shown.State, shown.ClaimsWouldDeny, shown.WouldDeny));
+        Assert.All(["spiffe://example.org/wasmcloud/default/basket would be denied", "no-basket", "a host holds a yes"], text => Assert.Contains(text, shown.ClaimsExample, StringComparison.Ordinal));
+
+        // Looked at again with the next policy, and counted once; then in force all the same.
+        given.Add(new GivenAnswer(given.ToList()[0].Request with { RequestId = "late", HostKey = "N9" }, Permitted: true, ValidUntil: null) { At = world.Server.Time.GetUtcNow() + TimeSpan.FromHours(1) });
+        await world.Admin.ApplyAsync(Permit("other", "{ spiffeId: spiffe://example.org/somebody }"));
+        world.Server.Time.Shift = TimeSpan.FromHours(2);
+        await world.Admin.ApplyAsync(Permit("another", "{ spiffeId: spiffe://example.org/somebody }"));
+        await UntilAsync(async () => (await world.FindAsync(staged.Id)).State == "in force");
+        Assert.Equal(2UL, (await world.FindAsync(staged.Id)).ClaimsWouldDeny);
     }
 
     [Theory]
