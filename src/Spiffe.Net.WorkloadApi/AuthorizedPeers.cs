@@ -41,7 +41,7 @@ public sealed class AuthorizedPeers
         new(id => id.TrustDomain == trustDomain, $"any member of {trustDomain}");
 
     /// <summary>Those a predicate is true for. Where it throws, the peer is refused.</summary>
-    /// <param name="predicate">Called once per connection, from any thread.</param>
+    /// <param name="predicate">Called in handshakes, again when bundles change, and where requests are authorized for each of them; from any thread. It must be quick and have no effect.</param>
     /// <param name="description">Completes "expected …" in the refusal.</param>
     public static AuthorizedPeers Matching(Func<SpiffeId, bool> predicate, string description) => new(predicate, description);
 

@@ -25,7 +25,7 @@ internal sealed class ConnectionWatch : IDisposable
     public ConnectionWatch(PeerCheck peer, Action close, Action cut)
     {
         (_peer, _close, _cut) = (peer, close, cut);
-        _timer = peer.TimeProvider.CreateTimer(_ => Look(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _timer = peer.TimeProvider.CreateTimer(_ => LookAround(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         lock (_lock)
         {
             peer.OnNobody = Close;
@@ -34,6 +34,20 @@ internal sealed class ConnectionWatch : IDisposable
     }
 
     public void Dispose() => _timer.Dispose();
+
+    private void LookAround()
+    {
+        try
+        {
+            Look();
+        }
+#pragma warning disable CA1031 // A logger's fault, on a thread of nobody's: it ends this connection and not the process.
+        catch (Exception)
+#pragma warning restore CA1031
+        {
+            Close();
+        }
+    }
 
     // Others' code, such as a logger's, runs in here, and never while the lock is held.
     private void Look()

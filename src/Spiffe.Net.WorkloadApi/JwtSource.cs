@@ -22,7 +22,7 @@ public sealed class JwtSource : IDisposable
 
     /// <summary>Connects with the first token asked for.</summary>
     /// <param name="options">Null takes the endpoint from <c>SPIFFE_ENDPOINT_SOCKET</c>.</param>
-    /// <param name="pick">Which of several identities speaks where no subject is named, for example <c>all => all.FindByHint("internal")</c>; null takes the default one.</param>
+    /// <param name="pick">Which of several identities speaks where no subject is named, for example <c>all => all.FindByHint("internal")</c>; null takes the default one. Where it gives null or throws, there is no identity.</param>
     /// <exception cref="FormatException">There is no usable endpoint address.</exception>
     public JwtSource(WorkloadApiClientOptions? options = null, Func<JwtSvids, JwtCredential?>? pick = null)
         : this(new WorkloadApiClient(options), pick) => _ownsClient = true;
@@ -96,7 +96,7 @@ public sealed class JwtSource : IDisposable
         {
             var asked = _client.Options.TimeProvider.GetUtcNow();
             var answer = await _client.FetchJwtSvidsAsync(audience, subject, _stopping.Token).ConfigureAwait(false);
-            var svid = (subject is null ? _pick(answer) : answer.Default)
+            var svid = (subject is null ? Pick(answer) : answer.Default)
                 ?? throw new WorkloadApiException(WorkloadApiFailure.NoIdentity, "none of the identities that the Workload API has for this process was picked");
             var usableUntil = svid.ExpiresAt - Margin;
             if (usableUntil <= asked) throw WorkloadApiException.Malformed($"the JWT-SVID of {svid.Id} expires at {svid.ExpiresAt:O}, which is past or seconds away");
@@ -116,6 +116,21 @@ public sealed class JwtSource : IDisposable
             }
 
             throw;
+        }
+    }
+
+    // A choice that cannot be made gives no identity.
+    private JwtCredential? Pick(JwtSvids all)
+    {
+        try
+        {
+            return _pick(all);
+        }
+#pragma warning disable CA1031 // Whatever it threw: others wait for this answer, and some of them nowhere.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            throw new WorkloadApiException(WorkloadApiFailure.NoIdentity, "which of this process's identities is meant could not be said: its choice failed", e);
         }
     }
 

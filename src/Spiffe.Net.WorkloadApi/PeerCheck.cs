@@ -8,6 +8,7 @@ namespace Spiffe.Net.WorkloadApi;
 internal sealed class PeerCheck(X509Source source, AuthorizedPeers peers, RefusalLog refusals)
 {
     private volatile Verified? _verified;
+    private volatile TrustBundleSet? _refusedBy;
     private bool _isOver;
 
     public TimeProvider TimeProvider => source.TimeProvider;
@@ -57,8 +58,12 @@ internal sealed class PeerCheck(X509Source source, AuthorizedPeers peers, Refusa
             return Nobody($"the X.509-SVID of {verified.Id}, or an authority above it, expired at {verified.TrustedUntil:O}");
 
         // The set is swapped whole with each push, so the same set gives the same answer.
-        if (!ReferenceEquals(verified.Bundles, source.Bundles) && Check(verified.Chain) is { } refusal) return Nobody(refusal);
-        return verified.Id;
+        var bundles = source.Bundles;
+        if (ReferenceEquals(verified.Bundles, bundles)) return verified.Id;
+        if (ReferenceEquals(_refusedBy, bundles)) return null;
+        if (Check(verified.Chain) is not { } refusal) return verified.Id;
+        _refusedBy = bundles;
+        return Nobody(refusal);
     }
 
     // Told once for each connection, however often it is asked about.

@@ -12,4 +12,8 @@ public sealed record WorkloadProofTarget(string Audience)
 {
     /// <summary>The transaction token that travels in the same request; null when none does. The proof is bound to it.</summary>
     public string? TransactionToken { get; init; }
+
+    /// <summary>Names the audience, not the token.</summary>
+    public override string ToString() =>
+        $"a proof for {Quoted.From(Audience)}{(TransactionToken is null ? "" : ", bound to a transaction token")}";
 }

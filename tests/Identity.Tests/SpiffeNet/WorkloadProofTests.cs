@@ -17,6 +17,13 @@ public class WorkloadProofTests
         WitSvid.TryParseUnverified(Forge.Sign(claims: claims), out var svid, out var problem) ? svid : throw new InvalidOperationException(problem);
 
     [Fact]
+    public void What_a_proof_is_for_does_not_print_the_transaction_token()
+    {
+        var printed = (Target with { TransactionToken = "a-credential" }).ToString();
+        Assert.Equal($"a proof for \"{Target.Audience}\", bound to a transaction token", printed);
+    }
+
+    [Fact]
     [Trait("rule", "WIT-20")]
     public void Holds_what_the_draft_asks_for()
     {

@@ -89,6 +89,14 @@ public sealed class ExpiringConnectionTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_idle_connection_ends_though_the_logger_that_is_told_fails()
+    {
+        await using var connection = await ConnectAsync(await ServeAsync(alsoTold: new FailingLogger()), Short);
+        _clock.Advance(2 * Short);
+        Assert.Equal(0, await connection.Stream.ReadAsync(new byte[1], Cancellation));
+    }
+
+    [Fact]
     public async Task An_idle_connection_ends_within_a_minute_of_the_withdrawal_of_its_authority()
     {
         await using var connection = await ConnectAsync(await ServeAsync(), Long);
@@ -231,11 +239,12 @@ public sealed class ExpiringConnectionTests : IAsyncLifetime
     }
 
     // As the ten lines of docs/sdk.md do it, or as one endpoint among others.
-    private async Task<Uri> ServeAsync(AuthorizedPeers? clients = null, bool isEndpointOfItsOwn = false)
+    private async Task<Uri> ServeAsync(AuthorizedPeers? clients = null, bool isEndpointOfItsOwn = false, ILoggerProvider? alsoTold = null)
     {
         clients ??= AuthorizedPeers.Exactly(ClientId);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders().SetMinimumLevel(LogLevel.Debug).Services.AddSingleton<ILoggerProvider>(new FakeLoggerProvider(_log));
+        if (alsoTold is not null) builder.Services.AddSingleton(alsoTold);
         if (isEndpointOfItsOwn)
         {
             // A filter that answers whatever it sees must not be the first to see it.
@@ -298,6 +307,25 @@ public sealed class ExpiringConnectionTests : IAsyncLifetime
     {
         _owned.Add(disposable);
         return disposable;
+    }
+
+    private sealed class FailingLogger : ILoggerProvider, ILogger
+    {
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Warning;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (IsEnabled(logLevel)) throw new InvalidOperationException("the disk is full");
+        }
+
+        public void Dispose()
+        {
+        }
     }
 
     private sealed class AnsweringFilter : IStartupFilter

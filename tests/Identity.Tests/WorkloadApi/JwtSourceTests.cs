@@ -131,6 +131,31 @@ public sealed class JwtSourceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_choice_that_fails_gives_no_identity_and_takes_the_token_that_was_held()
+    {
+        var fails = false;
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var source = new JwtSource(_api.ClientOptions(_clock), all =>
+        {
+            if (!fails) return all.Default;
+            asked.TrySetResult();
+            throw new InvalidOperationException("a bug");
+        });
+        var first = await source.GetAsync("nats", Cancellation);
+        fails = true;
+        // Behind the caller's back at first.
+        _clock.Advance(TimeSpan.FromSeconds(160));
+        Assert.Same(first, await source.GetAsync("nats", Cancellation));
+        await asked.Task.WaitAsync(Cancellation);
+        _clock.Advance(TimeSpan.FromSeconds(70));
+        var e = await Assert.ThrowsAsync<WorkloadApiException>(() => source.GetAsync("nats", Cancellation));
+        Assert.Equal(WorkloadApiFailure.NoIdentity, e.Failure);
+        Assert.IsType<InvalidOperationException>(e.InnerException);
+        fails = false;
+        Assert.NotSame(first, await source.GetAsync("nats", Cancellation));
+    }
+
+    [Fact]
     public async Task Audiences_with_odd_names_do_not_share_tokens()
     {
         Assert.Equal(["a", "b"], (await _source.GetAsync(["a", "b"], cancellation: Cancellation)).Audience);
