@@ -8,8 +8,6 @@ public sealed record AuthoritySlot(string Id, AuthorityState State, DateTimeOffs
     /// for a head start. Default true.
     /// </summary>
     public bool IsWanted { get; init; } = true;
-
-    public bool IsInBundle => State is AuthorityState.Prepared or AuthorityState.Active or AuthorityState.Old or AuthorityState.Tainted;
 }
 
 /// <summary>One thing to do to the authorities.</summary>

@@ -5,7 +5,7 @@ using Spiffe.Net;
 
 namespace Identity.Issuance;
 
-/// <summary>A PKCS#10 request whose sender has proven to hold the private key. Its names are wishes; only its key goes into a certificate.</summary>
+/// <summary>A PKCS#10 request whose sender has proven to hold the private key. Its key goes into a certificate; its names are wishes, which an issuer may grant.</summary>
 public sealed class CertificateSigningRequest
 {
     /// <summary>Bytes; an EC request has about 250, an RSA-8192 one about 2,200.</summary>

@@ -19,11 +19,12 @@ public sealed class JwtSvidIssuer(JwtSigningAuthority authority, IssuanceProfile
 
     public JwtSvidPreparation Prepare(JwtSvidRequest request, DateTimeOffset now)
     {
-        if (FindProblem(request) is { } problem) return Refuse(problem);
+        if (FindProblem(request) is { } problem) return new JwtSvidPreparation.Refused(problem, IsAboutRequest: true);
 
         // Whole seconds, rounded down: a validator's clock never sees the token issued in its future for the sake of a fraction.
         var lifetime = request.Lifetime ?? profile.DefaultJwtLifetime;
-        if (lifetime < IssuanceProfile.ShortestLifetime) return Refuse($"a lifetime of {lifetime} was asked for; the shortest is {IssuanceProfile.ShortestLifetime}");
+        if (lifetime < IssuanceProfile.ShortestLifetime)
+            return new JwtSvidPreparation.Refused($"a lifetime of {lifetime} was asked for; the shortest is {IssuanceProfile.ShortestLifetime}", IsAboutRequest: true);
         if (lifetime > profile.MaxJwtLifetime) lifetime = profile.MaxJwtLifetime;
         var issuedAt = DateTimeOffset.FromUnixTimeSeconds(now.ToUnixTimeSeconds());
         var end = now + lifetime < authority.NotAfter ? now + lifetime : authority.NotAfter;
@@ -90,5 +91,5 @@ public sealed class JwtSvidIssuer(JwtSigningAuthority authority, IssuanceProfile
         return buffer.WrittenSpan.ToArray();
     }
 
-    private static JwtSvidPreparation.Refused Refuse(string reason) => new(reason);
+    private static JwtSvidPreparation.Refused Refuse(string reason) => new(reason, IsAboutRequest: false);
 }

@@ -9,5 +9,6 @@ public abstract record JwtSvidPreparation
 
     public sealed record Prepared(JwtSvidDraft Draft) : JwtSvidPreparation;
 
-    public sealed record Refused(string Reason) : JwtSvidPreparation;
+    /// <param name="IsAboutRequest">True when the same request would be refused at any time: its identity, its audience or its lifetime cannot be meant.</param>
+    public sealed record Refused(string Reason, bool IsAboutRequest) : JwtSvidPreparation;
 }

@@ -58,28 +58,32 @@ internal sealed class ActiveIssuers
         JwtSigningAuthority? jwt = null;
         JwtSigningAuthority? rs256 = null;
         WitSigningAuthority? wit = null;
+        // Private keys that sign nothing yet are only looked at. Those that sign no more go with the last signature that is being made.
+        using var unused = new KeysToDispose();
         foreach (var record in records)
         {
+            IAuthorityKey Key() => record.State == State.Active ? LoadKey(record, keys) : unused.Add(LoadKey(record, keys));
+
             switch (record.Kind)
             {
                 case Kind.X509Root:
-                    var aRoot = before?.RootId == record.Id ? before.Root : LoadX509(record, [], keys, trustDomain);
+                    var aRoot = before?.RootId == record.Id ? before.Root : LoadX509(record, Key(), [], trustDomain);
                     root = record.State == State.Active ? aRoot : root;
                     break;
                 case Kind.X509Issuing:
-                    var anIssuing = before?.Svids.Authority is { } aSigner && aSigner.Id == record.Id ? aSigner : LoadX509(record, roots, keys, trustDomain);
+                    var anIssuing = before?.Svids.Authority is { } aSigner && aSigner.Id == record.Id ? aSigner : LoadX509(record, Key(), roots, trustDomain);
                     issuing = record.State == State.Active ? anIssuing : issuing;
                     break;
                 case Kind.Jwt:
-                    var aJwt = before?.Tokens.Authority is { } jwtSigner && jwtSigner.KeyId == record.Id ? jwtSigner : LoadJwt(record, keys, trustDomain);
+                    var aJwt = before?.Tokens.Authority is { } jwtSigner && jwtSigner.KeyId == record.Id ? jwtSigner : LoadJwt(record, Key(), trustDomain);
                     jwt = record.State == State.Active ? aJwt : jwt;
                     break;
                 case Kind.JwtRs256:
-                    var aRs256 = before?.Rs256Tokens?.Authority is { } rsaSigner && rsaSigner.KeyId == record.Id ? rsaSigner : LoadJwt(record, keys, trustDomain);
+                    var aRs256 = before?.Rs256Tokens?.Authority is { } rsaSigner && rsaSigner.KeyId == record.Id ? rsaSigner : LoadJwt(record, Key(), trustDomain);
                     rs256 = record.State == State.Active ? aRs256 : rs256;
                     break;
                 case Kind.Wit:
-                    var aWit = before?.WitTokens?.Authority is { } witSigner && witSigner.KeyId == record.Id ? witSigner : LoadWit(record, keys, trustDomain);
+                    var aWit = before?.WitTokens?.Authority is { } witSigner && witSigner.KeyId == record.Id ? witSigner : LoadWit(record, Key(), trustDomain);
                     wit = record.State == State.Active ? aWit : wit;
                     break;
                 default:
@@ -91,10 +95,8 @@ internal sealed class ActiveIssuers
             : throw new CannotStartException("The ledger has no active authority of some kind; it was not written by identityd. Restore it from a backup.");
     }
 
-    private static X509Authority LoadX509(
-        AuthorityRecord record, IReadOnlyList<AuthorityRecord> roots, IAuthorityKeys keys, TrustDomain trustDomain)
+    private static X509Authority LoadX509(AuthorityRecord record, IAuthorityKey key, IReadOnlyList<AuthorityRecord> roots, TrustDomain trustDomain)
     {
-        var key = LoadKey(record, keys);
         var certificate = record.PublicPart.Memory;
         var flaw = "no root in the ledger signed it";
         if (record.Kind == Kind.X509Root)
@@ -112,9 +114,8 @@ internal sealed class ActiveIssuers
         throw Unfit(record, flaw);
     }
 
-    private static JwtSigningAuthority LoadJwt(AuthorityRecord record, IAuthorityKeys keys, TrustDomain trustDomain)
+    private static JwtSigningAuthority LoadJwt(AuthorityRecord record, IAuthorityKey key, TrustDomain trustDomain)
     {
-        var key = LoadKey(record, keys);
         var belongs = key.PublicKey.SubjectPublicKeyInfo.Span.SequenceEqual(record.PublicPart.Span);
         var problem = "its key is another one";
         return belongs && JwtSigningAuthority.TryCreate(
@@ -123,9 +124,8 @@ internal sealed class ActiveIssuers
             : throw Unfit(record, problem!);
     }
 
-    private static WitSigningAuthority LoadWit(AuthorityRecord record, IAuthorityKeys keys, TrustDomain trustDomain)
+    private static WitSigningAuthority LoadWit(AuthorityRecord record, IAuthorityKey key, TrustDomain trustDomain)
     {
-        var key = LoadKey(record, keys);
         var belongs = key.PublicKey.SubjectPublicKeyInfo.Span.SequenceEqual(record.PublicPart.Span);
         var problem = "its key is another one";
         return belongs && WitSigningAuthority.TryCreate(
@@ -152,4 +152,17 @@ internal sealed class ActiveIssuers
         Kind.Wit => "WIT",
         _ => "unknown",
     };
+
+    private sealed class KeysToDispose : IDisposable
+    {
+        private readonly List<IAuthorityKey> _keys = [];
+
+        public IAuthorityKey Add(IAuthorityKey key)
+        {
+            _keys.Add(key);
+            return key;
+        }
+
+        public void Dispose() => _keys.ForEach(key => key.Dispose());
+    }
 }

@@ -13,7 +13,7 @@ internal sealed record AuthorityLifetimes
 
     /// <summary>
     /// A sixth of it is more than the longest certificate signed here (7 days, for servers without the Workload API such as nats-server),
-    /// so none is ever cut short.
+    /// so none is cut short, except in the last days of a root.
     /// </summary>
     public TimeSpan Issuing { get; init; } = TimeSpan.FromDays(90);
 

@@ -25,6 +25,7 @@ internal sealed class SigningAuthority
     private readonly AuthorityOptions _options;
     private readonly TimeProvider _time;
     private volatile ActiveIssuers _issuers;
+    private ulong _loadedRevision;
     private volatile PublishedBundle? _published;
     private volatile string? _fault;
 
@@ -37,6 +38,7 @@ internal sealed class SigningAuthority
         _journal = journal;
         _time = time;
         TrustDomain = trustDomain;
+        _loadedRevision = ledger.State.AuthorityRevision;
         _issuers = ActiveIssuers.Load(ledger.State, keys, trustDomain);
     }
 
@@ -138,7 +140,9 @@ internal sealed class SigningAuthority
         var preparation = issuer.Prepare(new JwtSvidRequest(request.Id, request.Audience, request.Lifetime), now);
         if (preparation is not JwtSvidPreparation.Prepared(var draft))
         {
-            return new JwtSigning.Refused(preparation is JwtSvidPreparation.Refused(var reason) ? reason : "no draft");
+            return preparation is JwtSvidPreparation.Refused(var reason, var isAboutRequest)
+                ? new JwtSigning.Refused(reason, isAboutRequest)
+                : new JwtSigning.Refused("no draft", IsAboutRequest: false);
         }
         var intent = new IssuanceRecord
         {
@@ -206,10 +210,7 @@ internal sealed class SigningAuthority
         {
             try
             {
-                while (await _journal.StepAsync(kind, _issuers, cancellation))
-                {
-                    _issuers = ActiveIssuers.Load(_ledger.State, _keys, TrustDomain, _issuers);
-                }
+                while (await _journal.StepAsync(kind, _issuers, cancellation)) LoadIssuers();
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
@@ -217,8 +218,19 @@ internal sealed class SigningAuthority
                 failure ??= ExceptionDispatchInfo.Capture(e);
             }
         }
+
         failure?.Throw();
+        // A step may have been taken before, and the keys have been unreadable at that moment.
+        LoadIssuers();
         return _journal.NextChange();
+    }
+
+    private void LoadIssuers()
+    {
+        var state = _ledger.State;
+        if (_loadedRevision == state.AuthorityRevision) return;
+        _issuers = ActiveIssuers.Load(state, _keys, TrustDomain, _issuers);
+        _loadedRevision = state.AuthorityRevision;
     }
 
     // One such audience is enough: whoever takes RS256 only could not verify the token else, and everyone takes RS256.

@@ -58,7 +58,8 @@ internal abstract record JwtSigning
 
     public sealed record Issued(IssuedJwtSvid Svid) : JwtSigning;
 
-    public sealed record Refused(string Reason) : JwtSigning;
+    /// <param name="IsAboutRequest">True when asking again later is of no use.</param>
+    public sealed record Refused(string Reason, bool IsAboutRequest) : JwtSigning;
 }
 
 internal abstract record WitSigning

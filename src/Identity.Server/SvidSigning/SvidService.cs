@@ -185,8 +185,10 @@ internal sealed class SvidService(ControlPlaneLedger ledger, SigningAuthority au
             ExpiresAt = svid.ExpiresAt.ToUnixTimeSeconds(),
             Hint = hint,
         },
-        JwtSigning.Refused(var reason) => throw Invalid(reason),
-        _ => throw Invalid("no answer"),
+        JwtSigning.Refused(var reason, true) => throw Invalid(reason),
+        // An agent takes what is invalid for its workload's fault, and a client that is told so drops the token it holds: what lies with us passes.
+        JwtSigning.Refused(var reason, _) => throw new RpcException(new Status(StatusCode.FailedPrecondition, reason)),
+        _ => throw new RpcException(new Status(StatusCode.Internal, "no answer")),
     };
 
     private static RpcException Invalid(string problem) => new(new Status(StatusCode.InvalidArgument, problem));

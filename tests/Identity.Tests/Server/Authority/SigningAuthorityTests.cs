@@ -212,6 +212,39 @@ public sealed class SigningAuthorityTests : IDisposable
     }
 
     [Fact]
+    public async Task A_key_that_could_not_be_read_when_it_took_over_signs_as_soon_as_it_can_be()
+    {
+        await using var ledger = await OpenLedgerAsync();
+        var keys = new FailingKeys(new AuthorityKeyFolder(Keys, SecretFiles.Unsealed));
+        var authority = await SigningAuthority.OpenAsync(ledger, keys, TrustDomain, _time, Cancellation);
+        _time.Advance(TimeSpan.FromDays(3.6));
+        await authority.RotateAsync(Cancellation);
+        var first = await KeyIdAsync(authority);
+
+        _time.Advance(TimeSpan.FromDays(2.4));
+        keys.AreUnreadable = true;
+        await Assert.ThrowsAsync<CannotStartException>(() => authority.RotateAsync(Cancellation));
+        Assert.Equal(first, await KeyIdAsync(authority));
+        keys.AreUnreadable = false;
+        await authority.RotateAsync(Cancellation);
+        Assert.NotEqual(first, await KeyIdAsync(authority));
+    }
+
+    [Fact]
+    public async Task Of_the_keys_it_reads_it_keeps_only_those_that_sign()
+    {
+        await using var ledger = await OpenLedgerAsync();
+        var keys = new FailingKeys(new AuthorityKeyFolder(Keys, SecretFiles.Unsealed));
+        var authority = await SigningAuthority.OpenAsync(ledger, keys, TrustDomain, _time, Cancellation);
+        _time.Advance(TimeSpan.FromDays(3.6));
+        await authority.RotateAsync(Cancellation);
+
+        var prepared = ledger.State.Authorities.Values.Single(a => a.Kind == AuthorityKind.Jwt && a.State == Identity.Ledger.V1.Authority.Types.State.Prepared).Id;
+        Assert.Equal([prepared], keys.Disposed.Distinct());
+        Assert.IsType<X509Signing.Issued>(await authority.SignX509Async(X509Request(), Cancellation));
+    }
+
+    [Fact]
     public async Task A_root_that_signs_wrongly_shows_its_fault_and_makes_no_issuing_certificate_but_lets_token_keys_rotate()
     {
         await using var ledger = await OpenLedgerAsync();
@@ -363,9 +396,17 @@ public sealed class SigningAuthorityTests : IDisposable
 
         public int Signatures { get; set; }
 
+        public bool AreUnreadable { get; set; }
+
+        public List<string> Disposed { get; } = [];
+
         public IAuthorityKey Create(SigningAlgorithm algorithm, Func<IAuthorityKey, string> name) => keys.Create(algorithm, name);
 
-        public IAuthorityKey? Load(string id, out string? problem) => keys.Load(id, out problem) is { } key ? new FailingKey(key, id, this) : null;
+        public IAuthorityKey? Load(string id, out string? problem)
+        {
+            problem = "the disk does not answer";
+            return !AreUnreadable && keys.Load(id, out problem) is { } key ? new FailingKey(key, id, this) : null;
+        }
 
         public void Forget(string id) => keys.Forget(id);
     }
@@ -383,6 +424,10 @@ public sealed class SigningAuthorityTests : IDisposable
             return owner.AreBroken ? throw new CryptographicException("gone") : key.Sign(isWrong ? data[1..] : data, destination, encoding);
         }
 
-        public void Dispose() => key.Dispose();
+        public void Dispose()
+        {
+            owner.Disposed.Add(id);
+            key.Dispose();
+        }
     }
 }

@@ -58,6 +58,21 @@ public sealed class SvidServiceTests : IDisposable
     }
 
     [Fact]
+    public async Task A_token_that_cannot_be_made_now_is_no_fault_of_the_request()
+    {
+        await using var server = await RegistryServer.StartAsync();
+        var agent = await server.AttestAsync();
+        var entry = await EntryAsync(server, "/workload", "/nodes/local");
+        var client = new SVID.SVIDClient(agent.Invoker);
+        await RefusedAsync(StatusCode.InvalidArgument, () => client.NewJWTSVIDAsync(new() { EntryId = entry, Audience = { "\u0001" } }).ResponseAsync);
+        await RefusedAsync(StatusCode.InvalidArgument, () => client.NewJWTSVIDAsync(new() { EntryId = entry }).ResponseAsync);
+
+        // The clock went back to before the authority began.
+        server.Time.Shift = TimeSpan.FromDays(-1);
+        await RefusedAsync(StatusCode.FailedPrecondition, () => client.NewJWTSVIDAsync(new() { EntryId = entry, Audience = { "a" } }).ResponseAsync);
+    }
+
+    [Fact]
     public async Task Answers_the_others_when_one_request_of_a_batch_is_broken()
     {
         await using var server = await RegistryServer.StartAsync();
