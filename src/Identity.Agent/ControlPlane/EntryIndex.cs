@@ -7,6 +7,8 @@ namespace Identity.Agent.ControlPlane;
 /// <summary>The entries of one snapshot, found by what was attested. An entry fits when all of its selectors were.</summary>
 internal sealed class EntryIndex
 {
+    private const string HashSelector = "unix:sha256:";
+
     // Each entry is filed under its first selector: it can only fit a caller that has that one.
     private readonly FrozenDictionary<string, AuthorizedEntry[]> _bySelector;
     private readonly FrozenDictionary<SpiffeId, AuthorizedEntry[]> _byParent;
@@ -21,7 +23,7 @@ internal sealed class EntryIndex
         _byParent = All.GroupBy(e => e.Parent).ToFrozenDictionary(g => g.Key, g => g.ToArray());
         _byId = All.DistinctBy(e => e.Id).ToFrozenDictionary(e => e.Id, StringComparer.Ordinal);
         _spiffeIds = All.Select(e => e.SpiffeId).ToFrozenSet();
-        WantsExecutableHash = All.Any(e => e.Selectors.Any(s => s.StartsWith("unix:sha256:", StringComparison.Ordinal)));
+        WantsExecutableHash = All.Any(e => e.Selectors.Any(s => s.StartsWith(HashSelector, StringComparison.Ordinal)));
     }
 
     public static EntryIndex Empty { get; } = new([]);
@@ -51,6 +53,10 @@ internal sealed class EntryIndex
         found.Sort(static (a, b) => a.CreatedAt != b.CreatedAt ? a.CreatedAt.CompareTo(b.CreatedAt) : string.CompareOrdinal(a.Id, b.Id));
         return found;
     }
+
+    /// <summary>Whether a process with these selectors would be entitled to more if its executable had one certain hash.</summary>
+    public bool WantsHashOf(IReadOnlySet<string> selectors) => WantsExecutableHash && All.Any(
+        entry => !selectors.IsSupersetOf(entry.Selectors) && entry.Selectors.All(s => selectors.Contains(s) || s.StartsWith(HashSelector, StringComparison.Ordinal)));
 
     /// <summary>The entry that came closest: the most selectors in common, then the fewest missing; null when there is no candidate.</summary>
     public static NearestEntry? FindNearest(IEnumerable<AuthorizedEntry> candidates, IReadOnlySet<string> selectors)

@@ -11,6 +11,10 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
     private const int MaxTokens = 2000;
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
 
+    // How long who holds a good token waits for a newer one, and how long the server is left alone after a failure.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(5);
+
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Slot> _slots = new(StringComparer.Ordinal);
 
@@ -19,15 +23,20 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
     {
         var now = time.GetUtcNow();
         var slot = SlotOf(entry, audience, now);
-        if (slot.Held is { } held && now < held.RefreshAt) return held.Token;
+        if (slot.Held is not { } held || now >= held.ExpiresAt) return (await Joined(slot, entry, audience).WaitAsync(cancellation)).Token;
+        if (now < slot.NextAttempt) return held.Token;
+
+        // Past half of its life but still good: better than nothing while the server is away, and than a long wait for one that says nothing.
+        var fetch = Joined(slot, entry, audience);
         try
         {
-            return (await Joined(slot, entry, audience).WaitAsync(cancellation)).Token;
+            return (await fetch.WaitAsync(ReferenceEquals(fetch, slot.Late) ? TimeSpan.Zero : Patience, time, cancellation)).Token;
         }
-        catch (RpcException) when (slot.Held is { } old && time.GetUtcNow() < old.ExpiresAt)
+        catch (Exception e) when (e is RpcException or TimeoutException)
         {
-            // Past half of its life but still good: better than nothing while the server is away.
-            return old.Token;
+            if (e is TimeoutException) slot.Late = fetch;
+            if (time.GetUtcNow() < held.ExpiresAt) return held.Token;
+            return (await fetch.WaitAsync(cancellation)).Token;
         }
     }
 
@@ -56,7 +65,10 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
         lock (_lock)
         {
             // Not bound to the caller's cancellation: others may be waiting for the same token.
-            if (slot.Pending is null or { IsCompleted: true }) slot.Pending = FetchAsync(slot, entry, audience);
+            if (slot.Pending is not null and { IsCompleted: false }) return slot.Pending;
+            slot.Pending = FetchAsync(slot, entry, audience);
+            // Perhaps nobody waits for its end.
+            _ = slot.Pending.ContinueWith(static ended => _ = ended.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
             return slot.Pending;
         }
     }
@@ -64,7 +76,7 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
     private async Task<HeldToken> FetchAsync(Slot slot, AuthorizedEntry entry, IReadOnlyList<string> audience)
     {
         await Task.Yield();
-        using var deadline = new CancellationTokenSource(Deadline);
+        using var deadline = new CancellationTokenSource(Deadline, time);
         var channel = server.Channel;
         SvidApi.NewJWTSVIDResponse response;
         try
@@ -84,36 +96,49 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
         catch (Exception e) when (e is RpcException or OperationCanceledException or ObjectDisposedException)
         {
             // Whatever the server has against this agent is nothing it has against the workload, who is entitled: a refusal would tell it to forget its identity.
+            slot.NextAttempt = time.GetUtcNow() + RetryDelay;
             throw new RpcException(new Status(StatusCode.Unavailable, "the JWT-SVID cannot be had from the server now; retry"));
         }
 
-        return slot.Held = Check(response.Svid?.Token, entry, audience);
+        var (token, refreshAt) = Check(response.Svid?.Token, entry, audience);
+        slot.NextAttempt = refreshAt;
+        return slot.Held = token;
     }
 
-    private HeldToken Check(string? token, AuthorizedEntry entry, IReadOnlyList<string> audience)
+    private (HeldToken Token, DateTimeOffset RefreshAt) Check(string? token, AuthorizedEntry entry, IReadOnlyList<string> audience)
     {
         var now = time.GetUtcNow();
         var verification = JwtSvidVerifier.Verify(token ?? "", audience[0], views.Current?.Bundles ?? TrustBundleSet.Empty, now);
         if (verification is not JwtSvidVerification.Verified verified || verified.Id != entry.SpiffeId)
             throw new RpcException(new Status(StatusCode.Unavailable, "the server issued what is no valid JWT-SVID of this entry"));
-        return new HeldToken(verified.Svid.Token, verified.Svid.ExpiresAt, BackOff.HalfLife(now, verified.Svid.ExpiresAt));
+        return (new HeldToken(verified.Svid.Token, verified.Svid.ExpiresAt), BackOff.HalfLife(now, verified.Svid.ExpiresAt));
     }
 
     private sealed class Slot(string entryId)
     {
         public volatile HeldToken? Held;
 
+        /// <summary>The request that somebody has waited for long enough; null while there was none.</summary>
+        public volatile Task<HeldToken>? Late;
+
+        private long _nextAttempt;
+
         public string EntryId => entryId;
+
+        /// <summary>Until then the held token serves, and the server is not asked for another.</summary>
+        public DateTimeOffset NextAttempt
+        {
+            get => new(Volatile.Read(ref _nextAttempt), TimeSpan.Zero);
+            set => Volatile.Write(ref _nextAttempt, value.UtcTicks);
+        }
 
         public Task<HeldToken>? Pending { get; set; }
     }
 
-    private sealed class HeldToken(string token, DateTimeOffset expiresAt, DateTimeOffset refreshAt)
+    private sealed class HeldToken(string token, DateTimeOffset expiresAt)
     {
         public string Token => token;
 
         public DateTimeOffset ExpiresAt => expiresAt;
-
-        public DateTimeOffset RefreshAt => refreshAt;
     }
 }

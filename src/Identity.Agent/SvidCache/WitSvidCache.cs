@@ -77,7 +77,7 @@ internal sealed partial class WitSvidCache(ServerConnection server, ViewHolder v
         try
         {
             using var request = new WitSvidRequest();
-            using var deadline = new CancellationTokenSource(Deadline);
+            using var deadline = new CancellationTokenSource(Deadline, time);
             var response = await new V1.WitSigning.WitSigningClient(channel).NewWitSvidAsync(
                 new V1.NewWitSvidRequest { EntryId = entry.Id, Jwk = request.Jwk }, cancellationToken: deadline.Token);
             var problem = "there is no bundle";

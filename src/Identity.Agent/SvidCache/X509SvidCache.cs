@@ -143,8 +143,8 @@ internal sealed partial class X509SvidCache(
         var channel = server.Channel;
         try
         {
-            using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-            deadline.CancelAfter(Deadline);
+            using var late = new CancellationTokenSource(Deadline, time);
+            using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation, late.Token);
             var batch = new SvidApi.BatchNewX509SVIDRequest();
             batch.Params.AddRange(slots.Zip(requests, (slot, request) => new SvidApi.NewX509SVIDParams { EntryId = slot.Entry.Id, Csr = request.Csr }));
             var response = await new SvidApi.SVID.SVIDClient(channel).BatchNewX509SVIDAsync(batch, cancellationToken: deadline.Token);

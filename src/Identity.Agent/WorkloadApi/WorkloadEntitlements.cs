@@ -24,7 +24,10 @@ internal sealed class WorkloadEntitlements(
     // The server hears of no decision of such an agent any more: when it named none of its own, the sentence must say it all.
     private const string ExplainedNowhere = Unwanted + "; this decision is explained nowhere else";
 
-    private readonly RepeatedRefusals _refusals = new();
+    // One for each kind of question: the answer for the many is of the same kind.
+    private readonly RepeatedRefusals _unfit = new();
+    private readonly RepeatedRefusals _named = new();
+    private readonly RepeatedRefusals _refused = new();
     private volatile OfView? _ofView;
 
     /// <summary>Throws PermissionDenied with a decision ID, or Unavailable before the server has told anything.</summary>
@@ -34,6 +37,9 @@ internal sealed class WorkloadEntitlements(
         var view = CurrentView();
         return await FindAsync(view, peer, change) switch
         {
+            // Not a refusal: who is told that it has no identity forgets the one it has.
+            (PeerAttestation.Attested { IsHashPending: true } attested, _) when view.Entries.WantsHashOf(attested.Selectors) =>
+                throw new RpcException(new Status(StatusCode.Unavailable, "an entry asks for the hash of the calling process's executable, which takes long to read; retry")),
             (PeerAttestation.Attested, { } entitlement) => entitlement,
             (PeerAttestation.Attested, null) when view.IsRevoked => throw RefuseUnwanted(view, peer),
             (PeerAttestation.Attested attested, null) => throw Denied(DenyUnfit(view, peer!, attested)),
@@ -52,7 +58,7 @@ internal sealed class WorkloadEntitlements(
     public ControlPlaneView CurrentView() =>
         views.Current ?? throw new RpcException(new Status(StatusCode.Unavailable, "the agent has not heard from its server yet; retry"));
 
-    public RpcException DenyNamed(ControlPlaneView view, PeerConnection peer, string spiffeId) => Denied(_refusals.Find(view, peer.Uid, $"named\0{spiffeId}", isTooMany =>
+    public RpcException DenyNamed(ControlPlaneView view, PeerConnection peer, string spiffeId) => Denied(_named.Find(view, peer.Uid, spiffeId, isTooMany =>
     {
         var decision = Denial(view, $"the calling process is not entitled to {(isTooMany ? "any of the many SPIFFE IDs it asked for" : spiffeId)}");
         if (!isTooMany) decision.Subject = spiffeId;
@@ -82,8 +88,8 @@ internal sealed class WorkloadEntitlements(
     private RpcException RefuseUnwanted(ControlPlaneView view, PeerConnection? peer) =>
         view.RevokedBy is { } decision ? Denied(new V1.Decision { Id = decision, Summary = Unwanted }) : Refuse(view, peer, ExplainedNowhere);
 
-    private RpcException Refuse(ControlPlaneView view, PeerConnection? peer, string reason) => Denied(_refusals.Find(
-        view, peer?.Uid ?? Nobody, $"refused\0{reason}", _ => decisions.Record(Denial(view, reason), caller: NameOf(peer))));
+    private RpcException Refuse(ControlPlaneView view, PeerConnection? peer, string reason) => Denied(_refused.Find(
+        view, peer?.Uid ?? Nobody, reason, _ => decisions.Record(Denial(view, reason), caller: NameOf(peer))));
 
     // The first that asked; others of the same user and program get the same decision.
     private static string NameOf(PeerConnection? peer) => peer is null ? "a caller by TCP" : $"process {peer.Pid} of user {peer.Uid}";
@@ -93,7 +99,7 @@ internal sealed class WorkloadEntitlements(
         new(new Status(StatusCode.PermissionDenied, $"no identity issued (decision {decision.Id}): {decision.Summary}"));
 
     private V1.Decision DenyUnfit(ControlPlaneView view, PeerConnection peer, PeerAttestation.Attested attested) =>
-        _refusals.Find(view, peer.Uid, $"{attested.Key}\0{attested.WithoutPath}", isTooMany => decisions.Record(
+        _unfit.Find(view, peer.Uid, $"{attested.Key}\0{attested.WithoutPath}", isTooMany => decisions.Record(
             isTooMany
                 ? Denial(view, $"no registration entry fits this process, nor many others of user {peer.Uid}")
                 : Unfit(view, attested),

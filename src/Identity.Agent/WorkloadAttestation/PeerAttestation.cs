@@ -9,6 +9,9 @@ internal abstract record PeerAttestation
     /// <param name="WithoutPath">Why there is no <c>unix:path</c> among them, for whoever wonders; null where there is one.</param>
     public sealed record Attested(IReadOnlySet<string> Selectors, string? WithoutPath = null) : PeerAttestation
     {
+        /// <summary>True when the hash of the executable was asked for and is not known yet: asking again may find one more selector.</summary>
+        public bool IsHashPending { get; init; }
+
         /// <summary>The selectors as one word, for those who keep answers by them. No selector holds a NUL: paths and names cannot.</summary>
         public string Key { get; } = string.Join('\0', Selectors.Order(StringComparer.Ordinal));
     }

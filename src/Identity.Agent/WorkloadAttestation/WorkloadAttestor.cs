@@ -96,7 +96,7 @@ internal sealed class WorkloadAttestor(AccountNames names, SystemdUnits units, E
             // Without a hash the file need not be held open: what else is said of it follows from its name, which is looked up each time.
             var held = hash.Hash is null ? null : executable;
             if (held is not null) executable = null;
-            return new KnownProcess(facts, version, path, hash.IsFinal, held, new PeerAttestation.Attested(selectors, withoutPath));
+            return new KnownProcess(facts, version, path, hash.IsFinal, held, new PeerAttestation.Attested(selectors, withoutPath) { IsHashPending = withHash && !hash.IsFinal });
         }
         finally
         {

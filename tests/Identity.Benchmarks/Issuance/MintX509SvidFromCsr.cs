@@ -59,5 +59,6 @@ public class MintX509SvidFromCsr
         return _issuer.Issue(((X509SvidPreparation.Prepared)_issuer.Prepare(new X509SvidRequest(Id, request.PublicKey), Now)).Draft);
     }
 
-    private int Sign() => _authorityKey.SignData(_data, _signature, HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
+    // The cheapest there is; see MintX509Svid.
+    private int Sign() => _authorityKey.SignData(_data, _signature, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);
 }

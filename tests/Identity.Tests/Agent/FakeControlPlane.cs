@@ -88,6 +88,9 @@ internal sealed class FakeControlPlane : IAsyncDisposable
 
     public StatusCode? JwtRefusal { get; set; }
 
+    /// <summary>While true, requests for tokens are taken and not answered.</summary>
+    public bool IsSilentAboutJwts { get; set; }
+
     public SpiffeId ServerId { get; set; } = SpiffeId.Parse("spiffe://example.org/spire/server");
 
     public int X509Batches { get; private set; }
@@ -301,13 +304,14 @@ internal sealed class FakeControlPlane : IAsyncDisposable
             return response;
         }
 
-        public override Task<SvidApi.NewJWTSVIDResponse> NewJWTSVID(SvidApi.NewJWTSVIDRequest request, ServerCallContext context)
+        public override async Task<SvidApi.NewJWTSVIDResponse> NewJWTSVID(SvidApi.NewJWTSVIDRequest request, ServerCallContext context)
         {
             Interlocked.Increment(ref plane._jwtRequests);
+            if (plane.IsSilentAboutJwts) await Task.Delay(Timeout.Infinite, context.CancellationToken);
             if (plane.JwtRefusal is { } code) throw new RpcException(new Status(code, "in the server's words"));
             var entry = plane.Entries.Find(e => e.Id == request.EntryId) ?? throw new RpcException(new Status(StatusCode.NotFound, "no such entry"));
             var issued = plane.SignJwt(SpiffeId.Parse($"spiffe://{entry.SpiffeId.TrustDomain}{entry.SpiffeId.Path}"), request.Audience);
-            return Task.FromResult(new SvidApi.NewJWTSVIDResponse { Svid = new Types.JWTSVID { Token = issued.Token, Id = entry.SpiffeId } });
+            return new SvidApi.NewJWTSVIDResponse { Svid = new Types.JWTSVID { Token = issued.Token, Id = entry.SpiffeId } };
         }
     }
 

@@ -185,6 +185,35 @@ public sealed class WorkloadApiServiceTests
         await RefusedAsync(StatusCode.InvalidArgument, () => api.ValidateJWTSVIDAsync(new() { Svid = "a.b.c", Audience = "x" }, WorkloadHeader).ResponseAsync);
     }
 
+    [Fact]
+    public async Task Whoever_fits_no_entry_is_told_so_however_often_others_of_its_user_asked_for_what_is_not_theirs()
+    {
+        await using var node = await OneNode.StartAsync(plane => plane.Entry("e1", "spiffe://example.org/a", OneNode.Id, OwnUid, $"unix:path:{Environment.ProcessPath}"));
+        for (var i = 0; i < 70; i++)
+        {
+            await RefusedAsync(
+                StatusCode.PermissionDenied, () => node.Workload.FetchJWTSVIDAsync(new() { Audience = { "x" }, SpiffeId = $"spiffe://example.org/{i}" }, WorkloadHeader).ResponseAsync);
+        }
+
+        using var other = RelayProcess.Start(node.Agent.Options.WorkloadSocket);
+        var refused = await RefusedAsync(StatusCode.PermissionDenied, () => node.Agent.WorkloadThrough(other).FetchX509SVID(new(), WorkloadHeader).ResponseStream.NextAsync());
+        Assert.Contains("no registration entry fits this process (", refused.Status.Detail, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true, StatusCode.Unavailable)]
+    [InlineData(false, StatusCode.PermissionDenied)]
+    [Trait("rule", "WLAPI-18")]
+    public async Task Who_might_be_entitled_by_a_hash_that_is_not_known_yet_is_not_told_that_it_has_no_identity(bool isForThisUser, StatusCode expected)
+    {
+        var hash = $"unix:sha256:{new string('0', 64)}";
+        await using var node = await OneNode.StartAsync(
+            plane => plane.Entry("e1", "spiffe://example.org/a", OneNode.Id, isForThisUser ? [OwnUid, hash] : [OwnUid, hash, "unix:gid:4294967294"]),
+            new HashesTakeTooLong());
+
+        await RefusedAsync(expected, () => node.Workload.FetchX509SVID(new(), WorkloadHeader).ResponseStream.NextAsync());
+    }
+
     [Theory]
     [InlineData(StatusCode.PermissionDenied, StatusCode.Unavailable)]
     [InlineData(StatusCode.NotFound, StatusCode.Unavailable)]
@@ -313,5 +342,16 @@ public sealed class WorkloadApiServiceTests
         }
 
         Assert.Equal(65, decisions.Count);
+    }
+
+    /// <summary>The real clock, on which the time that hashing may take is over at once.</summary>
+    private sealed class HashesTakeTooLong : TimeProvider
+    {
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            if (dueTime != TimeSpan.FromSeconds(20)) return base.CreateTimer(callback, state, dueTime, period);
+            callback(state);
+            return base.CreateTimer(callback, state, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        }
     }
 }
