@@ -27,6 +27,12 @@ internal sealed class CapabilityKeys
     private readonly KeySpace _mounts;
     private readonly SubjectTrie _publishes;
     private readonly SubjectTrie _subscribes;
+    private readonly ForbiddenNames _forbiddenHosts = new(fromTheEnd: true);
+    private readonly ForbiddenNames _forbiddenNames = new(fromTheEnd: true);
+    private readonly ForbiddenNames _forbiddenConfigs = new(fromTheEnd: false);
+    private readonly ForbiddenNames _forbiddenSecrets = new(fromTheEnd: false);
+    private readonly ForbiddenNames _forbiddenMounts = new(fromTheEnd: false);
+    private readonly ForbiddenRanges _forbiddenAddresses = new();
     private readonly Dictionary<IpRange, int> _addresses = [];
     private readonly SortedSet<int> _lengthsSeen = [];
     private int[] _lengths = [];
@@ -59,6 +65,38 @@ internal sealed class CapabilityKeys
         _ => throw new ArgumentException($"a capability of the kind {capability.Kind} has no key", nameof(capability)),
     };
 
+    /// <summary>Makes the number of a forbid one that is found also when more is asked for than it speaks of.</summary>
+    public void Forbid(Capability capability, int key)
+    {
+        switch (capability)
+        {
+            case Capability.NatsPublish publish:
+                _publishes.Forbid(publish.Subject, key);
+                break;
+            case Capability.NatsSubscribe subscribe:
+                _subscribes.Forbid(subscribe.Subject, key);
+                break;
+            case Capability.Connect { Target.Name: { } name }:
+                Forbid(_forbiddenHosts, name, key);
+                break;
+            case Capability.Connect { Target.Addresses: { } range }:
+                _forbiddenAddresses.Add(range, key);
+                break;
+            case Capability.Resolve resolve:
+                Forbid(_forbiddenNames, resolve.Name, key);
+                break;
+            case Capability.Config config:
+                _forbiddenConfigs.Add(config.Name.Stem.ToString(), key);
+                break;
+            case Capability.Secret secret:
+                _forbiddenSecrets.Add(secret.Name.Stem.ToString(), key);
+                break;
+            case Capability.Mount mount:
+                _forbiddenMounts.Add(mount.Path.Stem.ToString(), key);
+                break;
+        }
+    }
+
     /// <summary>
     /// The number under which a forbid is found when the interface is asked for without a version and may be any; zero when it is
     /// found then anyway.
@@ -70,7 +108,10 @@ internal sealed class CapabilityKeys
         _ => 0,
     };
 
-    /// <summary>Every number under which a clause that touches the request may be; false when there is no telling without looking at all of its kind.</summary>
+    /// <summary>
+    /// Every number under which a permit that means all of the request, or a forbid that touches it, may be, each once; false when there is no telling without
+    /// looking at all of its kind.
+    /// </summary>
     public bool TryFind(CapabilityRequest request, ref KeySet found)
     {
         switch (request)
@@ -83,12 +124,10 @@ internal sealed class CapabilityKeys
             case CapabilityRequest.Export export:
                 return TryFind(_exports, export.Interface, export.Function, ref found);
             case CapabilityRequest.NatsPublish publish:
-                if (IsWild(publish.Subject)) return false;
-                _publishes.Find(publish.Subject.Text, ref found);
+                Find(_publishes, publish.Subject, ref found);
                 return true;
             case CapabilityRequest.NatsSubscribe subscribe:
-                if (IsWild(subscribe.Subject)) return false;
-                _subscribes.Find(subscribe.Subject.Text, ref found);
+                Find(_subscribes, subscribe.Subject, ref found);
                 return true;
             case CapabilityRequest.NatsRespond:
                 found.Add(_respond);
@@ -102,20 +141,26 @@ internal sealed class CapabilityKeys
                 _buckets.Find(bucket.Name, ref found);
                 return true;
             case CapabilityRequest.Connect { Target.Addresses: { } address }:
-                return TryFind(address, ref found);
+                Find(address, ref found);
+                return true;
             case CapabilityRequest.Connect { Target.Name: { } host }:
-                return TryFind(_hosts, host, ref found);
+                Find(_hosts, _forbiddenHosts, host, ref found);
+                return true;
             case CapabilityRequest.Resolve resolve:
-                return TryFind(_names, resolve.Name, ref found);
+                Find(_names, _forbiddenNames, resolve.Name, ref found);
+                return true;
             case CapabilityRequest.Config config:
-                return TryFind(_configs, config.Name, ref found);
+                Find(_configs, _forbiddenConfigs, config.Name, ref found);
+                return true;
             case CapabilityRequest.Secret secret:
-                return TryFind(_secrets, secret.Name, ref found);
+                Find(_secrets, _forbiddenSecrets, secret.Name, ref found);
+                return true;
             case CapabilityRequest.Audience audience:
                 _audiences.Find(audience.Name, ref found);
                 return true;
             case CapabilityRequest.Mount mount:
-                return TryFind(_mounts, mount.Path, ref found);
+                Find(_mounts, _forbiddenMounts, mount.Path, ref found);
+                return true;
             default:
                 return false;
         }
@@ -133,6 +178,12 @@ internal sealed class CapabilityKeys
 
     // The wildcard's key keeps its dot, so that no name is taken for it.
     private static int Of(KeySpace space, DnsPattern name) => space.KeyOf(name.Text == EveryName ? EveryName : name.Suffix.ToString());
+
+    // Whoever asks for any name finds that of every name by itself.
+    private static void Forbid(ForbiddenNames names, DnsPattern name, int key)
+    {
+        if (name.Text != EveryName) names.Add(name.Suffix.ToString(), key);
+    }
 
     private int Of(IpRange range)
     {
@@ -187,34 +238,44 @@ internal sealed class CapabilityKeys
         return true;
     }
 
-    private static bool TryFind(KeySpace space, DnsPattern name, ref KeySet found)
+    private static void Find(KeySpace space, ForbiddenNames forbidden, DnsPattern name, ref KeySet found)
     {
-        if (name.IsWildcard) return false;
-        var text = name.Text.AsSpan();
-        space.Find(text, ref found);
+        var text = name.Suffix;
+        if (!name.IsWildcard) space.Find(text, ref found);
+        // Of a wildcard the first of these is its own.
         for (var at = 0; text[at..].IndexOf('.') is var dot and >= 0; at += dot + 1) space.Find(text[(at + dot)..], ref found);
         space.Find(EveryName, ref found);
-        return true;
+        if (name.IsWildcard) forbidden.FindBelow(text, ref found);
     }
 
-    private bool TryFind(IpRange address, ref KeySet found)
+    private void Find(IpRange range, ref KeySet found)
     {
-        if (!address.IsAddress) return false;
         foreach (var length in _lengths)
         {
-            if (length <= address.Length && _addresses.TryGetValue(address.Shortened(length), out var key)) found.Add(key);
+            if (length <= range.Length && _addresses.TryGetValue(range.Shortened(length), out var key)) found.Add(key);
         }
 
-        return true;
+        if (!range.IsAddress) _forbiddenAddresses.FindBelow(range, ref found);
     }
 
-    private static bool TryFind(KeySpace space, SegmentPattern name, ref KeySet found)
+    private static void Find(KeySpace space, ForbiddenNames forbidden, SegmentPattern name, ref KeySet found)
     {
-        if (name.IsPrefix) return false;
         space.Find([], ref found);
-        space.FindBeginnings(name.Text, 0, '/', withSeparator: true, ref found);
-        return true;
+        if (!name.IsPrefix)
+        {
+            space.FindBeginnings(name.Text, 0, '/', withSeparator: true, ref found);
+            return;
+        }
+
+        // The stem ends with a separator and is the last of its own beginnings.
+        var stem = name.Stem;
+        for (var at = 0; stem[at..].IndexOf('/') is var slash and >= 0; at += slash + 1) space.Find(stem[..(at + slash + 1)], ref found);
+        forbidden.FindBelow(stem, ref found);
     }
 
-    private static bool IsWild(NatsSubject subject) => subject.Text.AsSpan().ContainsAny('*', '>');
+    private static void Find(SubjectTrie subjects, NatsSubject subject, ref KeySet found)
+    {
+        if (subject.Text.AsSpan().ContainsAny('*', '>')) subjects.FindForAll(subject.Text, ref found);
+        else subjects.Find(subject.Text, ref found);
+    }
 }

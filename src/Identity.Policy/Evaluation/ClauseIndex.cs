@@ -10,7 +10,7 @@ internal interface IClauseSink
 
 /// <summary>
 /// The clauses of a policy by whom and what they are about, so that a decision looks only at those that may matter. Where the index cannot
-/// tell what (a request for several things, such as every host), it hands out all clauses of the kind about whoever asks; where it cannot
+/// tell what (a request for so much that too many forbids speak of it), it hands out all clauses of the kind about whoever asks; where it cannot
 /// tell whom (more nested prefixes than it has room for), all of the kind: slower, never fewer.
 /// </summary>
 internal sealed class ClauseIndex
@@ -36,6 +36,7 @@ internal sealed class ClauseIndex
             if (isNats) Put(nats, subject, clause);
             Put(kinds, RequestOf(clause.Capability), clause);
             if (clause.Effect == RuleEffect.Permit) continue;
+            _capabilities.Forbid(clause.Capability, capability);
             var unversioned = _capabilities.WhenUnversioned(clause.Capability);
             if (unversioned != 0) Put(pairs, Pair(subject, unversioned), clause);
             if (untold == 0) continue;
@@ -50,7 +51,7 @@ internal sealed class ClauseIndex
         _kindsBySubject = new(() => KindsBySubject(clauses));
     }
 
-    /// <summary>Every clause, not expired, that may mean the principal and touch the request.</summary>
+    /// <summary>Every clause, not expired, that may mean the principal and permit all of the request or forbid some of it, each once.</summary>
     public void Find<TSink>(Principal principal, CapabilityRequest request, DateTimeOffset now, ref TSink sink)
         where TSink : struct, IClauseSink
     {
@@ -101,7 +102,7 @@ internal sealed class ClauseIndex
         return found;
     }
 
-    // Only doors ask for several things at once, so agents never pay for this.
+    // Only doors ask for that much at once, so agents never pay for this.
     private Dictionary<(int Subject, Type Kind), PolicyClause[]> KindsBySubject(ImmutableArray<PolicyClause> clauses)
     {
         var lists = new Dictionary<(int, Type), List<PolicyClause>>();

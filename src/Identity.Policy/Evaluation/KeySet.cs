@@ -14,6 +14,9 @@ internal ref struct KeySet(Span<int> room)
 
     public readonly ReadOnlySpan<int> Keys => _room[.._count];
 
+    /// <summary>For a search that takes too long.</summary>
+    public void GiveUp() => IsTooSmall = true;
+
     public void Add(int key)
     {
         if (_count == _room.Length) IsTooSmall = true;

@@ -23,6 +23,8 @@ public class DecideCapability
     private CapabilityRequest _connectName = null!;
     private CapabilityRequest _connectAddress = null!;
     private CapabilityRequest _severalNames = null!;
+    private CapabilityRequest _severalSubjects = null!;
+    private CapabilityRequest _severalAddresses = null!;
     private CapabilityRequest _notGranted = null!;
 
     [Params(10, 1_000, 10_000)]
@@ -43,8 +45,10 @@ public class DecideCapability
         _connectName = CapabilityRequest.Parse($"connect api.h{Rules / 2}.example.com:443");
         _connectAddress = CapabilityRequest.Parse($"connect 10.{Rules / 2 / 256}.{Rules / 2 % 256}.9:5432");
         _severalNames = CapabilityRequest.Parse($"connect *.h{Rules / 2}.example.com:443");
+        _severalSubjects = CapabilityRequest.Parse($"natsPublish orders{Rules / 2}.*.paid");
+        _severalAddresses = CapabilityRequest.Parse($"connect 10.{Rules / 2 / 256}.{Rules / 2 % 256}.0/28:5432");
         _notGranted = CapabilityRequest.Parse("audience https://vault.example.com");
-        if (!Import().Allowed || !Publish().Allowed || !ConnectName().Allowed || !ConnectAddress().Allowed || !SeveralNames().Allowed || NotGranted().Allowed)
+        if (!Import().Allowed || !Publish().Allowed || !ConnectName().Allowed || !ConnectAddress().Allowed || !SeveralNames().Allowed || !SeveralSubjects().Allowed || !SeveralAddresses().Allowed || NotGranted().Allowed)
             throw new InvalidOperationException("the policy says something else than is measured");
     }
 
@@ -63,14 +67,24 @@ public class DecideCapability
     [Benchmark(Description = "an address, each rule about another network")]
     public CapabilityDecision ConnectAddress() => PolicyDecision.Decide(_perTarget, _caller, _connectAddress, Now);
 
-    [Benchmark(Description = "all names of a domain at once, which no index tells: each rule is looked at")]
+    [Benchmark(Description = "all names of a domain at once, each rule about another")]
     public CapabilityDecision SeveralNames() => PolicyDecision.Decide(_perTarget, _caller, _severalNames, Now);
+
+    [Benchmark(Description = "all subjects of a pattern at once, each rule about another")]
+    public CapabilityDecision SeveralSubjects() => PolicyDecision.Decide(_perTarget, _caller, _severalSubjects, Now);
+
+    [Benchmark(Description = "all addresses of a network at once, each rule about another")]
+    public CapabilityDecision SeveralAddresses() => PolicyDecision.Decide(_perTarget, _caller, _severalAddresses, Now);
 
     [Benchmark(Description = "refused, no rule")]
     public CapabilityDecision NotGranted() => PolicyDecision.Decide(_perCaller, _caller, _notGranted, Now);
 
     private CapabilityPolicy PolicyOf(Func<int, PolicyRule> rule) =>
-        CapabilityPolicy.Create([new PolicyDocument { Name = "bench", Rules = [.. Enumerable.Range(0, Rules).Select(rule)], Source = "" }], revision: 1);
+        CapabilityPolicy.Create([new PolicyDocument { Name = "bench", Rules = [.. Enumerable.Range(0, Rules - 1).Select(rule), Guard, rule(Rules - 1)], Source = "" }], revision: 1);
+
+    // A line held for everybody, which whoever asks for several things has to be told apart from.
+    private static PolicyRule Guard { get; } = RuleOf(
+        -1, new PolicySubject { SpiffeIdPrefix = SpiffeIdPrefix.Parse("spiffe://example.org") }, "connect bad.example.org:*", "connect 169.254.0.0/16:*", "natsPublish secret.>") with { Effect = RuleEffect.Forbid };
 
     private static SpiffeId IdOf(int number) => SpiffeId.Parse($"spiffe://example.org/components/team-{number % 100}/component-{number}");
 
