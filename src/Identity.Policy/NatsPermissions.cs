@@ -61,14 +61,14 @@ public abstract record NatsPermissions
         // Also where nothing comes of it: a ceiling must not rise because a subject is forbidden, or because there are too many.
         foreach (var rule in subjects.Rules) determination?.Add(rule);
         if (subjects.IsTooMany)
-            return Deny(evaluator, $"its rules name more than {NatsSubjects.MaxSubjects} subjects, which do not fit into one login", nearestMiss: null);
+            return Deny(evaluator, new Refusal(Login, RefusalReason.NotGranted, $"its rules name more than {NatsSubjects.MaxSubjects} subjects, which do not fit into one login"));
         var publish = subjects.PublishSide();
         var granted = publish != NatsSide.Nothing || subjects.SubscribeSide(inbox: null) != NatsSide.Nothing;
         if (!granted)
         {
             // An admission that needs no NATS is not kept waiting for the reason.
-            var miss = determination is null ? NearestMissFinder.ForNats(evaluator, subject: null, publish: true) : null;
-            return Deny(evaluator, "no rule grants it a subject to publish or to subscribe to", miss);
+            var refusal = new Refusal(Login, RefusalReason.NotGranted, "no rule grants it a subject to publish or to subscribe to");
+            return determination is null ? Explain(evaluator, refusal) : Deny(evaluator, refusal);
         }
 
         var own = new Determination();
@@ -84,8 +84,23 @@ public abstract record NatsPermissions
         ? new Denied(new Explanation(caller.Id.ToString(), [new Refusal(Login, RefusalReason.PolicyUnreadable, why)], SmallestGrant: null))
         : Of(new Evaluator(policy, caller, now), determination: null);
 
-    private static Denied Deny(in Evaluator evaluator, string detail, NearestMiss? nearestMiss) => new(new Explanation(
-        evaluator.Principal.Id.ToString(), [new Refusal(Login, RefusalReason.NotGranted, detail, NearestMiss: nearestMiss)], SmallestGrant: null));
+    /// <summary>A subject that is nobody else's: the least that a rule can grant and that lets somebody log in.</summary>
+    public static NatsSubject OwnSubjectOf(SpiffeId id) => NatsSubject.Parse("login." + InboxPrefixOf(id)["_INBOX.".Length..]);
+
+    private static Denied Deny(in Evaluator evaluator, params ImmutableArray<Refusal> refusals) =>
+        new(new Explanation(evaluator.Principal.Id.ToString(), refusals, SmallestGrant: null));
+
+    // A login does not say what it is for. Whoever may subscribe to its own subject, or publish on it where that is forbidden, is let in.
+    private static Denied Explain(in Evaluator evaluator, Refusal refusal)
+    {
+        var (policy, caller, own) = (evaluator.Policy, evaluator.Principal, OwnSubjectOf(evaluator.Principal.Id));
+        refusal = refusal with { NearestMiss = NearestMissFinder.ForLogin(evaluator, out var untold), Untold = untold };
+        var subscribing = PolicyDecision.Explain(policy, caller, new CapabilityRequest.NatsSubscribe(own), evaluator.Now);
+        var publishing = PolicyDecision.Explain(policy, caller, new CapabilityRequest.NatsPublish(own), evaluator.Now);
+        return (subscribing.SmallestGrant ?? publishing.SmallestGrant) is { } grant
+            ? new Denied(new Explanation(caller.Id.ToString(), [refusal], grant))
+            : Deny(evaluator, [refusal, .. subscribing.Refusals, .. publishing.Refusals]);
+    }
 }
 
 /// <summary>Answers to requests, published where the request says (nats-server, <c>allow_responses</c>). nats-server asks no deny about them.</summary>

@@ -17,6 +17,37 @@ public sealed class NatsPermissionsTests
         Assert.Equal("nats login", Assert.Single(denied.Explanation.Refusals).Capability);
     }
 
+    [Theory]
+    [InlineData("", "natsSubscribe")]
+    [InlineData("forbid|natsSubscribe: greetings.>", "natsSubscribe")]
+    [InlineData("permit|natsPublish: greetings.>;forbid|natsPublish: greetings.>", "natsSubscribe")]
+    [InlineData("forbid|natsSubscribe: login.>", "natsPublish")]
+    public void The_smallest_grant_lets_a_login_in_and_gives_a_subject_that_is_nobody_elses(string rules, string kind)
+    {
+        var policy = Of(rules);
+        var refused = Assert.IsType<NatsPermissions.Denied>(NatsPermissions.For(policy, Listener, Samples.Now)).Explanation;
+        Assert.Equal("nats login", Assert.Single(refused.Refusals).Capability);
+        var own = NatsPermissions.OwnSubjectOf(Listener);
+        Assert.Contains($"- {kind}: {own}\n", refused.SmallestGrant, StringComparison.Ordinal);
+
+        var mended = CapabilityPolicy.Create([.. policy.Documents, Samples.Document(refused.SmallestGrant!)], revision: 8);
+        var allowed = Assert.IsType<NatsPermissions.Allowed>(NatsPermissions.For(mended, Listener, Samples.Now));
+        Assert.Equal(kind == "natsPublish" ? [own.Text] : [], allowed.Publish.Allow);
+        Assert.Equal(kind == "natsPublish" ? [Inbox] : [Inbox, own.Text], allowed.Subscribe.Allow);
+        Assert.IsType<NatsPermissions.Denied>(NatsPermissions.For(mended, Samples.Greeter, Samples.Now));
+    }
+
+    [Fact]
+    public void Where_a_rule_forbids_every_subject_no_grant_helps_and_the_rule_is_named()
+    {
+        var refused = Assert.IsType<NatsPermissions.Denied>(NatsPermissions.For(Of("forbid|natsSubscribe: \">\";forbid|natsPublish: \">\""), Listener, Samples.Now)).Explanation;
+        Assert.Null(refused.SmallestGrant);
+        Assert.Equal(["", "sample/rule-0", "sample/rule-1"], refused.Refusals.Select(refusal => refusal.ForbiddenBy?.ToString() ?? ""));
+    }
+
+    private static CapabilityPolicy Of(string rules) => rules.Length == 0 ? CapabilityPolicy.Empty : Samples.Rules(
+        [.. rules.Split(';').Select(rule => rule.Split('|')).Select(rule => (rule[0], IsListener, $"{{ {rule[1]} }}"))]);
+
     [Fact]
     public void A_subscriber_may_publish_nothing()
     {

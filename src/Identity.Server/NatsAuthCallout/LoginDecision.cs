@@ -10,6 +10,7 @@ namespace Identity.Server.NatsAuthCallout;
 internal static class LoginDecision
 {
     private const int MaxReasons = 64;
+    private const string Hint = "a login does not say which subjects it needs, so the smallest grant names one of its own: put those it needs in its place";
 
     public static Decision Of(CalloutJudgement.Admitted login, long policyRevision, SpiffeId decidedBy)
     {
@@ -29,14 +30,16 @@ internal static class LoginDecision
         decision.Summary = $"a NATS login was refused: {refused.Reason}";
         if (refused.Explanation is not { } explanation) return WithNotes(decision, refused.Notes);
 
+        // As at every door: where something was not told, a grant without it could be wider than the rule that came nearest.
+        var grant = explanation.Refusals.All(refusal => refusal.Untold == 0) ? explanation.SmallestGrant : null;
         foreach (var refusal in explanation.Refusals.Take(MaxReasons))
         {
             decision.Reasons.Add(new Reason
             {
                 Capability = refusal.Capability,
                 Rule = (refusal.ForbiddenBy ?? refusal.NearestMiss?.Rule)?.ToString() ?? "",
-                Explanation = refusal.ToString(),
-                SmallestGrant = explanation.SmallestGrant ?? "",
+                Explanation = grant is null ? refusal.ToString() : $"{refusal}; {Hint}",
+                SmallestGrant = grant ?? "",
             });
         }
 

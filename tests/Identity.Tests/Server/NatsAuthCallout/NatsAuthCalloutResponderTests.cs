@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Identity.Policy;
 using Identity.Server.NatsAuthCallout;
 using NATS.NKeys;
 using Spiffe.Net;
@@ -162,6 +163,48 @@ public sealed class NatsAuthCalloutResponderTests : IDisposable
         var refused = Refusal(_world.Token(SpiffeId.Parse("spiffe://example.org/stranger"), Now));
         Assert.Equal(LoginRefusal.Policy, refused.Cause);
         Assert.NotNull(refused.Explanation);
+    }
+
+    [Fact]
+    public void Why_names_the_smallest_grant_of_a_login_and_it_lets_it_in()
+    {
+        var stranger = SpiffeId.Parse("spiffe://example.org/stranger");
+        var reason = Assert.Single(LoginDecision.Of(Refusal(_world.Token(stranger, Now)), 1, _world.Responder.OwnId, Now).Reasons);
+        Assert.Contains("a login does not say which subjects it needs", reason.Explanation, StringComparison.Ordinal);
+        Assert.Equal("nats/greetings", reason.Rule);
+
+        _world.Policy = TestPolicy.Of(reason.SmallestGrant);
+        var login = Assert.IsType<CalloutJudgement.Admitted>(Judge(_world.Token(stranger, Now)));
+        Assert.Empty(login.Publish.Allow);
+        Assert.Equal([$"{NatsPermissions.InboxPrefixOf(stranger)}.>", NatsPermissions.OwnSubjectOf(stranger).Text], login.Subscribe.Allow);
+    }
+
+    [Theory]
+    [InlineData("signer: release@example.org", "signers, which was not told")]
+    [InlineData("image: ghcr.io/acme/greeter:1", "image, which was not told")]
+    public void Why_names_no_grant_where_the_nearest_rule_asks_what_was_not_told(string attribute, string expected)
+    {
+        _world.Standings[CalloutWorld.Greeter] = new LoginStanding.AdmittedComponent(ComponentDigest.Of("greeter"u8), SpiffeId.Parse("spiffe://example.org/hosts/local"), PrincipalAttributes.Signer | PrincipalAttributes.Image);
+        _world.Policy = TestPolicy.Of($$"""
+            kind: CapabilityPolicy
+            name: nats
+            rules: [{ name: signed, effect: permit, subjects: [{ spiffeIdPrefix: spiffe://example.org/components, {{attribute}} }], capabilities: [{ natsPublish: greetings.> }] }]
+            """);
+        var reason = Assert.Single(LoginDecision.Of(Refusal(_world.Token(CalloutWorld.Greeter, Now)), 1, _world.Responder.OwnId, Now).Reasons);
+        Assert.True(reason.Explanation.Contains(expected, StringComparison.Ordinal), reason.Explanation);
+        Assert.Equal(("nats/signed", ""), (reason.Rule, reason.SmallestGrant));
+    }
+
+    [Fact]
+    public void Why_names_the_rule_that_keeps_a_login_out_and_no_grant()
+    {
+        _world.Policy = TestPolicy.Of(CalloutWorld.Rules + """
+
+              - { name: nobody, effect: forbid, subjects: [{ spiffeIdPrefix: spiffe://example.org }], capabilities: [{ natsPublish: ">" }, { natsSubscribe: ">" }] }
+            """);
+        var reasons = LoginDecision.Of(Refusal(_world.Token(CalloutWorld.Subscriber, Now)), 1, _world.Responder.OwnId, Now).Reasons;
+        Assert.All(reasons, reason => Assert.Equal("", reason.SmallestGrant));
+        Assert.Contains(reasons, reason => reason.Rule == "nats/nobody" && reason.Explanation.Contains("forbids", StringComparison.Ordinal));
     }
 
     [Fact]
