@@ -23,6 +23,9 @@ internal sealed partial class StageRunner(
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
+    // How often a change that others overtook is compared anew before its turn.
+    private const int MaxAhead = 2;
+
     private readonly Dictionary<string, (ulong Base, uint Step)> _triedAt = new(StringComparer.Ordinal);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -163,7 +166,7 @@ internal sealed partial class StageRunner(
         var at = (PolicyProposals.Base(state), stage.Step);
         if (!_triedAt.TryGetValue(stage.Id, out var tried) || tried != at)
         {
-            if ((WhyNotAnyMore(stage, state) ?? survey.WhyDenied(stage, state)) is { } why)
+            if ((WhyNotAnyMore(stage, state, new PolicyEffects(time)) ?? survey.WhyDenied(stage, state)) is { } why)
             {
                 await EndAsync(stage.Id, State.Halted, why, cancellation);
                 return;
@@ -185,14 +188,14 @@ internal sealed partial class StageRunner(
     }
 
     /// <summary>What was tried must be what is put into force, and by somebody who may.</summary>
-    private string? WhyNotAnyMore(PolicyStage stage, ControlPlaneState state)
+    private static string? WhyNotAnyMore(PolicyStage stage, ControlPlaneState state, PolicyEffects effects)
     {
-        if (StagedChanges.Approved(stage) is { } approved) return WhyNotAnyMore(approved, state);
+        if (StagedChanges.Approved(stage) is { } approved) return WhyNotAnyMore(approved, state, effects);
         var edit = PolicyEdit.Of(stage);
         if (edit.Names.FirstOrDefault(name => state.Governance.History.LastChangeOf(name) > stage.BaseRevision) is { } changed)
             return $"the policy '{changed}' was changed meanwhile; stage the change anew";
         if (!PolicyPerson.TryParse(stage.Person, out var person, out _)) return "nobody knows who staged it";
-        return PolicyGate.Judge(new PolicyEffect(state, edit, time.GetUtcNow()), person) switch
+        return PolicyGate.Judge(effects.In(state, () => edit), person) switch
         {
             PolicyGateAnswer.Free => null,
             PolicyGateAnswer.Refused refused => refused.Reason,
@@ -200,10 +203,9 @@ internal sealed partial class StageRunner(
         };
     }
 
-    private string? WhyNotAnyMore(OpenProposal approved, ControlPlaneState state)
+    private static string? WhyNotAnyMore(OpenProposal approved, ControlPlaneState state, PolicyEffects effects)
     {
-        var now = time.GetUtcNow();
-        var effect = new PolicyEffect(state, PolicyEdit.Of(approved.Proposal), now);
+        var effect = effects.In(state, () => PolicyEdit.Of(approved.Proposal));
         if (ProposalText.WhyStale(effect, approved) is { } stale) return stale;
         var needed = ProposalText.Needed(effect, approved);
         var counted = approved.Approvals.Count(given => ProposalText.WhyVoid(effect, approved, given) is null);
@@ -230,17 +232,36 @@ internal sealed partial class StageRunner(
         },
         cancellation);
 
-    private Task<PolicyStage?> PutIntoForceAsync(string id, CancellationToken cancellation)
+    private async Task PutIntoForceAsync(string id, CancellationToken cancellation)
     {
-        // Once more at the very revision it is appended to: nothing may come between the last look and the change. What came meanwhile and is no
+        // Compared before its turn, so that it holds up nobody; within only where other changes of policy overtake it again and again.
+        var effects = new PolicyEffects(time);
+        for (var ahead = MaxAhead; ; ahead--)
+        {
+            var seen = ledger.State;
+            if (ahead > 0 && seen.Governance.Stages.TryGetValue(id, out var stage) && stage.State == State.Soaking) _ = Why(stage, seen);
+            if (await TryPutIntoForceAsync(id, ahead > 0 ? PolicyProposals.Base(seen) : null, Why, cancellation)) return;
+        }
+
+        string? Why(PolicyStage stage, ControlPlaneState state) => WhyNotAnyMore(stage, state, effects) ?? survey.WhyDenied(stage, state);
+    }
+
+    /// <param name="only">Only while policy and roles are of this revision; null for whatever they are.</param>
+    /// <returns>False when they are of another.</returns>
+    private async Task<bool> TryPutIntoForceAsync(string id, ulong? only, Func<PolicyStage, ControlPlaneState, string?> find, CancellationToken cancellation)
+    {
+        // Tried once more at the very revision it is appended to: nothing may come between the last look and the change. What came meanwhile and is no
         // policy or role does not make it be looked at again, or a busy ledger would keep it out for ever.
         (ulong Base, string? Why)? looked = null;
-        return ChangeAsync(
+        var isOvertaken = false;
+        await ChangeAsync(
             id,
             (stage, state) =>
             {
                 var at = PolicyProposals.Base(state);
-                if (looked?.Base != at) looked = (at, WhyNotAnyMore(stage, state) ?? survey.WhyDenied(stage, state));
+                isOvertaken = only is not null && only != at;
+                if (isOvertaken) return null;
+                if (looked?.Base != at) looked = (at, find(stage, state));
                 var why = looked.Value.Why;
                 stage.State = why is null ? State.InForce : State.Halted;
                 stage.Step = (uint)stage.Through.Count - 1;
@@ -248,10 +269,11 @@ internal sealed partial class StageRunner(
                 return (why is null ? PolicyEdit.Of(stage).Changes(stage.Person) : [], $"staged change {id}: {StagedChanges.Word(stage.State)}: {stage.Reason}");
             },
             cancellation);
+        return !isOvertaken;
     }
 
-    /// <param name="change">Changes the stage it is given, and says what else changes with it and why.</param>
-    private Task<PolicyStage?> ChangeAsync(string id, Func<PolicyStage, ControlPlaneState, (IEnumerable<Change> Also, string Reason)> change, CancellationToken cancellation) => registry.InTurnAsync(
+    /// <param name="change">Changes the stage it is given, and says what else changes with it and why; null: nothing changes.</param>
+    private Task<PolicyStage?> ChangeAsync(string id, Func<PolicyStage, ControlPlaneState, (IEnumerable<Change> Also, string Reason)?> change, CancellationToken cancellation) => registry.InTurnAsync(
         async () =>
         {
             var (ended, _) = await ledger.ChangeAsync<PolicyStage?>(
@@ -261,7 +283,7 @@ internal sealed partial class StageRunner(
                     // Aborted meanwhile: what is over stays over.
                     if (!state.Governance.Stages.TryGetValue(id, out var known) || known.State != State.Soaking) return new(null, [], "");
                     var stage = known.Clone();
-                    var (also, reason) = change(stage, state);
+                    if (change(stage, state) is not var (also, reason)) return new(null, [], "");
                     return new(stage, [.. also, new Change { PolicyStageSet = stage }], reason);
                 },
                 cancellation);
