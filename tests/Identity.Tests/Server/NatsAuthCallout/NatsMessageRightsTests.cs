@@ -12,7 +12,7 @@ public sealed class NatsMessageRightsTests : NatsRightsTest
     {
         var (admin, worker) = await StartAsync(release, false, "{ natsSubscribe: orders.>, queue: workers }");
         var joined = await worker.SubscribeAsync("orders.new", "workers");
-        await admin.Connection.PublishAsync("orders.new", "work", cancellationToken: _stop.Token);
+        await admin.Connection.PublishAsync("orders.new", "work", cancellationToken: Stop);
         Assert.Equal("work", await joined.NextAsync());
         await worker.RefusedToSubscribeAsync("orders.new", "orders.>");
         await worker.RefusedToJoinAsync("orders.new", "others");
@@ -26,8 +26,8 @@ public sealed class NatsMessageRightsTests : NatsRightsTest
     {
         var (admin, worker) = await StartAsync(release, false, "{ natsSubscribe: orders.* }");
         var all = await worker.SubscribeAsync("orders.>", null);
-        await admin.Connection.PublishAsync("orders.a.b", "deeper", cancellationToken: _stop.Token);
-        await admin.Connection.PublishAsync("orders.a", "here", cancellationToken: _stop.Token);
+        await admin.Connection.PublishAsync("orders.a.b", "deeper", cancellationToken: Stop);
+        await admin.Connection.PublishAsync("orders.a", "here", cancellationToken: Stop);
         Assert.Equal("here", await all.NextAsync());
     }
 
@@ -41,15 +41,15 @@ public sealed class NatsMessageRightsTests : NatsRightsTest
         var answers = await admin.SubscribeAsync("answers.>", null);
         await worker.RefusedToPublishAsync("answers.1");
 
-        await admin.Connection.PublishAsync("requests.a", "what", replyTo: "answers.1", cancellationToken: _stop.Token);
+        await admin.Connection.PublishAsync("requests.a", "what", replyTo: "answers.1", cancellationToken: Stop);
         Assert.Equal("what", await requests.NextAsync());
-        await worker.Connection.PublishAsync("answers.1", "that", cancellationToken: _stop.Token);
+        await worker.Connection.PublishAsync("answers.1", "that", cancellationToken: Stop);
         Assert.Equal("that", await answers.NextAsync());
         await worker.RefusedToPublishAsync("answers.1", "answers.2", "requests.a");
 
-        await admin.Connection.PublishAsync("requests.a", "again", replyTo: "answers.2", cancellationToken: _stop.Token);
+        await admin.Connection.PublishAsync("requests.a", "again", replyTo: "answers.2", cancellationToken: Stop);
         Assert.Equal("again", await requests.NextAsync());
-        await worker.Connection.PublishAsync("answers.2", "more", cancellationToken: _stop.Token);
+        await worker.Connection.PublishAsync("answers.2", "more", cancellationToken: Stop);
         Assert.Equal("more", await answers.NextAsync());
     }
 
@@ -60,7 +60,7 @@ public sealed class NatsMessageRightsTests : NatsRightsTest
     {
         var (admin, worker) = await StartAsync(release, false, "{ natsSubscribe: requests.> }");
         var requests = await worker.SubscribeAsync("requests.>", null);
-        await admin.Connection.PublishAsync("requests.a", "what", replyTo: "answers.1", cancellationToken: _stop.Token);
+        await admin.Connection.PublishAsync("requests.a", "what", replyTo: "answers.1", cancellationToken: Stop);
         Assert.Equal("what", await requests.NextAsync());
         await worker.RefusedToPublishAsync("answers.1");
     }

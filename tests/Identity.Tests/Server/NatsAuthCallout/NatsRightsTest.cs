@@ -1,7 +1,4 @@
-using Identity.Server.NatsAuthCallout;
 using Identity.Testing.Nats;
-using Microsoft.Extensions.Logging.Abstractions;
-using NATS.Client.Core;
 using Spiffe.Net;
 
 namespace Identity.Tests.Server.NatsAuthCallout;
@@ -11,10 +8,8 @@ namespace Identity.Tests.Server.NatsAuthCallout;
 /// </summary>
 public abstract class NatsRightsTest : IAsyncLifetime
 {
-    internal static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
     private static readonly SpiffeId Operator = SpiffeId.Parse("spiffe://example.org/operator");
     private static readonly SpiffeId Worker = SpiffeId.Parse("spiffe://example.org/worker");
-    private static readonly SpiffeId ServerId = SpiffeId.Parse("spiffe://example.org/nats-server");
 
     private const string OperatorRules = """
           - name: operator
@@ -34,33 +29,23 @@ public abstract class NatsRightsTest : IAsyncLifetime
               - { natsSubscribe: answers.> }
         """;
 
-    private readonly CalloutWorld _world = new(TimeProvider.System.GetUtcNow());
-    private readonly string _folder = Directory.CreateTempSubdirectory("rights-").FullName;
-    private protected readonly CancellationTokenSource _stop = new();
+    private readonly RunningCallout _callout = new();
     private readonly List<IAsyncDisposable> _clients = [];
-    private NatsServerProcess? _server;
-    private NatsAuthCalloutService? _service;
-    private NatsConnectionKicker? _kicker;
+
+    private protected CancellationToken Stop => _callout.Stop;
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
     public async ValueTask DisposeAsync()
     {
         foreach (var client in _clients) await client.DisposeAsync();
-        if (_service is not null) await _service.StopAsync(CancellationToken.None);
-        _stop.Cancel();
-        if (_server is not null) await _server.DisposeAsync();
-        _service?.Dispose();
-        _kicker?.Dispose();
-        _stop.Dispose();
-        _world.Dispose();
-        Directory.Delete(_folder, recursive: true);
+        await _callout.DisposeAsync();
         GC.SuppressFinalize(this);
     }
 
     private protected async Task<(RightsClient Admin, RightsClient Worker)> StartAsync(NatsRelease release, bool newAcknowledgements, string capabilities, string? forbidden = null)
     {
-        _world.Change(TestPolicy.Of($$"""
+        _callout.World.Change(TestPolicy.Of($$"""
             kind: CapabilityPolicy
             name: rights
             rules:
@@ -71,36 +56,20 @@ public abstract class NatsRightsTest : IAsyncLifetime
             {{(forbidden is null ? "" : $"  - {{ name: forbidden, effect: forbid, subjects: [{{ spiffeId: {Worker} }}], capabilities: [{forbidden}] }}")}}
             {{OperatorRules}}
             """));
-        var (certificate, key) = _world.X509.WriteServer(_folder, ServerId, TimeProvider.System.GetUtcNow());
-        Assert.True(NatsServerConfiguration.TryWrite(_world.Keys, "127.0.0.1:-1", certificate, key, out var text, out var problem), problem);
-        text = text.Replace("APP {}", "APP { jetstream: enabled }", StringComparison.Ordinal)
-            + $"jetstream {{ store_dir: \"{_folder}/jetstream\", max_mem: 64MB, max_file: 64MB }}\n"
-            + (newAcknowledgements ? "feature_flags { js_ack_fc_v2: true }\n" : "");
-        Assert.Contains("jetstream: enabled", text, StringComparison.Ordinal);
-        _server = await NatsServerProcess.StartAsync(NatsServerBinary.Get(release), text, _stop.Token);
-
-        var options = new NatsAuthCalloutOptions { TrustDomain = CalloutWorld.TrustDomain, Folder = _folder, Url = new Uri($"tls://127.0.0.1:{_server.Port}") };
-        var granted = new GrantedLogins(options.MaxSession, TimeProvider.System);
-        _kicker = new NatsConnectionKicker(_world.Responder, _world, granted, new SweptMark(_folder), options, TimeProvider.System, NullLogger<NatsConnectionKicker>.Instance);
-        _service = new NatsAuthCalloutService(_world.Responder, _world.Keys, _world, granted, _kicker, options, TimeProvider.System, NullLogger<NatsAuthCalloutService>.Instance);
-        await _service.StartAsync(_stop.Token);
-        using var deadline = new CancellationTokenSource(Deadline);
-        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
-        while (_service.Problem is not null) await timer.WaitForNextTickAsync(deadline.Token);
+        await _callout.StartAsync(release, change: text =>
+        {
+            Assert.Contains("APP {}", text, StringComparison.Ordinal);
+            return text.Replace("APP {}", "APP { jetstream: enabled }", StringComparison.Ordinal)
+                + $"jetstream {{ store_dir: \"{_callout.Folder}/jetstream\", max_mem: 64MB, max_file: 64MB }}\n"
+                + (newAcknowledgements ? "feature_flags { js_ack_fc_v2: true }\n" : "");
+        });
         return (await ConnectAsync(Operator), await ConnectAsync(Worker));
     }
 
     private async Task<RightsClient> ConnectAsync(SpiffeId id)
     {
-        var connection = new NatsConnection(NatsOpts.Default with
-        {
-            Url = $"tls://127.0.0.1:{_server!.Port}",
-            ConnectTimeout = TimeSpan.FromSeconds(10),
-            InboxPrefix = Identity.Policy.NatsPermissions.InboxPrefixOf(id),
-            TlsOpts = NatsServerTls.For(CalloutWorld.TrustDomain, () => _world.Bundles, TimeProvider.System),
-            AuthOpts = new NatsAuthOpts { AuthCredCallback = (_, _) => ValueTask.FromResult(NatsAuthCred.FromToken(_world.Token(id, TimeProvider.System.GetUtcNow()))) },
-        });
-        var client = new RightsClient(connection, _stop.Token);
+        var connection = _callout.Client(id);
+        var client = new RightsClient(connection, Stop);
         _clients.Add(client);
         await connection.ConnectAsync();
         return client;

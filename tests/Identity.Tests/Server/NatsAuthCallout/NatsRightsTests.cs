@@ -16,12 +16,12 @@ public sealed class NatsRightsTests : NatsRightsTest
         await OrdersAsync(admin);
 
         var pulled = await worker.SubscribeAsync($"{worker.Inbox}.pull", null);
-        await worker.Connection.PublishAsync("$JS.API.CONSUMER.MSG.NEXT.ORDERS.worker", "1", replyTo: $"{worker.Inbox}.pull", cancellationToken: _stop.Token);
+        await worker.Connection.PublishAsync("$JS.API.CONSUMER.MSG.NEXT.ORDERS.worker", "1", replyTo: $"{worker.Inbox}.pull", cancellationToken: Stop);
         var message = await pulled.NextMessageAsync();
         Assert.Equal("first", message.Data);
         Assert.Equal(newAcknowledgements ? 11 : 9, message.ReplyTo!.Split('.').Length);
-        await worker.Connection.PublishAsync(message.ReplyTo, "+ACK", cancellationToken: _stop.Token);
-        await worker.Connection.PublishAsync("$JS.API.CONSUMER.MSG.NEXT.ORDERS.worker", "1", replyTo: $"{worker.Inbox}.pull", cancellationToken: _stop.Token);
+        await worker.Connection.PublishAsync(message.ReplyTo, "+ACK", cancellationToken: Stop);
+        await worker.Connection.PublishAsync("$JS.API.CONSUMER.MSG.NEXT.ORDERS.worker", "1", replyTo: $"{worker.Inbox}.pull", cancellationToken: Stop);
         Assert.Equal("second", await pulled.NextAsync());
         // One is acknowledged: that reached the server, in whichever form.
         Assert.Contains("\"num_ack_pending\":1", (await worker.AskAsync("$JS.API.CONSUMER.INFO.ORDERS.worker", "")).Data, StringComparison.Ordinal);
@@ -125,7 +125,7 @@ public sealed class NatsRightsTests : NatsRightsTest
         await worker.RefusedToPublishAsync("$JS.API.DIRECT.GET.KV_secrets.$KV.secrets.other", "$JS.API.STREAM.CREATE.KV_secrets", "$JS.API.STREAM.CREATE.OTHER");
 
         await worker.SucceedsAsync("$JS.API.STREAM.CREATE.COPY", """{"name":"COPY","mirror":{"name":"KV_secrets"}}""");
-        using var deadline = new CancellationTokenSource(Deadline);
+        using var deadline = new CancellationTokenSource(RunningCallout.Deadline);
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
         string copied;
         while ((copied = (await worker.AskAsync("$JS.API.STREAM.MSG.GET.COPY", """{"seq":1}""")).Data ?? "").Contains("\"error\"", StringComparison.Ordinal))

@@ -22,7 +22,7 @@ internal sealed class RightsClient : IAsyncDisposable
     public string Inbox => Connection.Opts.InboxPrefix;
 
     public async Task<NatsMsg<string>> AskAsync(string subject, string body, NatsHeaders? headers = null) =>
-        await Connection.RequestAsync<string, string>(subject, body, headers, replyOpts: new NatsSubOpts { Timeout = NatsRightsTest.Deadline }, cancellationToken: _stop);
+        await Connection.RequestAsync<string, string>(subject, body, headers, replyOpts: new NatsSubOpts { Timeout = RunningCallout.Deadline }, cancellationToken: _stop);
 
     public async Task SucceedsAsync(string subject, string body)
     {
@@ -74,14 +74,14 @@ internal sealed class RightsClient : IAsyncDisposable
         await Connection.DisposeAsync();
     }
 
-    private Task<string> NextErrorAsync() => _errors.Reader.ReadAsync(_stop).AsTask().WaitAsync(NatsRightsTest.Deadline, TestContext.Current.CancellationToken);
+    private Task<string> NextErrorAsync() => _errors.Reader.ReadAsync(_stop).AsTask().WaitAsync(RunningCallout.Deadline, TestContext.Current.CancellationToken);
 }
 
 internal sealed class RightsSubscription(INatsSub<string> subscription, CancellationToken stop) : IAsyncDisposable
 {
     public async Task<string?> NextAsync() => (await NextMessageAsync()).Data;
 
-    public Task<NatsMsg<string>> NextMessageAsync() => subscription.Msgs.ReadAsync(stop).AsTask().WaitAsync(NatsRightsTest.Deadline, TestContext.Current.CancellationToken);
+    public Task<NatsMsg<string>> NextMessageAsync() => subscription.Msgs.ReadAsync(stop).AsTask().WaitAsync(RunningCallout.Deadline, TestContext.Current.CancellationToken);
 
     public ValueTask DisposeAsync() => subscription.DisposeAsync();
 }
