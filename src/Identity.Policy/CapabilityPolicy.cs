@@ -6,11 +6,15 @@ namespace Identity.Policy;
 /// <summary>All policy documents in force at one revision, indexed for deciding. Immutable; swapped whole when policy changes.</summary>
 public sealed class CapabilityPolicy
 {
+    /// <summary>Signers named by key, of all rules together. A hostile component makes an agent try each with each signature that it carries.</summary>
+    public const int MaxSignerKeys = 128;
+
     private readonly Lazy<ExplanationIndex> _forExplaining;
 
     private CapabilityPolicy(long revision, ImmutableArray<PolicyDocument> documents, string? unreadable)
     {
         ClauseList = unreadable is null ? ClauseBuilder.Build(documents, out unreadable) : [];
+        SignerKeys = KeysOf(ClauseList);
         Revision = revision;
         Documents = unreadable is null ? documents : [];
         Unreadable = unreadable;
@@ -30,6 +34,9 @@ public sealed class CapabilityPolicy
 
     /// <summary>Why this policy denies everything, when a document of it could not be read: it may hold a forbid.</summary>
     public string? Unreadable { get; }
+
+    /// <summary>Every key that a rule names as signer, sorted by its text: what a component's signatures are tried with. At most <see cref="MaxSignerKeys"/>.</summary>
+    public ImmutableArray<SignerName> SignerKeys { get; }
 
     /// <summary>Everything the policy says, sorted by the reference of the rule, labels expanded; empty when it is unreadable.</summary>
     public IEnumerable<PolicyClause> Clauses => ClauseList;
@@ -77,6 +84,9 @@ public sealed class CapabilityPolicy
     }
 
     internal static CapabilityPolicy DenyingEverything(long revision, string why) => new(revision, [], why);
+
+    private static ImmutableArray<SignerName> KeysOf(ImmutableArray<PolicyClause> clauses) =>
+        [.. clauses.Select(clause => clause.Subject.Signer).OfType<SignerName>().Where(signer => signer.IsKey).Distinct().OrderBy(signer => signer.Text, StringComparer.Ordinal)];
 
     private static string? SharedName(ImmutableArray<PolicyDocument> documents) =>
         documents.GroupBy(document => document.Name, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1)?.Key;

@@ -64,7 +64,12 @@ public sealed record PolicySubject
         if (SpiffeIdPrefix is not null && !SpiffeIdPrefix.Covers(principal.Id)) return false;
         var unknown = principal.Unknown;
         if (Digest is not null && !IsUntold(PrincipalAttributes.Digest, unknown, ref untold) && Digest != principal.Digest) return false;
-        if (Signer is not null && !IsUntold(PrincipalAttributes.Signer, unknown, ref untold) && !principal.IsSignedBy(Signer)) return false;
+        if (Signer is not null)
+        {
+            if (!principal.TellsOf(Signer)) untold |= PrincipalAttributes.Signer;
+            else if (!principal.IsSignedBy(Signer)) return false;
+        }
+
         if ((Image is not null || ImagePrefix is not null) && !IsUntold(PrincipalAttributes.Image, unknown, ref untold))
         {
             if (principal.Image is not { } image || (ImagePrefix is not null && !ImagePrefix.Covers(image))) return false;

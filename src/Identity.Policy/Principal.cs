@@ -14,6 +14,9 @@ public enum PrincipalAttributes
     Host = 8,
     Namespace = 16,
     Lattice = 32,
+
+    /// <summary>Of the signers only those whose names are no keys: what signatures prove is told, what somebody would have to say is not.</summary>
+    NamedSigner = 64,
 }
 
 /// <summary>
@@ -55,6 +58,22 @@ public sealed record Principal
         Unknown = PrincipalAttributes.Signer | PrincipalAttributes.Image | PrincipalAttributes.Namespace | PrincipalAttributes.Lattice,
     };
 
+    /// <summary>The same with those whose keys are known to have signed it; of other names nothing is known.</summary>
+    /// <param name="proven">Every key that a decision may ask for was tried.</param>
+    public Principal SignedBy(ImmutableArray<SignerName> proven) =>
+        this with { Signers = proven, Unknown = (Unknown & ~PrincipalAttributes.Signer) | PrincipalAttributes.NamedSigner };
+
+    public bool Equals(Principal? other) =>
+        other is not null
+        && Id.Equals(other.Id) && Digest == other.Digest && Image == other.Image && Equals(Host, other.Host)
+        && Namespace == other.Namespace && Lattice == other.Lattice && Unknown == other.Unknown
+        && SignersOf(this).SequenceEqual(SignersOf(other));
+
+    public override int GetHashCode() => HashCode.Combine(Id, Digest, Image, Host, Namespace, Lattice, Unknown, SignersOf(this).Length);
+
+    internal bool TellsOf(SignerName signer) =>
+        (Unknown & PrincipalAttributes.Signer) == 0 && (signer.IsKey || (Unknown & PrincipalAttributes.NamedSigner) == 0);
+
     internal bool IsSignedBy(SignerName signer)
     {
         if (Signers.IsDefault) return false;
@@ -65,4 +84,6 @@ public sealed record Principal
 
         return false;
     }
+
+    private static ReadOnlySpan<SignerName> SignersOf(Principal principal) => principal.Signers.IsDefault ? [] : principal.Signers.AsSpan();
 }

@@ -66,7 +66,8 @@ internal static class AdmissionDecider
         if (entry is null) return NoEntry(view, component, candidates, now);
 
         // 3. Does policy grant everything its bytes import, and what the host would call on it?
-        var start = new ComponentStart(entry.SpiffeId, component.Host, component.Digest, component.Name, component.Imports);
+        var principal = component.Signers.Tell(Principal.Component(entry.SpiffeId, component.Digest, component.Host), view.Policy.SignerKeys);
+        var start = new ComponentStart(principal, component.Name, component.Imports);
         return CallDoor.Decide(view.Policy, start, component.Called, now) switch
         {
             Policy.Decision.Admitted admitted => new AdmissionAnswer.Yes(entry, admitted, LeaseEnd(view, entry, admitted, now)),

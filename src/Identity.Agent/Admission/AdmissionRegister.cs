@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Identity.Agent.ControlPlane;
 using Identity.Policy;
@@ -19,7 +20,7 @@ internal sealed partial class AdmissionRegister(AgentReports reports, TimeProvid
     public LiveAdmission Admit(UploadedComponent component, AuthorizedEntry entry, ulong policyRevision)
     {
         var host = component.Host;
-        var admission = new LiveAdmission(Guid.CreateVersion7(time.GetUtcNow()).ToString("N"), host, entry, component.Digest);
+        var admission = new LiveAdmission(Guid.CreateVersion7(time.GetUtcNow()).ToString("N"), host, entry, component.Digest, component.Signers);
         _live[admission.Id] = admission;
         var told = new V1.LiveAdmission
         {
@@ -33,6 +34,7 @@ internal sealed partial class AdmissionRegister(AgentReports reports, TimeProvid
             AdmittedAt = Timestamp.FromDateTimeOffset(time.GetUtcNow()),
         };
         TellNeeds(told, component.Imports);
+        TellSignatures(told, component.Signers.Signatures);
         reports.Admitted(told);
         Admitted(admission.Id, entry.SpiffeId, host);
         return admission;
@@ -65,6 +67,14 @@ internal sealed partial class AdmissionRegister(AgentReports reports, TimeProvid
         if (told.ImportsTold) return;
         told.Imports.Clear();
         told.Exports.Clear();
+    }
+
+    // The server decides by them, too, with the keys of the policy it asks. What tells no signer stays untold.
+    private static void TellSignatures(V1.LiveAdmission told, ComponentSignatures signatures)
+    {
+        if (signatures.Problem is not null) return;
+        told.Signatures = new V1.ComponentSignatures { Hashes = ByteString.CopyFrom(signatures.Hashes) };
+        told.Signatures.Signatures.AddRange(signatures.Signatures.Select(signature => ByteString.CopyFrom(signature)));
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "admission {AdmissionId} of {SpiffeId} on {Host} begins")]

@@ -26,6 +26,7 @@ internal sealed class AudienceDoor(AgentOptions options, DecisionLog decisions, 
     /// <summary>Null when the component may have a token for all of them, else the refusal.</summary>
     public V1.Decision? RefuseComponent(ControlPlaneView view, LiveAdmission admission, IEnumerable<string> audiences)
     {
+        var principal = admission.PrincipalUnder(view.Policy);
         foreach (var audience in audiences)
         {
             var caller = -1 - admission.Number;
@@ -33,11 +34,11 @@ internal sealed class AudienceDoor(AgentOptions options, DecisionLog decisions, 
             if (NatsAudience.TryReadAdmission(audience, _trustDomain, out _))
                 (isNameable, problem) = (false, $"{_nats}/admission/… is put into a token by the agent; ask for {_nats}");
             if (!isNameable)
-                return Say(view, caller, "unnameable", () => Refusal(view, admission.Principal, problem!, "audience", null), admission.Host);
-            var decision = PolicyDecision.Decide(view.Policy, admission.Principal, request!, time.GetUtcNow());
-            if (IsNoted(decision)) Note(view, caller, audience, admission.Principal, request!, decision, admission.Host);
-            if (decision.Allowed || (audience == _nats && decision.Reason == RefusalReason.NotGranted && LogsIn(view, admission.Principal))) continue;
-            return Say(view, caller, audience, () => Refusal(view, admission.Principal, request!, decision), admission.Host);
+                return Say(view, caller, "unnameable", () => Refusal(view, principal, problem!, "audience", null), admission.Host);
+            var decision = PolicyDecision.Decide(view.Policy, principal, request!, time.GetUtcNow());
+            if (IsNoted(decision)) Note(view, caller, audience, principal, request!, decision, admission.Host);
+            if (decision.Allowed || (audience == _nats && decision.Reason == RefusalReason.NotGranted && LogsIn(view, principal))) continue;
+            return Say(view, caller, audience, () => Refusal(view, principal, request!, decision), admission.Host);
         }
 
         return null;

@@ -5,7 +5,7 @@ using Spiffe.Net;
 
 namespace Identity.Agent.Admission;
 
-/// <summary>Takes a component's bytes, hashes them and reads what they import. At most as many at a time as there are places, so at most 128 MiB are held.</summary>
+/// <summary>Takes a component's bytes, hashes them and reads what they import and who may have signed them. At most as many at a time as there are places, so at most 128 MiB are held.</summary>
 internal sealed class ComponentUploads(TimeProvider time) : IDisposable
 {
     public const int MaxChunkBytes = 256 << 10;
@@ -80,7 +80,7 @@ internal sealed class ComponentUploads(TimeProvider time) : IDisposable
 
     private static UploadedComponent Read(SpiffeId host, string name, byte[] bytes) =>
         ComponentReader.TryRead(bytes, out var imports, out var problem)
-            ? new UploadedComponent(host, name, ComponentDigest.Of(bytes), imports)
+            ? new UploadedComponent(host, name, ComponentDigest.Of(bytes), imports) { Signers = new VerifiedSigners(ComponentSignatures.Read(bytes), Ed25519Signatures.Verify) }
             : throw Invalid($"'{name}' is not a component: {problem}");
 
     private static RpcException Invalid(string problem) => new(new Status(StatusCode.InvalidArgument, problem));

@@ -50,6 +50,8 @@ internal static class DecisionText
             SmallestGrant = grant,
         }));
         answer.Refusal.Subject = entry.SpiffeId.ToString();
+        if (component.Signers.Signatures.Problem is { } unread && refusals.Any(refusal => (refusal.Untold & PrincipalAttributes.Signer) != 0))
+            answer.Refusal.Reasons.Add(new V1.Reason { Capability = "signer", Explanation = $"nobody can tell who signed the component: {unread}" });
         AddShadow(answer.Refusal, denied);
         return answer;
     }

@@ -6,6 +6,9 @@ namespace Identity.Agent.Admission;
 /// <summary>What a host wants to start, as the agent established it: the bytes are gone, their digest and imports stay.</summary>
 internal sealed record UploadedComponent(SpiffeId Host, string Name, ComponentDigest Digest, ComponentImports Imports)
 {
+    /// <summary>Who signed the bytes, of whomever a policy names by key.</summary>
+    public VerifiedSigners Signers { get; init; } = VerifiedSigners.NotTold;
+
     /// <summary>What the host would call, best first.</summary>
     public IReadOnlyList<CapabilityRequest.Export> Calls { get; init; } = [];
 

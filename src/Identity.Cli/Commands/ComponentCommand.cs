@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Security.Cryptography;
 using Google.Protobuf.WellKnownTypes;
 using Identity.Policy;
 
@@ -8,7 +7,7 @@ namespace Identity.Cli.Commands;
 /// <summary><c>identity component inspect FILE</c>: what a component is and asks for, without running or compiling it.</summary>
 internal static class ComponentCommand
 {
-    public static Command Create() => new("component", "Look into component files") { Inspect() };
+    public static Command Create() => new("component", "Look into component files, and sign them") { Inspect(), ComponentSigning.Sign(), ComponentSigning.Signers() };
 
     private static Command Inspect()
     {
@@ -17,19 +16,15 @@ internal static class ComponentCommand
         command.SetAction(parsed =>
         {
             var path = parsed.GetValue(file)!;
-            if (!File.Exists(path))
-                throw new UsageException($"there is no file '{path}'.");
-            if (new FileInfo(path).Length > ComponentReader.MaxComponentSize)
-                throw new UsageException($"{path} is larger than the {ComponentReader.MaxComponentSize} bytes a component may have.");
-            var bytes = File.ReadAllBytes(path);
-            if (!ComponentReader.TryRead(bytes, out var component, out var problem))
-                throw new RefusedException($"{path} is not a component this system would admit: {problem}");
-            var digest = $"sha256:{Convert.ToHexStringLower(SHA256.HashData(bytes))}";
+            var (bytes, component) = ComponentFile.Read(path);
+            var digest = ComponentDigest.Of(bytes).Text;
+            var signatures = ComponentSignatures.Read(bytes);
             var message = new Struct
             {
                 Fields =
                 {
                     ["digest"] = Value.ForString(digest),
+                    ["signatures"] = Value.ForNumber(signatures.Signatures.Count),
                     ["imports"] = Value.ForList([.. component.Imports.Select(import => Value.ForString(import.Name))]),
                     ["importedFunctions"] = Names(component.Imports.SelectMany(Functions)),
                     ["exports"] = Names(component.Exports.Select(Name)),
@@ -40,6 +35,8 @@ internal static class ComponentCommand
             {
                 output.WriteLine($"digest   {digest}");
                 output.WriteLine($"selector wasm:digest:{digest}");
+                if (signatures.Problem is { } problem) output.WriteLine($"signers  nobody can tell: {problem}");
+                else if (!signatures.IsEmpty) output.WriteLine($"signers  {signatures.Signatures.Count} (identity component signers)");
                 foreach (var import in component.Imports) Write(output, "import", import.Name, import.Functions);
                 foreach (var export in component.Exports) Write(output, "export", Name(export), export.Functions);
             });

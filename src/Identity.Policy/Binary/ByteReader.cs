@@ -13,6 +13,8 @@ internal ref struct ByteReader(ReadOnlySpan<byte> bytes)
 
     private ReadOnlySpan<byte> _rest = bytes;
 
+    public readonly ReadOnlySpan<byte> Rest => _rest;
+
     public readonly bool IsAtEnd => _rest.IsEmpty;
 
     public byte Byte() => Bytes(1)[0];
@@ -40,6 +42,15 @@ internal ref struct ByteReader(ReadOnlySpan<byte> bytes)
         }
 
         throw new MalformedComponentException("a number in the component is longer than 32 bits");
+    }
+
+    // LEB128, 32 bits, where one spelling only is taken.
+    public uint Minimal()
+    {
+        var before = _rest;
+        var value = Unsigned();
+        var taken = before.Length - _rest.Length;
+        return taken == 1 || before[taken - 1] != 0 ? value : throw new MalformedComponentException("a number is spelt longer than needed where signatures are");
     }
 
     /// <param name="what">Begins the message when it is none: <c>the name of an import</c>.</param>

@@ -18,9 +18,10 @@ internal static class ClauseBuilder
             .SelectMany(document => Whole(document.Rules).Select(rule => (Reference: new RuleReference(document.Name, rule.Name), Rule: rule)))
             .OrderBy(named => named.Reference);
         var rank = 0;
+        var keys = new HashSet<SignerName>();
         foreach (var (reference, rule) in rules)
         {
-            if (Add(clauses, reference, rule, rank++, labels) is not { } problem) continue;
+            if ((Add(clauses, reference, rule, rank++, labels) ?? CountKeys(rule, reference, keys)) is not { } problem) continue;
             unreadable = problem;
             return [];
         }
@@ -56,6 +57,18 @@ internal static class ClauseBuilder
         }
 
         return null;
+    }
+
+    private static string? CountKeys(PolicyRule rule, RuleReference reference, HashSet<SignerName> keys)
+    {
+        if (rule.Mode == RuleMode.Off) return null;
+        foreach (var subject in Whole(rule.Subjects))
+        {
+            if (subject?.Signer is { IsKey: true } key) keys.Add(key);
+        }
+
+        return keys.Count > CapabilityPolicy.MaxSignerKeys
+            ? $"rules name more than {CapabilityPolicy.MaxSignerKeys} keys of signers; sign with fewer keys, or split the trust domain: rule {reference} is beyond" : null;
     }
 
     private static string TooMany(int most, RuleReference reference) =>

@@ -50,7 +50,7 @@ internal static class NearestClause
         if (subject.SpiffeIdPrefix is { } prefix && !prefix.Covers(principal.Id)) return new Gap(OtherId, $"is for {prefix}/…");
         var told = ~principal.Unknown;
         if (subject.Digest is { } digest && (told & PrincipalAttributes.Digest) != 0 && digest != principal.Digest) return new Gap(OtherAttribute, $"is for the digest {digest}");
-        if (subject.Signer is { } signer && (told & PrincipalAttributes.Signer) != 0 && !principal.IsSignedBy(signer)) return new Gap(OtherAttribute, $"is for what '{signer}' signed");
+        if (subject.Signer is { } signer && principal.TellsOf(signer) && !principal.IsSignedBy(signer)) return new Gap(OtherAttribute, $"is for what '{signer}' signed");
         if ((told & PrincipalAttributes.Image) != 0)
         {
             if (subject.ImagePrefix is { } images && (principal.Image is null || !images.Covers(principal.Image))) return new Gap(OtherAttribute, $"is for images under {images}");

@@ -18,7 +18,8 @@ internal sealed class SubjectKeys
     private readonly KeySpace _namespaces;
     private readonly KeySpace _lattices;
     private readonly int _digestUntold;
-    private readonly int _signerUntold;
+    private readonly int _keyUntold;
+    private readonly int _nameUntold;
     private readonly int _imageUntold;
     private readonly int _hostUntold;
     private readonly int _namespaceUntold;
@@ -28,7 +29,7 @@ internal sealed class SubjectKeys
     {
         (_ids, _idPrefixes, _digests, _signers, _repositories) = (New(), New(), New(), New(), New());
         (_imagePrefixes, _hosts, _hostPrefixes, _namespaces, _lattices) = (New(), New(), New(), New(), New());
-        (_digestUntold, _signerUntold, _imageUntold) = (_numbers.Next(), _numbers.Next(), _numbers.Next());
+        (_digestUntold, _keyUntold, _nameUntold, _imageUntold) = (_numbers.Next(), _numbers.Next(), _numbers.Next(), _numbers.Next());
         (_hostUntold, _namespaceUntold, _latticeUntold) = (_numbers.Next(), _numbers.Next(), _numbers.Next());
     }
 
@@ -39,7 +40,7 @@ internal sealed class SubjectKeys
         if (subject.SpiffeId is { } id) return (_ids.KeyOf(id.ToString()), 0);
         if (subject.Digest is { } digest) return (_digests.KeyOf(digest.Text), _digestUntold);
         if (subject.Image is { } image) return (_repositories.KeyOf(image.Repository), _imageUntold);
-        if (subject.Signer is { } signer) return (_signers.KeyOf(signer.Text), _signerUntold);
+        if (subject.Signer is { } signer) return (_signers.KeyOf(signer.Text), signer.IsKey ? _keyUntold : _nameUntold);
         if (subject.SpiffeIdPrefix is { } prefix) return (_idPrefixes.KeyOf(prefix.Text), 0);
         if (subject.Host is { } host) return (_hosts.KeyOf(host.ToString()), _hostUntold);
         if (subject.ImagePrefix is { } images) return (_imagePrefixes.KeyOf(images.Text), _imageUntold);
@@ -60,10 +61,12 @@ internal sealed class SubjectKeys
 
         if ((unknown & PrincipalAttributes.Signer) != 0)
         {
-            found.Add(_signerUntold);
+            found.Add(_keyUntold);
+            found.Add(_nameUntold);
         }
         else if (!principal.Signers.IsDefault)
         {
+            if ((unknown & PrincipalAttributes.NamedSigner) != 0) found.Add(_nameUntold);
             foreach (var signer in principal.Signers) _signers.Find(signer.Text, ref found);
         }
 

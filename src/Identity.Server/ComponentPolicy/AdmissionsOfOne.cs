@@ -13,6 +13,7 @@ internal sealed class AdmissionsOfOne : IEnumerable<ReportedAdmission>
     private readonly Dictionary<string, int> _ids = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int> _digests = new(StringComparer.Ordinal);
     private readonly Dictionary<SpiffeId, int> _hosts = [];
+    private readonly Dictionary<VerifiedSigners, int> _signers = [];
 
     public int Count => _all.Count;
 
@@ -20,7 +21,8 @@ internal sealed class AdmissionsOfOne : IEnumerable<ReportedAdmission>
 
     /// <summary>What of an admission is not known when only the SPIFFE ID is.</summary>
     public PrincipalAttributes Differing =>
-        (_digests.Count > 1 ? PrincipalAttributes.Digest : PrincipalAttributes.None) | (_hosts.Count > 1 ? PrincipalAttributes.Host : PrincipalAttributes.None);
+        (_digests.Count > 1 ? PrincipalAttributes.Digest : PrincipalAttributes.None) | (_hosts.Count > 1 ? PrincipalAttributes.Host : PrincipalAttributes.None)
+        | (_signers.Count > 1 ? PrincipalAttributes.Signer : PrincipalAttributes.None);
 
     public bool Contains(string id) => _ids.ContainsKey(id);
 
@@ -45,6 +47,7 @@ internal sealed class AdmissionsOfOne : IEnumerable<ReportedAdmission>
         Note(_ids, admission.Id, by);
         Note(_digests, admission.Digest, by);
         Note(_hosts, admission.Host, by);
+        Note(_signers, admission.Signers, by);
     }
 
     private static void Note<T>(Dictionary<T, int> counts, T key, int by)

@@ -31,7 +31,7 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
         lock (_gate) return _live.TryGetValue(component, out var same) && same.Contains(admissionId);
     }
 
-    /// <summary>One of the component's live admissions, for its digest and host; null when there is none.</summary>
+    /// <summary>One of the component's live admissions, for its digest, host and signers; null when there is none.</summary>
     /// <param name="differing">In what the others differ from it: whoever comes with this identity may be any of them.</param>
     public ReportedAdmission? Find(SpiffeId component, out PrincipalAttributes differing)
     {
@@ -174,7 +174,7 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
         // Reported anew with the same content: nothing happened. With other content: the old one is over.
         if (held.Admissions.TryGetValue(admission.Id, out var known))
         {
-            if (known.Value.SpiffeId == admission.SpiffeId && known.Value.Digest == admission.Digest && known.Value.Host == admission.Host)
+            if (known.Value.SpiffeId == admission.SpiffeId && known.Value.Digest == admission.Digest && known.Value.Host == admission.Host && known.Value.Signers.Equals(admission.Signers))
             {
                 // It may tell more of itself, or something else, than before.
                 if (known.Value != admission) observations?.Admitted(admission);

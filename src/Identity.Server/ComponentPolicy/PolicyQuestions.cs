@@ -31,11 +31,13 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
     {
         var state = ledger.State;
         var revision = PolicyRevisions.Check(request.AtRevision, state);
-        var principal = ReadPrincipal(request);
+        var told = ReadPrincipal(request);
+        var signers = ReadSigners(request);
         if (request.Request.Length > MaxRequestCharacters) throw Invalid($"the request has more than {MaxRequestCharacters} characters");
         if (!CapabilityRequest.TryParse(request.Request, out var asked, out var problem)) throw Invalid($"request: {problem}");
         var policy = revision >= state.PolicyRevision ? state.Policy : await comparisons.RunAsync(() => revisions.PolicyAt(state, revision), cancellation);
         var now = request.AtTime?.ToDateTimeOffset() ?? time.GetUtcNow();
+        var principal = signers.Tell(told, policy.SignerKeys);
         var decision = NatsRights.Decide(policy, principal, asked, now);
         var explanation = NatsRights.Explain(policy, principal, asked, now);
         var response = new DecideAtResponse
@@ -49,6 +51,7 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
         response.Untold.AddRange(Words(explanation.Refusals.Aggregate(PrincipalAttributes.None, (untold, refusal) => untold | refusal.Untold)));
         if (response.Untold.Count == 0) response.SmallestGrant = explanation.SmallestGrant ?? "";
         response.Notes.AddRange(explanation.Notes);
+        if (request.Signatures is not null) response.Notes.Add(SignersText(principal));
         if (decision.Allowed && WhyNotOnNats(policy, principal, asked, now) is { } why) response.Notes.Add($"nats-server refuses it all the same: {why}");
         return response;
     }
@@ -117,6 +120,15 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
             return value;
         }
     }
+
+    private static VerifiedSigners ReadSigners(DecideAtRequest request)
+    {
+        if (request.Signatures is not null && (request.Signers.Count > 0 || request.KnownAbsent.Contains("signer"))) throw Invalid("signers are told by name and by signatures; tell them one way");
+        return ReportedSignatures.TryRead(request.Signatures, out var signers, out var problem) ? signers : throw Invalid($"signatures: {problem}");
+    }
+
+    private static string SignersText(Principal principal) =>
+        principal.Signers.IsEmpty ? "no key that this policy names has signed the component" : $"the component is signed by {string.Join(" and ", principal.Signers)}";
 
     private static IEnumerable<string> Words(PrincipalAttributes attributes) => Attributes.Where(known => (attributes & known.Attribute) != 0).Select(known => known.Word);
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Text.RegularExpressions;
 using Identity.Policy;
@@ -15,6 +16,13 @@ internal sealed partial record ReportedAdmission(string Id, SpiffeId SpiffeId, S
 
     /// <summary>The host's word for it; shown, never matched.</summary>
     public string Name { get; init; } = "";
+
+    /// <summary>Who signed it.</summary>
+    public VerifiedSigners Signers { get; init; } = VerifiedSigners.NotTold;
+
+    /// <summary>Whom a policy that asks for these signers speaks of; null when its digest is none.</summary>
+    public Principal? PrincipalFor(ImmutableArray<SignerName> keys) =>
+        ComponentDigest.TryParse(Digest, out var digest, out _) ? Signers.Tell(Principal.Component(SpiffeId, digest, Host), keys) : null;
 
     public static bool TryParse(
         Identity.V1.LiveAdmission wire,
@@ -43,9 +51,16 @@ internal sealed partial record ReportedAdmission(string Id, SpiffeId SpiffeId, S
             return false;
         }
 
+        if (!ReportedSignatures.TryRead(wire.Signatures, out var signers, out problem))
+        {
+            problem = $"admission {wire.AdmissionId}: {problem}";
+            return false;
+        }
+
         admission = new(wire.AdmissionId, spiffeId, host, wire.Digest, wire.EntryId, wire.PolicyRevision)
         {
             Imports = ReportedImports.Read(wire),
+            Signers = signers,
             Name = wire.Name.Length <= 128 ? wire.Name : "",
         };
         return true;

@@ -69,7 +69,7 @@ internal sealed class StageSurvey(
             {
                 StageObservation.Admission admission => trial.WhyDenied(admission.Begun),
                 StageObservation.Login login => trial.WhyDenied(login.Id, facts),
-                StageObservation.Token token => trial.WhyDenied(token.Id, token.Audience, admissions.Find(token.Id, out _) is { } runs ? PrincipalOf(runs) : null),
+                StageObservation.Token token => trial.WhyDenied(token.Id, token.Audience, admissions.Find(token.Id, out _)?.PrincipalFor(trial.SignerKeys)),
                 StageObservation.Question question => trial.WhyDenied(question.Principal, question.Request),
                 _ => null,
             };
@@ -110,11 +110,12 @@ internal sealed class StageSurvey(
     {
         if (running.Count == 0 || !candidate.Difference.TakesAnyOf(Asked)) return null;
         var tally = stages.TallyOf(stage.Id);
-        foreach (var (permit, principal, request) in candidate.Difference.LossesOf([.. running.Select(PrincipalOf).OfType<Principal>().Distinct()], time.GetUtcNow()))
+        var callers = running.Select(admission => admission.PrincipalFor(trial.SignerKeys)).OfType<Principal>().Distinct().SelectMany(trial.WhomToCompare).ToDictionary();
+        foreach (var (permit, compared, request) in candidate.Difference.LossesOf([.. callers.Keys], time.GetUtcNow()))
         {
             if (!Asked.Contains(permit.Capability.Kind)) continue;
-            if (principal is null || request is null) return $"it takes too much work to say who would lose {permit.Capability} of rule {permit.Rule}";
-            if (trial.WhyDenied(principal, request) is not { } why) continue;
+            if (compared is null || request is null) return $"it takes too much work to say who would lose {permit.Capability} of rule {permit.Rule}";
+            if (trial.WhyDenied(callers[compared], request) is not { } why) continue;
             if (request is CapabilityRequest.Audience || !OnlyCounts(stage)) return $"{why} (it runs)";
             tally.CountOnce($"{why} (it runs)");
         }
@@ -123,9 +124,6 @@ internal sealed class StageSurvey(
     }
 
     private static bool OnlyCounts(PolicyStage stage) => stage.Through[(int)stage.Step] == Step.Shadow;
-
-    private static Principal? PrincipalOf(ReportedAdmission admission) =>
-        ComponentDigest.TryParse(admission.Digest, out var digest, out _) ? Principal.Component(admission.SpiffeId, digest, admission.Host) : null;
 
     private StageTrial TrialOf(Candidate candidate, ControlPlaneState state) => new(state.Policy, candidate.Policy, candidate.Difference.Narrows, time.GetUtcNow());
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Identity.Policy;
 using Identity.Server.NatsAuthCallout;
 using Spiffe.Net;
@@ -9,6 +10,23 @@ namespace Identity.Server.ComponentPolicy;
 /// <param name="narrows">Whether the candidate takes anything from anybody: what takes nothing denies nothing, whatever runs.</param>
 internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy candidate, bool narrows, DateTimeOffset now)
 {
+    // Looked for when they are needed: a policy may have 200,000 clauses.
+    private SignerName[] Names => field ??= [.. candidate.Clauses.Select(clause => clause.Subject.Signer).OfType<SignerName>().Where(signer => !signer.IsKey).Distinct()];
+
+    /// <summary>Those that either policy names.</summary>
+    public ImmutableArray<SignerName> SignerKeys { get; } = [.. current.SignerKeys.Union(candidate.SignerKeys)];
+
+    /// <summary>
+    /// Whom to look for among those who lose something, with the caller they stand for. The comparison of policies knows callers of whom every signer is told, or none;
+    /// of a component signers are told as far as they are keys. What it loses, it loses as nobody else signed it, or, by a forbid, as all the others did.
+    /// </summary>
+    public IEnumerable<KeyValuePair<Principal, Principal>> WhomToCompare(Principal caller)
+    {
+        var told = caller with { Unknown = caller.Unknown & ~PrincipalAttributes.NamedSigner };
+        yield return new(told, caller);
+        if (told != caller && Names.Length > 0) yield return new(told with { Signers = [.. told.Signers, .. Names] }, caller);
+    }
+
     /// <summary>What is only asked: a yes that would become a no.</summary>
     public string? WhyDenied(Principal principal, CapabilityRequest request) =>
         Denies(principal, request) ? $"{principal.Id} would be denied {First(NatsRights.Explain(candidate, principal, request, now))}" : null;
@@ -20,13 +38,13 @@ internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy cand
     /// <summary>A running component: the start as it would be decided now, what may be called on it, what it may consume, and what it may say on NATS.</summary>
     public string? WhyDenied(ReportedAdmission admission)
     {
-        if (!narrows || !ComponentDigest.TryParse(admission.Digest, out var digest, out _)) return null;
+        if (!narrows || admission.PrincipalFor(SignerKeys) is not { } principal) return null;
         if (admission.Imports is not { } imports)
         {
             return $"{admission.SpiffeId} runs on {admission.Host}, and its agent does not tell what it imports: nobody can say whether it would be denied";
         }
 
-        var start = new ComponentStart(admission.SpiffeId, admission.Host, digest, admission.Name, imports);
+        var start = new ComponentStart(principal, admission.Name, imports);
         if (ComponentAdmission.Decide(current, start, now) is not Decision.Admitted before) return null;
         return ComponentAdmission.Decide(candidate, start, now) switch
         {

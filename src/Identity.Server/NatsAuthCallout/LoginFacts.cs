@@ -27,9 +27,13 @@ internal abstract record LoginStanding
     /// <param name="Differing">What other live admissions of the same identity have otherwise. Their sessions cannot be told apart, so these attributes are known of none.</param>
     public sealed record AdmittedComponent(ComponentDigest Digest, SpiffeId Host, PrincipalAttributes Differing = PrincipalAttributes.None) : LoginStanding
     {
-        public Principal PrincipalOf(SpiffeId id)
+        /// <summary>Who signed it.</summary>
+        public VerifiedSigners Signers { get; init; } = VerifiedSigners.NotTold;
+
+        /// <param name="policy">Says whose signatures are looked for.</param>
+        public Principal PrincipalOf(SpiffeId id, CapabilityPolicy policy)
         {
-            var principal = Principal.Component(id, Digest, Host);
+            var principal = Signers.Tell(Principal.Component(id, Digest, Host), policy.SignerKeys);
             return principal with { Unknown = principal.Unknown | Differing };
         }
     }

@@ -28,7 +28,7 @@ internal abstract record LoginGrant
     public static LoginGrant For(SpiffeId id, LoginFacts facts, DateTimeOffset now) => facts.StandingOf(id) switch
     {
         LoginStanding.Workload workload => Of(id, NatsPermissions.For(facts.Policy, id, now), workload.Until),
-        LoginStanding.AdmittedComponent component => Of(id, NatsPermissions.For(facts.Policy, component.PrincipalOf(id), now), null),
+        LoginStanding.AdmittedComponent component => Of(id, NatsPermissions.For(facts.Policy, component.PrincipalOf(id, facts.Policy), now), null),
         LoginStanding.Refused standing => new Refused(LoginRefusal.Standing, $"{id} is refused: {standing.Reason}"),
         _ => new Refused(LoginRefusal.Standing, $"{id} has no standing"),
     };
@@ -37,7 +37,7 @@ internal abstract record LoginGrant
     public static NatsNotes NotesFor(SpiffeId id, LoginFacts facts, DateTimeOffset now) => facts.StandingOf(id) switch
     {
         LoginStanding.Workload => NatsNotes.About(facts.Policy, Principal.Process(id), now),
-        LoginStanding.AdmittedComponent component => NatsNotes.About(facts.Policy, component.PrincipalOf(id), now),
+        LoginStanding.AdmittedComponent component => NatsNotes.About(facts.Policy, component.PrincipalOf(id, facts.Policy), now),
         _ => NatsNotes.None,
     };
 

@@ -69,7 +69,7 @@ internal sealed class NatsLoginBackend(
         if (entries.Any(entry => entry.Selectors.Any(selector => selector.Type == "wasm")))
         {
             return admissions.Find(id, out var differing) is { } admission && ComponentDigest.TryParse(admission.Digest, out var digest, out _)
-                ? new LoginStanding.AdmittedComponent(digest, admission.Host, differing)
+                ? new LoginStanding.AdmittedComponent(digest, admission.Host, differing) { Signers = admission.Signers }
                 : new LoginStanding.Refused("it is a component, and no agent reports an admission of it", IsUnreported: true);
         }
 

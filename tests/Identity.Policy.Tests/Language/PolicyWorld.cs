@@ -9,7 +9,7 @@ internal static class PolicyWorld
     private static readonly string?[] Ids = ["spiffe://t/a", "spiffe://t/a/b", "spiffe://t/ab", "spiffe://u/a"];
     private static readonly string[] IdPrefixes = ["spiffe://t", "spiffe://t/a", "spiffe://u"];
     private static readonly ComponentDigest[] Digests = [Samples.Digest, Samples.OtherDigest];
-    private static readonly string[] Signers = ["key-1", "key-2"];
+    private static readonly string[] Signers = ["key-1", "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"];
     private static readonly string[] Repositories = ["r.io/a/x", "r.io/a/y", "r.io/b"];
     private static readonly string[] ImagePrefixes = ["r.io", "r.io/a"];
     private static readonly string[] Hosts = ["spiffe://t/h/1", "spiffe://t/h/2"];
@@ -59,7 +59,7 @@ internal static class PolicyWorld
         new LabelAssignment(team ? "team" : "tier", team ? "shop" : "gold", [.. subjects.Select(subject => subject with { Signer = null }).Where(subject => !subject.IsEmpty)]));
 
     public static readonly Gen<Principal> PrincipalGen = Gen.Select(
-        Pick(Ids), Gen.Int[0, 2], Gen.Int[0, 3], ImageGen.Null(), Gen.Int[0, 2], Gen.Int[0, 2], Gen.Int[0, 2], Gen.Int[0, 63].Select(Gen.Int[0, 63], (a, b) => a & b), (id, digest, signers, image, host, name, lattice, unknown) => new Principal
+        Pick(Ids), Gen.Int[0, 2], Gen.Int[0, 3], ImageGen.Null(), Gen.Int[0, 2], Gen.Int[0, 2], Gen.Int[0, 2], Gen.Int[0, 127].Select(Gen.Int[0, 127], (a, b) => a & b), (id, digest, signers, image, host, name, lattice, unknown) => new Principal
         {
             Id = SpiffeId.Parse(id!),
             Digest = digest < 2 ? Digests[digest] : null,
@@ -118,7 +118,7 @@ internal static class PolicyWorld
         {
             Unknown = PrincipalAttributes.None,
             Digest = Is(PrincipalAttributes.Digest) ? null : principal.Digest,
-            Signers = Is(PrincipalAttributes.Signer) ? [] : principal.Signers,
+            Signers = Is(PrincipalAttributes.Signer) ? [] : [.. principal.Signers.Where(signer => signer.IsKey || !Is(PrincipalAttributes.NamedSigner))],
             Image = Is(PrincipalAttributes.Image) ? null : principal.Image,
             Host = Is(PrincipalAttributes.Host) ? null : principal.Host,
             Namespace = Is(PrincipalAttributes.Namespace) ? null : principal.Namespace,
@@ -132,13 +132,21 @@ internal static class PolicyWorld
     /// <summary>Somebody who has all that is known of the principal, and anything for what is not, is meant.</summary>
     private static bool MayMean(PolicySubject subject, LabelAssignment[] labels, Principal principal) =>
         (from digest in principal.Ways(PrincipalAttributes.Digest, principal.Digest, Digests)
-         from signers in principal.Ways<SignerName[]>(PrincipalAttributes.Signer, [.. principal.Signers], [[], [SignerName.Parse("key-1")], [SignerName.Parse("key-2")], [SignerName.Parse("key-1"), SignerName.Parse("key-2")]])
+         from signers in SignersOf(principal)
          from image in Images(principal)
          from host in principal.Ways(PrincipalAttributes.Host, principal.Host, Hosts.Select(SpiffeId.Parse))
          from name in principal.Ways(PrincipalAttributes.Namespace, principal.Namespace, Namespaces)
          from lattice in principal.Ways(PrincipalAttributes.Lattice, principal.Lattice, Namespaces)
-         select new { Image = image, Whole = principal with { Unknown = PrincipalAttributes.None, Digest = digest, Signers = [.. signers ?? []], Host = host, Namespace = name, Lattice = lattice } })
+         select new { Image = image, Whole = principal with { Unknown = PrincipalAttributes.None, Digest = digest, Signers = [.. signers], Host = host, Namespace = name, Lattice = lattice } })
         .Any(one => MeansTold(subject, labels, one.Whole, one.Image));
+
+    private static IEnumerable<IEnumerable<SignerName>> SignersOf(Principal principal) =>
+        from named in HasOrNot(principal, SignerName.Parse(Signers[0]), PrincipalAttributes.Signer | PrincipalAttributes.NamedSigner)
+        from key in HasOrNot(principal, SignerName.Parse(Signers[1]), PrincipalAttributes.Signer)
+        select named.Concat(key);
+
+    private static SignerName[][] HasOrNot(Principal principal, SignerName signer, PrincipalAttributes unless) =>
+        (principal.Unknown & unless) != 0 ? [[signer], []] : principal.Signers.Contains(signer) ? [[signer]] : [[]];
 
     private static IEnumerable<Pulled?> Images(Principal principal) =>
         (principal.Unknown & PrincipalAttributes.Image) != 0

@@ -131,7 +131,7 @@ public sealed class WorkerCeilingsTests
             IsPrivileged = false,
         };
         var component = new UploadedComponent(Host, "guest", ComponentDigest.Of(bytes), Imports(bytes));
-        using var live = new LiveAdmission("a", Host, entry, component.Digest);
+        using var live = new LiveAdmission("a", Host, entry, component.Digest, component.Signers);
         var answer = new AdmissionAnswer.Yes(entry, Decide(bytes, ceilings), TimeProvider.System.GetUtcNow().AddHours(1));
         return DecisionText.Message(live, component, answer, new Identity.V1.Decision());
     }

@@ -1,6 +1,9 @@
 using System.CommandLine;
+using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
+using Identity.Policy;
 using Identity.V1;
+using ComponentSignatures = Identity.Policy.ComponentSignatures;
 
 namespace Identity.Cli.Commands.Policy;
 
@@ -15,9 +18,10 @@ internal static class PolicyDecide
         var request = new Argument<string[]>("request") { Description = "What, in the words of a policy: connect api.example.com:443", Arity = ArgumentArity.OneOrMore };
         var at = new Option<ulong>("--at") { Description = "By the policy of this revision (`identity policy history`)", HelpName = "REV", DefaultValueFactory = _ => 0 };
         var time = new Option<DateTimeOffset?>("--time") { Description = "As if it were this time; rules expire", HelpName = "TIME" };
+        var component = new Option<string?>("--component") { Description = "It is the component of this file: its digest, and its signers as far as the policy names their keys", HelpName = "FILE" };
         var process = new Option<bool>("--process") { Description = "It is a process: it has no digest, signer, image or host" };
         var options = Attributes.ToDictionary(name => name, name => new Option<string[]>($"--{name}") { HelpName = name.ToUpperInvariant(), DefaultValueFactory = _ => [] });
-        var command = new Command("decide", "Ask the policy of any revision one question; leaves no trace") { principal, request, at, time, process };
+        var command = new Command("decide", "Ask the policy of any revision one question; leaves no trace") { principal, request, at, time, process, component };
         foreach (var option in options.Values) command.Options.Add(option);
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -35,9 +39,14 @@ internal static class PolicyDecide
             };
             question.Signers.AddRange(parsed.GetValue(options["signer"]));
             if (parsed.GetValue(process)) question.KnownAbsent.AddRange(["digest", "signer", "image", "host"]);
+            var unread = parsed.GetValue(component) is { } file ? AddComponent(question, file) : null;
             using var channel = AdminConnection.Open(parsed);
             var answer = await new PolicyAdmin.PolicyAdminClient(channel).DecideAtAsync(question, cancellationToken: cancellation);
-            Answer.Print(parsed, answer, output => Write(output, answer));
+            Answer.Print(parsed, answer, output =>
+            {
+                Write(output, answer);
+                if (unread is not null) output.WriteLine($"nobody can tell who signed the component: {unread}");
+            });
             return answer.Allowed ? ExitCode.Ok : ExitCode.Refused;
 
             string One(string name) => parsed.GetValue(options[name]) switch
@@ -48,6 +57,22 @@ internal static class PolicyDecide
             };
         });
         return command;
+    }
+
+    /// <returns>Why its signers are not told; null when they are.</returns>
+    private static string? AddComponent(DecideAtRequest question, string file)
+    {
+        var (bytes, _) = ComponentFile.Read(file);
+        var digest = ComponentDigest.Of(bytes).Text;
+        if (question.Digest.Length > 0 && question.Digest != digest) throw new UsageException($"{file} has the digest {digest}, which is not that of --digest.");
+        question.Digest = digest;
+        var signatures = ComponentSignatures.Read(bytes);
+        // Who names signers knows better than the file.
+        if (question.Signers.Count > 0) return null;
+        if (signatures.Problem is { } problem) return problem;
+        question.Signatures = new V1.ComponentSignatures { Hashes = ByteString.CopyFrom(signatures.Hashes) };
+        question.Signatures.Signatures.AddRange(signatures.Signatures.Select(signature => ByteString.CopyFrom(signature)));
+        return null;
     }
 
     private static void Write(TextWriter output, DecideAtResponse answer)

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.CommandLine;
-using System.Security.Cryptography;
 using Identity.Policy;
 using Identity.Policy.Analysis;
 using Spiffe.Net;
@@ -58,24 +57,23 @@ internal static class PolicyFiles
     }
 
     /// <summary>The component files as they would start.</summary>
-    public static ImmutableArray<ComponentStart> Read(string[] components, Manifest manifest) => [.. components.Select(component => Read(component, manifest))];
+    public static ImmutableArray<ComponentStart> Read(string[] components, Manifest manifest)
+    {
+        if (components.Length == 0) return [];
+        var keys = PolicyOf(manifest).SignerKeys;
+        return [.. components.Select(component => Read(component, manifest, keys))];
+    }
 
     public static string Who(PolicySubject subject) => SubjectText.Of(subject);
 
     public static string Who(Principal principal) => SubjectText.Of(principal);
 
-    private static ComponentStart Read(string component, Manifest manifest)
+    private static ComponentStart Read(string component, Manifest manifest, ImmutableArray<SignerName> keys)
     {
         var equals = component.IndexOf('=', StringComparison.Ordinal);
         var path = equals < 0 ? component : component[(equals + 1)..];
-        if (!File.Exists(path))
-            throw new UsageException($"there is no file '{path}'.");
-        if (new FileInfo(path).Length > ComponentReader.MaxComponentSize)
-            throw new UsageException($"{path} is larger than the {ComponentReader.MaxComponentSize} bytes a component may have.");
-        var bytes = File.ReadAllBytes(path);
-        if (!ComponentReader.TryRead(bytes, out var imports, out var problem))
-            throw new RefusedException($"{path} is not a component this system would admit: {problem}");
-        var digest = ComponentDigest.Parse($"sha256:{Convert.ToHexStringLower(SHA256.HashData(bytes))}");
+        var (bytes, imports) = ComponentFile.Read(path);
+        var digest = ComponentDigest.Of(bytes);
         var name = Path.GetFileNameWithoutExtension(path);
         var entry = manifest.Entries.FirstOrDefault(entry => entry.Selectors.Any(selector => selector == DigestSelector + digest.Text || selector == NameSelector + name));
         var id = equals < 0 ? entry?.SpiffeId : SpiffeId.TryParse(component[..equals], out var given, out var why) ? given : throw new UsageException($"{component}: {why}");
@@ -85,6 +83,8 @@ internal static class PolicyFiles
         var parents = manifest.Entries.Where(other => other.SpiffeId.Equals(id) && other.Selectors.Any(selector => selector.StartsWith(ComponentSelector, StringComparison.Ordinal)))
             .Select(other => other.ParentId).Distinct().ToArray();
         var host = parents is [var parent] ? parent : null;
-        return new ComponentStart(new Principal { Id = id, Digest = digest, Host = host, Unknown = host is null ? Untold : Untold & ~PrincipalAttributes.Host }, name, imports);
+        var principal = new Principal { Id = id, Digest = digest, Host = host, Unknown = host is null ? Untold : Untold & ~PrincipalAttributes.Host };
+        var signers = new VerifiedSigners(ComponentSignatures.Read(bytes), Ed25519Signatures.Verify);
+        return new ComponentStart(signers.Tell(principal, keys), name, imports);
     }
 }

@@ -8,11 +8,13 @@ using Identity.Policy;
 using Identity.Server.DecisionPoints.WasmCloudV1;
 using Identity.Server.DecisionPoints.WasmCloudV2;
 using Identity.Server.NatsAuthCallout;
+using Identity.Testing.Components;
 using Identity.Testing.Platform;
 using Identity.Tests.Server.DecisionPoints.KubernetesAdmission;
 using Identity.V1;
 using Microsoft.Extensions.DependencyInjection;
 using Spiffe.Net;
+using ComponentSignatures = Identity.Policy.ComponentSignatures;
 using DecisionPoint = Identity.Server.DecisionPoints.DecisionPoint;
 
 namespace Identity.Tests.Server.DecisionPoints;
@@ -30,10 +32,18 @@ public sealed partial class WhoTellsWhatTests
 
     private static readonly string Digest = $"sha256:{new string('1', 64)}";
 
+    // Names that are keys have a row of their own.
+    private const string KeyRow = "signer: ed25519:…";
+
+    private static readonly ComponentSigner Release = new();
+    private static readonly ComponentSigner Nobody = new();
+    private static readonly byte[] Component = SignatureWriter.Sign(new ComponentWriter().ToArray(), Release);
+
     private static readonly (string Name, string Right, string Wrong)[] Attributes =
     [
         ("digest", $"\"{Digest}\"", $"\"sha256:{new string('0', 64)}\""),
         ("signer", "release@example.org", "nobody@example.org"),
+        (KeyRow, Release.Name, Nobody.Name),
         ("image", Image, "ghcr.io/acme/nothing:1"),
         ("host", Host, "spiffe://example.org/hosts/none"),
         ("namespace", "shop", "nowhere"),
@@ -61,9 +71,10 @@ public sealed partial class WhoTellsWhatTests
         foreach (var (name, right, wrong) in Attributes)
         {
             var found = new List<(string Column, string Word)>();
-            await world.ApplyAsync(Permit(name, right));
+            var attribute = name == KeyRow ? "signer" : name;
+            await world.ApplyAsync(Permit(attribute, right));
             var permitted = await AllAsync(doors);
-            await world.ApplyAsync(Forbid(name, wrong));
+            await world.ApplyAsync(Forbid(attribute, wrong));
             var notForbidden = await AllAsync(doors);
             for (var at = 0; at < doors.Length; at++)
                 found.Add((doors[at].Column, (permitted[at], notForbidden[at]) switch { (true, true) => "told", (false, false) => "not told", (false, true) => "has none", _ => "wrong" }));
@@ -80,7 +91,7 @@ public sealed partial class WhoTellsWhatTests
     public async Task A_label_is_known_as_far_as_what_it_is_given_by()
     {
         await using var world = await DecisionWorld.StartAsync(null, ("admission-listen", "127.0.0.1:0"));
-        foreach (var (name, right, wrong) in Attributes.Where(attribute => attribute.Name != "signer"))
+        foreach (var (name, right, wrong) in Attributes.Where(attribute => attribute.Name is not ("signer" or KeyRow)))
         {
             await world.ApplyAsync(Labelled(Permit("labels", "{ probe: yes }"), $"{name}: {right}"));
             Assert.Equal(Cell(name, "wasmCloud v1") == "told", AsV1(world));
@@ -120,14 +131,18 @@ public sealed partial class WhoTellsWhatTests
     // As the agent has it: who holds the entry, whose bytes these are, which host asks. It is the same for the broker's tokens.
     private static bool AsAgent(DecisionWorld world)
     {
-        var start = new ComponentStart(SpiffeId.Parse("spiffe://example.org/cart"), SpiffeId.Parse(Host), ComponentDigest.Parse(Digest), "cart", new ComponentImports([]));
-        return ComponentAdmission.Decide(InForce(world), start, TimeProvider.System.GetUtcNow()) is global::Identity.Policy.Decision.Admitted;
+        var policy = InForce(world);
+        var signers = new VerifiedSigners(ComponentSignatures.Read(Component), ComponentSigner.Verify);
+        var principal = signers.Tell(global::Identity.Policy.Principal.Component(SpiffeId.Parse("spiffe://example.org/cart"), ComponentDigest.Parse(Digest), SpiffeId.Parse(Host)), policy.SignerKeys);
+        return ComponentAdmission.Decide(policy, new ComponentStart(principal, "cart", new ComponentImports([])), TimeProvider.System.GetUtcNow()) is global::Identity.Policy.Decision.Admitted;
     }
 
     private static bool AsNats(DecisionWorld world)
     {
-        var principal = new LoginStanding.AdmittedComponent(ComponentDigest.Parse(Digest), SpiffeId.Parse(Host)).PrincipalOf(SpiffeId.Parse("spiffe://example.org/cart"));
-        return PolicyDecision.Decide(InForce(world), principal, new CapabilityRequest.Start(), TimeProvider.System.GetUtcNow()).Allowed;
+        var policy = InForce(world);
+        var standing = new LoginStanding.AdmittedComponent(ComponentDigest.Parse(Digest), SpiffeId.Parse(Host)) { Signers = new VerifiedSigners(ComponentSignatures.Read(Component), ComponentSigner.Verify) };
+        var principal = standing.PrincipalOf(SpiffeId.Parse("spiffe://example.org/cart"), policy);
+        return PolicyDecision.Decide(policy, principal, new CapabilityRequest.Start(), TimeProvider.System.GetUtcNow()).Allowed;
     }
 
     private static CapabilityPolicy InForce(DecisionWorld world) => CapabilityPolicy.FromSources(world.Server.Ledger.State.Policies.Values.Select(policy => policy.Text), 1);
@@ -135,14 +150,14 @@ public sealed partial class WhoTellsWhatTests
     private static async Task<bool> OverGrpcAsync(DecisionWorld world, bool told)
     {
         var principal = new DecisionPrincipal { SpiffeId = "spiffe://example.org/cart" };
-        if (told) principal.MergeFrom(new DecisionPrincipal { Digest = Digest, Signers = { "release@example.org" }, Image = Image, Host = Host, Namespace = "shop", Lattice = "default" });
+        if (told) principal.MergeFrom(new DecisionPrincipal { Digest = Digest, Signers = { "release@example.org", Release.Name }, Image = Image, Host = Host, Namespace = "shop", Lattice = "default" });
         return (await new V1.DecisionPoint.DecisionPointClient(world.Server.Admin).DecideAsync(new DecideRequest { Principal = principal, Questions = { new CapabilityQuestion { Kind = "start" } } })).Allowed;
     }
 
     private static async Task<bool> OverAuthZenAsync(HttpClient pep, bool told)
     {
         var properties = told
-            ? $$$""","properties":{"digest":"{{{Digest}}}","signers":["release@example.org"],"image":"{{{Image}}}","host":"{{{Host}}}","namespace":"shop","lattice":"default"}"""
+            ? $$$""","properties":{"digest":"{{{Digest}}}","signers":["release@example.org","{{{Release.Name}}}"],"image":"{{{Image}}}","host":"{{{Host}}}","namespace":"shop","lattice":"default"}"""
             : "";
         var body = $$$"""{"subject":{"type":"component","id":"spiffe://example.org/cart"{{{properties}}} },"action":{"name":"start"},"resource":{"type":"capability","id":"start"} }""";
         using var response = await pep.PostAsync("/access/v1/evaluation", new StringContent(body, Encoding.UTF8, "application/json"));

@@ -1,0 +1,12 @@
+using NSec.Cryptography;
+
+namespace Identity;
+
+/// <summary>Verifies Ed25519 signatures (RFC 8032) with libsodium, which refuses keys of small order and encodings with a second spelling. Compiled into each process that tells signers.</summary>
+internal static class Ed25519Signatures
+{
+    /// <summary>False for anything that is no key or no signature.</summary>
+    public static bool Verify(ReadOnlySpan<byte> publicKey, ReadOnlySpan<byte> message, ReadOnlySpan<byte> signature) =>
+        PublicKey.TryImport(SignatureAlgorithm.Ed25519, publicKey, KeyBlobFormat.RawPublicKey, out var key) && key is not null
+        && SignatureAlgorithm.Ed25519.Verify(key, message, signature);
+}

@@ -1,0 +1,74 @@
+using System.Collections.Immutable;
+
+namespace Identity.Policy;
+
+/// <summary>Whether a signature over the message verifies under an Ed25519 public key (RFC 8032 §5.1.7). Keys of small order and encodings that are not the one of their point must not.</summary>
+public delegate bool SignatureCheck(ReadOnlySpan<byte> publicKey, ReadOnlySpan<byte> message, ReadOnlySpan<byte> signature);
+
+/// <summary>
+/// Who signed a component, of the keys that a policy names. Keys are tried when they are asked for the first time, so that a policy that names a new one
+/// is decided by what the component carries. Safe to share between threads. Equal when it is about the same signatures.
+/// </summary>
+public sealed class VerifiedSigners : IEquatable<VerifiedSigners>
+{
+    // Of answers that are kept: those of the policy in force, and of one that is being tried or was before it.
+    private const int MaxKept = 2 * CapabilityPolicy.MaxSignerKeys;
+
+    private readonly ComponentSignatures _signatures;
+    private readonly SignatureCheck _check;
+    private Dictionary<SignerName, bool> _tried = [];
+
+    public VerifiedSigners(ComponentSignatures signatures, SignatureCheck check) => (_signatures, _check) = (signatures, check);
+
+    /// <summary>Nobody says anything about signatures.</summary>
+    public static VerifiedSigners NotTold { get; } = new(ComponentSignatures.NotTold("nobody tells its signatures"), (_, _, _) => false);
+
+    public ComponentSignatures Signatures => _signatures;
+
+    /// <summary>The principal with its signers told, as far as one that asks for these keys and no others can make a difference; as it is when nobody can say who signed it.</summary>
+    /// <param name="keys">As <see cref="CapabilityPolicy.SignerKeys"/>.</param>
+    public Principal Tell(Principal principal, ImmutableArray<SignerName> keys) =>
+        _signatures.Problem is null ? principal.SignedBy(Among(keys)) : principal;
+
+    /// <summary>Those of the keys under which a signature verifies.</summary>
+    public ImmutableArray<SignerName> Among(ImmutableArray<SignerName> keys)
+    {
+        if (_signatures.IsEmpty || keys.IsDefaultOrEmpty) return [];
+        // Never changed once it can be seen: whoever asks at the same time may try a key again.
+        var tried = Volatile.Read(ref _tried);
+        Dictionary<SignerName, bool>? more = null;
+        var proven = ImmutableArray.CreateBuilder<SignerName>();
+        foreach (var key in keys)
+        {
+            if (!(more ?? tried).TryGetValue(key, out var isProven))
+            {
+                more ??= tried.Count + keys.Length <= MaxKept ? new(tried) : [];
+                more[key] = isProven = IsProven(key);
+            }
+
+            if (isProven) proven.Add(key);
+        }
+
+        if (more is not null) Volatile.Write(ref _tried, more);
+        return proven.DrainToImmutable();
+    }
+
+    public bool Equals(VerifiedSigners? other) => other is not null && _signatures.Equals(other._signatures);
+
+    public override bool Equals(object? obj) => Equals(obj as VerifiedSigners);
+
+    public override int GetHashCode() => _signatures.GetHashCode();
+
+    private bool IsProven(SignerName key)
+    {
+        if (!key.IsKey) return false;
+        Span<byte> publicKey = stackalloc byte[SignerName.KeySize];
+        key.CopyKeyTo(publicKey);
+        foreach (var signature in _signatures.Signatures)
+        {
+            if (_check(publicKey, _signatures.Message, signature)) return true;
+        }
+
+        return false;
+    }
+}

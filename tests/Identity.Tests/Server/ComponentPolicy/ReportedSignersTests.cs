@@ -1,0 +1,154 @@
+using Google.Protobuf;
+using Identity.Policy;
+using Identity.Server.ComponentPolicy;
+using Identity.Server.NatsAuthCallout;
+using Identity.Testing.Components;
+using Identity.Tests.Server.Registration;
+using Spiffe.Net;
+using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
+using Wire = Identity.V1.LiveAdmission;
+
+namespace Identity.Tests.Server.ComponentPolicy;
+
+/// <summary>What an agent tells of a component's signatures, the server verifies with the keys of the policy it asks: the one in force, or one that is tried.</summary>
+public sealed class ReportedSignersTests : IDisposable
+{
+    private static readonly SpiffeId Cart = SpiffeId.Parse($"{Shop}/cart");
+    private static readonly SpiffeId Agent = SpiffeId.Parse("spiffe://example.org/spire/agent/a");
+    private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    private readonly ComponentSigner _release = new();
+    private readonly ComponentSigner _other = new();
+
+    private static byte[] Component { get; } = new ComponentWriter().Instances("wasi:io/poll@0.2.0").ToArray();
+
+    public void Dispose()
+    {
+        _release.Dispose();
+        _other.Dispose();
+    }
+
+    [Fact]
+    public void A_component_logs_in_to_nats_by_its_signer()
+    {
+        var policy = Of(Permit("shop", $"{{ spiffeIdPrefix: {Shop}, signer: {_release.Name} }}", "{ natsPublish: orders.new }"));
+        Assert.IsType<LoginGrant.Allowed>(Login(policy, Reported(_release)));
+        Assert.IsType<LoginGrant.Refused>(Login(policy, Reported(_other)));
+        Assert.IsType<LoginGrant.Refused>(Login(policy, Reported()));
+        Assert.IsType<LoginGrant.Refused>(Login(policy, Untold()));
+        var forbids = Of(Permit("shop", capability: "{ natsPublish: orders.new }"), Forbid("guard", $"{{ signer: {_release.Name} }}", "{ natsPublish: orders.> }"));
+        Assert.IsType<LoginGrant.Refused>(Login(forbids, Reported(_release)));
+        Assert.IsType<LoginGrant.Refused>(Login(forbids, Untold()));
+        Assert.IsType<LoginGrant.Allowed>(Login(forbids, Reported(_other)));
+        Assert.IsType<LoginGrant.Allowed>(Login(forbids, Reported()));
+    }
+
+    [Fact]
+    public void Where_two_of_one_identity_have_other_signers_nobody_knows_whose_login_it_is()
+    {
+        var live = new LiveAdmissions(TimeProvider.System);
+        using var session = live.Open(Agent);
+        var (one, two) = (Reported(_release), Reported(_other) with { Id = "a2" });
+        session.Replace([one]);
+        Assert.NotNull(live.Find(Cart, out var differing));
+        Assert.Equal(PrincipalAttributes.None, differing);
+        session.Replace([one, two]);
+        Assert.NotNull(live.Find(Cart, out differing));
+        Assert.Equal(PrincipalAttributes.Signer, differing);
+        // Told anew with the same signatures nothing has happened; with others it is another component.
+        session.Replace([one, Reported(_release) with { Id = "a2" }]);
+        live.Find(Cart, out differing);
+        Assert.Equal(PrincipalAttributes.None, differing);
+        session.Replace([]);
+        Assert.False(live.IsLive(Cart));
+    }
+
+    [Fact]
+    public void A_policy_that_is_tried_may_name_keys_that_the_one_in_force_does_not()
+    {
+        var current = Of(Permit("shop", capability: "start, { import: wasi:io/poll@0.2.0 }"));
+        var candidate = Of(Permit("shop", $"{{ spiffeIdPrefix: {Shop}, signer: {_release.Name} }}", "start, { import: wasi:io/poll@0.2.0 }"));
+        var trial = new StageTrial(current, candidate, narrows: true, Now);
+        Assert.Null(trial.WhyDenied(Reported(_release)));
+        Assert.Contains("would be denied", trial.WhyDenied(Reported(_other)), StringComparison.Ordinal);
+        Assert.Contains("would be denied", trial.WhyDenied(Reported()), StringComparison.Ordinal);
+        Assert.Contains("would be denied", trial.WhyDenied(Untold()), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_a_candidate_takes_from_a_signed_component_is_found_whoever_else_may_have_signed_it()
+    {
+        const string Vault = "{ audience: https://vault.example.com }";
+        var current = Of(Permit("shop", $"{{ spiffeIdPrefix: {Shop}, signer: {_release.Name} }}", Vault));
+        foreach (var (what, candidate, loses) in new[]
+        {
+            ("nothing", current, false),
+            ("its permit", Of(Permit("shop", $"{{ spiffeIdPrefix: {Shop}, signer: {_other.Name} }}", Vault)), true),
+            ("by a forbid of its key", Of(current.Documents[0].Source, Forbid("guard", $"{{ signer: {_release.Name} }}", Vault)), true),
+            ("by a forbid of a name that nobody proves", Of(current.Documents[0].Source, Forbid("guard", "{ signer: release@example.org }", Vault)), true),
+            ("nothing by a forbid of another key", Of(current.Documents[0].Source, Forbid("guard", $"{{ signer: {_other.Name} }}", Vault)), false),
+        })
+        {
+            var trial = new StageTrial(current, candidate, narrows: true, Now);
+            var caller = Reported(_release).PrincipalFor(trial.SignerKeys)!;
+            var compared = trial.WhomToCompare(caller).ToDictionary();
+            var lost = AuthorityDifference.Between(current, candidate, Now).LossesOf([.. compared.Keys], Now)
+                .Where(loss => trial.WhyDenied(compared[loss.Principal!], loss.Request!) is not null);
+            Assert.True(loses == lost.Any(), what);
+        }
+    }
+
+    [Fact]
+    public void Malformed_signatures_refuse_the_report()
+    {
+        var signature = ByteString.CopyFrom(new byte[64]);
+        var hash = ByteString.CopyFrom(new byte[32]);
+        foreach (var spoiled in new V1.ComponentSignatures[]
+        {
+            new() { Hashes = hash }, new() { Signatures = { signature } }, new() { Hashes = ByteString.CopyFrom(new byte[31]), Signatures = { signature } },
+            new() { Hashes = hash, Signatures = { ByteString.CopyFrom(new byte[63]) } }, new() { Hashes = hash, Signatures = { Enumerable.Repeat(signature, 9) } },
+            new() { Hashes = ByteString.CopyFrom(new byte[65 * 32]), Signatures = { signature } },
+        })
+        {
+            var wire = Told();
+            wire.Signatures = spoiled;
+            Assert.False(ReportedAdmission.TryParse(wire, TestEntries.TrustDomain, out _, out var problem));
+            Assert.StartsWith("admission a1: ", problem, StringComparison.Ordinal);
+        }
+    }
+
+    private static LoginGrant Login(CapabilityPolicy policy, ReportedAdmission admission)
+    {
+        var standing = new LoginStanding.AdmittedComponent(ComponentDigest.Parse(admission.Digest), admission.Host) { Signers = admission.Signers };
+        return LoginGrant.For(Cart, new LoginFacts(policy, new TrustBundleSet(), _ => standing, 1), Now);
+    }
+
+    private static CapabilityPolicy Of(params string[] sources) => CapabilityPolicy.FromSources(sources, 1);
+
+    private static Wire Told() => new()
+    {
+        AdmissionId = "a1",
+        SpiffeId = Cart.ToString(),
+        HostSpiffeId = "spiffe://example.org/hosts/local",
+        Digest = TestEntries.Digest,
+        Imports = { "wasi:io/poll@0.2.0" },
+        ImportsTold = true,
+    };
+
+    private static ReportedAdmission Untold() => Parsed(Told());
+
+    private static ReportedAdmission Reported(params ComponentSigner[] signers)
+    {
+        var wire = Told();
+        var read = ComponentSignatures.Read(signers.Length == 0 ? Component : SignatureWriter.Sign(Component, signers));
+        wire.Signatures = new V1.ComponentSignatures { Hashes = ByteString.CopyFrom(read.Hashes) };
+        wire.Signatures.Signatures.AddRange(read.Signatures.Select(signature => ByteString.CopyFrom(signature)));
+        return Parsed(wire);
+    }
+
+    private static ReportedAdmission Parsed(Wire wire)
+    {
+        Assert.True(ReportedAdmission.TryParse(wire, TestEntries.TrustDomain, out var admission, out var problem), problem);
+        return admission;
+    }
+}
