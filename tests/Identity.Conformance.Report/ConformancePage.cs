@@ -30,17 +30,17 @@ internal static class ConformancePage
     private static string ShownBy(Rule rule, Evidence evidence)
     {
         if (rule.WhyNot is not null) return $"*does not apply*: {rule.WhyNot}";
-        var cell = string.Join("; ", Tests(rule, evidence, fromPeer: false).Concat(Tests(rule, evidence, fromPeer: true)));
+        var cell = string.Join("; ", Tests(rule, evidence, maySkip: false).Concat(Tests(rule, evidence, maySkip: true)));
         return cell.Length > 0 ? cell : "*no test*";
     }
 
     // `Class` Method, Method; other `Class` Method; with PEER: …
-    private static IEnumerable<string> Tests(Rule rule, Evidence evidence, bool fromPeer) =>
+    private static IEnumerable<string> Tests(Rule rule, Evidence evidence, bool maySkip) =>
         evidence.For(rule)
-            .Where(test => test.Peer is not null == fromPeer)
-            .GroupBy(test => (test.Peer, Class: Short(test.TestClass)))
-            .OrderBy(group => group.Key.Peer, StringComparer.Ordinal).ThenBy(group => group.Key.Class, StringComparer.Ordinal)
-            .Select(group => (group.Key.Peer is null ? "" : $"with {group.Key.Peer}: ")
+            .Where(test => test.Needs is not null == maySkip)
+            .GroupBy(test => (test.Needs, Class: Short(test.TestClass)))
+            .OrderBy(group => group.Key.Needs, StringComparer.Ordinal).ThenBy(group => group.Key.Class, StringComparer.Ordinal)
+            .Select(group => (group.Key.Needs is null ? "" : $"with {group.Key.Needs}: ")
                 + $"`{group.Key.Class}` {string.Join(", ", group.Select(test => test.TestMethod).Distinct().Order(StringComparer.Ordinal))}");
 
     private static string Short(string name) =>

@@ -12,7 +12,7 @@ if (args is not ([("check" or "write") and var verb, var folder, var page, .. va
 
 var lists = RuleList.ReadAll(folder);
 var tests = (await Task.WhenAll(programs.Select(ShownRule.ListAsync))).SelectMany(shown => shown).Distinct().ToList();
-var evidence = Evidence.Of(lists, tests);
+var evidence = Evidence.Of(lists, tests, programs.SelectMany(SkippingTests.In).ToHashSet());
 
 foreach (var problem in evidence.Problems()) Console.Error.WriteLine($"{Path.GetFullPath(folder)}: error CONFORMANCE: {problem}");
 

@@ -4,8 +4,10 @@ using System.Text.Json;
 namespace Identity.Conformance.Report;
 
 /// <summary>A test that names a rule with the trait <c>rule</c>.</summary>
-/// <param name="Peer">The foreign program without which the test is skipped (trait <c>peer</c>), or null.</param>
-internal sealed record ShownRule(string RuleId, string TestClass, string TestMethod, string? Peer)
+/// <param name="Needs">
+/// That without which the test is skipped, or null: a foreign program (trait <c>peer</c>), or what else not every machine has (trait <c>needs</c>).
+/// </param>
+internal sealed record ShownRule(string RuleId, string TestClass, string TestMethod, string? Needs)
 {
     /// <summary>Asks a test program what is in it. xunit's own listing, so a rule counts exactly where <c>--filter-trait rule=ID</c> finds a test.</summary>
     public static async Task<IReadOnlyList<ShownRule>> ListAsync(string program)
@@ -20,8 +22,8 @@ internal sealed record ShownRule(string RuleId, string TestClass, string TestMet
 
     private static IEnumerable<ShownRule> Rules(JsonElement test)
     {
-        var peer = Traits(test, "peer").FirstOrDefault();
-        return Traits(test, "rule").Select(rule => new ShownRule(rule, test.GetProperty("Class").GetString()!, test.GetProperty("Method").GetString()!, peer));
+        var needs = Traits(test, "peer").Concat(Traits(test, "needs")).FirstOrDefault();
+        return Traits(test, "rule").Select(rule => new ShownRule(rule, test.GetProperty("Class").GetString()!, test.GetProperty("Method").GetString()!, needs));
     }
 
     private static IEnumerable<string> Traits(JsonElement test, string name) =>

@@ -18,6 +18,9 @@ internal sealed class Authority
 
     public byte[] Der { get; }
 
+    /// <summary>Signs tokens with the very key that signs certificates.</summary>
+    public Jws Tokens => new(_key);
+
     public static Authority Root(LeafVector? vector = null) => new(vector ?? LeafVector.SigningCertificate("root"), null);
 
     public Authority Issue(LeafVector vector) => new(vector, this);

@@ -79,8 +79,10 @@ public sealed class GoSpiffeFakeTests : IAsyncLifetime
         var now = TimeProvider.System.GetUtcNow();
         var bundles = new TrustBundleSet(bundle);
         Assert.Equal(svid.Id, Assert.IsType<JwtSvidVerification.Verified>(JwtSvidVerifier.Verify(svid.Token, "spiffe://example.org/audience", bundles, now)).Id);
-        Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(svid.Token, "spiffe://example.org/another", bundles, now));
-        Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(svid.Token, "spiffe://example.org/audience", TrustBundleSet.Empty, now));
+        var another = Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(svid.Token, "spiffe://example.org/another", bundles, now));
+        Assert.Contains("is not meant for", another.Reason, StringComparison.Ordinal);
+        var unknown = Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(svid.Token, "spiffe://example.org/audience", TrustBundleSet.Empty, now));
+        Assert.Contains("no trust bundle", unknown.Reason, StringComparison.Ordinal);
         await Assert.ThrowsAsync<WorkloadApiException>(() => client.FetchJwtSvidsAsync(["spiffe://example.org/another"], cancellation: Cancellation));
     }
 

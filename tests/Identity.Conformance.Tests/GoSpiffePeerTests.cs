@@ -37,6 +37,9 @@ public sealed class GoSpiffePeerTests(AgentFixture agent)
             await peer.LineAsync(line => IsRotating(line) && !before.Contains(line), Deadline, Cancellation);
         }
 
+        // It would have come back by itself had the stream ended, and said so.
+        Assert.Equal("", await File.ReadAllTextAsync(peer.LogFile, Cancellation));
+
         static bool IsRotating(string line) => line.StartsWith("svid spiffe://example.org/go-rotating ", StringComparison.Ordinal);
     }
 
@@ -58,6 +61,25 @@ public sealed class GoSpiffePeerTests(AgentFixture agent)
 
         await peer.LineAsync(line => line == $"client {Ours}", Deadline, Cancellation);
         await Assert.ThrowsAsync<AuthenticationException>(async () => await SpiffeTls.ConnectAsync(await ConnectAsync(address), source, AuthorizedPeers.Exactly(Nobody), Cancellation));
+    }
+
+    [Fact]
+    [Trait(Rule.Trait, "X509-23")]
+    public async Task A_go_spiffe_server_refuses_our_client_when_it_expects_another()
+    {
+        var platform = await PlatformAsync();
+        await using var source = await SourceAsync(platform);
+        var peer = await platform.StartAsync("go-other-server", Peers.TlsPeer, ["serve", Nobody.ToString()], line => line.StartsWith("address ", StringComparison.Ordinal), Cancellation);
+        var address = IPEndPoint.Parse(peer.Lines()[0]["address ".Length..]);
+        var refused = await Record.ExceptionAsync(async () =>
+        {
+            await using var connection = await SpiffeTls.ConnectAsync(await ConnectAsync(address), source, AuthorizedPeers.Exactly(Theirs), Cancellation);
+            // With TLS 1.3 a client learns of its refusal with the first read.
+            if (await connection.Stream.ReadAsync(new byte[1], Cancellation) == 0) throw new IOException("the server closed the connection");
+        });
+        Assert.True(refused is AuthenticationException or IOException, $"{refused}");
+        await peer.LineAsync(line => line == "refused", Deadline, Cancellation);
+        Assert.DoesNotContain(peer.Lines(), line => line.StartsWith("client ", StringComparison.Ordinal));
     }
 
     [Fact]

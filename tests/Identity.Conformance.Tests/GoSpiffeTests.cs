@@ -35,7 +35,6 @@ public sealed class GoSpiffeTests(AgentFixture agent)
     [Theory]
     [InlineData("example.org", "Failed to connect to SPIKE Nexus")]
     [InlineData("other.example", "you need a 'pilot' SPIFFE ID")]
-    [Trait(Rule.Trait, "WLEP-06")]
     [Trait(Rule.Trait, "WLAPI-13")]
     public async Task SPIKE_learns_its_SPIFFE_ID_from_the_agent(string trustDomainOfPilots, string expected)
     {

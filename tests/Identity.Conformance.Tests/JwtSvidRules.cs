@@ -177,7 +177,8 @@ public sealed class JwtSvidRules
         Assert.Equal(asked, claims.RootElement.GetProperty("aud").EnumerateArray().Select(name => name.GetString()));
         var bundles = BundlesOf(Domain, authority.Public);
         Assert.All(asked, audience => Assert.IsType<JwtSvidVerification.Verified>(JwtSvidVerifier.Verify(token, audience, bundles, Now)));
-        Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(token, $"spiffe://td/service-{count}", bundles, Now));
+        var refused = Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(token, $"spiffe://td/service-{count}", bundles, Now));
+        Assert.Contains("is not meant for", refused.Reason, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -186,8 +187,9 @@ public sealed class JwtSvidRules
     {
         using var key = LocalAuthorityKey.Generate(SigningAlgorithm.Es256);
         Assert.True(JwtSigningAuthority.TryCreate(Domain, key, Now.AddHours(-1), Now.AddHours(1), out var authority, out var problem), problem);
-        Assert.IsType<JwtSvidPreparation.Refused>(
+        var refused = Assert.IsType<JwtSvidPreparation.Refused>(
             new JwtSvidIssuer(authority, IssuanceProfile.Default).Prepare(new JwtSvidRequest(SpiffeId.Parse("spiffe://td/x"), []), Now));
+        Assert.Contains("audience", refused.Reason, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -10,7 +10,10 @@ internal static class Rule
 {
     public const string Trait = "rule";
 
-    /// <summary>The trait of a test that is skipped where a foreign program is not to be had. It names the program.</summary>
+    /// <summary>
+    /// The trait of a test that is skipped where a foreign program is not to be had. It names the program. What else a test may be skipped for want of is named by the trait
+    /// <c>needs</c>.
+    /// </summary>
     public const string Peer = "peer";
 
     public static TheoryDataRow<T> Row<T>(string rule, T value) => new TheoryDataRow<T>(value).WithTrait(Trait, rule);

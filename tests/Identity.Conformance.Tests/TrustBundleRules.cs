@@ -127,14 +127,22 @@ public sealed class TrustBundleRules
     [Trait(Rule.Trait, "X509-35")]
     public void A_bundle_without_X509_authorities_makes_no_X509_SVID_genuine()
     {
-        var bundles = new TrustBundleSet(Bundle([], Signer.Authority));
-        Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify([First.Sign(new LeafVector())], bundles, LeafVector.Now));
+        ReadOnlyMemory<byte>[] chain = [First.Sign(new LeafVector())];
+        Assert.IsType<X509SvidVerification.Verified>(X509SvidVerifier.Verify(chain, new(Bundle([First.Der])), LeafVector.Now));
+        // Its key is there, but for tokens.
+        AssertRefused("has no X.509 authority", X509SvidVerifier.Verify(chain, new(Bundle([], First.Tokens.Authority)), LeafVector.Now));
     }
 
     [Fact]
     [Trait(Rule.Trait, "JWT-20")]
     [Trait(Rule.Trait, "WLAPI-15")]
-    public void A_bundle_without_JWT_authorities_makes_no_JWT_SVID_genuine() => Assert.IsType<JwtSvidVerification.Refused>(Verify(Bundle([First.Der])));
+    public void A_bundle_without_JWT_authorities_makes_no_JWT_SVID_genuine()
+    {
+        // The key that signed is there, but for certificates.
+        Assert.IsType<JwtSvidVerification.Verified>(Verify(Bundle([], First.Tokens.Authority), First.Tokens));
+        AssertRefused("has no JWT key \"k1\"", Verify(Bundle([First.Der]), First.Tokens));
+        AssertRefused("has no JWT key \"k1\"", Verify(Bundle([First.Der])));
+    }
 
     [Fact]
     [Trait(Rule.Trait, "JWT-19")]
@@ -142,7 +150,7 @@ public sealed class TrustBundleRules
     {
         var key = Encoding.UTF8.GetString(Bundle([], Signer.Authority).ToJson());
         Assert.IsType<JwtSvidVerification.Verified>(Verify(Read(key)));
-        Assert.IsType<JwtSvidVerification.Refused>(Verify(Read(key.Replace("jwt-svid", "x509-svid", StringComparison.Ordinal))));
+        AssertRefused("has no JWT key \"k1\"", Verify(Read(key.Replace("jwt-svid", "x509-svid", StringComparison.Ordinal))));
     }
 
     [Fact]
@@ -209,14 +217,26 @@ public sealed class TrustBundleRules
     }
 
     [Theory]
-    [InlineData("""{"keys":[]}""")]
-    [InlineData("""{"keys":[{"kty":"AKP","use":"x509-svid"},{"kty":"EC","use":"unknown"}]}""")]
+    [InlineData("\"kty\":\"EC\"", "\"kty\":\"EC\"", true)]
+    [InlineData("\"kty\":\"EC\"", "\"kty\":\"AKP\"", false)]
+    [InlineData("\"kty\":\"EC\",", "", false)]
+    [InlineData("-svid\"", "-svids\"", false)]
+    [InlineData("\"use\":", "\"usage\":", false)]
     [Trait(Rule.Trait, "TDB-10")]
-    public void A_bundle_without_usable_keys_makes_nothing_genuine(string json)
+    public void A_bundle_without_usable_keys_makes_nothing_genuine(string usable, string spoilt, bool isUsable)
     {
-        var bundle = Read(json);
-        Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify([First.Sign(new LeafVector())], new TrustBundleSet(bundle), LeafVector.Now));
-        Assert.IsType<JwtSvidVerification.Refused>(Verify(bundle));
+        var bundle = Read(Encoding.UTF8.GetString(Bundle([First.Der], Signer.Authority).ToJson()).Replace(usable, spoilt, StringComparison.Ordinal));
+        var chain = X509SvidVerifier.Verify([First.Sign(new LeafVector())], new(bundle), LeafVector.Now);
+        if (isUsable)
+        {
+            Assert.IsType<X509SvidVerification.Verified>(chain);
+            Assert.IsType<JwtSvidVerification.Verified>(Verify(bundle));
+            bundle = Read("""{"keys":[]}""");
+            chain = X509SvidVerifier.Verify([First.Sign(new LeafVector())], new(bundle), LeafVector.Now);
+        }
+
+        AssertRefused("has no X.509 authority", chain);
+        AssertRefused("has no JWT key \"k1\"", Verify(bundle));
     }
 
     [Fact]
@@ -229,9 +249,9 @@ public sealed class TrustBundleRules
         Assert.True(TrustBundle.TryCreate(other, [First.Der], [Signer.Authority], null, null, out var same, out var problem), problem);
         Assert.IsType<X509SvidVerification.Verified>(X509SvidVerifier.Verify([leaf], new TrustBundleSet(Bundle([First.Der]), same), LeafVector.Now));
         // The right keys under another name, or under the right name the wrong ones: neither is trusted.
-        Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify([leaf], new TrustBundleSet(same), LeafVector.Now));
-        Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify([leaf], new TrustBundleSet(Bundle([Second.Der]), same), LeafVector.Now));
-        Assert.IsType<JwtSvidVerification.Refused>(Verify(same));
+        AssertRefused("no trust bundle for the trust domain td", X509SvidVerifier.Verify([leaf], new TrustBundleSet(same), LeafVector.Now));
+        AssertRefused("a signature in the chain is wrong", X509SvidVerifier.Verify([leaf], new TrustBundleSet(Bundle([Second.Der]), same), LeafVector.Now));
+        AssertRefused("no trust bundle for the trust domain td", Verify(same));
     }
 
     [Fact]
@@ -241,12 +261,18 @@ public sealed class TrustBundleRules
         Assert.True(TrustBundle.TryParseJwt(Domain, Bundle([First.Der], Signer.Authority).ToJson(), out var bundle, out var problem), problem);
         Assert.Empty(bundle.X509Authorities);
         Assert.IsType<JwtSvidVerification.Verified>(Verify(bundle));
-        Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify([First.Sign(new LeafVector())], new TrustBundleSet(bundle), LeafVector.Now));
+        AssertRefused("has no X.509 authority", X509SvidVerifier.Verify([First.Sign(new LeafVector())], new TrustBundleSet(bundle), LeafVector.Now));
     }
 
-    private static JwtSvidVerification Verify(TrustBundle bundle)
+    private static void AssertRefused(string reason, X509SvidVerification verification) =>
+        Assert.Contains(reason, Assert.IsType<X509SvidVerification.Refused>(verification).Reason, StringComparison.Ordinal);
+
+    private static void AssertRefused(string reason, JwtSvidVerification verification) =>
+        Assert.Contains(reason, Assert.IsType<JwtSvidVerification.Refused>(verification).Reason, StringComparison.Ordinal);
+
+    private static JwtSvidVerification Verify(TrustBundle bundle, Jws? signer = null)
     {
-        var token = Signer.Sign("""{"alg":"ES256","kid":"k1"}""", """{"sub":"spiffe://td/x","aud":["a"],"exp":1772366700}""");
+        var token = (signer ?? Signer).Sign("""{"alg":"ES256","kid":"k1"}""", """{"sub":"spiffe://td/x","aud":["a"],"exp":1772366700}""");
         return JwtSvidVerifier.Verify(token, "a", new TrustBundleSet(bundle), LeafVector.Now);
     }
 

@@ -36,6 +36,8 @@ public sealed class WorkloadApiRules(AgentFixture agent)
                 _ => client.ValidateJWTSVIDAsync(new() { Audience = Audience, Svid = "x" }, metadata, cancellationToken: Cancellation).ResponseAsync,
             });
             Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
+            // Not for want of a token, or of one that is good for anything.
+            Assert.Contains("'workload.spiffe.io: true' is missing", refused.Status.Detail, StringComparison.Ordinal);
         }
     }
 
@@ -46,7 +48,6 @@ public sealed class WorkloadApiRules(AgentFixture agent)
     [Trait(Rule.Trait, "WLEP-11")]
     [Trait(Rule.Trait, "WLAPI-01")]
     [Trait(Rule.Trait, "WLAPI-05")]
-    [Trait(Rule.Trait, "WLAPI-08")]
     [Trait(Rule.Trait, "WLAPI-13")]
     [Trait(Rule.Trait, "WLAPI-14")]
     [Trait(Rule.Trait, "WLAPI-16")]
@@ -83,6 +84,7 @@ public sealed class WorkloadApiRules(AgentFixture agent)
         var keys = document.RootElement.GetProperty("keys").EnumerateArray().ToArray();
         Assert.NotEmpty(keys);
         Assert.All(keys, key => Assert.True(key.GetProperty("kid").GetString() is { Length: > 0 } && !key.TryGetProperty("x5c", out _)));
+        Assert.All(keys, key => Assert.Equal("jwt-svid", key.GetProperty("use").GetString()));
     }
 
     [Fact]
@@ -113,6 +115,8 @@ public sealed class WorkloadApiRules(AgentFixture agent)
         await RefusedAsync(StatusCode.InvalidArgument, client.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "" } }, Header, cancellationToken: Cancellation));
         await RefusedAsync(StatusCode.InvalidArgument, client.ValidateJWTSVIDAsync(new() { Audience = Audience }, Header, cancellationToken: Cancellation));
         await RefusedAsync(StatusCode.InvalidArgument, client.ValidateJWTSVIDAsync(new() { Svid = "x" }, Header, cancellationToken: Cancellation));
+        var good = Assert.Single((await client.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { Audience } }, Header, cancellationToken: Cancellation)).Svids).Svid;
+        await RefusedAsync(StatusCode.InvalidArgument, client.ValidateJWTSVIDAsync(new() { Svid = good }, Header, cancellationToken: Cancellation));
     }
 
     [Fact]
@@ -130,8 +134,9 @@ public sealed class WorkloadApiRules(AgentFixture agent)
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var expires = TimeProvider.System.GetUtcNow().AddMinutes(5).ToUnixTimeSeconds();
         var token = new Jws(key).Sign("""{"alg":"ES256","kid":"k1"}""", $$"""{"sub":"spiffe://other.example/x","aud":["{{Audience}}"],"exp":{{expires}}}""");
-        await RefusedAsync(
+        var refused = await RefusedAsync(
             StatusCode.InvalidArgument, (await ClientAsync()).ValidateJWTSVIDAsync(new() { Audience = Audience, Svid = token }, Header, cancellationToken: Cancellation));
+        Assert.Contains("no trust bundle for the trust domain other.example", refused.Status.Detail, StringComparison.Ordinal);
     }
 
     // Of the agent's own token, so that nothing else can be what is wrong with it. Those that only a clock spoils: Identity.Tests.Agent.WorkloadApiRulesTests.
@@ -184,8 +189,12 @@ public sealed class WorkloadApiRules(AgentFixture agent)
 
     private async Task<SpiffeWorkloadAPI.SpiffeWorkloadAPIClient> ClientAsync() => AgentFixture.Client(await agent.PlatformAsync());
 
-    private static async Task RefusedAsync<T>(StatusCode status, AsyncUnaryCall<T> call) =>
-        Assert.Equal(status, (await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync)).StatusCode);
+    private static async Task<RpcException> RefusedAsync<T>(StatusCode status, AsyncUnaryCall<T> call)
+    {
+        var refused = await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync);
+        Assert.Equal(status, refused.StatusCode);
+        return refused;
+    }
 
     private static async Task<T> FirstAsync<T>(AsyncServerStreamingCall<T> call)
     {

@@ -123,7 +123,8 @@ public sealed class X509SvidRules
     {
         var other = Authority.Root(LeafVector.SigningCertificate("other") with { Uris = ["spiffe://other"] });
         var federated = new TrustBundleSet([.. Bundles.Bundles, .. BundlesOf("other", other.Der).Bundles]);
-        Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify([other.Sign(new LeafVector())], federated, LeafVector.Now));
+        var refused = Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify([other.Sign(new LeafVector())], federated, LeafVector.Now));
+        Assert.Contains("does not end at an authority of its trust domain's bundle", refused.Reason, StringComparison.Ordinal);
         Assert.IsType<X509SvidVerification.Verified>(
             X509SvidVerifier.Verify([other.Sign(new LeafVector { Uris = ["spiffe://other/x"] })], federated, LeafVector.Now));
     }
@@ -177,15 +178,16 @@ public sealed class X509SvidRules
     }
 
     [Theory]
-    [InlineData("spiffe://example.org")]
-    [InlineData("spiffe://other/x")]
+    [InlineData("spiffe://example.org", "names a trust domain, not a workload")]
+    [InlineData("spiffe://other/x", "is not in the trust domain example.org")]
     [Trait(Rule.Trait, "X509-04")]
     [Trait(Rule.Trait, "X509-08")]
-    public void The_issuer_signs_no_leaf_for(string id)
+    public void The_issuer_signs_no_leaf_for(string id, string reason)
     {
         var issuer = Issued.Chain(SigningAlgorithm.Es256, LeafVector.Now).Issuer;
         using var key = LocalAuthorityKey.Generate(SigningAlgorithm.Es256);
-        Assert.IsType<X509SvidPreparation.Refused>(issuer.Prepare(new X509SvidRequest(SpiffeId.Parse(id), key.PublicKey), LeafVector.Now));
+        var refused = Assert.IsType<X509SvidPreparation.Refused>(issuer.Prepare(new X509SvidRequest(SpiffeId.Parse(id), key.PublicKey), LeafVector.Now));
+        Assert.Contains(reason, refused.Reason, StringComparison.Ordinal);
     }
 
     private static X509SvidVerification Verify(params byte[][] chain) =>

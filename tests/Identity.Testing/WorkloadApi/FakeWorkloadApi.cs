@@ -40,6 +40,9 @@ public sealed class FakeWorkloadApi : IAsyncDisposable
     /// <summary>Calls of one RPC so far, those refused included.</summary>
     public int CallsOf(string rpc) => _service.CallsOf(rpc);
 
+    /// <summary>Each request so far, and the value of its security header (SPIFFE Workload Endpoint §3); null when it had none.</summary>
+    public IReadOnlyList<(string Rpc, string? SecurityHeader)> Requests => [.. _service.Requests];
+
     private string Socket => Path.Combine(_folder, "workload.sock");
 
     public static async Task<FakeWorkloadApi> StartAsync()

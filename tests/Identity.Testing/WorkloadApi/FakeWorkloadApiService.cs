@@ -8,6 +8,8 @@ namespace Identity.Testing.WorkloadApi;
 /// <summary>The service behind <see cref="FakeWorkloadApi"/>.</summary>
 internal sealed class FakeWorkloadApiService : SpiffeWorkloadAPI.SpiffeWorkloadAPIBase
 {
+    private const string SecurityHeader = "workload.spiffe.io";
+
     private readonly Lock _lock = new();
     private readonly ConcurrentDictionary<string, int> _calls = new();
     private Answers _now = new();
@@ -20,6 +22,8 @@ internal sealed class FakeWorkloadApiService : SpiffeWorkloadAPI.SpiffeWorkloadA
             lock (_lock) return _now;
         }
     }
+
+    public ConcurrentQueue<(string Rpc, string? SecurityHeader)> Requests { get; } = [];
 
     public int CallsOf(string rpc) => _calls.GetValueOrDefault(rpc);
 
@@ -87,14 +91,18 @@ internal sealed class FakeWorkloadApiService : SpiffeWorkloadAPI.SpiffeWorkloadA
         }
     }
 
-    private void Count(ServerCallContext context) => _calls.AddOrUpdate(Rpc(context), 1, (_, count) => count + 1);
+    private void Count(ServerCallContext context)
+    {
+        Requests.Enqueue((Rpc(context), context.RequestHeaders.GetValue(SecurityHeader)));
+        _calls.AddOrUpdate(Rpc(context), 1, (_, count) => count + 1);
+    }
 
     private static string Rpc(ServerCallContext context) => context.Method[(context.Method.LastIndexOf('/') + 1)..];
 
     // SPIFFE Workload Endpoint §3: absent or different means InvalidArgument.
     private Answers Check(ServerCallContext context)
     {
-        if (context.RequestHeaders.GetValue("workload.spiffe.io") != "true") throw new RpcException(new Status(StatusCode.InvalidArgument, "security header missing"));
+        if (context.RequestHeaders.GetValue(SecurityHeader) != "true") throw new RpcException(new Status(StatusCode.InvalidArgument, "security header missing"));
         var answers = Now;
         if (answers.IsClosing) throw new RpcException(new Status(StatusCode.Unavailable, "closing"));
         if (answers.RefusedRpcs.TryGetValue(Rpc(context), out var status)) throw new RpcException(new Status(status, ""));

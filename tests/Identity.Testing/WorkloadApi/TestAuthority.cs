@@ -84,12 +84,17 @@ public sealed class TestAuthority
         return response;
     }
 
-    public JWTSVID IssueJwt(SpiffeId id, IEnumerable<string> audience, DateTimeOffset expiresAt)
+    public JWTSVID IssueJwt(SpiffeId id, IEnumerable<string> audience, DateTimeOffset expiresAt) => IssueJwt(id, audience, expiresAt, _jwtKey);
+
+    /// <summary>A token such as nobody may believe: signed with the root's own key, which is for certificates alone.</summary>
+    public JWTSVID IssueJwtWithRootKey(SpiffeId id, IEnumerable<string> audience, DateTimeOffset expiresAt) => IssueJwt(id, audience, expiresAt, _key);
+
+    private static JWTSVID IssueJwt(SpiffeId id, IEnumerable<string> audience, DateTimeOffset expiresAt, ECDsa key)
     {
         var header = Encode($$"""{"alg":"ES256","kid":"{{JwtKeyId}}","typ":"JWT"}""");
         var aud = string.Join(',', audience.Select(a => $"\"{a}\""));
         var claims = Encode(string.Create(CultureInfo.InvariantCulture, $$"""{"sub":"{{id}}","aud":[{{aud}}],"exp":{{expiresAt.ToUnixTimeSeconds()}}}"""));
-        var signature = _jwtKey.SignData(Encoding.ASCII.GetBytes($"{header}.{claims}"), HashAlgorithmName.SHA256);
+        var signature = key.SignData(Encoding.ASCII.GetBytes($"{header}.{claims}"), HashAlgorithmName.SHA256);
         return new JWTSVID { SpiffeId = id.ToString(), Svid = $"{header}.{claims}.{Base64Url.EncodeToString(signature)}" };
     }
 

@@ -53,6 +53,7 @@ public sealed class WorkloadAttestorTests : IDisposable
 
     [Fact]
     [Trait("rule", "WLEP-10")]
+    [Trait("needs", "root")]
     public async Task Knows_user_group_and_supplementary_groups_by_number_and_by_name_where_they_have_one()
     {
         if (!Environment.IsPrivilegedProcess) Assert.Skip("NOT TESTED, the groups of another user's process: only root may start one.");
@@ -115,6 +116,7 @@ public sealed class WorkloadAttestorTests : IDisposable
 
     [Fact]
     [Trait("rule", "WLEP-11")]
+    [Trait("needs", "root")]
     public async Task Does_not_take_a_process_for_the_dead_one_whose_number_it_was_given()
     {
         const string last = "/proc/sys/kernel/ns_last_pid";
@@ -258,6 +260,7 @@ public sealed class WorkloadAttestorTests : IDisposable
 
     [Fact]
     [Trait("rule", "WLEP-11")]
+    [Trait("needs", "mount namespaces")]
     public async Task Gives_no_path_to_a_program_that_shows_itself_there_in_a_mount_namespace_of_its_own()
     {
         var program = CopyOfPerl();

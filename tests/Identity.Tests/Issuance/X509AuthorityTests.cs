@@ -37,7 +37,7 @@ public class X509AuthorityTests
     {
         var authority = TestAuthority.Create();
         Assert.True(CertificateFields.TryRead(authority.Certificate, out var fields, out _));
-        Assert.True(fields.HasPathLength);
+        Assert.Equal(0, fields.Extensions.PathLength);
         Assert.Single(authority.Intermediates);
         Assert.NotEqual(authority.Root, authority.Certificate);
         Assert.Equal(authority.Id, Convert.ToHexStringLower(fields.SubjectKeyIdentifier.Span));

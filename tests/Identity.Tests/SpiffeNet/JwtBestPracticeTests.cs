@@ -81,7 +81,7 @@ public class JwtBestPracticeTests
         var token = Good();
         var signature = Base64Url.DecodeFromChars(token.AsSpan(token.LastIndexOf('.') + 1));
         Array.Resize(ref signature, length);
-        Assert.IsType<JwtSvidVerification.Refused>(Verify($"{token[..token.LastIndexOf('.')]}.{Base64Url.EncodeToString(signature)}"));
+        AssertRefused(length == 0 ? "not three base64url parts" : "the signature of the token", Verify($"{token[..token.LastIndexOf('.')]}.{Base64Url.EncodeToString(signature)}"));
     }
 
     [Fact]
@@ -126,8 +126,10 @@ public class JwtBestPracticeTests
         Assert.False(JwtAuthority.TryCreate("k1", weak.ExportSubjectPublicKeyInfo(), out _, out var problem));
         Assert.Contains("2048", problem, StringComparison.Ordinal);
         using var unlisted = ECDsa.Create(ECCurve.CreateFromFriendlyName("secp256k1"));
-        Assert.False(JwtAuthority.TryCreate("k1", unlisted.ExportSubjectPublicKeyInfo(), out _, out _));
-        Assert.False(JwtAuthority.TryCreate(new string('k', 257), Forge.Authority.SubjectPublicKeyInfo, out _, out _));
+        Assert.False(JwtAuthority.TryCreate("k1", unlisted.ExportSubjectPublicKeyInfo(), out _, out problem));
+        Assert.Contains("P-256, P-384 or P-521", problem, StringComparison.Ordinal);
+        Assert.False(JwtAuthority.TryCreate(new string('k', 257), Forge.Authority.SubjectPublicKeyInfo, out _, out problem));
+        Assert.Contains("256", problem, StringComparison.Ordinal);
     }
 
     // §3.6, §3.7: no compression, no encryption; UTF-8 only.
@@ -157,11 +159,12 @@ public class JwtBestPracticeTests
     public void Section_3_7_bytes_that_are_not_UTF8_are_no_text(string member)
     {
         var header = """{"alg":"ES256","kid":"k1"}"""u8.ToArray();
-        var claims = Encoding.UTF8.GetBytes(JwtForge.Claims(more: "\"jti\":\"x\""));
+        var claims = Encoding.UTF8.GetBytes(JwtForge.Claims(aud: $"\"{Audience}\"", more: "\"jti\":\"x\""));
         var target = member == "kid" ? header : claims;
         var position = Encoding.UTF8.GetString(target).IndexOf($"\"{member}\":", StringComparison.Ordinal) + member.Length + 4;
+        Assert.IsType<JwtSvidVerification.Verified>(Verify(Forge.SignEncoded(Base64Url.EncodeToString(header), Base64Url.EncodeToString(claims))));
         target[position] = 0xFF;
-        Assert.IsType<JwtSvidVerification.Refused>(Verify($"{Base64Url.EncodeToString(header)}.{Base64Url.EncodeToString(claims)}.{Base64Url.EncodeToString(new byte[64])}"));
+        AssertRefused("Unicode", Verify(Forge.SignEncoded(Base64Url.EncodeToString(header), Base64Url.EncodeToString(claims))));
     }
 
     // §3.8: who issued it, and about whom.
@@ -245,9 +248,11 @@ public class JwtBestPracticeTests
     [Trait("rule", "JWT-13")]
     public void Section_3_9_a_token_of_the_far_future_is_refused(string claim)
     {
-        foreach (var seconds in new[] { JwtForge.Seconds(Now.AddYears(50)), JwtForge.Seconds(Now.AddSeconds(11)), "1e999", "-1", "\"now\"" })
+        var early = claim is "iat" ? "in the future" : "not valid before";
+        const string never = "iat or nbf is not a number of seconds";
+        foreach (var (seconds, reason) in new[] { (JwtForge.Seconds(Now.AddYears(50)), early), (JwtForge.Seconds(Now.AddSeconds(11)), early), ("1e999", never), ("-1", never), ("\"now\"", never) })
         {
-            AssertRefused(claim is "iat" && seconds[0] is >= '1' and <= '9' && seconds != "1e999" ? "in the future" : "", Verify(Forge.Sign(JwtForge.GoodHeader, JwtForge.Claims(more: $"\"{claim}\":{seconds}"))));
+            AssertRefused(reason, Verify(Forge.Sign(JwtForge.GoodHeader, JwtForge.Claims(more: $"\"{claim}\":{seconds}"))));
         }
     }
 
@@ -336,22 +341,6 @@ public class JwtBestPracticeTests
     [InlineData("/**/")]
     public void What_stands_around_the_claims_is_refused_unless_blank(string suffix) =>
         AssertRefused("not a JSON object", Verify(Forge.Sign(JwtForge.GoodHeader, JwtForge.GoodClaims + suffix)));
-
-    [Fact]
-    [Trait("rule", "JWT-01")]
-    public void Base64url_has_one_spelling_in_every_part()
-    {
-        var parts = Good().Split('.');
-        for (var part = 0; part < 3; part++)
-        {
-            foreach (var change in new Func<string, string>[] { p => p + "=", p => p + "==", p => p + "A", p => p[..^1], p => p + " ", p => p + "\r\n", p => p.Insert(4, "\n"), p => p.Insert(4, "+"), p => p.Insert(4, "/"), p => p + "\u0000" })
-            {
-                var changed = (string[])parts.Clone();
-                changed[part] = change(changed[part]);
-                Assert.IsType<JwtSvidVerification.Refused>(Verify(string.Join('.', changed)));
-            }
-        }
-    }
 
     [Fact]
     public void A_refusal_names_the_flaw_and_keeps_the_token_to_itself()

@@ -30,9 +30,13 @@ internal sealed class JwtForge(AsymmetricAlgorithm key, string keyId = "k1")
 
     public static string Seconds(DateTimeOffset time) => time.ToUnixTimeSeconds().ToString(System.Globalization.CultureInfo.InvariantCulture);
 
-    public string Sign(string header, string claims, HashAlgorithmName? hash = null, RSASignaturePadding? padding = null)
+    public string Sign(string header, string claims, HashAlgorithmName? hash = null, RSASignaturePadding? padding = null) =>
+        SignEncoded(Encode(header), Encode(claims), hash, padding);
+
+    /// <summary>Signs the two parts as they stand, whether or not they are base64url of anything.</summary>
+    public string SignEncoded(string header, string claims, HashAlgorithmName? hash = null, RSASignaturePadding? padding = null)
     {
-        var signedPart = $"{Encode(header)}.{Encode(claims)}";
+        var signedPart = $"{header}.{claims}";
         var bytes = Encoding.ASCII.GetBytes(signedPart);
         var signature = key switch
         {

@@ -174,15 +174,15 @@ public class NameConstraintsTests
     }
 
     [Theory]
-    [InlineData("3000")]
-    [InlineData("3002A000")]
-    [InlineData("3002A100")]
-    [InlineData("300AA0083006860178800100")]
-    [InlineData("300AA0083006860178810101")]
-    [InlineData("3004A2023000")]
-    [InlineData("0500")]
-    [InlineData("300EA1053003860178A0053003860178")]
-    public void Constraints_that_cannot_be_read_refuse(string value) => Assert.IsType<X509SvidVerification.Refused>(Verify(Convert.FromHexString(value), new CertificateRecipe()));
+    [InlineData("3000", "constrain nothing")]
+    [InlineData("3002A000", "an empty list of name constraints")]
+    [InlineData("3002A100", "an empty list of name constraints")]
+    [InlineData("300AA0083006860178800100", "a minimum or maximum")]
+    [InlineData("300AA0083006860178810101", "a minimum or maximum")]
+    [InlineData("3004A2023000", "not well-formed DER")]
+    [InlineData("0500", "not well-formed DER")]
+    [InlineData("300EA1053003860178A0053003860178", "not well-formed DER")]
+    public void Constraints_that_cannot_be_read_refuse(string value, string reason) => AssertRefused(reason, Verify(Convert.FromHexString(value), new CertificateRecipe()));
 
     [Fact]
     public void They_hold_for_every_certificate_below()

@@ -15,6 +15,11 @@ public class NonCanonicalCertificateTests
     private static readonly ForgedCertificate Root = ForgedCertificate.SelfSigned(CertificateRecipe.Authority("root"));
     private static readonly TrustBundleSet Bundles = new(Root.AsBundle());
 
+    private const string NotDer = "the certificate is not well-formed DER, or has bytes after its end";
+
+    // A flaw that needs an extension which authorities lack would test nothing.
+    private static readonly CertificateRecipe Intermediate = CertificateRecipe.Authority("issuing") with { ExtendedKeyUsage = new CertificateRecipe().ExtendedKeyUsage };
+
     private static readonly Dictionary<string, Action<DerTree>> SignedParts = new()
     {
         ["a longer length of the whole"] = tbs => tbs.HasLongLength = true,
@@ -38,7 +43,7 @@ public class NonCanonicalCertificateTests
         ["an object identifier with leading zeros"] = tbs => tbs[Subject][0][0][0].Content = [0x55, 0x80, 0x04, 0x03],
         ["an object identifier cut off"] = tbs => tbs[Subject][0][0][0].Content = [0x55, 0x84],
         ["an object identifier of a thousand bytes"] = tbs => tbs[Subject][0][0][0].Content = [0x55, .. Enumerable.Repeat((byte)0x81, 999), 0x01],
-        ["an unsorted set in the subject"] = tbs => tbs[Subject][0].Children.Insert(0, DerTree.Parse([0x30, 0x09, 0x06, 0x03, 0x55, 0x04, 0x0A, 0x0C, 0x02, 0x7A, 0x7A])),
+        ["an unsorted set in the subject"] = tbs => tbs[Subject][0].Children.Insert(0, DerTree.Parse([0x30, 0x27, 0x06, 0x03, 0x55, 0x04, 0x0A, 0x0C, 0x20, .. Enumerable.Repeat((byte)0x7A, 32)])),
         ["an empty set in the subject"] = tbs => tbs[Subject][0].Children.Clear(),
         ["a string in pieces in the subject"] = tbs => { tbs[Subject][0][0][1].Tag |= 0x20; tbs[Subject][0][0][1].Children.Add(DerTree.Primitive(0x0C, 0x78)); },
         ["a VisibleString in the subject"] = tbs => tbs[Subject][0][0][1] = DerTree.Primitive(0x1A, 0x78),
@@ -84,6 +89,30 @@ public class NonCanonicalCertificateTests
         ["a set instead of a sequence"] = certificate => certificate.Tag = 0x31,
     };
 
+    /// <summary>Flaws that are more than ill-formed DER, and the words that say which.</summary>
+    private static readonly Dictionary<string, string> Reasons = new()
+    {
+        ["version 2"] = "not version 3",
+        ["version 4"] = "not version 3",
+        ["false written out"] = "writes out a default value",
+        ["cA=FALSE written out"] = "writes out a default value",
+        ["cA as an integer"] = "a path length although it is not an authority",
+        ["a time before 2050 as GeneralizedTime"] = "a time before 2050",
+        ["a fraction of a second"] = "a fraction of a second",
+        ["no extensions but their list"] = "an empty list of extensions",
+        ["key usage bits of nothing"] = "key usage ends in bits that are not set",
+        ["key usage with trailing zeros"] = "key usage ends in bits that are not set",
+        ["key usage of three bytes"] = "a key usage with unknown bits",
+        ["alternative names of no name"] = "an alternative name extension without a name",
+        ["an empty extended key usage"] = "an empty extended key usage",
+        ["RSA parameters in an ECDSA algorithm"] = "two different signature algorithms",
+        ["unused bits in the signature"] = "not a whole number of bytes",
+        ["no signature"] = "a signature in the chain is wrong",
+        ["a signature in BER"] = "a signature in the chain is wrong",
+        ["bytes after the signature in its bits"] = "a signature in the chain is wrong",
+        ["NULL parameters outside only"] = "two different signature algorithms",
+    };
+
     public static TheoryData<string> SignedPartNames => [.. SignedParts.Keys];
 
     public static TheoryData<string> WholeNames => [.. Wholes.Keys];
@@ -91,20 +120,28 @@ public class NonCanonicalCertificateTests
     [Theory]
     [MemberData(nameof(SignedPartNames))]
     public void Refuses_a_leaf_whose_signed_part_has(string flaw) =>
-        AssertRefused(Root.Issue(new CertificateRecipe { Subject = "x", SpoilSignedPart = SignedParts[flaw] }).Der);
+        AssertRefused(ReasonOf(flaw), Root.Issue(new CertificateRecipe { Subject = "x", SpoilSignedPart = SignedParts[flaw] }).Der);
 
     [Theory]
     [MemberData(nameof(WholeNames))]
-    public void Refuses_a_leaf_that_has(string flaw) => AssertRefused(Root.Issue(new CertificateRecipe { SpoilWhole = Wholes[flaw] }).Der);
+    public void Refuses_a_leaf_that_has(string flaw) => AssertRefused(ReasonOf(flaw), Root.Issue(new CertificateRecipe { SpoilWhole = Wholes[flaw] }).Der);
 
     [Theory]
     [MemberData(nameof(SignedPartNames))]
     public void Refuses_an_intermediate_whose_signed_part_has(string flaw)
     {
-        // A flaw that needs an extension which authorities lack would test nothing.
-        var recipe = CertificateRecipe.Authority("issuing") with { ExtendedKeyUsage = new CertificateRecipe().ExtendedKeyUsage, SpoilSignedPart = SignedParts[flaw] };
-        var issuing = Root.Issue(recipe);
-        AssertRefused(issuing.Issue(new CertificateRecipe()).Der, issuing.Der);
+        // Many a flaw makes it useless as an issuer as well, by its name or by what it may do: only the reason tells that its encoding was looked at.
+        var issuing = Root.Issue(Intermediate with { SpoilSignedPart = SignedParts[flaw] });
+        // An integer where cA would be is a path length without cA: in an issuer it is cA that is missed.
+        var reason = flaw == "cA as an integer" ? "the signing certificate does not have cA=true" : ReasonOf(flaw);
+        AssertRefused(reason, issuing.Issue(new CertificateRecipe()).Der, issuing.Der);
+    }
+
+    [Fact]
+    public void Accepts_the_same_intermediate_unspoilt()
+    {
+        var issuing = Root.Issue(Intermediate with { SpoilSignedPart = _ => { } });
+        Assert.IsType<X509SvidVerification.Verified>(Verify(issuing.Issue(new CertificateRecipe()).Der, issuing.Der));
     }
 
     [Fact]
@@ -133,8 +170,9 @@ public class NonCanonicalCertificateTests
     {
         var issuing = Root.Issue(CertificateRecipe.Authority("issuing"));
         var leaf = issuing.Issue(new CertificateRecipe());
-        AssertRefused([.. leaf.Der, garbage], issuing.Der);
-        AssertRefused(leaf.Der, [.. issuing.Der, garbage]);
+        Assert.IsType<X509SvidVerification.Verified>(Verify(leaf.Der, issuing.Der));
+        AssertRefused(NotDer, [.. leaf.Der, garbage], issuing.Der);
+        AssertRefused(NotDer, leaf.Der, [.. issuing.Der, garbage]);
     }
 
     [Fact]
@@ -142,7 +180,7 @@ public class NonCanonicalCertificateTests
     {
         byte[] deep = [0x05, 0x00];
         for (var i = 0; i < 2_000; i++) deep = DerTree.Encode(0x30, deep);
-        AssertRefused(deep);
+        AssertRefused(NotDer, deep);
     }
 
     private static DerTree Extension(DerTree tbs, byte number) => tbs[Extensions][0].Children.Single(extension => extension[0].Content is [0x55, 0x1D, var last] && last == number);
@@ -152,5 +190,8 @@ public class NonCanonicalCertificateTests
     private static X509SvidVerification Verify(params byte[][] chain) =>
         X509SvidVerifier.Verify([.. chain.Select(der => (ReadOnlyMemory<byte>)der)], Bundles, CertificateRecipe.Now);
 
-    private static void AssertRefused(params byte[][] chain) => Assert.IsType<X509SvidVerification.Refused>(Verify(chain));
+    private static string ReasonOf(string flaw) => Reasons.GetValueOrDefault(flaw, NotDer);
+
+    private static void AssertRefused(string reason, params byte[][] chain) =>
+        Assert.Contains(reason, Assert.IsType<X509SvidVerification.Refused>(Verify(chain)).Reason, StringComparison.Ordinal);
 }

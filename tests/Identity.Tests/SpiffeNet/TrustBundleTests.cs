@@ -137,17 +137,35 @@ public class TrustBundleTests
     }
 
     [Theory]
-    [InlineData("{\"keys\":[]}")]
-    [InlineData("{\"keys\":[{\"kty\":\"AKP\",\"use\":\"jwt-svid\",\"kid\":\"k1\"},{\"kty\":\"EC\",\"kid\":\"k1\"," + P256Numbers + "}]}")]
+    [InlineData("no key")]
+    [InlineData("keys without a use")]
+    [InlineData("keys of a use in another spelling")]
+    [InlineData("keys of an unknown type")]
     [Trait("rule", "TDB-10")]
     [Trait("rule", "TDB-14")]
     [Trait("rule", "JWT-20")]
-    public void With_no_usable_key_nothing_of_the_trust_domain_is_genuine(string json)
+    public void With_no_usable_key_nothing_of_the_trust_domain_is_genuine(string what)
     {
-        var bundles = new TrustBundleSet(Parse(json));
-        var token = JwtForge.Es256().Sign(JwtForge.GoodHeader, JwtForge.GoodClaims);
-        Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(token, "spiffe://example.org/nats", bundles, JwtForge.Now));
-        Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify([Root.Der], bundles, JwtForge.Now));
+        // The very authorities that signed: they are good for both until it is the bundle that says otherwise.
+        var forge = JwtForge.Es256();
+        var token = forge.Sign(JwtForge.GoodHeader, JwtForge.GoodClaims);
+        ReadOnlyMemory<byte>[] chain = [Root.Issue(new CertificateRecipe()).Der];
+        Assert.True(TrustBundle.TryCreate(Domain, [Root.Der], [forge.Authority], null, null, out var whole, out _));
+        var usable = Encoding.UTF8.GetString(whole.ToJson());
+        Assert.IsType<JwtSvidVerification.Verified>(JwtSvidVerifier.Verify(token, "spiffe://example.org/nats", new(Parse(usable)), JwtForge.Now));
+        Assert.IsType<X509SvidVerification.Verified>(X509SvidVerifier.Verify(chain, new(Parse(usable)), JwtForge.Now));
+
+        var bundles = new TrustBundleSet(Parse(what switch
+        {
+            "no key" => "{\"keys\":[]}",
+            "keys without a use" => usable.Replace("\"use\":\"jwt-svid\",", "", StringComparison.Ordinal).Replace("\"use\":\"x509-svid\",", "", StringComparison.Ordinal),
+            "keys of a use in another spelling" => usable.Replace("-svid\"", "-SVID\"", StringComparison.Ordinal),
+            _ => usable.Replace("\"kty\":\"EC\"", "\"kty\":\"AKP\"", StringComparison.Ordinal),
+        }));
+        var refusedToken = Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(token, "spiffe://example.org/nats", bundles, JwtForge.Now));
+        Assert.Contains("has no JWT key \"k1\"", refusedToken.Reason, StringComparison.Ordinal);
+        var refusedChain = Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify(chain, bundles, JwtForge.Now));
+        Assert.Contains("has no X.509 authority", refusedChain.Reason, StringComparison.Ordinal);
     }
 
     [Fact]

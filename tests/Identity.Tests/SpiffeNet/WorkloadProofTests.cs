@@ -67,7 +67,6 @@ public class WorkloadProofTests
     [InlineData("nistP256", "ES256")]
     [InlineData("nistP384", "ES384")]
     [InlineData("nistP521", "ES512")]
-    [Trait("rule", "WLAPI-31")]
     public void A_private_key_survives_being_written_and_read(string curve, string algorithm)
     {
         using var key = ECDsa.Create(ECCurve.CreateFromFriendlyName(curve));

@@ -54,7 +54,7 @@ public class X509PathSearchTests
         var search = new X509PathSearch(Root.AsBundle().X509Anchors, [.. knot.Select(Read)], Now);
         Assert.NotNull(search.FindProblem(fields));
         Assert.Equal(X509PathSearch.MaxSteps, search.Steps);
-        AssertRefused("", Verify([leaf, .. knot], Root));
+        AssertRefused("a signature in the chain is wrong", Verify([leaf, .. knot], Root));
     }
 
     [Fact]
@@ -173,7 +173,7 @@ public class X509PathSearchTests
         AssertVerified(X509SvidVerifier.Verify([Issuing.Issue(new CertificateRecipe()).Der, buffer], new(bundle), Now));
         Array.Clear(buffer);
         AssertVerified(Verify(bundle, Issuing.Issue(new CertificateRecipe()), Issuing));
-        Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify([Issuing.Issue(new CertificateRecipe()).Der, buffer], new(bundle), Now));
+        AssertRefused("not well-formed DER", X509SvidVerifier.Verify([Issuing.Issue(new CertificateRecipe()).Der, buffer], new(bundle), Now));
     }
 
     [Fact]

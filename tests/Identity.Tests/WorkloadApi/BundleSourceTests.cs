@@ -36,8 +36,9 @@ public sealed class BundleSourceTests : IAsyncLifetime
         }
 
         var stranger = new TestAuthority("stranger.test");
-        Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify(Chain(stranger), source.X509, now));
-        Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(Token(stranger), "api", source.Jwt, now));
+        const string reason = "no trust bundle for the trust domain stranger.test";
+        Assert.Contains(reason, Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify(Chain(stranger), source.X509, now)).Reason, StringComparison.Ordinal);
+        Assert.Contains(reason, Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(Token(stranger), "api", source.Jwt, now)).Reason, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -48,8 +49,19 @@ public sealed class BundleSourceTests : IAsyncLifetime
         Serve(_authority);
         await using var source = await BundleSource.CreateAsync(_api.ClientOptions(), Cancellation);
         var now = TimeProvider.System.GetUtcNow();
-        Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify(Chain(_authority), source.Jwt, now));
-        Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(Token(_authority), "api", source.X509, now));
+        var chain = Assert.IsType<X509SvidVerification.Refused>(X509SvidVerifier.Verify(Chain(_authority), source.Jwt, now));
+        Assert.Contains("has no X.509 authority", chain.Reason, StringComparison.Ordinal);
+
+        // One with a key that the bundle does not have, and one with the key that it does.
+        var byRoot = _authority.IssueJwtWithRootKey(_authority.Id("/a"), ["api"], now.AddMinutes(5)).Svid;
+        foreach (var token in new[] { Token(_authority), byRoot })
+        {
+            var refused = Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(token, "api", source.X509, now));
+            Assert.Contains("has no JWT key", refused.Reason, StringComparison.Ordinal);
+        }
+
+        // Nor does a bundle for tokens learn of the root's key from its bearer.
+        Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(byRoot, "api", source.Jwt, now));
     }
 
     [Fact]

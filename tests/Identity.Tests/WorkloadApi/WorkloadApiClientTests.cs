@@ -30,7 +30,6 @@ public sealed class WorkloadApiClientTests : IAsyncLifetime
         await _api.DisposeAsync();
     }
 
-    [Trait("rule", "WLEP-03")]
     [Trait("rule", "WLAPI-34")]
     [Fact]
     public async Task Fetches_identities_in_order_with_every_bundle()

@@ -167,7 +167,13 @@ public sealed class WorkloadApiTokensTests : IAsyncLifetime
 
         var token = _authority.IssueJwt(_authority.Id("/a"), ["nats"], Later).Svid;
         Assert.IsType<JwtSvidVerification.Verified>(JwtSvidVerifier.Verify(token, "nats", jwt, TimeProvider.System.GetUtcNow()));
-        Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(token, "nats", x509, TimeProvider.System.GetUtcNow()));
+        var byRoot = _authority.IssueJwtWithRootKey(_authority.Id("/a"), ["nats"], Later).Svid;
+        foreach (var either in new[] { token, byRoot })
+        {
+            var refused = Assert.IsType<JwtSvidVerification.Refused>(JwtSvidVerifier.Verify(either, "nats", x509, TimeProvider.System.GetUtcNow()));
+            Assert.Contains("has no JWT key", refused.Reason, StringComparison.Ordinal);
+        }
+
         Assert.Empty(jwt.Bundles.Single().X509Authorities);
     }
 
