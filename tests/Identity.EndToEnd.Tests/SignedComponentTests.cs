@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Identity.Testing.Components;
 using Identity.Testing.Platform;
 using Xunit;
@@ -45,6 +46,7 @@ public sealed class SignedComponentTests
         var denied = await PlatformFixture.StateAsync(host, "greeter", "denied", 0, Cancellation);
         Assert.Contains($"is for what '{signer.Name}' signed", denied, StringComparison.Ordinal);
         await PlatformFixture.StateAsync(host, "snooper", "running", 0, Cancellation);
+        await ConnectionAsync(platform, present: true);
 
         var seen = host.Lines().Length;
         await File.WriteAllTextAsync(guard, $$"""
@@ -59,5 +61,22 @@ public sealed class SignedComponentTests
             """, Cancellation);
         await platform.IdentityAsync(Cancellation, "apply", "-f", guard);
         await PlatformFixture.StateAsync(host, "snooper", "ended", seen, Cancellation);
+        await ConnectionAsync(platform, present: false);
+    }
+
+    // The server has decided the login by itself, with what the agent told it of the signatures.
+    private static async Task ConnectionAsync(LocalPlatform platform, bool present)
+    {
+        using var http = new HttpClient();
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        deadline.CancelAfter(PlatformFixture.Patience);
+        using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+        while (true)
+        {
+            using var connections = JsonDocument.Parse(await http.GetStringAsync($"http://127.0.0.1:{platform.Ports.NatsMonitoring}/connz?auth=1", deadline.Token));
+            if (present == connections.RootElement.GetProperty("connections").EnumerateArray()
+                .Any(connection => connection.TryGetProperty("authorized_user", out var user) && user.GetString() == "spiffe://example.org/components/snooper")) return;
+            await tick.WaitForNextTickAsync(deadline.Token);
+        }
     }
 }
