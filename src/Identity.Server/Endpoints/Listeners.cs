@@ -5,6 +5,7 @@ using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using Identity.Server.Authority;
+using Identity.Server.DecisionPoints;
 using Identity.Server.DecisionPoints.KubernetesAdmission;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -29,6 +30,9 @@ internal sealed record ListenerFeature(ListenerKind Kind);
 internal sealed class Listeners(ServerOptions options, ServerCertificate certificate, SigningAuthority authority, ControlPlaneLedger ledger, TimeProvider time, ILogger<Listeners> logger)
 {
     private const int MaxConnections = 20_000;
+
+    // Beyond those above whoever comes is turned away; from here on who holds most gives way, at the doors that strangers reach.
+    private const int MaxAtDoor = MaxConnections / 2;
     private const int MaxStreamsPerConnection = 256;
 
     private ListenOptions? _grpc;
@@ -86,6 +90,7 @@ internal sealed class Listeners(ServerOptions options, ServerCertificate certifi
             {
                 _authZen = listen;
                 listen.Protocols = authZen.IsPlain ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
+                listen.Use(Share(new DoorConnections(MaxAtDoor)));
                 listen.Use(Mark(ListenerKind.AuthZen));
                 if (!authZen.IsPlain) listen.UseHttps(Tls(askForClient: true, SslApplicationProtocol.Http2, SslApplicationProtocol.Http11));
             });
@@ -102,6 +107,7 @@ internal sealed class Listeners(ServerOptions options, ServerCertificate certifi
         {
             _admission = listen;
             listen.Protocols = HttpProtocols.Http1AndHttp2;
+            listen.Use(Share(new DoorConnections(MaxAtDoor)));
             listen.Use(Mark(ListenerKind.Admission));
             listen.UseHttps(new TlsHandshakeCallbackOptions
             {
@@ -137,6 +143,8 @@ internal sealed class Listeners(ServerOptions options, ServerCertificate certifi
     }
 
     private bool MayConnect(uint uid) => AdminSocket.IsAdmin(uid) || ledger.State.Governance.Roles.Names(PolicyPerson.Of(uid));
+
+    private static Func<ConnectionDelegate, ConnectionDelegate> Share(DoorConnections door) => next => connection => door.OnConnectionAsync(connection, next);
 
     private static Func<ConnectionDelegate, ConnectionDelegate> Mark(ListenerKind kind)
     {

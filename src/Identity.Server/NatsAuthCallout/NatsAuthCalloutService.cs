@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Threading.Channels;
 using Google.Protobuf.WellKnownTypes;
+using Identity.Server.DecisionPoints;
 using Identity.Server.Telemetry;
 using Identity.V1;
 using NATS.Client.Core;
@@ -26,6 +27,9 @@ internal sealed partial class NatsAuthCalloutService(
     public const string QueueGroup = "identityd";
 
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+
+    // Whoever reaches nats-server can try to log in as often as it likes; of those that prove somebody each is told.
+    private readonly RecordingBound _strangersLogged = new(60);
 
     private volatile string? _problem = "not connected yet";
 
@@ -119,12 +123,12 @@ internal sealed partial class NatsAuthCalloutService(
                 id = backend.Record(LoginDecision.Of(refused, facts.Policy.Revision, responder.OwnId, time.GetUtcNow()));
                 activity?.SetTag("spiffe.id", refused.Id?.ToString());
                 activity?.SetStatus(ActivityStatusCode.Error, refused.Cause.ToString());
-                Refused(refused.Id, refused.Cause, id);
+                if (refused.Id is not null || _strangersLogged.HasRoom(time)) Refused(refused.Id, refused.Cause, id);
                 Finished("refused", refused.Cause);
                 return responder.Refuse(refused, id, time.GetUtcNow());
 
             case CalloutJudgement.Ignored ignored:
-                Ignored(ignored.Reason);
+                if (_strangersLogged.HasRoom(time)) Ignored(ignored.Reason);
                 Finished("ignored", LoginRefusal.Unspecified);
                 return null;
 

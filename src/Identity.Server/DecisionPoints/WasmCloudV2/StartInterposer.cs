@@ -33,6 +33,10 @@ internal sealed partial class StartInterposer(
 
     private readonly HostBound _underWay = new();
     private readonly RecordingBound _busyLogged = new(1);
+
+    // Whoever may publish on the prefix can be refused, or ask a host that is not there, as often as it likes.
+    private readonly RecordingBound _refusalsLogged = new(60);
+    private readonly RecordingBound _unansweredLogged = new(60);
     private readonly LatticeConnection _lattice = new(DoorName.WasmCloudInterposer, options, authority, time, logger);
 
     /// <summary>Why starts are not being let through right now; null while they are.</summary>
@@ -76,7 +80,7 @@ internal sealed partial class StartInterposer(
             catch (Exception e) when (e is not OperationCanceledException || !stopping.IsCancellationRequested)
             {
                 // Without an answer the operator counts the start as not placed, and tries again.
-                Unanswered(e.GetType().Name);
+                if (_unansweredLogged.HasRoom(time)) Unanswered(e.GetType().Name);
                 DecisionPointTelemetry.Count(DoorName.WasmCloudInterposer, DecisionOutcome.Unanswered);
             }
         }
@@ -125,7 +129,7 @@ internal sealed partial class StartInterposer(
                 await ForwardAsync(connection, message, body, subject, StartTimeout, stopping);
                 return;
             case StartJudgement.Refused denied:
-                Refused(denied.Answer.DecisionId);
+                if (_refusalsLogged.HasRoom(time)) Refused(denied.Answer.DecisionId);
                 await connection.PublishAsync(options.RefusalsSubject, denied.ToJson(subject.HostId), cancellationToken: stopping);
                 // A host is silent on a start it cannot read; without an id an answer would be about nothing.
                 if (denied.WorkloadId.Length == 0) return;

@@ -3,11 +3,15 @@
 using System.Collections.Concurrent;
 using System.Text;
 using System.Text.Json;
+using Identity.Server.Authority;
+using Identity.Server.DecisionPoints;
 using Identity.Server.DecisionPoints.WasmCloudV2;
 using Identity.Testing.Nats;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Logging.Testing;
 using NATS.Client.Core;
+using Spiffe.Net;
 
 namespace Identity.Tests.Server.DecisionPoints.WasmCloudV2;
 
@@ -227,6 +231,29 @@ public sealed class StartInterposerTests : IAsyncLifetime
         await using var @operator = Connect("operator");
         Assert.Null(await AskAsync(@operator, "h1", "workload.start", Start, TimeSpan.FromSeconds(1)));
         Assert.Empty(host.Received);
+    }
+
+    [Fact]
+    public async Task However_many_starts_are_refused_or_go_to_no_host_each_is_answered_for_and_few_are_logged()
+    {
+        await using var world = await DecisionWorld.StartAsync(Policy);
+        var options = new WasmCloudOptions(
+            new Uri($"nats://127.0.0.1:{_nats.Port}"), null, null, null, null, null, null, "gate.runtime.host", "runtime.host", "identity.wasmcloud.refusals");
+        var log = new FakeLogger<StartInterposer>();
+        var judge = new StartJudge(world.Server.Services.GetRequiredService<DecisionPoint>(), TrustDomain.Parse("example.org"));
+        using var interposer = new StartInterposer(judge, new RefusedWorkloads(10), options, world.Server.Services.GetRequiredService<SigningAuthority>(), TimeProvider.System, log);
+        await interposer.StartAsync(CancellationToken.None);
+        await UntilAsync(() => Task.FromResult(interposer.Problem is null));
+        await using var @operator = Connect("operator");
+
+        var refused = await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => AskAsync(@operator, "h1", "workload.start", Start.With("workload.namespace", "\"other\""))));
+        Assert.All(refused, answer => Assert.Contains("refused by policy", answer, StringComparison.Ordinal));
+        await Task.WhenAll(Enumerable.Range(0, 100).Select(at => AskAsync(@operator, $"nobody-{at}", "heartbeat", "{}", TimeSpan.FromSeconds(1))));
+        await interposer.StopAsync(CancellationToken.None);
+
+        var told = log.Collector.GetSnapshot();
+        Assert.Equal(60, told.Count(record => record.Message.Contains("start was refused", StringComparison.Ordinal)));
+        Assert.InRange(told.Count(record => record.Message.Contains("was not answered", StringComparison.Ordinal)), 1, 60);
     }
 
     [Fact]
