@@ -1,12 +1,17 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
+using Identity.Policy.Evaluation;
 using Spiffe.Net;
 
 namespace Identity.Policy.Analysis;
 
 /// <summary>Something that was asked for: at the door of a component, on NATS, by a shadow decision.</summary>
-public sealed record Observation(Principal Principal, CapabilityRequest Request);
+public sealed record Observation(Principal Principal, CapabilityRequest Request)
+{
+    /// <summary>What whoever saw it does not tell of the caller. Where a rule permits it already to those of whom that is so, a grant that does not ask for it would undo the rule.</summary>
+    public PrincipalAttributes Untold { get; init; }
+}
 
 /// <summary>A policy that would have allowed what was seen.</summary>
 /// <param name="Source">The document (YAML), comments included; null when there is nothing to grant.</param>
@@ -28,14 +33,21 @@ public static class PolicySuggest
     {
         var left = new SortedSet<string>(StringComparer.Ordinal);
         var seen = new SortedDictionary<string, (SpiffeId Id, ComponentDigest? Digest, List<Capability> Capabilities)>(StringComparer.Ordinal);
-        foreach (var (principal, request) in observations)
+        foreach (var observation in observations)
         {
+            var (principal, request) = observation;
             var decision = PolicyDecision.Decide(policy, principal, request, now);
             if (decision.Allowed) continue;
             var capability = request.ToCapability();
             if (decision.Reason != RefusalReason.NotGranted || capability.WhyNotGrantable() is not null)
             {
                 left.Add($"{principal.Id}: {request} ({(decision.Reason == RefusalReason.Forbidden ? $"rule {decision.Determining} forbids it" : capability.WhyNotGrantable() ?? "policy cannot be read")})");
+                continue;
+            }
+
+            if (WithMore(policy, observation, now) is var (permit, untold))
+            {
+                left.Add($"{principal.Id}: {request} (rule {permit.Rule} permits it depending on the {DecisionExplainer.NamesOf(untold)}, which {DecisionExplainer.WasOrWere(untold)} not seen; meet the rule, or write what you mean by hand)");
                 continue;
             }
 
@@ -65,6 +77,21 @@ public static class PolicySuggest
         }
 
         if (HostCalls.FirstOf(HostCalls.All, start.Imports) is { } called) yield return new Observation(start.Principal, called);
+    }
+
+    // The first permit that would do for somebody who has what is not told.
+    private static (PolicyClause Permit, PrincipalAttributes Untold)? WithMore(CapabilityPolicy policy, Observation observation, DateTimeOffset now)
+    {
+        if (observation.Untold == PrincipalAttributes.None) return null;
+        var whoever = observation.Principal with { Unknown = observation.Principal.Unknown | observation.Untold };
+        foreach (var clause in policy.ClauseList)
+        {
+            if (clause.Effect == RuleEffect.Permit && clause.Mode != RuleMode.Shadow && !clause.IsExpired(now) && clause.Capability.Matches(observation.Request)
+                && clause.Subject.MayMean(whoever, out var untold) && untold != PrincipalAttributes.None)
+                return (clause, untold);
+        }
+
+        return null;
     }
 
     private static string Write(string name, IEnumerable<(SpiffeId Id, ComponentDigest? Digest, List<Capability> Capabilities)> subjects, SortedSet<string> left)

@@ -30,6 +30,9 @@ internal static class DecisionExplainer
         return string.Join(" and ", names);
     }
 
+    public static string WasOrWere(PrincipalAttributes attributes) =>
+        System.Numerics.BitOperations.PopCount((uint)attributes) == 1 ? "was" : "were";
+
     /// <summary>A refusal in words; with the nearest rule when no rule permits it.</summary>
     public static Refusal RefusalOf(CapabilityPolicy policy, Principal principal, CapabilityRequest request, in CapabilityDecision decision, DateTimeOffset now)
     {
@@ -39,7 +42,7 @@ internal static class DecisionExplainer
             case RefusalReason.PolicyUnreadable:
                 return new Refusal(asked, RefusalReason.PolicyUnreadable, policy.Unreadable ?? "policy cannot be read");
             case RefusalReason.Forbidden:
-                var unsure = decision.Untold == 0 ? "" : $"; whether it means this caller depends on its {NamesOf(decision.Untold)}, which was not told";
+                var unsure = decision.Untold == 0 ? "" : $"; whether it means this caller depends on its {NamesOf(decision.Untold)}, which {WasOrWere(decision.Untold)} not told";
                 return new Refusal(asked, RefusalReason.Forbidden, $"rule {decision.Determining} forbids it{unsure}", decision.Determining) { Untold = decision.Untold };
             default:
                 if (request.ToCapability().WhyNotGrantable() is { } problem) return new Refusal(asked, RefusalReason.NotGrantable, problem);

@@ -5,26 +5,29 @@ internal static class NearestClause
 {
     private const int Expired = 0;
     private const int Untold = 1;
-    private const int OtherVersion = 2;
-    private const int OtherAttribute = 3;
-    private const int OtherInterface = 4;
-    private const int OtherId = 5;
-    private const int OtherCapability = 6;
-    private const int Neighbour = 7;
+    private const int Part = 2;
+    private const int OtherVersion = 3;
+    private const int OtherAttribute = 4;
+    private const int OtherInterface = 5;
+    private const int OtherId = 6;
+    private const int OtherCapability = 7;
+    private const int Neighbour = 8;
 
     /// <param name="request">Null for anything on NATS.</param>
     /// <param name="untold">What the nearest rule depends on and the door could not tell.</param>
     public static NearestMiss? Find(IEnumerable<PolicyClause> clauses, Principal principal, CapabilityRequest? request, DateTimeOffset now, out PrincipalAttributes untold)
     {
         untold = PrincipalAttributes.None;
-        var best = default((PolicyClause Clause, int Distance, int Shared, string Lacks)?);
+        var best = default((PolicyClause Clause, int Distance, int Shared, int Alike, string Lacks)?);
         foreach (var clause in clauses)
         {
             if (clause.Effect != RuleEffect.Permit) continue;
             var (distance, lacks) = Judge(clause, principal, request, now, out var open);
             var shared = SharedPath(clause.Subject, principal);
-            if (best is { } known && (distance, -shared, clause.Rank).CompareTo((known.Distance, -known.Shared, known.Clause.Rank)) >= 0) continue;
-            best = (clause, distance, shared, lacks);
+            // Of what one caller is granted of the same kind, what looks most like what was asked for.
+            var alike = distance is Part or OtherInterface && request is not null ? Alike(clause.Capability.Value, request.ToCapability().Value) : 0;
+            if (best is { } known && (distance, -shared, -alike, clause.Rank).CompareTo((known.Distance, -known.Shared, -known.Alike, known.Clause.Rank)) >= 0) continue;
+            best = (clause, distance, shared, alike, lacks);
             untold = distance == Untold ? open : PrincipalAttributes.None;
         }
 
@@ -45,7 +48,7 @@ internal static class NearestClause
     private static Gap GapOf(PolicySubject subject, Principal principal, out PrincipalAttributes untold)
     {
         if (subject.MayMean(principal, out untold))
-            return untold == 0 ? default : new Gap(Untold, $"depends on the caller's {DecisionExplainer.NamesOf(untold)}, which was not told");
+            return untold == 0 ? default : new Gap(Untold, $"depends on the caller's {DecisionExplainer.NamesOf(untold)}, which {DecisionExplainer.WasOrWere(untold)} not told");
         if (subject.SpiffeId is { } id && id != principal.Id) return new Gap(OtherId, $"is for {id}");
         if (subject.SpiffeIdPrefix is { } prefix && !prefix.Covers(principal.Id)) return new Gap(OtherId, $"is for {prefix}/…");
         var told = ~principal.Unknown;
@@ -83,10 +86,18 @@ internal static class NearestClause
             return pattern.IsAbout(asked) ? new Gap(OtherInterface, $"grants {pattern} only") : new Gap(OtherVersion, asked.Version is null ? $"grants {pattern}, and none was asked for by version" : $"grants {pattern}, another version track");
         }
 
+        if (capability.Touches(request)) return new Gap(Part, $"grants {capability} only");
         if (request is CapabilityRequest.Import { Interface.Package: var package }) return new Gap(OtherCapability, $"grants nothing of {package}");
         if (request.ToCapability().Kind != capability.Kind)
             return new Gap(OtherCapability, request is CapabilityRequest.NatsPublish or CapabilityRequest.NatsSubscribe ? "grants no such subject" : "grants other things only");
         return new Gap(OtherInterface, $"grants {capability} only");
+    }
+
+    private static int Alike(ReadOnlySpan<char> granted, ReadOnlySpan<char> asked)
+    {
+        var end = 0;
+        while (end < granted.Length && end < asked.Length && granted[^(end + 1)] == asked[^(end + 1)]) end++;
+        return Math.Max(end, granted.CommonPrefixLength(asked));
     }
 
     private static int SharedPath(PolicySubject subject, Principal principal)

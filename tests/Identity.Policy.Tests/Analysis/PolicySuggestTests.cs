@@ -139,6 +139,20 @@ public sealed class PolicySuggestTests
         Assert.Contains("rule sample/rule-1 forbids it", suggestion.Left[1], StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("spiffeId: spiffe://example.org/components/greeter, hostPrefix: spiffe://example.org/hosts", PrincipalAttributes.Host, "depending on the host, which was not seen")]
+    [InlineData("spiffeIdPrefix: spiffe://example.org, signer: ci, namespace: shop", PrincipalAttributes.Signer | PrincipalAttributes.Namespace, "depending on the signers and namespace, which were not seen")]
+    [InlineData("spiffeId: spiffe://example.org/components/other, hostPrefix: spiffe://example.org/hosts", PrincipalAttributes.Host, null)]
+    [InlineData("spiffeId: spiffe://example.org/components/greeter, hostPrefix: spiffe://example.org/hosts", PrincipalAttributes.None, null)]
+    public void What_a_rule_permits_on_terms_that_were_not_seen_is_not_granted_without_them(string subject, PrincipalAttributes untold, string? said)
+    {
+        var policy = Samples.Rules(("permit", subject, "{ natsPublish: a.> }"), ("permit", "signer: nobody", "{ natsPublish: b }"));
+        var suggestion = PolicySuggest.For(policy, Seen("natsPublish a.b").Select(seen => seen with { Untold = untold }), Samples.Now);
+        Assert.Equal(said is null, suggestion.Source is not null);
+        if (said is null) Assert.Empty(suggestion.Left);
+        else Assert.Contains($"rule sample/rule-0 permits it {said}", Assert.Single(suggestion.Left), StringComparison.Ordinal);
+    }
+
     private static ComponentStart Greeting => Importing(["drop", "[method]fields.get"]);
 
     private static ComponentStart Importing(string[] functions) => Samples.Start() with

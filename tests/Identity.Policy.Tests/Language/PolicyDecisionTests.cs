@@ -66,7 +66,7 @@ public sealed class PolicyDecisionTests
         var forbid = Samples.Rules(("permit", IsGreeter, "start"), ("forbid", $"digest: {Samples.OtherDigest}, namespace: shop", "start"));
         var refusal = Assert.Single(Explain(forbid, "start", new Principal { Id = Samples.Greeter, Unknown = PrincipalAttributes.Digest | PrincipalAttributes.Namespace }).Refusals);
         Assert.Equal((RefusalReason.Forbidden, PrincipalAttributes.Digest | PrincipalAttributes.Namespace), (refusal.Reason, refusal.Untold));
-        Assert.Contains("whether it means this caller depends on its digest and namespace, which was not told", refusal.Detail, StringComparison.Ordinal);
+        Assert.Contains("whether it means this caller depends on its digest and namespace, which were not told", refusal.Detail, StringComparison.Ordinal);
 
         var permit = Samples.Rules(("permit", $"{IsGreeter}, signer: release@example.org", "start"));
         var miss = Assert.Single(Explain(permit, "start", Greeter).Refusals);
@@ -336,4 +336,18 @@ public sealed class PolicyDecisionTests
 
     private static Explanation Explain(CapabilityPolicy policy, string asked, Principal principal) =>
         PolicyDecision.Explain(policy, principal, CapabilityRequest.Parse(asked), Samples.Now);
+
+    [Theory]
+    [InlineData("connect 10.20.0.0/15:5432", "grants connect 10.20.0.0/16:5432 only")]
+    [InlineData("connect 10.21.0.1:5432", "grants connect 10.20.0.0/16:5432 only")]
+    [InlineData("connect pay.example.com:443", "grants connect *.payments.example.com:443 only")]
+    [InlineData("connect eu.payments.example.com:80-443", "grants connect *.payments.example.com:443 only")]
+    [InlineData("bucket settings/shop.> read,write", "grants bucket settings/shop.> read,watch only")]
+    public void Nearest_is_what_grants_some_of_it_or_looks_most_like_it(string asked, string lacks)
+    {
+        var policy = Samples.Rules(
+            ("permit", "spiffeId: spiffe://example.org/components/greeter", "start, { connect: 'www.example.org:22' }, { connect: '*.payments.example.com:443' }, { connect: '10.20.0.0/16:5432' }, { connect: '[2001:db8::]/32:80' }, { bucket: other, access: [write] }, { bucket: settings, keys: shop.>, access: [read, watch] }"));
+        var explained = PolicyDecision.Explain(policy, new Principal { Id = Samples.Greeter }, CapabilityRequest.Parse(asked), Samples.Now);
+        Assert.Contains(lacks, explained.ToText(), StringComparison.Ordinal);
+    }
 }

@@ -14,6 +14,10 @@ internal static class PolicySuggestVerb
 {
     private const int MostDecisions = 1_000;
 
+    // A line, or a decision, names who asked, and at most the bytes.
+    private const PrincipalAttributes NotSeen =
+        PrincipalAttributes.Signer | PrincipalAttributes.Image | PrincipalAttributes.Host | PrincipalAttributes.Namespace | PrincipalAttributes.Lattice;
+
     public static Command Create()
     {
         var paths = new Argument<string[]>("path") { Description = "Files or folders of policies and entries that are there already", Arity = ArgumentArity.ZeroOrMore };
@@ -34,7 +38,7 @@ internal static class PolicySuggestVerb
             var manifest = given.Length == 0 ? new Manifest([], [], []) : ManifestFiles.ReadToLook(given);
             var isAnyDigest = parsed.GetValue(anyBytes);
             var notes = new List<string>();
-            var observations = PolicyFiles.Read(parsed.GetValue(components)!, manifest).SelectMany(start => PolicySuggest.ToStart(start, wholeInterfaces: isAnyDigest))
+            var observations = PolicyFiles.Read(parsed.GetValue(components)!, manifest).SelectMany(start => PolicySuggest.ToStart(start, wholeInterfaces: isAnyDigest).Select(asked => asked with { Untold = start.Principal.Unknown }))
                 .Concat(parsed.GetValue(seen)!.SelectMany(ReadSeen)).ToList();
             var policy = PolicyFiles.PolicyOf(manifest);
             if (parsed.GetValue(denied))
@@ -83,7 +87,7 @@ internal static class PolicySuggestVerb
             if (space < 0) throw new UsageException($"{file}:{number}: expected a SPIFFE ID, a space and what it asked for.");
             if (!SpiffeId.TryParse(line[..space], out var id, out var problem) || !CapabilityRequest.TryParse(line[(space + 1)..], out var request, out problem))
                 throw new UsageException($"{file}:{number}: {problem}");
-            yield return new Observation(new Principal { Id = id }, request);
+            yield return new Observation(new Principal { Id = id }, request) { Untold = NotSeen | PrincipalAttributes.Digest };
         }
     }
 
@@ -100,7 +104,7 @@ internal static class PolicySuggestVerb
             if (asked.Count == 0) continue;
             var digest = ComponentDigest.TryParse(decision.ComponentDigest, out var told, out _) ? told : null;
             if (decision.Kind == DecisionKind.ComponentStart && digest is null && !isAnyDigest) untold++;
-            else seen.AddRange(asked.Select(request => new Observation(new Principal { Id = id, Digest = digest }, request)));
+            else seen.AddRange(asked.Select(request => new Observation(new Principal { Id = id, Digest = digest }, request) { Untold = NotSeen | (digest is null ? PrincipalAttributes.Digest : 0) }));
         }
 
         if (untold > 0) notes.Add($"not granted: {untold} {(untold == 1 ? "decision about a start does" : "decisions about starts do")} not tell of which bytes; --any-digest grants whatever they are");
