@@ -2,6 +2,16 @@ using System.Globalization;
 
 namespace Identity.Policy.Tests.Analysis.Smt;
 
+/// <summary>A policy: its rules, and to whom it gives labels.</summary>
+internal sealed record SmtPolicy(PolicyRule[] Rules, LabelAssignment[] Labels)
+{
+    public CapabilityPolicy Compiled => CapabilityPolicy.Create([new PolicyDocument { Name = "p", Rules = [.. Rules], Labels = [.. Labels], Source = "" }], 1);
+
+    public SmtPolicy With(IEnumerable<PolicyRule> rules) => this with { Rules = [.. rules] };
+
+    public override string ToString() => Cases.Show(Rules) + string.Concat(Labels.Select(label => $"  {label.Name}={label.Value}: {string.Join(" | ", label.Subjects)}\n"));
+}
+
 /// <summary>Policies about one kind of request as formulas, and what the solver says of them.</summary>
 internal sealed class SmtQuestions : IDisposable
 {
@@ -28,19 +38,22 @@ internal sealed class SmtQuestions : IDisposable
     };
 
     /// <summary>Default deny, forbid overrides permit.</summary>
-    public string Allowed(PolicyRule[] rules) => $"(and {AnyOf(rules, RuleEffect.Permit)} (not {AnyOf(rules, RuleEffect.Forbid)}))";
+    public string Allowed(SmtPolicy policy) => $"(and {AnyOf(policy, RuleEffect.Permit)} (not {AnyOf(policy, RuleEffect.Forbid)}))";
 
-    public string AnyOf(PolicyRule[] rules, RuleEffect effect) => Formula.Or(rules.Where(rule => rule.Effect == effect).Select(Means));
+    public string AnyOf(SmtPolicy policy, RuleEffect effect) => Formula.Or(policy.Rules.Where(rule => rule.Effect == effect).Select(rule => Means(policy, rule)));
 
-    public string Means(PolicyRule rule)
+    public string Means(SmtPolicy policy, PolicyRule rule)
     {
         var permits = rule.Effect == RuleEffect.Permit;
-        return Formula.And(
-        [
-            Formula.Or(rule.Subjects.Select(subject => SmtCaller.Means(subject, permits))), Formula.Or(rule.Capabilities.Select(capability => About.Means(capability, permits))),
-            rule.Expires is { } expires ? string.Create(CultureInfo.InvariantCulture, $"(< hour {(expires - Samples.Now).TotalHours})") : "true",
-        ]);
+        return Formula.And([OfCaller(policy, rule), Formula.Or(rule.Capabilities.Select(capability => About.Means(capability, permits)))]);
     }
+
+    /// <summary>Whom a rule means, while it does.</summary>
+    public static string OfCaller(SmtPolicy policy, PolicyRule rule) => Formula.And(
+    [
+        Formula.Or(rule.Subjects.Select(subject => SmtCaller.Means(subject, policy.Labels, rule.Effect == RuleEffect.Permit))),
+        rule.Expires is { } expires ? string.Create(CultureInfo.InvariantCulture, $"(< hour {(expires - Samples.Now).TotalHours})") : "true",
+    ]);
 
     public void Dispose() => _z3.Dispose();
 }

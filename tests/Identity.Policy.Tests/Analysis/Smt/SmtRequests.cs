@@ -7,7 +7,12 @@ namespace Identity.Policy.Tests.Analysis.Smt;
 /// <summary>Requests of one kind as variables, and capabilities as formulas about them, written from docs/policy.md, "Capabilities".</summary>
 internal abstract class SmtRequests
 {
-    public static readonly SmtRequests[] All = [new SmtPublish(), new SmtConnect(32), new SmtConnect(128), new SmtImport(), new SmtBucket()];
+    public static readonly SmtRequests[] All =
+    [
+        new SmtPublish(), new SmtConnect(32), new SmtConnect(128), new SmtInterface("import"), new SmtBucket(),
+        new SmtInterface("export"), new SmtSubscribe(), new SmtAccess("stream", 1, "info", "read", "consume", "purge", "manage"), new SmtAccess("consumer", 2, "info", "consume", "manage"),
+        new SmtConnectName(), new SmtNames("resolve"), new SmtNames("config"), new SmtNames("secret"), new SmtNames("mount"), new SmtAudience(), new SmtStart(),
+    ];
 
     public abstract string Name { get; }
 
@@ -21,6 +26,9 @@ internal abstract class SmtRequests
     public abstract string Means(Capability capability, bool permits);
 
     public abstract string At(CapabilityRequest request);
+
+    /// <summary>What a policy beside its rules has; nothing, unless the subjects have labels.</summary>
+    public virtual Gen<LabelAssignment[]> Labels => Gen.Const<LabelAssignment[]>([]);
 
     /// <summary>True of requests for one access; several to one thing that were seen one by one may be suggested together.</summary>
     public virtual string IsOne => "true";
@@ -49,14 +57,18 @@ internal static class SmtSubject
 {
     private const int Tokens = 5;
 
-    public static string Declarations { get; } = Formula.Declare("Int", [.. Formula.Numbered("t", Tokens), "tn"]) + Formula.Declare("Bool", "tail")
-        // At least one token, or all below none.
-        + $"(assert (and (>= tn 0) (<= tn {Tokens}) (or tail (>= tn 1))))";
+    public static string Declarations { get; } = Declare(least: 1);
+
+    /// <param name="least">Tokens of a single subject; all below none may be asked for as well.</param>
+    public static string Declare(int least) => Formula.Declare("Int", [.. Formula.Numbered("t", Tokens), "tn"]) + Formula.Declare("Bool", "tail")
+        + $"(assert (and (>= tn 0) (<= tn {Tokens}) (or tail (>= tn {least}))))";
 
     public static readonly Gen<string> Patterns = Gen.Select(Gen.Int[0, 4].Array[1, 3], Gen.Int[0, 2], (tokens, tail) =>
         string.Join('.', [.. tokens.Select((token, at) => token < 4 || at == 0 ? $"{"abcd"[token % 4]}" : "*"), .. tail == 0 ? [">"] : Array.Empty<string>()]));
 
-    public static string Means(NatsSubject subject, bool permits)
+    public static string Means(string subject, bool permits) => Means(subject.Split('.'), permits);
+
+    public static string Means(string[] subject, bool permits)
     {
         var (tokens, below) = Parts(subject);
         var single = below ? $"(> tn {tokens.Length})" : $"(= tn {tokens.Length})";
@@ -65,17 +77,15 @@ internal static class SmtSubject
         return $"(and (ite tail {many} {single}) {string.Join(' ', named)})";
     }
 
-    public static string At(NatsSubject subject)
+    public static string At(string subject) => At(subject.Split('.'));
+
+    public static string At(string[] subject)
     {
         var (tokens, below) = Parts(subject);
         return Formula.And([below ? "tail" : "(not tail)", Formula.Is("tn", tokens.Length), .. tokens.Select((token, at) => Formula.Is($"t{at}", Formula.NumberOf(token)))]);
     }
 
-    private static (string[] Tokens, bool Below) Parts(NatsSubject subject)
-    {
-        var tokens = subject.Text.Split('.');
-        return tokens[^1] == ">" ? (tokens[..^1], true) : (tokens, false);
-    }
+    private static (string[] Tokens, bool Below) Parts(string[] subject) => subject is [.., ">"] ? (subject[..^1], true) : (subject, false);
 }
 
 internal sealed class SmtPublish : SmtRequests
@@ -88,9 +98,9 @@ internal sealed class SmtPublish : SmtRequests
 
     public override Gen<string> Capabilities => SmtSubject.Patterns.Select(subject => "natsPublish " + subject);
 
-    public override string Means(Capability capability, bool permits) => SmtSubject.Means(((Capability.NatsPublish)capability).Subject, permits);
+    public override string Means(Capability capability, bool permits) => SmtSubject.Means(((Capability.NatsPublish)capability).Subject.Text, permits);
 
-    public override string At(CapabilityRequest request) => SmtSubject.At(((CapabilityRequest.NatsPublish)request).Subject);
+    public override string At(CapabilityRequest request) => SmtSubject.At(((CapabilityRequest.NatsPublish)request).Subject.Text);
 }
 
 /// <summary>A key, or all below one, of a bucket, and a set of accesses as four bits.</summary>
@@ -114,54 +124,68 @@ internal sealed class SmtBucket : SmtRequests
         var (name, keys, access) = (Capability.Bucket)capability;
         // All that is asked for, or some of it.
         var granted = permits ? $"(= (bvand access {Bits(access)}) access)" : $"(distinct (bvand access {Bits(access)}) #b0000)";
-        return Formula.And([Formula.Is("bucket", Formula.NumberOf(name)), SmtSubject.Means(keys, permits), granted]);
+        return Formula.And([Formula.Is("bucket", Formula.NumberOf(name)), SmtSubject.Means(keys.Text, permits), granted]);
     }
 
     public override string At(CapabilityRequest request)
     {
         var (name, key, access) = (CapabilityRequest.Bucket)request;
-        return Formula.And([Formula.Is("bucket", Formula.NumberOf(name)), SmtSubject.At(key), $"(= access {Bits(access)})"]);
+        return Formula.And([Formula.Is("bucket", Formula.NumberOf(name)), SmtSubject.At(key.Text), $"(= access {Bits(access)})"]);
     }
 
     private static string Bits(BucketAccess access) => $"#b{(int)access:b4}";
 }
 
-/// <summary>A package, an interface, a version's track and a function; each of the last three may be left open.</summary>
-internal sealed class SmtImport : SmtRequests
+/// <summary>A package, an interface, a version's track and a function; each of the last three may be left open. What is exported may also be a function without an interface.</summary>
+/// <param name="kind">Import or export.</param>
+internal sealed class SmtInterface(string kind) : SmtRequests
 {
     private static readonly string[] Versions = ["", "@0.1.0", "@0.1.5", "@0.2.0", "@1.0.0", "@1.3.0", "@0.0.1", "@*"];
 
-    public override string Name => "import";
+    public override string Name => kind;
 
     public override string Declarations => Formula.Declare("Int", "package", "interface", "track", "function")
-        + $"(assert (and (>= track {Formula.Absent}) (>= interface 0) (>= function {Formula.Absent})))";
+        + $"(assert (and (>= track {Formula.Absent}) (>= interface {(kind == "export" ? Formula.Absent : 0)}) (>= function {Formula.Absent}) (or (>= interface 0) (>= function 0))))";
 
     public override Gen<PolicySubject> Subjects => SmtCaller.ByImage;
 
-    public override Gen<string> Capabilities => Gen.Select(Gen.Int[0, 2], Gen.Int[0, 3], Gen.Int[0, Versions.Length - 1], Gen.Int[0, 5], (package, name, version, function) =>
-        $"import a:{"abc"[package]}/{(name == 3 ? "*" : $"{"abc"[name]}")}{Versions[version]}{(name == 3 || function > 2 ? "" : $"#{"abc"[function]}")}");
+    public override Gen<string> Capabilities => Gen.Select(Gen.Int[0, 2], Gen.Int[0, 3], Gen.Int[0, Versions.Length - 1], Gen.Int[0, 5], (package, name, version, function) => kind == "export" && version == 0 && function < 3
+        ? $"export #{"abc"[function]}"
+        : $"{kind} a:{"abc"[package]}/{(name == 3 ? "*" : $"{"abc"[name]}")}{Versions[version]}{(name == 3 || function > 2 ? "" : $"#{"abc"[function]}")}");
 
-    public override string Means(Capability capability, bool permits)
+    public override string Means(Capability capability, bool permits) => Means(capability.ToString()[(kind.Length + 1)..], permits, variables: "");
+
+    public override string At(CapabilityRequest request) => At(request.ToString()[(kind.Length + 1)..], variables: "");
+
+    /// <param name="variables">Behind the names of the variables.</param>
+    public static string Means(string pattern, bool permits, string variables)
     {
-        var (name, version, function) = Parts(((Capability.Import)capability).Pattern.Text);
+        var (name, version, function) = Parts(pattern);
+        if (name.Length == 0) return Formula.And([Formula.Is("interface" + variables, Formula.Absent), Formula.Is("function" + variables, Formula.NumberOf(function!))]);
         var slash = name.IndexOf('/', StringComparison.Ordinal);
-        List<string> parts = [Formula.Is("package", Formula.NumberOf(name[..slash]))];
-        if (name[(slash + 1)..] is var wit && wit != "*") parts.Add(Formula.Is("interface", Formula.NumberOf(wit)));
+        List<string> parts = [Formula.Is("package" + variables, Formula.NumberOf(name[..slash]))];
+        parts.Add(name[(slash + 1)..] is var wit && wit != "*" ? Formula.Is("interface" + variables, Formula.NumberOf(wit)) : $"(>= interface{variables} 0)");
         // Whoever asks without a version may be linked with any, which a forbid meets and a permit does not cover.
-        if (version != "*") parts.Add(permits ? Formula.Is("track", TrackOf(version)) : $"(or {Formula.Is("track", Formula.Absent)} {Formula.Is("track", TrackOf(version))})");
+        if (version != "*") parts.Add(Open("track", TrackOf(version)));
         // So it is with all functions of an interface.
-        if (function is not null) parts.Add(permits ? Formula.Is("function", Formula.NumberOf(function)) : $"(or {Formula.Is("function", Formula.Absent)} {Formula.Is("function", Formula.NumberOf(function))})");
+        if (function is not null) parts.Add(Open("function", Formula.NumberOf(function)));
         return Formula.And(parts);
+
+        string Open(string part, int number) =>
+            permits ? Formula.Is(part + variables, number) : $"(or {Formula.Is(part + variables, Formula.Absent)} {Formula.Is(part + variables, number)})";
     }
 
-    public override string At(CapabilityRequest request)
+    public static string At(string asked, string variables)
     {
-        var (name, version, function) = Parts(((CapabilityRequest.Import)request).ToString()["import ".Length..]);
+        var (name, version, function) = Parts(asked);
         var slash = name.IndexOf('/', StringComparison.Ordinal);
         return Formula.And(
         [
-            Formula.Is("package", Formula.NumberOf(name[..slash])), Formula.Is("interface", Formula.NumberOf(name[(slash + 1)..])), Formula.Is("track", TrackOf(version)),
-            Formula.Is("function", function is null ? Formula.Absent : Formula.NumberOf(function)),
+            .. name.Length == 0 ? [Formula.Is("interface" + variables, Formula.Absent)] : (string[])
+            [
+                Formula.Is("package" + variables, Formula.NumberOf(name[..slash])), Formula.Is("interface" + variables, Formula.NumberOf(name[(slash + 1)..])), Formula.Is("track" + variables, TrackOf(version)),
+            ],
+            Formula.Is("function" + variables, function is null ? Formula.Absent : Formula.NumberOf(function)),
         ]);
     }
 

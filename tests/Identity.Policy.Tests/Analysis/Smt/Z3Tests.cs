@@ -21,10 +21,12 @@ public sealed class Z3Tests
     public void A_difference_is_there_exactly_when_the_solver_finds_one(int kind, int rules) => With(kind, (z3, about) =>
     {
         // Revisions: one rule gone, one moved, one new; sometimes only what does not matter.
-        var pairs = Gen.Select(about.Rules.Array[rules], about.Rules, Gen.Int[0, rules - 1], (before, extra, at) => (Before: Named(before), After: Named([.. before.Where((_, index) => index != at), extra])));
+        // And labels are given to others, where there are any.
+        var pairs = Gen.Select(about.Rules.Array[rules], about.Rules, Gen.Int[0, rules - 1], about.Labels, about.Labels, Gen.Int[0, 2], (before, extra, at, labels, others, how) => (
+            Before: new SmtPolicy(Named(before), labels), After: new SmtPolicy(Named([.. before.Where((_, index) => index != at), extra]), how == 0 ? labels : how == 1 ? [.. labels.Skip(1)] : [.. labels.Take(2), .. others.Take(1)])));
         Cases.Each(pairs, Cases.Times(10), pair =>
         {
-            var diff = PolicyDiff.Between(SmallWorld.Policy(pair.Before), SmallWorld.Policy(pair.After), Samples.Now);
+            var diff = PolicyDiff.Between(pair.Before.Compiled, pair.After.Compiled, Samples.Now);
             Assert.True(diff.IsComplete);
             AssertGained(z3, pair.Before, pair.After, diff.Gained);
             AssertGained(z3, pair.After, pair.Before, diff.Lost);
@@ -33,16 +35,16 @@ public sealed class Z3Tests
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void Rules_are_needless_exactly_when_the_solver_finds_no_difference_without_them(int kind) => With(kind, (z3, about) => Cases.Each(about.Rules.Array[40].Select(Named), Cases.Times(3), rules =>
+    public void Rules_are_needless_exactly_when_the_solver_finds_no_difference_without_them(int kind) => With(kind, (z3, about) => Cases.Each(PoliciesOf(about, 40), Cases.Times(3), policy =>
     {
-        var called = PolicyCheck.Find(SmallWorld.Policy(rules), PolicyInventory.Empty, Samples.Now).Select(warning => warning.Rule!.Value.Rule).ToHashSet();
-        PolicyRule[] kept = [.. rules.Where(rule => !called.Contains(rule.Name))];
-        Assert.False(z3.Finds($"(xor {z3.Allowed(rules)} {z3.Allowed(kept)})"));
-        foreach (var rule in kept)
+        var called = PolicyCheck.Find(policy.Compiled, PolicyInventory.Empty, Samples.Now).Select(warning => warning.Rule!.Value.Rule).ToHashSet();
+        var kept = policy.With(policy.Rules.Where(rule => !called.Contains(rule.Name)));
+        Assert.False(z3.Finds($"(xor {z3.Allowed(policy)} {z3.Allowed(kept)})"));
+        foreach (var rule in kept.Rules)
         {
             // A permit is needed when some answer is its alone; a forbid, when no other one forbids all that it does.
-            PolicyRule[] others = [.. kept.Where(other => other != rule)];
-            var alone = rule.Effect == RuleEffect.Permit ? $"(not {z3.Allowed(others)}) {z3.Allowed(kept)}" : $"{z3.Means(rule)} (not {z3.AnyOf(others, RuleEffect.Forbid)})";
+            var others = kept.With(kept.Rules.Where(other => other != rule));
+            var alone = rule.Effect == RuleEffect.Permit ? $"(not {z3.Allowed(others)}) {z3.Allowed(kept)}" : $"{z3.Means(kept, rule)} (not {z3.AnyOf(others, RuleEffect.Forbid)})";
             Assert.True(z3.Finds($"(and {alone})"), $"{rule.Name} is needless and is not called so");
         }
     }));
@@ -53,7 +55,7 @@ public sealed class Z3Tests
     {
         Observation[] seen = [.. picks.Select(pick => new Observation(pick.Item1, pick.Item2))];
         var suggestion = PolicySuggest.For(CapabilityPolicy.Empty, seen, Samples.Now);
-        var suggested = z3.Allowed([.. Samples.Document(suggestion.Source!).Rules]);
+        var suggested = z3.Allowed(new SmtPolicy([.. suggestion.Source is { } source ? Samples.Document(source).Rules : []], []));
         var any = Formula.Or(seen.Select(one => (One: one, Capability: one.Request.ToCapability())).Where(one => PlainMeaning.IsGrantable(one.Capability.ToString())).Select(one =>
         {
             var digest = (one.One.Principal.Unknown & PrincipalAttributes.Digest) == 0 ? one.One.Principal.Digest : null;
@@ -65,12 +67,12 @@ public sealed class Z3Tests
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void Decisions_are_those_of_the_solver(int kind) => With(kind, (z3, about) => Cases.Each(Gen.Select(about.Rules.Array[100].Select(Named), SmtCaller.Principals.Array[20], about.Requests.Where(IsWritten).Array[20]), Cases.Times(2), asked =>
+    public void Decisions_are_those_of_the_solver(int kind) => With(kind, (z3, about) => Cases.Each(Gen.Select(PoliciesOf(about, 100), SmtCaller.Principals.Array[20], about.Requests.Where(IsWritten).Array[20]), Cases.Times(2), asked =>
     {
-        var (rules, principals, requests) = asked;
-        var policy = SmallWorld.Policy(rules);
+        var (written, principals, requests) = asked;
+        var policy = written.Compiled;
         var at = Samples.Now.AddHours(1);
-        z3.Push($"(assert {z3.Allowed(rules)})");
+        z3.Push($"(assert {z3.Allowed(written)})");
         for (var i = 0; i < principals.Length; i++)
         {
             var allowed = z3.Finds(Formula.And([SmtCaller.At(principals[i], at), about.At(requests[i])]));
@@ -80,10 +82,13 @@ public sealed class Z3Tests
         z3.Pop();
     }));
 
-    // A token that stands for any is no value of a variable.
-    private static bool IsWritten(CapabilityRequest request) => !request.ToString().Contains('*', StringComparison.Ordinal);
+    // A token of a subject that stands for any is no value of a variable.
+    private static bool IsWritten(CapabilityRequest request) =>
+        request is not (CapabilityRequest.NatsPublish or CapabilityRequest.NatsSubscribe or CapabilityRequest.Bucket) || !request.ToString().Contains('*', StringComparison.Ordinal);
 
-    private static void AssertGained(SmtQuestions z3, PolicyRule[] before, PolicyRule[] after, IReadOnlyCollection<AuthorityChange> gained)
+    private static Gen<SmtPolicy> PoliciesOf(SmtRequests about, int rules) => Gen.Select(about.Rules.Array[rules], about.Labels, (rules, labels) => new SmtPolicy(Named(rules), labels));
+
+    private static void AssertGained(SmtQuestions z3, SmtPolicy before, SmtPolicy after, IReadOnlyCollection<AuthorityChange> gained)
     {
         z3.Push($"(assert {z3.Allowed(after)})(assert (not {z3.Allowed(before)}))");
         Assert.Equal(gained.Count > 0, z3.Finds("true"));
