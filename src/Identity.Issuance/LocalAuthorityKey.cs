@@ -44,7 +44,7 @@ public sealed class LocalAuthorityKey : IAuthorityKey
                 candidate.ImportPkcs8PrivateKey(pkcs8, out var read);
                 if (read == pkcs8.Length) return TryTake(candidate, out key, out problem);
             }
-            catch (CryptographicException)
+            catch (Exception e) when (e is CryptographicException or NotSupportedException)
             {
                 // Not a key of this kind; the last candidate's failure is answered below.
             }

@@ -94,14 +94,14 @@ public sealed partial class BundleSource : IAsyncDisposable
         {
             // An operator may switch one profile off (§1); the other still serves.
             take(TrustBundleSet.Empty);
-            LogNotOffered(_client.Options.Logger, e.Message);
+            LogNotOffered(_client.Logger, e.Message);
             first.TrySetResult(false);
         }
         catch (Exception e)
         {
             // Nothing more will come, so what is held would never be withdrawn.
             take(TrustBundleSet.Empty);
-            LogWatchEnded(_client.Options.Logger, e.Message);
+            LogWatchEnded(_client.Logger, e.Message);
             first.TrySetException(e);
         }
     }

@@ -23,11 +23,11 @@ internal static class FirstAnswer
             throw new WorkloadApiException(
                 last?.Failure ?? WorkloadApiFailure.Unavailable,
                 $"no {what} within {patience.TotalSeconds:0.#} s: {last?.Message ?? $"the Workload API at {client.Endpoint} takes the call and answers nothing"}",
-                e);
+                (Exception?)last ?? e);
         }
-        catch (OperationCanceledException e) when (lastProblem() is { } last)
+        catch (OperationCanceledException) when (lastProblem() is { } last)
         {
-            throw new WorkloadApiException(last.Failure, $"gave up waiting for {what}: {last.Message}", e);
+            throw new WorkloadApiException(last.Failure, $"gave up waiting for {what}: {last.Message}", last);
         }
     }
 }

@@ -24,6 +24,12 @@ internal sealed class JwtSvidAuthenticationHandler(
         Response.Headers.Append("WWW-Authenticate", "Bearer realm=\"spiffe\"");
     }
 
+    protected override async Task HandleForbiddenAsync(AuthenticationProperties properties)
+    {
+        await ForbiddenLog.WriteAsync(Logger, Context, (await HandleAuthenticateOnceSafeAsync().ConfigureAwait(false)).Principal?.GetSpiffeId()).ConfigureAwait(false);
+        await base.HandleForbiddenAsync(properties).ConfigureAwait(false);
+    }
+
     private AuthenticateResult Authenticate()
     {
         // Of two headers, a proxy before us may have looked at the other one.

@@ -4,14 +4,20 @@ using Microsoft.AspNetCore.Http;
 
 namespace Spiffe.Net.WorkloadApi;
 
-/// <summary>For requests that come in before a connection that is nobody's any more has ended; newer bundles are noticed here first.</summary>
-internal sealed class NobodyIsRefused : IStartupFilter
+/// <summary>
+/// For requests that come in before a connection that is nobody's any more has ended; newer bundles are noticed here first. And for those over no connection of ours, where
+/// there is to be no other.
+/// </summary>
+/// <param name="every">Null where endpoints without mTLS are let be.</param>
+internal sealed class NobodyIsRefused(EveryEndpoint? every = null) : IStartupFilter
 {
     public Action<IApplicationBuilder> Configure(Action<IApplicationBuilder> next) => app =>
     {
         app.Use((context, then) =>
         {
-            if (context.Features.Get<PeerCheck>() is null || context.GetPeerSpiffeId() is not null) return then(context);
+            var hasPeer = context.Features.Get<PeerCheck>() is not null;
+            if (hasPeer ? context.GetPeerSpiffeId() is not null : every is null) return then(context);
+            if (!hasPeer) every!.Refuse(context);
             context.Response.StatusCode = StatusCodes.Status401Unauthorized;
             context.Response.Headers.WWWAuthenticate = SpiffeAuthentication.X509Scheme;
             return Task.CompletedTask;

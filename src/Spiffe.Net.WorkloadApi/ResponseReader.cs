@@ -98,7 +98,20 @@ internal sealed class ResponseReader(Action<string> onLeftOut)
         var earliest = (now - JwtSvidVerifier.DefaultLeeway - DateTimeOffset.UnixEpoch).TotalSeconds;
         if (!claims.TryGetValue("exp", out var end) || end.KindCase is not Value.KindOneofCase.NumberValue || !double.IsFinite(end.NumberValue) || end.NumberValue <= earliest)
             throw Malformed($"a validated token of {id} has no expiry, or expired");
-        return new JwtSvidValidation.Valid(id, Encoding.UTF8.GetBytes(JsonFormatter.Default.Format(response.Claims)));
+        return new JwtSvidValidation.Valid(id, Encoding.UTF8.GetBytes(ToJson(response.Claims, id)));
+    }
+
+    private static string ToJson(Struct claims, SpiffeId id)
+    {
+        try
+        {
+            return JsonFormatter.Default.Format(claims);
+        }
+        catch (InvalidOperationException)
+        {
+            // A value without a kind, or a number that is none.
+            throw Malformed($"the claims of a validated token of {id} hold something that is not JSON");
+        }
     }
 
     // JWT-SVID §3.2: one text or an array of them.

@@ -1,3 +1,5 @@
+using System.Net;
+
 namespace Spiffe.Net.WorkloadApi;
 
 /// <summary>
@@ -15,6 +17,7 @@ internal sealed class RotatingHandler(X509Source source, Func<Action, SocketsHtt
 
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
+        KeepFromHttp3(request);
         var pool = Enter();
         try
         {
@@ -28,6 +31,7 @@ internal sealed class RotatingHandler(X509Source source, Func<Action, SocketsHtt
 
     protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken)
     {
+        KeepFromHttp3(request);
         var pool = Enter();
         try
         {
@@ -50,6 +54,21 @@ internal sealed class RotatingHandler(X509Source source, Func<Action, SocketsHtt
 
         last?.Connections.Dispose();
         base.Dispose(disposing);
+    }
+
+    // QUIC goes round the connection that we make, and so round every check of ours. No server may lead there either (Alt-Svc), so "or higher" is held to what there is.
+    private static void KeepFromHttp3(HttpRequestMessage request)
+    {
+        var policy = request.VersionPolicy;
+        if (request.Version.Major >= 3 && policy is not HttpVersionPolicy.RequestVersionOrLower)
+        {
+            throw new HttpRequestException(
+                HttpRequestError.VersionNegotiationError, $"SPIFFE mTLS is not supported over HTTP/{request.Version.Major}; ask for version 2.0 or 1.1");
+        }
+
+        if (request.Version.Major < 3 && policy is not HttpVersionPolicy.RequestVersionOrHigher) return;
+        request.VersionPolicy = request.Version.Major == 2 ? HttpVersionPolicy.RequestVersionExact : HttpVersionPolicy.RequestVersionOrLower;
+        request.Version = HttpVersion.Version20;
     }
 
     private Pool Enter()

@@ -1,3 +1,5 @@
+using System.Net.Security;
+using System.Security.Authentication;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting;
@@ -6,8 +8,8 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Spiffe.Net.WorkloadApi;
 
@@ -18,15 +20,16 @@ namespace Spiffe.Net.WorkloadApi;
 public static class SpiffeKestrelExtensions
 {
     /// <summary>
-    /// Serves every endpoint over mTLS to <paramref name="peers"/> and nobody else, whatever configuration or command line say where to listen. A request that still
-    /// comes over a connection that is nobody's any more gets 401 and reaches no endpoint. Refusals go to <see cref="WorkloadApiClientOptions.Logger"/>, or to the
-    /// host's loggers where that is not set.
+    /// Serves every endpoint over mTLS to <paramref name="peers"/> and nobody else, whatever configuration or command line say where to listen. The host does not start where
+    /// code keeps an endpoint out of it (told to listen before this call, or endpoint defaults set after it), and a request that came over no such connection, or over one that
+    /// is nobody's any more, gets 401 and reaches no endpoint. Refusals go to <see cref="WorkloadApiClientOptions.Logger"/>, or to the host's loggers where that is not set; so
+    /// do, while the host runs, the troubles of <paramref name="source"/>.
     /// </summary>
     /// <param name="web">The host.</param>
     /// <param name="source">Our identity and whom we trust.</param>
     /// <param name="peers">Which clients are let in.</param>
     public static IWebHostBuilder UseSpiffeTls(this IWebHostBuilder web, X509Source source, AuthorizedPeers peers) =>
-        web.ConfigureServices(services => services.AddSpiffeTls())
+        web.ConfigureServices(services => services.AddSpiffeTls().AddEveryEndpoint(source.TimeProvider))
             .ConfigureKestrel(kestrel => kestrel.ConfigureEndpointDefaults(listen => listen.UseSpiffeTls(source, peers)));
 
     /// <summary>
@@ -46,6 +49,7 @@ public static class SpiffeKestrelExtensions
         }
 
         var refusals = RefusalsOf(listen, source);
+        LendLogger(listen, source);
         listen.UseHttps(new TlsHandshakeCallbackOptions
         {
             OnConnection = handshake =>
@@ -54,13 +58,14 @@ public static class SpiffeKestrelExtensions
                 if (handshake.Connection is not ConnectionContext) throw NotOverHttp3(listen);
                 var check = new PeerCheck(source, peers, refusals);
                 handshake.Connection.Features.Set(check);
-                return ValueTask.FromResult(SpiffeTls.ServerOptions(source, check, null));
+                return ValueTask.FromResult(ServerOptions(source, check, refusals));
             },
         });
         listen.Use(next =>
         {
             // Kestrel puts an endpoint together when it starts; by then all code and configuration has had its say.
             if (listen.Protocols.HasFlag(HttpProtocols.Http3)) throw NotOverHttp3(listen);
+            listen.ApplicationServices.GetService<EveryEndpoint>()?.Covers(listen);
             return connection => ServeWhileBelievedAsync(connection, next);
         });
         return listen;
@@ -84,8 +89,36 @@ public static class SpiffeKestrelExtensions
     /// </summary>
     public static SpiffeId? GetPeerSpiffeId(this HttpContext context) => context.Features.Get<PeerCheck>()?.FindIdNow();
 
+    private static void AddEveryEndpoint(this IServiceCollection services, TimeProvider timeProvider)
+    {
+        services.AddSingleton(provider => new EveryEndpoint(provider, provider.GetRequiredService<ILoggerFactory>(), timeProvider));
+        services.AddHostedService(provider => provider.GetRequiredService<EveryEndpoint>());
+    }
+
+    private static SslServerAuthenticationOptions ServerOptions(X509Source source, PeerCheck check, RefusalLog refusals)
+    {
+        try
+        {
+            return SpiffeTls.ServerOptions(source, check, null);
+        }
+        catch (WorkloadApiException e)
+        {
+            // Kestrel takes this one for what it is, a handshake that failed, and ends the connection without a word.
+            refusals.HasNoIdentity(e.Message);
+            throw new AuthenticationException(e.Message, e);
+        }
+    }
+
+    // For as long as the host runs; its loggers are of no use afterwards.
+    private static void LendLogger(ListenOptions listen, X509Source source)
+    {
+        if (source.HasOwnLogger || listen.ApplicationServices.GetService<ILoggerFactory>() is not { } loggers) return;
+        var giveBack = source.BorrowLogger(loggers.CreateLogger(typeof(X509Source).FullName!));
+        listen.ApplicationServices.GetService<IHostApplicationLifetime>()?.ApplicationStopped.Register(giveBack);
+    }
+
     private static RefusalLog RefusalsOf(ListenOptions listen, X509Source source) =>
-        source.Logger == NullLogger.Instance && listen.ApplicationServices.GetService<ILoggerFactory>() is { } loggers
+        !source.HasOwnLogger && listen.ApplicationServices.GetService<ILoggerFactory>() is { } loggers
             ? new RefusalLog(loggers.CreateLogger(typeof(SpiffeTls).FullName!), source.TimeProvider)
             : source.Refusals;
 

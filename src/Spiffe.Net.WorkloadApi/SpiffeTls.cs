@@ -45,18 +45,21 @@ public static class SpiffeTls
         return await HandshakeAsync(tls, check, c => tls.AuthenticateAsServerAsync(ServerOptions(source, check, null), c), cancellation).ConfigureAwait(false);
     }
 
-    /// <summary>Does the client's side of the handshake on a connected stream. With TLS 1.3 a server that refuses us shows it only with the first read.</summary>
+    /// <summary>
+    /// Does the client's side of the handshake on a connected stream. With TLS 1.3 a server refuses us only after that. A connection that ends before the first byte was
+    /// read is therefore an <see cref="IOException"/> and no end of stream: where a server has nothing to say by design, its end is no proof that it took anything either.
+    /// </summary>
     /// <exception cref="AuthenticationException">The handshake failed; the message names the reason if the server was refused.</exception>
     public static async Task<SpiffeTlsConnection> ConnectAsync(
         Stream transport, X509Source source, AuthorizedPeers peers, CancellationToken cancellation = default)
     {
         var check = new PeerCheck(source, peers, source.Refusals);
-        var tls = new SslStream(transport, leaveInnerStreamOpen: false);
+        var tls = new ClientTls(transport, isPooled: false);
         return await HandshakeAsync(tls, check, c => tls.AuthenticateAsClientAsync(ClientOptions(source, check, null), c), cancellation).ConfigureAwait(false);
     }
 
     /// <summary>
-    /// An HTTP handler for <c>https://</c> addresses whose servers are <paramref name="peers"/>. No proxies, no redirects. A new SVID and new bundles count with the
+    /// An HTTP handler for <c>https://</c> addresses whose servers are <paramref name="peers"/>, over HTTP/1.1 and HTTP/2. No proxies, no redirects. A new SVID and new bundles count with the
     /// next request, which gets a connection of its own; so does the end of either side's SVID, and a request that still runs half a minute after that is cut off.
     /// Without an identity it throws <see cref="HttpRequestException"/>, which has the <see cref="WorkloadApiException"/>.
     /// </summary>
@@ -73,6 +76,9 @@ public static class SpiffeTls
 
             // The handler would keep its own TLS options for good; a handshake of our own is what lets each connection take the newest certificate.
             handler.ConnectCallback = (context, cancellation) => ConnectAsync(context, source, new PeerCheck(source, peers, source.Refusals), onPeer, end, cancellation);
+
+            // Over HTTP/3 it would ask nobody for a connection. No request gets there (RotatingHandler); if one did, nobody is trusted.
+            handler.SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = static (_, _, _, _) => false };
             handler.UseProxy = false;
             handler.AllowAutoRedirect = false;
             handler.UseCookies = false;
@@ -160,12 +166,12 @@ public static class SpiffeTls
         // A plain http:// request would come through here just the same, and its caller would be none the wiser.
         if (context.InitialRequestMessage.RequestUri?.Scheme != Uri.UriSchemeHttps) throw new HttpRequestException("mTLS needs an https:// address");
         var transport = await OpenAsync(context.DnsEndPoint, cancellation).ConfigureAwait(false);
-        var tls = new WatchedTls(transport);
+        var tls = new ClientTls(transport, isPooled: true);
         var options = ClientOptions(source, check, onPeer);
         options.ApplicationProtocols = Protocols(context.InitialRequestMessage);
         if (!IPAddress.TryParse(context.DnsEndPoint.Host, out _)) options.TargetHost = context.DnsEndPoint.Host;
         await HandshakeAsync(tls, check, c => tls.AuthenticateAsClientAsync(options, c), cancellation).ConfigureAwait(false);
-        tls.EndsWith(check, end);
+        tls.EndsWith(check, end, transport.Socket);
         return tls;
     }
 
@@ -190,25 +196,4 @@ public static class SpiffeTls
         ( >= 2, _) or (_, HttpVersionPolicy.RequestVersionOrHigher) => [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
         _ => [SslApplicationProtocol.Http11],
     };
-
-    /// <summary>A pooled connection, which is cut when an SVID of it has ended.</summary>
-    private sealed class WatchedTls(NetworkStream transport) : SslStream(transport, leaveInnerStreamOpen: false)
-    {
-        private ConnectionWatch? _watch;
-
-        // The socket and not the stream: whoever reads then is told of a connection that broke.
-        public void EndsWith(PeerCheck check, Action end) => _watch = new ConnectionWatch(check, end, transport.Socket.Dispose);
-
-        public override ValueTask DisposeAsync()
-        {
-            _watch?.Dispose();
-            return base.DisposeAsync();
-        }
-
-        protected override void Dispose(bool disposing)
-        {
-            _watch?.Dispose();
-            base.Dispose(disposing);
-        }
-    }
 }

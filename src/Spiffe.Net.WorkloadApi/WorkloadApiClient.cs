@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Grpc.Core;
 using Grpc.Net.Client;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Spiffe.WorkloadApi.V1;
 
 namespace Spiffe.Net.WorkloadApi;
@@ -20,6 +21,8 @@ public sealed partial class WorkloadApiClient : IDisposable
     private readonly GrpcChannel _channel;
     private readonly SpiffeWorkloadAPI.SpiffeWorkloadAPIClient _api;
     private readonly ResponseReader _reader;
+    private readonly News _troubles;
+    private volatile ILogger? _borrowed;
 
     /// <summary>Connects with the first call, not here.</summary>
     /// <exception cref="FormatException">No endpoint is given and <c>SPIFFE_ENDPOINT_SOCKET</c> does not name one.</exception>
@@ -29,13 +32,18 @@ public sealed partial class WorkloadApiClient : IDisposable
         Endpoint = Options.Endpoint ?? WorkloadEndpoint.FromEnvironment();
         _channel = EndpointChannel.Create(Endpoint);
         _api = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(_channel);
-        _reader = new ResponseReader(problem => LogLeftOut(Options.Logger, problem));
+        _reader = new ResponseReader(problem => LogLeftOut(Logger, problem));
+        _troubles = new News(Options.TimeProvider);
     }
 
     /// <summary>Where the Workload API is.</summary>
     public WorkloadEndpoint Endpoint { get; }
 
     internal WorkloadApiClientOptions Options { get; }
+
+    internal bool HasOwnLogger => Options.Logger != NullLogger.Instance;
+
+    internal ILogger Logger => HasOwnLogger ? Options.Logger : _borrowed ?? NullLogger.Instance;
 
     /// <summary>The X.509 identities of this process and whom to trust, as of now (§5.2.1).</summary>
     public Task<X509Context> FetchX509SvidAsync(CancellationToken cancellation = default) =>
@@ -60,9 +68,8 @@ public sealed partial class WorkloadApiClient : IDisposable
     {
         if (audience.Count == 0 || audience.Any(string.IsNullOrEmpty)) throw new ArgumentException("A JWT-SVID needs at least one audience, and none may be empty.", nameof(audience));
         var request = new JWTSVIDRequest { Audience = { audience }, SpiffeId = subject?.ToString() ?? "" };
-        return await CallAsync(
-            async options => ResponseReader.ReadJwtSvids(await _api.FetchJWTSVIDAsync(request, options).ConfigureAwait(false), audience, subject),
-            cancellation).ConfigureAwait(false);
+        var response = await CallAsync(options => _api.FetchJWTSVIDAsync(request, options).ResponseAsync, cancellation).ConfigureAwait(false);
+        return Read(() => ResponseReader.ReadJwtSvids(response, audience, subject));
     }
 
     /// <summary>Has the endpoint verify a token (§6.2.3). With bundles at hand, <see cref="JwtSvidVerifier"/> does it without a call.</summary>
@@ -79,7 +86,7 @@ public sealed partial class WorkloadApiClient : IDisposable
             var response = await CallAsync(
                 options => _api.ValidateJWTSVIDAsync(new ValidateJWTSVIDRequest { Svid = token, Audience = audience }, options).ResponseAsync,
                 cancellation).ConfigureAwait(false);
-            return ResponseReader.ReadValidation(response, audience, Options.TimeProvider.GetUtcNow());
+            return Read(() => ResponseReader.ReadValidation(response, audience, Options.TimeProvider.GetUtcNow()));
         }
         catch (WorkloadApiException e) when (e.Failure is WorkloadApiFailure.InvalidRequest)
         {
@@ -129,6 +136,12 @@ public sealed partial class WorkloadApiClient : IDisposable
     /// <summary>Closes the connection; calls under way fail.</summary>
     public void Dispose() => _channel.Dispose();
 
+    internal Action BorrowLogger(ILogger logger)
+    {
+        Interlocked.CompareExchange(ref _borrowed, logger, null);
+        return () => Interlocked.CompareExchange(ref _borrowed, null, logger);
+    }
+
     /// <param name="onProblem">Told of each failed attempt, so that a first value that never comes can be explained.</param>
     internal IAsyncEnumerable<X509Context> WatchX509SvidAndProblemsAsync(Action<WorkloadApiException> onProblem, CancellationToken cancellation) =>
         WatchAsync(options => _api.FetchX509SVID(new X509SVIDRequest(), options), _reader.ReadX509, X509Context.None, onProblem, cancellation);
@@ -161,7 +174,8 @@ public sealed partial class WorkloadApiClient : IDisposable
                 if (problem is { Failure: WorkloadApiFailure.MalformedResponse })
                 {
                     // §4.5: report and discard. What we hold stays in use; the stream may yet bring something better.
-                    LogDiscarded(Options.Logger, problem.Message);
+                    var level = LevelOf(problem);
+                    LogDiscarded(Logger, level, problem.Message);
                     onProblem?.Invoke(problem);
                     problem = null;
                 }
@@ -173,7 +187,8 @@ public sealed partial class WorkloadApiClient : IDisposable
                 }
             }
 
-            LogStreamEnded(Options.Logger, problem.Message);
+            var endLevel = problem.InnerException is null ? LogLevel.Information : LevelOf(problem);
+            LogStreamEnded(Logger, endLevel, problem.Message);
             onProblem?.Invoke(problem);
             if (problem.Failure is WorkloadApiFailure.NoIdentity && holdsSomething)
             {
@@ -192,7 +207,7 @@ public sealed partial class WorkloadApiClient : IDisposable
         try
         {
             return await stream.MoveNext(cancellation).ConfigureAwait(false)
-                ? (read(stream.Current), null)
+                ? (Read(() => read(stream.Current)), null)
                 : (default, new WorkloadApiException(WorkloadApiFailure.Unavailable, $"the Workload API at {Endpoint} ended the stream"));
         }
         catch (RpcException e) when (cancellation.IsCancellationRequested)
@@ -208,6 +223,24 @@ public sealed partial class WorkloadApiClient : IDisposable
             return (default, e);
         }
     }
+
+    // §4.5: report and discard, whatever is wrong with it: one odd response must not be the last that is read.
+    private static T Read<T>(Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+#pragma warning disable CA1031 // What the endpoint sent made it throw, and nothing else could.
+        catch (Exception e) when (e is not WorkloadApiException)
+#pragma warning restore CA1031
+        {
+            throw WorkloadApiException.Malformed($"reading it failed ({e.GetType().Name})", e);
+        }
+    }
+
+    // What goes on is told once in a while.
+    private LogLevel LevelOf(WorkloadApiException problem) => _troubles.Is(problem.Message, out _) ? LogLevel.Warning : LogLevel.Debug;
 
     private Task<TValue> FirstAsync<TResponse, TValue>(
         Func<CallOptions, AsyncServerStreamingCall<TResponse>> open, Func<TResponse, TValue> read, CancellationToken cancellation) =>
@@ -243,12 +276,12 @@ public sealed partial class WorkloadApiClient : IDisposable
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "A Workload API stream ended: {Problem}")]
-    private static partial void LogStreamEnded(ILogger logger, string problem);
+    [LoggerMessage(Message = "A Workload API stream ended: {Problem}")]
+    private static partial void LogStreamEnded(ILogger logger, LogLevel level, string problem);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Left out a part of a Workload API response: {Problem}")]
     private static partial void LogLeftOut(ILogger logger, string problem);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Discarded a Workload API response: {Problem}")]
-    private static partial void LogDiscarded(ILogger logger, string problem);
+    [LoggerMessage(Message = "Discarded a Workload API response: {Problem}")]
+    private static partial void LogDiscarded(ILogger logger, LogLevel level, string problem);
 }

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Grpc.Core;
 
 namespace Spiffe.Net.WorkloadApi;
@@ -43,20 +44,21 @@ public sealed class WorkloadApiException : Exception
     {
         var (failure, words) = e.StatusCode switch
         {
-            StatusCode.Unavailable => (WorkloadApiFailure.Unavailable, "is not reachable, or not ready"),
             StatusCode.PermissionDenied => (WorkloadApiFailure.NoIdentity, $"has no identity for this process, or not the one asked for{(e.Status.Detail.Length > 0 ? $": {Quote(e.Status.Detail)}" : "")}"),
             StatusCode.InvalidArgument => (WorkloadApiFailure.InvalidRequest, $"calls the request wrong: {Quote(e.Status.Detail)}"),
             StatusCode.Unimplemented => (WorkloadApiFailure.Unimplemented, "does not offer this call"),
+            _ when EndpointTrouble.Find(e, endpoint.Address is UnixDomainSocketEndPoint) is { } trouble => (WorkloadApiFailure.Unavailable, trouble),
+            StatusCode.Unavailable => (WorkloadApiFailure.Unavailable, $"is not ready{(e.Status.Detail.Length > 0 ? $": {Quote(e.Status.Detail)}" : "")}"),
             _ => (WorkloadApiFailure.Unknown, $"answered {e.StatusCode}"),
         };
         return new WorkloadApiException(failure, $"the Workload API at {endpoint} {words}", e);
     }
 
-    internal static WorkloadApiException Malformed(string problem) =>
-        new(WorkloadApiFailure.MalformedResponse, $"the Workload API sent an unusable response: {problem}");
+    internal static WorkloadApiException Malformed(string problem, Exception? inner = null) =>
+        new(WorkloadApiFailure.MalformedResponse, $"the Workload API sent an unusable response: {problem}", inner);
 
     // The endpoint's own words help whoever asked, but they are foreign: short and printable only.
-    private static string Quote(string detail)
+    internal static string Quote(string detail)
     {
         var shown = detail.Length > MaxQuoted ? detail[..MaxQuoted] : detail;
         return $"\"{string.Concat(shown.Select(c => c is >= ' ' and <= '~' ? c : '?'))}\"";

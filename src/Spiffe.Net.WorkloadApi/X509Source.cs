@@ -28,7 +28,7 @@ public sealed partial class X509Source : IAsyncDisposable
         _client = client;
         _ownsClient = ownsClient;
         _pick = pick;
-        Refusals = new RefusalLog(Logger, TimeProvider);
+        Refusals = new RefusalLog(() => Logger, TimeProvider);
     }
 
     /// <summary>All that the Workload API gives at this moment; <see cref="X509Context.None"/> after it was withdrawn.</summary>
@@ -43,10 +43,12 @@ public sealed partial class X509Source : IAsyncDisposable
 
     internal TimeProvider TimeProvider => _client.Options.TimeProvider;
 
-    internal ILogger Logger => _client.Options.Logger;
+    internal bool HasOwnLogger => _client.HasOwnLogger;
 
     /// <summary>Of the peers that our own <see cref="Logger"/> is told about.</summary>
     internal RefusalLog Refusals { get; }
+
+    private ILogger Logger => _client.Logger;
 
     /// <summary>
     /// Connects, and returns when the first identity is there. Until then it keeps trying, for <see cref="WorkloadApiClientOptions.StartTimeout"/>
@@ -100,6 +102,10 @@ public sealed partial class X509Source : IAsyncDisposable
         lock (_watchersLock) _watchers.ForEach(channel => channel.Writer.TryComplete());
         if (_ownsClient) _client.Dispose();
     }
+
+    /// <summary>A logger for our troubles where we have none of our own; of several the first that was lent.</summary>
+    /// <returns>To be called when it is of no use any more.</returns>
+    internal Action BorrowLogger(ILogger logger) => _client.BorrowLogger(logger);
 
     /// <summary>The certificate and its intermediates as TLS wants them; made once per rotation.</summary>
     internal SslStreamCertificateContext CertificateContext() => Usable().CertificateContext.Value;
@@ -186,14 +192,15 @@ public sealed partial class X509Source : IAsyncDisposable
         if (material.Svid is not { } svid)
         {
             throw new WorkloadApiException(
-                WorkloadApiFailure.NoIdentity, $"this process has no X.509-SVID at the moment: {_lastProblem?.Message ?? "the source is closed"}");
+                WorkloadApiFailure.NoIdentity, $"this process has no X.509-SVID at the moment: {_lastProblem?.Message ?? "the source is closed"}", _lastProblem);
         }
 
         // A peer would refuse it; saying so here names the cause.
         if (TimeProvider.GetUtcNow() <= svid.NotAfter) return material;
         throw new WorkloadApiException(
             WorkloadApiFailure.Unavailable,
-            $"the X.509-SVID of {svid.Id} expired at {svid.NotAfter:O} and no newer one came: {_lastProblem?.Message ?? "the Workload API is silent"}");
+            $"the X.509-SVID of {svid.Id} expired at {svid.NotAfter:O} and no newer one came: {_lastProblem?.Message ?? "the Workload API is silent"}",
+            _lastProblem);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Received the X.509-SVID of {SpiffeId}, valid until {NotAfter:O}")]

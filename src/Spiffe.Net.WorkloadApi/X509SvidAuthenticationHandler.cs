@@ -21,6 +21,12 @@ internal sealed class X509SvidAuthenticationHandler(IOptionsMonitor<Authenticati
         Response.Headers.Append("WWW-Authenticate", SpiffeAuthentication.X509Scheme);
     }
 
+    protected override async Task HandleForbiddenAsync(AuthenticationProperties properties)
+    {
+        await ForbiddenLog.WriteAsync(Logger, Context, (await HandleAuthenticateOnceSafeAsync().ConfigureAwait(false)).Principal?.GetSpiffeId()).ConfigureAwait(false);
+        await base.HandleForbiddenAsync(properties).ConfigureAwait(false);
+    }
+
     private AuthenticateResult Authenticate()
     {
         if (Context.Features.Get<PeerCheck>() is not { } peer) return AuthenticateResult.NoResult();

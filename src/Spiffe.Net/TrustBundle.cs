@@ -256,7 +256,7 @@ public sealed class TrustBundle
 
             problem = "its public key cannot be read";
         }
-        catch (CryptographicException)
+        catch (Exception e) when (e is CryptographicException or NotSupportedException)
         {
             problem = "the certificate or its public key cannot be read";
         }

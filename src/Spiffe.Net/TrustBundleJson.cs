@@ -99,9 +99,10 @@ internal static class TrustBundleJson
 
         if (use is not Use.MapMember && root.TryGetProperty("spiffe_refresh_hint", out number))
         {
-            if (number.ValueKind is not JsonValueKind.Number || !number.TryGetInt32(out var seconds) || seconds < 0)
+            // However it is written (300.0) and however large: to ask again so late is to ask by one's own rhythm, and no reason to trust nobody.
+            if (number.ValueKind is not JsonValueKind.Number || !number.TryGetDouble(out var seconds) || !(seconds >= 0) || Math.Floor(seconds) != seconds)
                 return Refuse(out problem, "spiffe_refresh_hint is not a whole number of seconds");
-            refreshHint = TimeSpan.FromSeconds(seconds);
+            refreshHint = TimeSpan.FromSeconds((long)Math.Min(seconds, int.MaxValue));
         }
 
         if (!root.TryGetProperty("keys", out var keys) || keys.ValueKind is not JsonValueKind.Array) return Refuse(out problem, "the array \"keys\" is missing");

@@ -71,10 +71,10 @@ public sealed class X509Svid : IDisposable
             svid = new X509Svid(id, fields, JoinKey(certificate, publicKey.Kind, privateKey.Span), [.. intermediates], hint);
             return true;
         }
-        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        catch (Exception e) when (e is CryptographicException or ArgumentException or NotSupportedException)
         {
             foreach (var intermediate in intermediates) intermediate.Dispose();
-            problem = $"the private key of {id} is not unencrypted PKCS#8, does not belong to its certificate, or an intermediate is damaged";
+            problem = $"the private key of {id} is not unencrypted PKCS#8, is of no known kind, does not belong to its certificate, or an intermediate is damaged";
             return false;
         }
     }
