@@ -111,7 +111,7 @@ public sealed class EndpointTroubleTests : IDisposable
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => watching);
     }
 
-    private async Task AssertSaidAsync(WorkloadEndpoint endpoint, string expected)
+    private static async Task AssertSaidAsync(WorkloadEndpoint endpoint, string expected)
     {
         using var client = new WorkloadApiClient(Options(endpoint, Timeout.InfiniteTimeSpan));
         var e = await Assert.ThrowsAsync<WorkloadApiException>(() => client.FetchX509SvidAsync(Cancellation));

@@ -22,6 +22,7 @@ public sealed class QuickstartTests : IAsyncLifetime
         "deploy/samples/quickstart/Client/Program.cs",
         "tests/Identity.Tests/WorkloadApi/SdkSnippets.cs#authentication",
         "tests/Identity.Tests/WorkloadApi/SdkSnippets.cs#tokens",
+        .. ((string[])["watch", "channel", "accept", "connect", "both", "subject"]).Select(region => $"tests/Identity.Tests/WorkloadApi/SdkMoreSnippets.cs#{region}"),
     ];
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;

@@ -20,9 +20,12 @@ public sealed class SdkPackageTests
         using var package = Open(name);
         var made = package.Entries.Select(entry => entry.FullName).Where(path => !path.StartsWith("_rels/", StringComparison.Ordinal)
             && !path.StartsWith("package/", StringComparison.Ordinal) && path != "[Content_Types].xml");
-        Assert.Equal([$"{name}.nuspec", $"lib/net10.0/{name}.dll", $"lib/net10.0/{name}.xml", "sdk.md"], made.Order(StringComparer.Ordinal));
+        var hasGuide = name == "Spiffe.Net.WorkloadApi";
+        Assert.Equal(
+            ["README.md", $"{name}.nuspec", $"lib/net10.0/{name}.dll", $"lib/net10.0/{name}.xml", .. (string[])(hasGuide ? ["sdk.md"] : [])], made.Order(StringComparer.Ordinal));
         Assert.Contains($"<name>{name}</name>", Encoding.UTF8.GetString(Read(package, $"lib/net10.0/{name}.xml")), StringComparison.Ordinal);
-        Assert.Equal(File.ReadAllBytes(Path.Combine(Repository.Root, "docs", "sdk.md")), Read(package, "sdk.md"));
+        Assert.Equal(File.ReadAllBytes(Path.Combine(Repository.Root, "src", name, "README.md")), Read(package, "README.md"));
+        if (hasGuide) Assert.Equal(File.ReadAllBytes(Path.Combine(Repository.Root, "docs", "sdk.md")), Read(package, "sdk.md"));
     }
 
     [Theory]
@@ -50,7 +53,8 @@ public sealed class SdkPackageTests
         var nuspec = XDocument.Load(new MemoryStream(Read(package, $"{name}.nuspec")));
         XElement[] All(string element) => [.. nuspec.Descendants().Where(node => node.Name.LocalName == element)];
         Assert.Equal(needs, All("dependency").Select(dependency => dependency.Attribute("id")!.Value).Order(StringComparer.Ordinal));
-        Assert.Equal(("Apache-2.0", "sdk.md"), (Assert.Single(All("license")).Value, Assert.Single(All("readme")).Value));
+        Assert.Equal("The Identity maintainers", Assert.Single(All("authors")).Value);
+        Assert.Equal(("Apache-2.0", "README.md"), (Assert.Single(All("license")).Value, Assert.Single(All("readme")).Value));
         Assert.All(All("dependency"), dependency => Assert.DoesNotContain("Analyzers", dependency.Attribute("include")?.Value ?? "", StringComparison.Ordinal));
         Assert.NotEmpty(Assert.Single(All("description")).Value);
     }
