@@ -10,6 +10,8 @@ internal static class EndpointTrouble
     private const int ProtocolError = 1;
     private const int FrameSizeError = 6;
 
+    private const string NoHandshake = "is reachable but closed the connection at once, or speaks another protocol; expected gRPC, which is HTTP/2, without TLS";
+
     /// <summary>Completes "the Workload API at …"; null when the endpoint itself has answered.</summary>
     /// <param name="isFile">Whether the endpoint is a socket in the file system.</param>
     public static string? Find(RpcException e, bool isFile)
@@ -35,9 +37,9 @@ internal static class EndpointTrouble
                 case HttpProtocolException { ErrorCode: ProtocolError or FrameSizeError }:
                 case HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse or HttpRequestError.VersionNegotiationError }:
                 case HttpIOException { HttpRequestError: HttpRequestError.InvalidResponse }:
-                    return "is reachable but speaks another protocol; expected gRPC, which is HTTP/2, without TLS";
+                    return NoHandshake;
                 case HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded }:
-                    return "is reachable but closed the connection without an answer";
+                    return causes.Exists(outer => outer is HttpIOException { HttpRequestError: HttpRequestError.InvalidResponse }) ? NoHandshake : "closed the connection";
                 case TaskCanceledException or TimeoutException:
                     return "is not reachable: it took too long to connect";
                 default:
@@ -45,6 +47,12 @@ internal static class EndpointTrouble
             }
         }
 
-        return causes.Count > 0 && e.StatusCode is StatusCode.Unavailable ? "is not reachable, or not ready" : null;
+        // Of a connection that is over before it gets into its pool .NET tells no cause.
+        return (e.StatusCode, causes) switch
+        {
+            (StatusCode.Internal, [HttpRequestException]) => NoHandshake,
+            (StatusCode.Unavailable, [_, ..]) => "is not reachable, or not ready",
+            _ => null,
+        };
     }
 }

@@ -13,6 +13,8 @@ namespace Identity.Tests.WorkloadApi;
 /// <summary>Why the Workload API cannot be asked, said so that whoever reads it knows what to mend.</summary>
 public sealed class EndpointTroubleTests : IDisposable
 {
+    private const string NoHandshake = "is reachable but closed the connection at once, or speaks another protocol; expected gRPC, which is HTTP/2, without TLS";
+
     private readonly string _folder = Directory.CreateTempSubdirectory("endpoint-trouble-").FullName;
     private readonly FakeLogger _logger = new();
 
@@ -51,7 +53,7 @@ public sealed class EndpointTroubleTests : IDisposable
     {
         using var listener = Listen(new UnixDomainSocketEndPoint(SocketPath));
         _ = AnswerAsync(listener, greeting);
-        await AssertSaidAsync(UnixSocket, "is reachable but speaks another protocol; expected gRPC, which is HTTP/2, without TLS");
+        await AssertSaidAsync(UnixSocket, NoHandshake);
     }
 
     [Fact]
@@ -59,7 +61,7 @@ public sealed class EndpointTroubleTests : IDisposable
     {
         using var listener = Listen(new UnixDomainSocketEndPoint(SocketPath));
         _ = AnswerAsync(listener, "");
-        await AssertSaidAsync(UnixSocket, "is reachable but closed the connection without an answer");
+        await AssertSaidAsync(UnixSocket, NoHandshake);
     }
 
     [Fact]
