@@ -42,8 +42,9 @@ internal sealed class BoundedBody(TimeProvider time, long maxTogether = BoundedB
     {
         if (call.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } bound) bound.MaxRequestBodySize = maxBytes;
         if (call.Request.ContentLength > maxBytes) return TooLong(maxBytes);
-        using var ending = CancellationTokenSource.CreateLinkedTokenSource(call.RequestAborted);
-        using var timer = time.CreateTimer(_ => ending.Cancel(), null, Within, Timeout.InfiniteTimeSpan);
+        // With a timer of its own, which does no harm when it goes off while it is disposed of.
+        using var passed = new CancellationTokenSource(Within, time);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(call.RequestAborted, passed.Token);
         var reading = new Reading(provenCaller ?? RemoteNetwork.Of(call.Connection.RemoteIpAddress), ending);
         try
         {

@@ -78,8 +78,9 @@ internal sealed class DecisionPoint(
     public async Task<bool> ReachAsync(ulong revision, TimeSpan wait, CancellationToken cancellation)
     {
         if (ledger.State.Revision >= revision) return true;
-        using var late = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        using var timer = time.CreateTimer(_ => late.Cancel(), null, wait, Timeout.InfiniteTimeSpan);
+        // With a timer of its own, which does no harm when it goes off while it is disposed of.
+        using var passed = new CancellationTokenSource(wait, time);
+        using var late = CancellationTokenSource.CreateLinkedTokenSource(cancellation, passed.Token);
         try
         {
             await foreach (var state in ledger.WatchAsync(late.Token))

@@ -22,6 +22,8 @@ internal sealed partial class NatsConnectionKicker(
     ILogger<NatsConnectionKicker> logger) : BackgroundService
 {
     // A login judged before the change may reach nats-server after the first sweep; by then its server has stopped waiting for answers.
+    private static readonly TimeSpan LongestWait = TimeSpan.FromDays(1);
+
     private static readonly TimeSpan SecondSweepAfter = TimeSpan.FromSeconds(NatsServerConfiguration.AuthorizationTimeoutSeconds + 0.5);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
@@ -203,8 +205,9 @@ internal sealed partial class NatsConnectionKicker(
 
         var left = end - time.GetUtcNow();
         if (left <= TimeSpan.Zero) return;
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(stopping);
-        using var timer = time.CreateTimer(static source => ((CancellationTokenSource)source!).Cancel(), deadline, left, Timeout.InfiniteTimeSpan);
+        // Its own timer, which may go off while it is disposed of and does no harm then; and none counts to more than some weeks.
+        using var late = new CancellationTokenSource(left < LongestWait ? left : LongestWait, time);
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(stopping, late.Token);
         try
         {
             await _wake.Reader.ReadAsync(deadline.Token);

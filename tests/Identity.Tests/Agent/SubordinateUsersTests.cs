@@ -1,0 +1,36 @@
+using Identity.Agent.WorkloadAttestation;
+
+namespace Identity.Tests.Agent;
+
+public sealed class SubordinateUsersTests
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("subuid-").FullName;
+
+    [Theory]
+    [InlineData(1000, 1000)]
+    [InlineData(99_999, 99_999)]
+    [InlineData(100_000, 1000)]
+    [InlineData(165_535, 1000)]
+    [InlineData(165_536, 1001)]
+    [InlineData(300_000, -300_002)]
+    [InlineData(300_009, -300_002)]
+    [InlineData(300_010, 300_010)]
+    [InlineData(uint.MaxValue, uint.MaxValue)]
+    public void Counts_the_users_of_containers_as_those_they_belong_to(uint uid, long owner)
+    {
+        var names = new AccountNames(Write("passwd", "ann:x:1000:1000::/:/bin/sh\nbob:x:1001:1001::/:/bin/sh\n"), Write("group", ""));
+        var users = new SubordinateUsers(names, Write("subuid", "ann:100000:65536\n1001:165536:65536\nsomebody.of.a.directory:300000:10\nnonsense\nann:x:1\nann:-1:5\n"));
+        Assert.Equal(owner, users.OwnerOf(uid));
+    }
+
+    [Fact]
+    public void Is_everybody_for_himself_where_there_is_no_such_file() =>
+        Assert.Equal(100_000, new SubordinateUsers(new AccountNames("/no/such/file", "/no/such/file"), "/no/such/file").OwnerOf(100_000));
+
+    private string Write(string name, string content)
+    {
+        var file = Path.Combine(_folder, name);
+        File.WriteAllText(file, content);
+        return file;
+    }
+}
