@@ -36,6 +36,7 @@ internal static class AgentApplication
         builder.AddBroker();
         builder.AddAdmission();
         builder.Services.AddHostedService<ReadyLine>();
+        builder.Services.AddHostedService<ClockWatch>();
         also?.Invoke(builder);
 
         var app = builder.Build();

@@ -11,7 +11,9 @@ internal sealed class ReadyLine(
     {
         var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var registration = lifetime.ApplicationStarted.Register(() => started.TrySetResult());
-        await Task.WhenAll(started.Task, views.First).WaitAsync(stoppingToken);
+        await Task.WhenAll(started.Task, views.First).WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        // It ends before it was ready, and says why elsewhere.
+        if (stoppingToken.IsCancellationRequested) return;
         await output.WriteLineAsync(
             $"ready identity-agent id={identity.Current.Id} workload=unix://{options.WorkloadSocket} broker=unix://{options.BrokerSocket}".AsMemory(), stoppingToken);
         await output.FlushAsync(stoppingToken);

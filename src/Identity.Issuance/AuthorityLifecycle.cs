@@ -94,12 +94,15 @@ public static class AuthorityLifecycle
     /// </summary>
     public static TimeSpan HeadStart(TimeSpan authorityLifetime) => Min(authorityLifetime / 6, LongestHeadStart);
 
-    // A tainted, revoked or expired authority is as good as none: its successor signs at once.
+    // A tainted, revoked or expired authority, or one whose time has not come, is as good as none: its successor signs at once.
     private static AuthoritySlot? Active(IReadOnlyList<AuthoritySlot> slots, DateTimeOffset now) =>
-        slots.FirstOrDefault(slot => slot.State is AuthorityState.Active && now < slot.NotAfter);
+        slots.FirstOrDefault(slot => slot.State is AuthorityState.Active && IsIn(slot, now));
 
     private static AuthoritySlot? Prepared(IReadOnlyList<AuthoritySlot> slots, DateTimeOffset now) =>
-        slots.Where(slot => slot.State is AuthorityState.Prepared && now < slot.NotAfter).MinBy(slot => slot.NotBefore);
+        slots.Where(slot => slot.State is AuthorityState.Prepared && IsIn(slot, now)).MinBy(slot => slot.NotBefore);
+
+    // One that begins later was made by a clock that has been set back since: until then it signs nothing.
+    private static bool IsIn(AuthoritySlot slot, DateTimeOffset now) => slot.NotBefore <= now && now < slot.NotAfter;
 
     private static DateTimeOffset PrepareAt(AuthoritySlot active) =>
         active.IsWanted ? active.NotAfter - Min((active.NotAfter - active.NotBefore) / 2, LongestPreparation) : DateTimeOffset.MinValue;

@@ -8,6 +8,7 @@ namespace Identity.Agent.ControlPlane;
 internal sealed class EntryIndex
 {
     private const string HashSelector = "unix:sha256:";
+    private const string PathSelector = "unix:path:";
 
     // Each entry is filed under its first selector: it can only fit a caller that has that one.
     private readonly FrozenDictionary<string, AuthorizedEntry[]> _bySelector;
@@ -58,20 +59,43 @@ internal sealed class EntryIndex
     public bool WantsHashOf(IReadOnlySet<string> selectors) => WantsExecutableHash && All.Any(
         entry => !selectors.IsSupersetOf(entry.Selectors) && entry.Selectors.All(s => selectors.Contains(s) || s.StartsWith(HashSelector, StringComparison.Ordinal)));
 
-    /// <summary>The entry that came closest: the most selectors in common, then the fewest missing; null when there is no candidate.</summary>
+    /// <summary>
+    /// The entry that came closest: the most selectors in common, then the fewest missing, then the path that looks most like the process's own, as one with a
+    /// mistake in it does; null when there is no candidate.
+    /// </summary>
     public static NearestEntry? FindNearest(IEnumerable<AuthorizedEntry> candidates, IReadOnlySet<string> selectors)
     {
+        var path = selectors.FirstOrDefault(s => s.StartsWith(PathSelector, StringComparison.Ordinal));
         NearestEntry? best = null;
         foreach (var entry in candidates)
         {
             var missing = entry.Selectors.RemoveAll(selectors.Contains);
-            var shared = entry.Selectors.Length - missing.Length;
-            if (best is null || shared > best.Shared || (shared == best.Shared && missing.Length < best.Missing.Length)) best = new(entry, missing, shared);
+            var found = new NearestEntry(entry, missing, entry.Selectors.Length - missing.Length) { Likeness = path is null ? 0 : missing.Select(other => Likeness(other, path)).DefaultIfEmpty(0).Max() };
+            if (best is null || found.IsNearerThan(best)) best = found;
         }
 
         return best;
     }
+
+    // Characters in common at both ends.
+    private static int Likeness(string other, string path)
+    {
+        if (!other.StartsWith(PathSelector, StringComparison.Ordinal)) return 0;
+        var start = other.AsSpan().CommonPrefixLength(path);
+        var end = 0;
+        while (end < Math.Min(other.Length, path.Length) - start && other[^(end + 1)] == path[^(end + 1)]) end++;
+        return start + end;
+    }
 }
 
 /// <param name="Missing">Selectors the entry asks for that were not attested.</param>
-internal sealed record NearestEntry(AuthorizedEntry Entry, ImmutableArray<string> Missing, int Shared);
+internal sealed record NearestEntry(AuthorizedEntry Entry, ImmutableArray<string> Missing, int Shared)
+{
+    /// <summary>How much of the process's own path stands in the path that the entry asks for.</summary>
+    public int Likeness { get; init; }
+
+    public bool IsNearerThan(NearestEntry other) =>
+        Shared != other.Shared ? Shared > other.Shared
+        : Missing.Length != other.Missing.Length ? Missing.Length < other.Missing.Length
+        : Likeness > other.Likeness;
+}

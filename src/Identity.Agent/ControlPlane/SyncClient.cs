@@ -2,6 +2,7 @@ using Grpc.Core;
 using Identity.Agent.Decisions;
 using Identity.Agent.NodeEnrollment;
 using Identity.Agent.SvidCache;
+using Refusal = Spire.Api.Types.PermissionDeniedDetails.Types.Reason;
 
 namespace Identity.Agent.ControlPlane;
 
@@ -32,7 +33,9 @@ internal sealed partial class SyncClient(
             {
                 await SubscribeAsync(new V1.Sync.SyncClient(channel), refresh, stoppingToken);
             }
-            catch (RpcException e) when (e.StatusCode is StatusCode.PermissionDenied)
+            // Whom the server merely finds expired or cannot verify may live beside a clock that is wrong: that is an outage, and our own SVID's end is the end of it.
+            catch (RpcException e) when (e.StatusCode is StatusCode.PermissionDenied
+                && ServerRefusal.ReasonOf(e.Trailers) is Refusal.AgentBanned or Refusal.AgentNotAttested or Refusal.AgentNotActive)
             {
                 Expelled(options.Server, e.Status.Detail);
                 views.Revoke(DecisionOf(e.Trailers));
@@ -51,7 +54,12 @@ internal sealed partial class SyncClient(
                 stoppingToken.ThrowIfCancellationRequested();
                 // Not an outage: this node's own SVID changed, or the refresh is due.
                 if (refresh.IsCancellationRequested || !ReferenceEquals(channel, server.Channel)) continue;
-                SayGone(e is RpcException rpc ? rpc.StatusCode.ToString() : "the connection ended");
+                SayGone(e switch
+                {
+                    RpcException { StatusCode: StatusCode.PermissionDenied } refused => $"it refuses this node, perhaps for a clock that is wrong here or there: {refused.Status.Detail}",
+                    RpcException rpc => rpc.StatusCode.ToString(),
+                    _ => "the connection ended",
+                });
             }
 
             await Task.Delay(_backOff.Next(), time, stoppingToken);

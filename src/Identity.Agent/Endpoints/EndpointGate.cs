@@ -58,7 +58,9 @@ internal sealed partial class EndpointGate(IHostApplicationLifetime lifetime, IL
 
     private static void Check(ServerCallContext context)
     {
-        var endpoint = context.GetHttpContext().Features.Get<EndpointFeature>()?.Endpoint ?? AgentEndpoint.None;
+        var call = context.GetHttpContext();
+        call.Features.Get<AwaitedRequest>()?.Came();
+        var endpoint = call.Features.Get<EndpointFeature>()?.Endpoint ?? AgentEndpoint.None;
         var service = context.Method[1..context.Method.LastIndexOf('/')];
         if (!Served.TryGetValue((endpoint, service), out var header))
             throw new RpcException(new Status(StatusCode.Unimplemented, $"{service} is not served on this socket"));

@@ -66,13 +66,14 @@ internal static class EndpointsSetup
     private static void ListenForWorkloads(ListenOptions listen, IServiceProvider services, FairShares shares)
     {
         var processes = services.GetRequiredService<PeerProcesses>();
+        var users = services.GetRequiredService<SubordinateUsers>();
         listen.Protocols = HttpProtocols.Http2;
         listen.Use(next => async connection =>
         {
             var socket = connection.Features.Get<IConnectionSocketFeature>()!.Socket;
             // Who cannot be established, or has more than its share, gets no conversation.
             if (!PeerProcesses.TryReadCredentials(socket, out var caller)) return;
-            using var share = shares.TryTake(caller.Uid);
+            using var share = shares.TryTake(users.OwnerOf(caller.Uid));
             if (share is null) return;
             using var peer = processes.TryConnect(socket);
             if (peer is null) return;
@@ -100,11 +101,12 @@ internal static class EndpointsSetup
     {
         var identity = services.GetRequiredService<NodeIdentity>();
         var callers = services.GetRequiredService<BrokerCallers>();
+        var users = services.GetRequiredService<SubordinateUsers>();
         listen.Protocols = HttpProtocols.Http2;
         listen.Use(next => async connection =>
         {
             if (!PeerProcesses.TryReadCredentials(connection.Features.Get<IConnectionSocketFeature>()!.Socket, out var caller)) return;
-            using var share = shares.TryTake(caller.Uid);
+            using var share = shares.TryTake(users.OwnerOf(caller.Uid));
             if (share is null) return;
             connection.Features.Set(new EndpointFeature(AgentEndpoint.Broker));
             await next(connection);

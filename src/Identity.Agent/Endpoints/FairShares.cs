@@ -1,13 +1,15 @@
 namespace Identity.Agent.Endpoints;
 
 /// <summary>
-/// Shares something scarce among callers who come unannounced. A caller may take one more while it holds less than is left. So one alone gets half, and however many
-/// are greedy, who comes next finds as much left as each of them has.
+/// Shares something scarce among callers who come unannounced. A caller may take one more while it holds less than is left over; a quarter is for those only who hold
+/// next to nothing. So one alone gets three eighths, and however greedy some are, hundreds who come after them still find something.
 /// </summary>
 internal sealed class FairShares(int total)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<long, int> _held = [];
+    private readonly int _reserve = total / 4;
+    private readonly int _little = Math.Max(1, total / 1250);
     private int _left = total;
 
     /// <summary>Null when the caller has its share.</summary>
@@ -16,7 +18,7 @@ internal sealed class FairShares(int total)
         lock (_lock)
         {
             var held = _held.GetValueOrDefault(caller);
-            if (held >= _left) return null;
+            if (held >= (held < _little ? _left : _left - _reserve)) return null;
             _held[caller] = held + 1;
             _left--;
         }

@@ -42,8 +42,7 @@ internal sealed partial class NodeEnroller(
         var due = BackOff.HalfLife(identity.Current.NotBefore, identity.Current.NotAfter);
         while (true)
         {
-            var wait = due - time.GetUtcNow();
-            if (wait > TimeSpan.Zero) await Task.Delay(wait, time, stoppingToken);
+            await WaitUntilAsync(due, stoppingToken);
             try
             {
                 var renewed = await attestor.RenewAsync(identity.Current, stoppingToken);
@@ -59,6 +58,19 @@ internal sealed partial class NodeEnroller(
                 RenewalFailed(Describe(e), identity.Current.NotAfter);
                 due = time.GetUtcNow() + _backOff.Next();
             }
+        }
+    }
+
+    // With each change it looks at the clock, which may have been set (ClockWatch).
+    private async Task WaitUntilAsync(DateTimeOffset due, CancellationToken cancellation)
+    {
+        while (due - time.GetUtcNow() is { Ticks: > 0 } wait)
+        {
+            var change = changes.Current;
+            using var waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+            await Task.WhenAny(Task.Delay(wait, time, waiting.Token), change.Passed);
+            await waiting.CancelAsync();
+            cancellation.ThrowIfCancellationRequested();
         }
     }
 

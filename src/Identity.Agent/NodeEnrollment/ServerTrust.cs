@@ -24,6 +24,8 @@ internal sealed class ServerTrust(AgentOptions options)
         {
             if (!TryUse(file, PrivateFiles.ReadIfExists(file, MaxBundleBytes), out var problem))
                 throw new StartRefusedException($"the trust bundle '{file}' cannot be used: {problem}");
+            // What the server tells is stored though it be the same: the next start goes by that.
+            _isKept = false;
         }
         else if (!TryUseStored())
         {

@@ -16,6 +16,7 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(5);
 
     private readonly Lock _lock = new();
+    private readonly TokenRate _rate = new(time);
     private readonly Dictionary<string, Slot> _slots = new(StringComparer.Ordinal);
 
     /// <summary>Throws <see cref="RpcException"/> with Unavailable when the server gives none and no valid token is held, InvalidArgument when no token is made for such an audience.</summary>
@@ -27,16 +28,17 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
         if (now < slot.NextAttempt) return held.Token;
 
         // Past half of its life but still good: better than nothing while the server is away, and than a long wait for one that says nothing.
-        var fetch = Joined(slot, entry, audience);
+        Task<HeldToken>? fetch = null;
         try
         {
+            fetch = Joined(slot, entry, audience);
             return (await fetch.WaitAsync(ReferenceEquals(fetch, slot.Late) ? TimeSpan.Zero : Patience, time, cancellation)).Token;
         }
         catch (Exception e) when (e is RpcException or TimeoutException)
         {
             if (e is TimeoutException) slot.Late = fetch;
             if (time.GetUtcNow() < held.ExpiresAt) return held.Token;
-            return (await fetch.WaitAsync(cancellation)).Token;
+            return (await (fetch ?? Joined(slot, entry, audience)).WaitAsync(cancellation)).Token;
         }
     }
 
@@ -66,6 +68,8 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
         {
             // Not bound to the caller's cancellation: others may be waiting for the same token.
             if (slot.Pending is not null and { IsCompleted: false }) return slot.Pending;
+            if (!_rate.TryTake(entry.Id))
+                throw new RpcException(new Status(StatusCode.Unavailable, $"this identity has asked for too many tokens at once; about {TokenRate.EachSecond} a second are made, retry"));
             slot.Pending = FetchAsync(slot, entry, audience);
             // Perhaps nobody waits for its end.
             _ = slot.Pending.ContinueWith(static ended => _ = ended.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);

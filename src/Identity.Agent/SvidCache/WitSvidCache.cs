@@ -42,9 +42,10 @@ internal sealed partial class WitSvidCache(ServerConnection server, ViewHolder v
             var next = _slots.Values.Select(s => s.NextAttempt).Where(at => at > now).DefaultIfEmpty(DateTimeOffset.MaxValue).Min();
             using var waiting = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
             var due = Task.Delay(next - now < LongestWait ? next - now + TimeSpan.FromMilliseconds(1) : LongestWait, time, waiting.Token);
-            var first = await Task.WhenAny(due, change.Passed);
+            await Task.WhenAny(due, change.Passed);
             await waiting.CancelAsync();
-            if (first == due && time.GetUtcNow() >= next) changes.Signal();
+            // A change may be that the clock was set: the hour counts, not the timer.
+            if (time.GetUtcNow() >= next) changes.Signal();
         }
     }
 

@@ -117,6 +117,8 @@ internal sealed partial class X509SvidCache(
             ControlPlaneView? seen = null;
             await foreach (var _ in changes.WatchAsync(cancellation))
             {
+                // The clock may have been set.
+                _wake.Writer.TryWrite(true);
                 if (views.Current is not { } view || ReferenceEquals(view, seen)) continue;
                 seen = view;
                 foreach (var (id, slot) in _slots)

@@ -18,9 +18,10 @@ internal sealed class ViewExpiry(ViewHolder views, ChangeFeed changes, TimeProvi
             using var waiting = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
             var next = NextAfter(time.GetUtcNow());
             var due = Task.Delay(WaitUntil(next), time, waiting.Token);
-            var first = await Task.WhenAny(due, change.Passed);
+            await Task.WhenAny(due, change.Passed);
             await waiting.CancelAsync();
-            if (first != due || !(time.GetUtcNow() >= next)) continue;
+            // A change may be that the clock was set: the hour counts, not the timer.
+            if (!(time.GetUtcNow() >= next)) continue;
             views.DropExpiredKeys();
             changes.Signal();
         }

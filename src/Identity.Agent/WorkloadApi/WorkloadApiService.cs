@@ -133,7 +133,7 @@ internal sealed class WorkloadApiService(
                 if (!composing.IsCompleted) await Task.WhenAny(composing, change.Passed).WaitAsync(over.Token);
                 if (!composing.IsCompleted) continue;
                 var response = await composing;
-                if (!response.Equals(sent)) await WriteAsync(responses, response, context, over.Token);
+                if (!response.Equals(sent)) await WriteAsync(responses, response, context, peer, change, over.Token);
                 sent = response;
             }
         }
@@ -144,15 +144,22 @@ internal sealed class WorkloadApiService(
         }
     }
 
-    // gRPC resets a stream whose write is cancelled. Who is just reading it is to have the refusal that comes after it, and who does not read is cut off.
-    private async Task WriteAsync<T>(IServerStreamWriter<T> responses, T response, ServerCallContext context, CancellationToken over)
+    // gRPC resets a stream whose write is cancelled. Who is just reading it is to have the refusal that comes after it, and who does not read is cut off: with what it
+    // has not read, for it may not be entitled to that any more.
+    private async Task WriteAsync<T>(IServerStreamWriter<T> responses, T response, ServerCallContext context, PeerConnection peer, Change change, CancellationToken over)
     {
         var writing = responses.WriteAsync(response, context.CancellationToken);
         try
         {
-            await writing.WaitAsync(over);
+            while (await Task.WhenAny(writing, change.Passed).WaitAsync(over) != writing)
+            {
+                change = changes.Current;
+                await entitlements.DemandAsync(peer, change).WaitAsync(over);
+            }
+
+            await writing;
         }
-        catch (OperationCanceledException) when (!writing.IsCompleted)
+        catch (Exception e) when (!writing.IsCompleted && e is OperationCanceledException or RpcException)
         {
             if (await Task.WhenAny(writing, Task.Delay(LastWrite, time, CancellationToken.None)) != writing) context.GetHttpContext().Abort();
             throw;

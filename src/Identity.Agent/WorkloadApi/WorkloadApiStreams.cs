@@ -4,10 +4,11 @@ using Identity.Agent.WorkloadAttestation;
 namespace Identity.Agent.WorkloadApi;
 
 /// <summary>Calls open on the workload socket: a fair share for each user, and none past the end of its process or of the agent.</summary>
-/// <param name="most">One user alone may have half of them open.</param>
-internal sealed class WorkloadApiStreams(IHostApplicationLifetime lifetime, int most = WorkloadApiStreams.Most)
+/// <param name="most">One user alone may have three eighths of them open.</param>
+internal sealed class WorkloadApiStreams(IHostApplicationLifetime lifetime, SubordinateUsers users, TimeProvider time, int most = WorkloadApiStreams.Most)
 {
-    public const int Most = 20_000;
+    /// <summary>One user alone has room for 10,500.</summary>
+    public const int Most = 28_000;
 
     // No user has this number: uids are unsigned.
     private const long Nobody = -1;
@@ -22,9 +23,16 @@ internal sealed class WorkloadApiStreams(IHostApplicationLifetime lifetime, int 
     {
         if (call.Features.Get<EndpointFeature>()?.Endpoint is AgentEndpoint.Workload)
         {
-            using var share = _shares.TryTake(call.Features.Get<PeerConnection>()?.Uid ?? Nobody);
-            if (share is null) Refuse(call.Response);
-            else await next(call);
+            using var share = _shares.TryTake(call.Features.Get<PeerConnection>() is { } peer ? users.OwnerOf(peer.Uid) : Nobody);
+            if (share is null)
+            {
+                Refuse(call.Response);
+                return;
+            }
+
+            using var request = new AwaitedRequest(call, time);
+            call.Features.Set(request);
+            await next(call);
         }
         else
         {

@@ -125,7 +125,8 @@ internal sealed class WorkloadEntitlements(
                 { Missing.IsEmpty: true } => $"the entry of {nearest.Entry.SpiffeId} has expired",
                 _ => $"the nearest entry is that of {nearest.Entry.SpiffeId}, which also asks for {string.Join(", ", nearest.Missing)}",
             } + Beware(selectors),
-            SmallestGrant = EntryText.Of(
+            // Without its path the entry would be for every program of this user; the sentence says what to do instead.
+            SmallestGrant = attested.WithoutPath is not null ? "" : EntryText.Of(
                 $"spiffe://{identity.Current.Id.TrustDomain}/workloads/NAME", nearest?.Entry.Parent.ToString() ?? identity.Current.Id.ToString(), asked),
         });
         return decision;
@@ -147,16 +148,18 @@ internal sealed class WorkloadEntitlements(
     /// <summary>What was looked up in one view. Processes that differ and are entitled to the same share one entitlement.</summary>
     private sealed class OfView(ControlPlaneView view)
     {
-        private readonly ConcurrentDictionary<string, Entitlement?> _bySelectors = new(StringComparer.Ordinal);
+        private readonly ConcurrentDictionary<string, Entitlement> _bySelectors = new(StringComparer.Ordinal);
         private readonly ConcurrentDictionary<string, Entitlement> _byEntries = new(StringComparer.Ordinal);
 
         public ControlPlaneView View => view;
 
         public Entitlement? Find(PeerAttestation.Attested attested, DateTimeOffset now)
         {
-            if (_bySelectors.TryGetValue(attested.Key, out var kept) && (kept is null || now < kept.Until)) return kept;
+            if (_bySelectors.TryGetValue(attested.Key, out var kept) && now < kept.Until) return kept;
             var entries = view.Entries.Matching(attested.Selectors, now);
-            var found = entries.Count == 0 ? null : _byEntries.GetOrAdd(string.Join('\0', entries.Select(e => e.Id)), static (_, of) => Make(of.view, of.entries), (view, entries));
+            // Who fits nothing is not remembered: there is no end of such.
+            if (entries.Count == 0) return null;
+            var found = _byEntries.GetOrAdd(string.Join('\0', entries.Select(e => e.Id)), static (_, of) => Make(of.view, of.entries), (view, entries));
             // Selectors are a stranger's choice, as far as names of programs go.
             if (_bySelectors.Count >= MaxKept) _bySelectors.Clear();
             _bySelectors[attested.Key] = found;

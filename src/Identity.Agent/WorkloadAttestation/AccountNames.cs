@@ -16,6 +16,9 @@ internal sealed class AccountNames(string passwdFile = "/etc/passwd", string gro
 
     public string? GroupOf(uint gid) => _groups.Names.GetValueOrDefault(gid);
 
+    /// <summary>Null when no account has this name.</summary>
+    public uint? UidOf(string user) => _users.Names.Where(name => name.Value == user).Select(name => (uint?)name.Key).FirstOrDefault();
+
     private sealed class NamesFile(string file)
     {
         private const int MaxBytes = 4 << 20;
@@ -42,19 +45,14 @@ internal sealed class AccountNames(string passwdFile = "/etc/passwd", string gro
         private FrozenDictionary<uint, string> Parse()
         {
             var names = new Dictionary<uint, string>();
-            try
+            // A file that cannot be read now is a fault, and not a machine without accounts.
+            var content = UnlockedFile.TryRead(file, MaxBytes + 1) ?? [];
+            if (content.Length > MaxBytes) return FrozenDictionary<uint, string>.Empty;
+            foreach (var line in System.Text.Encoding.UTF8.GetString(content).Split('\n'))
             {
-                if (new FileInfo(file).Length > MaxBytes) return FrozenDictionary<uint, string>.Empty;
-                foreach (var line in File.ReadLines(file))
-                {
-                    var fields = line.Split(':', 4);
-                    if (fields.Length == 4 && fields[0].Length > 0 && uint.TryParse(fields[2], NumberStyles.None, CultureInfo.InvariantCulture, out var id))
-                        names.TryAdd(id, fields[0]);
-                }
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                return FrozenDictionary<uint, string>.Empty;
+                var fields = line.Split(':', 4);
+                if (fields.Length == 4 && fields[0].Length > 0 && uint.TryParse(fields[2], NumberStyles.None, CultureInfo.InvariantCulture, out var id))
+                    names.TryAdd(id, fields[0]);
             }
 
             return names.ToFrozenDictionary();

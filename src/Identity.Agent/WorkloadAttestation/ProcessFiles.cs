@@ -7,28 +7,8 @@ internal static class ProcessFiles
 {
     private const int MaxBytes = 64 << 10;
 
-    public static string ReadSmall(string path)
-    {
-        try
-        {
-            using var file = File.OpenHandle(path);
-            var buffer = new byte[4096];
-            var text = new System.Text.StringBuilder();
-            for (long offset = 0; offset < MaxBytes;)
-            {
-                var read = RandomAccess.Read(file, buffer, offset);
-                if (read == 0) break;
-                text.Append(System.Text.Encoding.UTF8.GetString(buffer, 0, read));
-                offset += read;
-            }
-
-            return text.ToString();
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return "";
-        }
-    }
+    /// <exception cref="IOException">It cannot be read now, which says nothing about the process.</exception>
+    public static string ReadSmall(string path) => System.Text.Encoding.UTF8.GetString(UnlockedFile.TryRead(path, MaxBytes) ?? []);
 
     public static bool TryReadState(int pid, out char state)
     {

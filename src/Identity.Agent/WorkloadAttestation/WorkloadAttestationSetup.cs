@@ -5,6 +5,7 @@ internal static class WorkloadAttestationSetup
     public static void AddWorkloadAttestation(this WebApplicationBuilder builder)
     {
         builder.Services.AddSingleton(new AccountNames());
+        builder.Services.AddSingleton(services => new SubordinateUsers(services.GetRequiredService<AccountNames>()));
         builder.Services.AddSingleton(new SystemdUnits());
         builder.Services.AddSingleton<ExecutableHashes>();
         builder.Services.AddSingleton<WorkloadAttestor>();

@@ -84,7 +84,7 @@ internal sealed class WorkloadAttestor(AccountNames names, SystemdUnits units, E
 
         // One descriptor for path and hash, so that both are of the same file whatever the process executes meanwhile. Another user's executable may be
         // closed to us; then it has neither selector.
-        var executable = facts.Executable is null ? null : Open($"{proc}/exe");
+        var executable = facts.Executable is null ? null : UnlockedFile.TryOpen($"{proc}/exe");
         if (executable is null) return new KnownProcess(facts, version, null, isHashed: true, null, new PeerAttestation.Attested(selectors, "the agent may not read its executable"));
         try
         {
@@ -104,28 +104,29 @@ internal sealed class WorkloadAttestor(AccountNames names, SystemdUnits units, E
         }
     }
 
-    private static SafeFileHandle? Open(string executable)
-    {
-        try
-        {
-            return File.OpenHandle(executable, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
-
     // The path is what the caller's mount namespace shows, and anybody may make one that shows their own file there. It counts only when it leads to the
     // same file here; and only when a person reading it in a refusal or in an entry reads the same.
     private static (string? Path, string? Without) PathOf(SafeFileHandle executable)
     {
-        var path = File.ResolveLinkTarget($"/proc/self/fd/{executable.DangerousGetHandle()}", returnFinalTarget: false)?.FullName;
-        if (path is null) return (null, "its executable has no path");
+        var path = TargetOf($"/proc/self/fd/{executable.DangerousGetHandle()}");
+        if (path is null) return (null, "its executable has no path, or one that is too long");
         if (path.EndsWith(Deleted, StringComparison.Ordinal))
             return (null, "its executable was replaced or deleted after it started, as a rebuild or an upgrade does; start it anew");
         if (path.Any(char.IsControl)) return (null, "the path of its executable holds control characters");
         return FileIdentity.Of(executable) is { } running && FileIdentity.Of(path) == running ? (path, null) : (null, "at the path of its executable the agent sees another file");
+    }
+
+    private static string? TargetOf(string link)
+    {
+        try
+        {
+            return File.ResolveLinkTarget(link, returnFinalTarget: false)?.FullName;
+        }
+        catch (IOException)
+        {
+            // The kernel shows no path of more than a page.
+            return null;
+        }
     }
 
     private static string Text(uint number) => number.ToString(CultureInfo.InvariantCulture);

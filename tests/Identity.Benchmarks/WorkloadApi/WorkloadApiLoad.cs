@@ -69,12 +69,12 @@ internal static class WorkloadApiLoad
     }
 
     /// <summary>
-    /// A divisor of <see cref="ManyStreams"/>. The agent keeps three eighths of its open files for workloads' connections and gives one user half of those at most, so on a
+    /// A divisor of <see cref="ManyStreams"/>. The agent keeps three eighths of its open files for workloads' connections and gives one user three eighths of those at most, so on a
     /// machine that allows few open files ten thousand streams share connections.
     /// </summary>
     private static int MostConnections(ManagedProcess agent)
     {
-        var allowed = Math.Min(ProcessUsage.MaxOpenFiles(agent.Id) / 8 * 3 / 2, ProcessUsage.MaxOpenFiles(Environment.ProcessId) - 1000);
+        var allowed = Math.Min(ProcessUsage.MaxOpenFiles(agent.Id) / 8 * 3 / 8 * 3, ProcessUsage.MaxOpenFiles(Environment.ProcessId) - 1000);
         return DivisorsOfMany.FirstOrDefault(connections => connections < allowed, 200);
     }
 }

@@ -5,12 +5,19 @@ namespace Identity.Tests.Agent;
 public sealed class FairSharesTests
 {
     [Fact]
-    public void Gives_one_alone_half_and_a_second_half_of_what_is_left()
+    public void Gives_one_alone_half_of_what_is_not_reserved_and_a_second_half_of_what_is_left_of_that()
     {
         var shares = new FairShares(100);
-        Assert.Equal(50, TakeAll(shares, 1));
-        Assert.Equal(25, TakeAll(shares, 2));
+        Assert.Equal(38, TakeAll(shares, 1));
+        Assert.Equal(19, TakeAll(shares, 2));
         Assert.Equal(0, TakeAll(shares, 1));
+    }
+
+    [Fact]
+    public void Leaves_something_to_hundreds_however_greedy_those_before_them_were()
+    {
+        var shares = new FairShares(20_000);
+        for (var caller = 0; caller < 300; caller++) Assert.NotEqual(0, TakeAll(shares, caller));
     }
 
     [Fact]

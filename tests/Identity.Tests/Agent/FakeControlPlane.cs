@@ -37,6 +37,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
     private readonly ConcurrentDictionary<int, Channel<V1.Snapshot>> _subscribers = new();
     private readonly ConcurrentDictionary<string, byte> _usedTokens = new();
     private WebApplication? _app;
+    private readonly Channel<bool> _refusals = Channel.CreateUnbounded<bool>();
     private int _nextSubscriber;
     private int _jwtRequests;
     private int _witRequests;
@@ -82,6 +83,9 @@ internal sealed class FakeControlPlane : IAsyncDisposable
     public TimeSpan Freshness { get; set; } = TimeSpan.FromHours(2);
 
     public StatusCode? SyncRefusal { get; set; }
+
+    /// <summary>Why, in the words for machines, when it is PermissionDenied.</summary>
+    public Types.PermissionDeniedDetails.Types.Reason RefusalReason { get; set; } = Types.PermissionDeniedDetails.Types.Reason.AgentBanned;
 
     /// <summary>What the trailer of such a refusal names as its decision; null for a server that names none.</summary>
     public string? RefusalDecision { get; set; }
@@ -143,6 +147,9 @@ internal sealed class FakeControlPlane : IAsyncDisposable
         await _app.StartAsync(TestContext.Current.CancellationToken);
         Port = new Uri(_app.Urls.Single()).Port;
     }
+
+    /// <summary>Until a subscription is refused that was not there before.</summary>
+    public async Task RefusedAsync() => await _refusals.Reader.ReadAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromMinutes(1));
 
     /// <summary>Gone, as by a crash: every connection ends.</summary>
     public async Task StopAsync()
@@ -333,7 +340,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
         public override async Task Subscribe(
             IAsyncStreamReader<V1.AgentReport> requestStream, IServerStreamWriter<V1.Snapshot> responseStream, ServerCallContext context)
         {
-            if (plane.SyncRefusal is { } refusal) throw new RpcException(new Status(refusal, "refused"), plane.RefusalDecision is { } id ? new Metadata { { "identity-decision-id", id } } : []);
+            if (plane.SyncRefusal is { } refusal) throw Refuse(refusal);
             if (context.GetHttpContext().Connection.ClientCertificate is null) throw new RpcException(new Status(StatusCode.Unauthenticated, "no certificate"));
             var snapshots = Channel.CreateUnbounded<V1.Snapshot>();
             var number = Interlocked.Increment(ref plane._nextSubscriber);
@@ -349,6 +356,16 @@ internal sealed class FakeControlPlane : IAsyncDisposable
             {
                 plane._subscribers.TryRemove(number, out _);
             }
+        }
+
+        // As the server words it, in the same trailers.
+        private RpcException Refuse(StatusCode code)
+        {
+            plane._refusals.Writer.TryWrite(true);
+            if (code is not StatusCode.PermissionDenied) return new RpcException(new Status(code, "refused"));
+            var refusal = global::Identity.Server.NodeAttestation.PermissionDeniedStatus.From("refused", plane.RefusalReason);
+            if (plane.RefusalDecision is { } id) refusal.Trailers.Add(global::Identity.Server.NodeAttestation.NodeRefusals.Trailer, id);
+            return refusal;
         }
 
         private async Task ReadAsync(IAsyncStreamReader<V1.AgentReport> reports)

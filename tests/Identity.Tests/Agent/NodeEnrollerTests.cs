@@ -35,6 +35,19 @@ public sealed class NodeEnrollerTests
     }
 
     [Fact]
+    public async Task Starts_again_also_where_the_operators_bundle_was_in_JSON_and_said_all_that_the_server_says()
+    {
+        await using var plane = new FakeControlPlane(TimeProvider.System);
+        await plane.StartAsync();
+        var options = OptionsFor(plane, NewFolder());
+        await File.WriteAllBytesAsync(options.TrustBundleFile!, plane.Bundle.ToJson());
+        await using (await StartAsync(plane, options)) { }
+
+        await using var again = await StartAsync(plane, options);
+        Assert.Equal(1, plane.Attestations);
+    }
+
+    [Fact]
     public async Task Says_in_one_line_that_a_used_up_token_is_of_no_use()
     {
         await using var plane = new FakeControlPlane(TimeProvider.System);

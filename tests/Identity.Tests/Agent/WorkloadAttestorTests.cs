@@ -7,13 +7,8 @@ using static Identity.Tests.Agent.AgentTestExtensions;
 
 namespace Identity.Tests.Agent;
 
-public sealed class WorkloadAttestorTests : IDisposable
+public sealed class WorkloadAttestorTests : WorkloadAttestorTest
 {
-    private readonly PeerProcesses _processes = new();
-    private readonly ExecutableHashes _hashes = new(TimeProvider.System);
-
-    private WorkloadAttestor Attestor => new(new AccountNames(), new SystemdUnits(), _hashes);
-
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -25,7 +20,7 @@ public sealed class WorkloadAttestorTests : IDisposable
         using (accepted)
         using (client)
         {
-            using var peer = _processes.TryConnect(accepted, withPidFd);
+            using var peer = Processes.TryConnect(accepted, withPidFd);
             Assert.NotNull(peer);
             Assert.Equal(Environment.ProcessId, peer.Pid);
             var attested = Assert.IsType<PeerAttestation.Attested>(await Attestor.AttestAsync(peer.Process, withHash: true));
@@ -44,8 +39,8 @@ public sealed class WorkloadAttestorTests : IDisposable
         using (accepted)
         using (client)
         {
-            using var peer = _processes.TryConnect(accepted);
-            var attestor = new WorkloadAttestor(new AccountNames("/no/such/file", "/no/such/file"), new SystemdUnits(), _hashes);
+            using var peer = Processes.TryConnect(accepted);
+            var attestor = new WorkloadAttestor(new AccountNames("/no/such/file", "/no/such/file"), new SystemdUnits(), Hashes);
             var attested = Assert.IsType<PeerAttestation.Attested>(await attestor.AttestAsync(peer!.Process, withHash: false));
             Assert.DoesNotContain(attested.Selectors, s => s.StartsWith("unix:sha256:", StringComparison.Ordinal) || s.StartsWith("unix:user:", StringComparison.Ordinal));
         }
@@ -70,9 +65,9 @@ public sealed class WorkloadAttestorTests : IDisposable
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         deadline.CancelAfter(TimeSpan.FromSeconds(60));
         using var accepted = await listener.AcceptAsync(deadline.Token);
-        using var peer = _processes.TryConnect(accepted)!;
+        using var peer = Processes.TryConnect(accepted)!;
 
-        var attestor = new WorkloadAttestor(new AccountNames(users, groups), new SystemdUnits(), _hashes);
+        var attestor = new WorkloadAttestor(new AccountNames(users, groups), new SystemdUnits(), Hashes);
         var attested = Assert.IsType<PeerAttestation.Attested>(await attestor.AttestAsync(peer.Process, withHash: false));
         Assert.Equal(
             [
@@ -96,7 +91,7 @@ public sealed class WorkloadAttestorTests : IDisposable
             RedirectStandardInput = true,
         })!;
         using var accepted = await listener.AcceptAsync(TestContext.Current.CancellationToken);
-        using var peer = _processes.TryConnect(accepted, withPidFd);
+        using var peer = Processes.TryConnect(accepted, withPidFd);
         Assert.Equal(process.Id, peer!.Pid);
         Assert.True(peer.IsAlive());
 
@@ -124,7 +119,7 @@ public sealed class WorkloadAttestorTests : IDisposable
         using var accepting = listener;
         using var first = Start(["perl", .. ConnectAndWait(path)]);
         using var accepted = await listener.AcceptAsync(TestContext.Current.CancellationToken);
-        using var peer = _processes.TryConnect(accepted)!;
+        using var peer = Processes.TryConnect(accepted)!;
         Assert.IsType<PeerAttestation.Attested>(await Attestor.AttestAsync(peer.Process, withHash: false));
         first.Kill();
         await first.WaitForExitAsync(TestContext.Current.CancellationToken);
@@ -146,7 +141,7 @@ public sealed class WorkloadAttestorTests : IDisposable
             try
             {
                 if (second.Id != peer.Pid) continue;
-                using var other = _processes.TryConnect(again)!;
+                using var other = Processes.TryConnect(again)!;
                 Assert.NotSame(peer.Process, other.Process);
                 Assert.False(peer.IsAlive());
                 Assert.IsType<PeerAttestation.Refused>(await Attestor.AttestAsync(peer.Process, withHash: false));
@@ -169,7 +164,7 @@ public sealed class WorkloadAttestorTests : IDisposable
         using var accepting = listener;
         using var relay = RelayProcess.StartWithChild(path);
         using var accepted = await listener.AcceptAsync(TestContext.Current.CancellationToken);
-        using var peer = _processes.TryConnect(accepted)!;
+        using var peer = Processes.TryConnect(accepted)!;
         var ended = new TaskCompletionSource();
         using var telling = peer.Process.Ended.Register(ended.SetResult);
         Assert.False(ended.Task.IsCompleted);
@@ -184,17 +179,17 @@ public sealed class WorkloadAttestorTests : IDisposable
         var (first, client1) = await ConnectAsync();
         var (second, client2) = await ConnectAsync();
         using var sockets = new Disposables(first, client1, second, client2);
-        var one = _processes.TryConnect(first)!;
-        var two = _processes.TryConnect(second)!;
+        var one = Processes.TryConnect(first)!;
+        var two = Processes.TryConnect(second)!;
         Assert.Same(one.Process, two.Process);
         var change = new ChangeFeed().Current;
         Assert.Same(await Attestor.AttestAsync(one.Process, false, change), await Attestor.AttestAsync(two.Process, false, change));
         one.Dispose();
         one.Dispose(); // Counted once.
-        Assert.Equal(1, _processes.Count);
+        Assert.Equal(1, Processes.Count);
         Assert.True(two.IsAlive());
         two.Dispose();
-        Assert.Equal(0, _processes.Count);
+        Assert.Equal(0, Processes.Count);
     }
 
     [Fact]
@@ -206,7 +201,7 @@ public sealed class WorkloadAttestorTests : IDisposable
         using var accepting = listener;
         using var relay = RelayProcess.StartAndBecome(path, program);
         using var accepted = await listener.AcceptAsync(TestContext.Current.CancellationToken);
-        using var peer = _processes.TryConnect(accepted)!;
+        using var peer = Processes.TryConnect(accepted)!;
         var attestor = Attestor;
         var before = Assert.IsType<PeerAttestation.Attested>(await attestor.AttestAsync(peer.Process, withHash: true));
         Assert.DoesNotContain($"unix:path:{program}", before.Selectors);
@@ -217,151 +212,5 @@ public sealed class WorkloadAttestorTests : IDisposable
         var after = Assert.IsType<PeerAttestation.Attested>(await attestor.AttestAsync(peer.Process, withHash: true));
         Assert.Contains($"unix:path:{program}", after.Selectors);
         Assert.Single(after.Selectors, s => s.StartsWith("unix:path:", StringComparison.Ordinal));
-    }
-
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task Gives_no_path_to_a_program_whose_file_was_deleted_or_replaced(bool isReplaced)
-    {
-        var program = CopyOfPerl();
-        var (listener, path) = Listen();
-        using var accepting = listener;
-        using var process = Start([program, .. ConnectAndWait(path)]);
-        using var accepted = await listener.AcceptAsync(TestContext.Current.CancellationToken);
-        using var peer = _processes.TryConnect(accepted)!;
-        var attestor = Attestor;
-        var before = Assert.IsType<PeerAttestation.Attested>(await attestor.AttestAsync(peer.Process, withHash: true)).Selectors;
-        Assert.Contains($"unix:path:{program}", before);
-        if (isReplaced) File.Move(CopyOfPerl(), program, overwrite: true);
-        else File.Delete(program);
-        var after = Assert.IsType<PeerAttestation.Attested>(await attestor.AttestAsync(peer.Process, withHash: true));
-        Assert.Equal(before.Where(s => !s.StartsWith("unix:path:", StringComparison.Ordinal)).Order(), after.Selectors.Order());
-        Assert.Contains("replaced or deleted after it started", after.WithoutPath, StringComparison.Ordinal);
-        process.Kill();
-    }
-
-    [Fact]
-    public async Task Gives_no_path_that_a_reader_would_take_for_several_lines()
-    {
-        var program = Path.Combine(RunningAgent.NewFolder(), "a\n  - unix:uid:0");
-        File.Copy("/usr/bin/perl", program);
-        var selectors = await AttestAsync(path => [program, .. ConnectAndWait(path)]);
-        Assert.DoesNotContain(selectors, s => s.StartsWith("unix:path:", StringComparison.Ordinal));
-    }
-
-    [Fact]
-    public async Task Gives_the_path_to_the_program_that_is_there_for_the_agent_too()
-    {
-        var program = CopyOfPerl();
-        var selectors = await AttestAsync(path => [program, .. ConnectAndWait(path)]);
-        Assert.Contains($"unix:path:{program}", selectors);
-    }
-
-    [Fact]
-    [Trait("rule", "WLEP-11")]
-    [Trait("needs", "mount namespaces")]
-    public async Task Gives_no_path_to_a_program_that_shows_itself_there_in_a_mount_namespace_of_its_own()
-    {
-        var program = CopyOfPerl();
-        var folder = Path.GetDirectoryName(program)!;
-        string[] InNamespace(string script, params string[] words) => ["unshare", "--map-root-user", "--mount", "sh", "-ec", script, .. words];
-        using (var trial = Start(InNamespace("mount -t tmpfs none \"$0\"", folder)))
-        {
-            var problem = await trial.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-            await trial.WaitForExitAsync(TestContext.Current.CancellationToken);
-            if (trial.ExitCode != 0) Assert.Skip($"NOT TESTED, a spoofed unix:path: this machine lets nobody make a mount namespace ({problem.Trim()}).");
-        }
-
-        var selectors = await AttestAsync(path => InNamespace(
-            "cp \"$0\" \"$1.copy\"; mount -t tmpfs none \"$2\"; cp \"$1.copy\" \"$0\"; shift 2; exec \"$0\" \"$@\"", [program, path, folder, .. ConnectAndWait(path)]));
-        Assert.DoesNotContain(selectors, s => s.StartsWith("unix:path:", StringComparison.Ordinal));
-        // What is not a matter of names it keeps.
-        Assert.Contains(OwnUid, selectors);
-        Assert.Contains($"unix:sha256:{Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(program, TestContext.Current.CancellationToken)))}", selectors);
-    }
-
-    /// <summary>What is found out about a process that this command becomes, which must connect to the socket it is given.</summary>
-    private async Task<IReadOnlySet<string>> AttestAsync(Func<string, string[]> command)
-    {
-        var path = Path.Combine(RunningAgent.NewFolder(), "p.sock");
-        using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        listener.Bind(new UnixDomainSocketEndPoint(path));
-        listener.Listen();
-        using var process = Start(command(path));
-        try
-        {
-            using var deadline = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-            deadline.CancelAfter(TimeSpan.FromSeconds(60));
-            using var accepted = await listener.AcceptAsync(deadline.Token);
-            using var peer = _processes.TryConnect(accepted);
-            Assert.Equal(process.Id, peer!.Pid);
-            return Assert.IsType<PeerAttestation.Attested>(await Attestor.AttestAsync(peer.Process, withHash: true)).Selectors;
-        }
-        finally
-        {
-            process.Kill();
-        }
-    }
-
-    public void Dispose()
-    {
-        _processes.Dispose();
-        _hashes.Dispose();
-    }
-
-#pragma warning disable CA1416 // These tests run where the agent does, on Linux.
-    private static void OpenToAll(string path) => File.SetUnixFileMode(path, Identity.Agent.Endpoints.UnixListener.Everyone);
-#pragma warning restore CA1416
-
-    private static string OpenFolder()
-    {
-        var folder = RunningAgent.NewFolder();
-        OpenToAll(folder);
-        return folder;
-    }
-
-    private static (Socket Listener, string Path) Listen()
-    {
-        var path = Path.Combine(RunningAgent.NewFolder(), "p.sock");
-        var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        listener.Bind(new UnixDomainSocketEndPoint(path));
-        listener.Listen();
-        return (listener, path);
-    }
-
-    private sealed class Disposables(params IDisposable[] all) : IDisposable
-    {
-        public void Dispose()
-        {
-            foreach (var one in all) one.Dispose();
-        }
-    }
-
-    private static Process Start(string[] command) => Process.Start(new ProcessStartInfo(command[0], command[1..])
-    {
-        RedirectStandardInput = true,
-        RedirectStandardError = true,
-    })!;
-
-    // Perl is part of every Debian.
-    private static string[] ConnectAndWait(string path) => ["-MIO::Socket::UNIX", "-e", $"$s=IO::Socket::UNIX->new(Peer=>'{path}') or die; <STDIN>"];
-
-    private static string CopyOfPerl()
-    {
-        var program = Path.Combine(RunningAgent.NewFolder(), "program");
-        File.Copy("/usr/bin/perl", program);
-        return program;
-    }
-
-    private static async Task<(Socket Accepted, Socket Client)> ConnectAsync()
-    {
-        var endpoint = new UnixDomainSocketEndPoint(Path.Combine(RunningAgent.NewFolder(), "p.sock"));
-        using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        listener.Bind(endpoint);
-        listener.Listen();
-        var client = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        await client.ConnectAsync(endpoint, TestContext.Current.CancellationToken);
-        return (await listener.AcceptAsync(TestContext.Current.CancellationToken), client);
     }
 }

@@ -340,6 +340,26 @@ public sealed class SigningAuthorityTests : IDisposable
         Assert.DoesNotContain(authority.Bundle(ledger.State).JwtAuthorities, a => a.KeyId == first);
     }
 
+    [Theory]
+    [InlineData(10)]
+    [InlineData(200)]
+    public async Task Goes_on_after_a_start_with_a_clock_that_was_days_ahead(int days)
+    {
+        await MakeAsync();
+        var ahead = new FakeTimeProvider(_time.GetUtcNow().AddDays(days));
+        await using (var then = await OpenLedgerAsync())
+        {
+            await SigningAuthority.OpenAsync(then, new AuthorityKeyFolder(Keys, SecretFiles.Unsealed), TrustDomain, ahead, Cancellation);
+        }
+
+        await using var ledger = await OpenLedgerAsync();
+        var authority = await OpenAsync(ledger);
+        var svid = Assert.IsType<X509Signing.Issued>(await authority.SignX509Async(X509Request(), Cancellation)).Svid;
+        Assert.IsType<X509SvidVerification.Verified>(X509SvidVerifier.Verify(svid.Chain, authority.Bundles(), _time.GetUtcNow()));
+        var token = Assert.IsType<JwtSigning.Issued>(await authority.SignJwtAsync(new JwtSigningRequest(Workload, ["someone"], "server"), Cancellation)).Svid;
+        Assert.IsType<JwtSvidVerification.Verified>(JwtSvidVerifier.Verify(token.Token, "someone", authority.Bundles(), _time.GetUtcNow()));
+    }
+
     [Fact]
     public async Task Goes_on_after_sleeping_through_every_lifetime_but_the_roots()
     {
