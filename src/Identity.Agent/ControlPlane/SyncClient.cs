@@ -33,7 +33,7 @@ internal sealed partial class SyncClient(
             {
                 await SubscribeAsync(new V1.Sync.SyncClient(channel), refresh, stoppingToken);
             }
-            // Whom the server merely finds expired or cannot verify may live beside a clock that is wrong: that is an outage, and our own SVID's end is the end of it.
+            // Whom the server merely finds expired or cannot verify may live beside a clock that is wrong: that is an outage, and what was told ends by itself.
             catch (RpcException e) when (e.StatusCode is StatusCode.PermissionDenied
                 && ServerRefusal.ReasonOf(e.Trailers) is Refusal.AgentBanned or Refusal.AgentNotAttested or Refusal.AgentNotActive)
             {

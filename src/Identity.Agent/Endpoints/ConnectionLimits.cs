@@ -5,7 +5,7 @@ namespace Identity.Agent.Endpoints;
 /// <summary>How many connections this process can hold: as many as it may open files for, up to a bound of its own.</summary>
 internal sealed partial class ConnectionLimits
 {
-    private const int MostOfWorkloads = 20_000;
+    private const int MostOfWorkloads = 28_000;
     private const int MostOfHosts = 1_000;
     private const int NoFile = 7; // RLIMIT_NOFILE
 

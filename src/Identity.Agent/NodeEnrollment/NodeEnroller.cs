@@ -56,7 +56,9 @@ internal sealed partial class NodeEnroller(
             catch (Exception e) when (e is RpcException or OperationCanceledException && !stoppingToken.IsCancellationRequested)
             {
                 RenewalFailed(Describe(e), identity.Current.NotAfter);
-                due = time.GetUtcNow() + _backOff.Next();
+                // By the time that passes: the clock by which it failed may be wrong, and be set back.
+                await Task.Delay(_backOff.Next(), time, stoppingToken);
+                due = DateTimeOffset.MinValue;
             }
         }
     }

@@ -80,6 +80,8 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
     private async Task<HeldToken> FetchAsync(Slot slot, AuthorizedEntry entry, IReadOnlyList<string> audience)
     {
         await Task.Yield();
+        // Until there is an answer that can be taken: whatever becomes of this one, the next is not asked for at once.
+        slot.NextAttempt = time.GetUtcNow() + RetryDelay;
         using var deadline = new CancellationTokenSource(Deadline, time);
         var channel = server.Channel;
         SvidApi.NewJWTSVIDResponse response;

@@ -7,8 +7,12 @@ namespace Identity.Agent.SvidCache;
 /// <summary>One entry's place in the cache: what is held, who waits, and when to ask again.</summary>
 internal sealed class SvidSlot(AuthorizedEntry entry)
 {
+    // Longer than any pause after a failure.
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
+
     private readonly Lock _lock = new();
     private readonly BackOff _backOff = new(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(5));
+    private bool _hasFailed;
     private TaskCompletionSource _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile CachedX509Svid? _current;
     private long _nextAttempt = DateTimeOffset.MinValue.UtcTicks;
@@ -19,6 +23,13 @@ internal sealed class SvidSlot(AuthorizedEntry entry)
     public CachedX509Svid? Current => _current;
 
     public DateTimeOffset NextAttempt => new(Volatile.Read(ref _nextAttempt), TimeSpan.Zero);
+
+    /// <summary>Whether it is time to ask again. After a failure it is so as well when the clock was set back: no pause is as long as the step.</summary>
+    public bool IsDueAt(DateTimeOffset now)
+    {
+        var next = NextAttempt;
+        return next <= now || (Volatile.Read(ref _hasFailed) && next - now > LongestPause && next != DateTimeOffset.MaxValue);
+    }
 
     /// <summary>Completes with the next answer, good or bad.</summary>
     public Task Answer
@@ -35,10 +46,15 @@ internal sealed class SvidSlot(AuthorizedEntry entry)
     {
         _current = svid;
         _backOff.Reset();
+        Volatile.Write(ref _hasFailed, false);
         Answered(BackOff.HalfLife(notBefore, svid.NotAfter));
     }
 
-    public void Fail(DateTimeOffset now) => Answered(now + _backOff.Next());
+    public void Fail(DateTimeOffset now)
+    {
+        Volatile.Write(ref _hasFailed, true);
+        Answered(now + _backOff.Next());
+    }
 
     public void RetryNowIfEmpty()
     {

@@ -100,6 +100,8 @@ internal sealed partial class WitSvidCache(ServerConnection server, ViewHolder v
         catch (Exception e) when (e is RpcException or OperationCanceledException or ObjectDisposedException)
         {
             slot.NextAttempt = time.GetUtcNow() + Patience;
+            // Whoever waits for the hour of the next attempt learns that it is another.
+            changes.Signal();
             // That the profile is off at the server is the one refusal a workload can do something about: it stops asking.
             if (e is RpcException { StatusCode: StatusCode.Unimplemented }) throw;
             throw new RpcException(new Status(StatusCode.Unavailable, "the WIT-SVID cannot be had from the server now; retry"));

@@ -67,7 +67,7 @@ internal sealed partial class X509SvidCache(
             throw new RpcException(new Status(StatusCode.ResourceExhausted, $"this agent already holds {MaxSlots} SVIDs"));
         }
 
-        if (slot.NextAttempt > now)
+        if (!slot.IsDueAt(now))
         {
             // Answered, perhaps in this instant: then the SVID was there before the time of the next attempt.
             held = slot.ValidAt(now);
@@ -91,7 +91,7 @@ internal sealed partial class X509SvidCache(
         while (!stoppingToken.IsCancellationRequested)
         {
             var now = time.GetUtcNow();
-            var due = _slots.Values.Where(slot => slot.NextAttempt <= now).Take(MaxBatch).ToList();
+            var due = _slots.Values.Where(slot => slot.IsDueAt(now)).Take(MaxBatch).ToList();
             if (due.Count > 0) await RenewAsync(due, stoppingToken);
             else await WaitAsync(stoppingToken);
         }

@@ -133,7 +133,7 @@ internal sealed class WorkloadApiService(
                 if (!composing.IsCompleted) await Task.WhenAny(composing, change.Passed).WaitAsync(over.Token);
                 if (!composing.IsCompleted) continue;
                 var response = await composing;
-                if (!response.Equals(sent)) await WriteAsync(responses, response, context, peer, change, over.Token);
+                if (!response.Equals(sent)) await WriteAsync(responses, response, context, peer, entitlement, change, over.Token);
                 sent = response;
             }
         }
@@ -146,7 +146,7 @@ internal sealed class WorkloadApiService(
 
     // gRPC resets a stream whose write is cancelled. Who is just reading it is to have the refusal that comes after it, and who does not read is cut off: with what it
     // has not read, for it may not be entitled to that any more.
-    private async Task WriteAsync<T>(IServerStreamWriter<T> responses, T response, ServerCallContext context, PeerConnection peer, Change change, CancellationToken over)
+    private async Task WriteAsync<T>(IServerStreamWriter<T> responses, T response, ServerCallContext context, PeerConnection peer, Entitlement entitlement, Change change, CancellationToken over)
     {
         var writing = responses.WriteAsync(response, context.CancellationToken);
         try
@@ -154,12 +154,14 @@ internal sealed class WorkloadApiService(
             while (await Task.WhenAny(writing, change.Passed).WaitAsync(over) != writing)
             {
                 change = changes.Current;
-                await entitlements.DemandAsync(peer, change).WaitAsync(over);
+                var now = await entitlements.DemandAsync(peer, change).WaitAsync(over);
+                if (entitlement.Entries.Any(entry => now.Entries.All(other => other.Id != entry.Id)))
+                    throw new RpcException(new Status(StatusCode.Unavailable, "what is on its way is not all this process's any more; ask again"));
             }
 
             await writing;
         }
-        catch (Exception e) when (!writing.IsCompleted && e is OperationCanceledException or RpcException)
+        catch (Exception) when (!writing.IsCompleted)
         {
             if (await Task.WhenAny(writing, Task.Delay(LastWrite, time, CancellationToken.None)) != writing) context.GetHttpContext().Abort();
             throw;

@@ -9,7 +9,8 @@ namespace Identity.Agent.WorkloadAttestation;
 /// SHA-256 of executables, of those everybody runs only once. Hashing is work a stranger can ask for: bounded in size, time and number at once, and each user waits
 /// for its own before it waits for others, so that one with many large programs is never more than one ahead of anybody else.
 /// </summary>
-internal sealed partial class ExecutableHashes(TimeProvider time) : IDisposable
+/// <param name="users">Who counts as one user; null counts each number.</param>
+internal sealed partial class ExecutableHashes(TimeProvider time, SubordinateUsers? users = null) : IDisposable
 {
     /// <summary>Executables above this are not hashed, so they never match a <c>unix:sha256</c> selector.</summary>
     public const long MaxBytes = 512L << 20;
@@ -21,7 +22,7 @@ internal sealed partial class ExecutableHashes(TimeProvider time) : IDisposable
     // Two at a time keeps the other cores for everyone else.
     private readonly SemaphoreSlim _hashing = new(2, 2);
     private readonly ConcurrentDictionary<FileStamp, string> _kept = new();
-    private readonly Dictionary<uint, Turn> _turns = [];
+    private readonly Dictionary<long, Turn> _turns = [];
 
     /// <summary>Those who wait for a hash or have one made.</summary>
     public int Users
@@ -48,7 +49,7 @@ internal sealed partial class ExecutableHashes(TimeProvider time) : IDisposable
         using var deadline = new CancellationTokenSource(Deadline, time);
         try
         {
-            using var turn = await TakeTurnAsync(uid, deadline.Token);
+            using var turn = await TakeTurnAsync(users?.OwnerOf(uid) ?? uid, deadline.Token);
             await _hashing.WaitAsync(deadline.Token);
             try
             {
@@ -72,7 +73,7 @@ internal sealed partial class ExecutableHashes(TimeProvider time) : IDisposable
 
     public void Dispose() => _hashing.Dispose();
 
-    private async ValueTask<IDisposable> TakeTurnAsync(uint uid, CancellationToken cancellation)
+    private async ValueTask<IDisposable> TakeTurnAsync(long uid, CancellationToken cancellation)
     {
         Turn? turn;
         lock (_turns)
@@ -133,9 +134,9 @@ internal sealed partial class ExecutableHashes(TimeProvider time) : IDisposable
     private static partial int FStatFs(SafeFileHandle file, Span<long> found);
 
     /// <summary>One at a time for one user. Disposing it lets the user's next one in; there is one holder at a time.</summary>
-    private sealed class Turn(ExecutableHashes hashes, uint uid) : IDisposable
+    private sealed class Turn(ExecutableHashes hashes, long uid) : IDisposable
     {
-        public uint Uid => uid;
+        public long Uid => uid;
 
         public SemaphoreSlim Free { get; } = new(1, 1);
 

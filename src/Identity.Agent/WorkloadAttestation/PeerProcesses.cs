@@ -35,13 +35,16 @@ internal sealed class PeerProcesses : IDisposable
         if (!askSocket || !PidFd.TryOfPeer(socket, out pidfd)) pidfd = PidFd.Open(credentials.Pid);
         if (pidfd is null) return null;
         // Read under a number, then the handle asked: alive, so the number was its own all along.
-        if (!ProcessFiles.TryReadStartTime(credentials.Pid, out var startTime) || !PidFd.IsAlive(pidfd))
+        var isKnown = false;
+        try
         {
-            pidfd.Dispose();
-            return null;
+            isKnown = ProcessFiles.TryReadStartTime(credentials.Pid, out var startTime) && PidFd.IsAlive(pidfd);
+            return isKnown ? Join((credentials, startTime), pidfd) : null;
         }
-
-        return Join((credentials, startTime), pidfd);
+        finally
+        {
+            if (!isKnown) pidfd.Dispose();
+        }
     }
 
     public static bool TryReadCredentials(Socket socket, out PeerCredentials credentials)

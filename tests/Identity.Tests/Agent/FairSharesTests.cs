@@ -42,7 +42,7 @@ public sealed class FairSharesTests
     [Theory]
     [InlineData(1024UL, 384, 64)]
     [InlineData(20_000UL, 7500, 1000)]
-    [InlineData(1UL << 40, 20_000, 1000)]
+    [InlineData(1UL << 40, 28_000, 1000)]
     public void As_many_connections_as_files_can_be_opened_for(ulong openFiles, int workloads, int hosts)
     {
         var limits = new ConnectionLimits(openFiles);

@@ -29,6 +29,8 @@ public sealed class JwtSvidCacheTests
 
         // The same request is under way; whoever asks now waits for nothing.
         Assert.Equal(first, await TokenAsync(node).WaitAsync(Patience));
+        using var deadline = new CancellationTokenSource(Patience);
+        while (node.Plane.JwtRequests < 2) await Task.Delay(10, deadline.Token);
         Assert.Equal(2, node.Plane.JwtRequests);
 
         // It is given up, and the server is left alone for a while.

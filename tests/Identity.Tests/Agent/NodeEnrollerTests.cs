@@ -122,6 +122,39 @@ public sealed class NodeEnrollerTests
     }
 
     [Fact]
+    public async Task Tries_again_soon_after_a_failure_though_the_clock_by_which_it_failed_is_set_back_by_a_day()
+    {
+        var clock = new SteppedClock();
+        await using var plane = new FakeControlPlane(clock);
+        plane.Entry("e1", "spiffe://example.org/a", "spiffe://example.org/nodes/local", OwnUid);
+        await plane.StartAsync();
+        using var complaint = new LogSignal("SVID is not renewed");
+        await using var agent = await StartAsync(plane, OptionsFor(plane, NewFolder()), also: builder => builder.Logging.AddProvider(complaint));
+        using var call = agent.Workload.FetchX509SVID(new X509SVIDRequest(), WorkloadHeader);
+        var held = Assert.Single((await call.ResponseStream.NextAsync()).Svids).X509Svid;
+        var identity = agent.Services.GetRequiredService<Identity.Agent.NodeEnrollment.NodeIdentity>();
+        var before = identity.Current;
+
+        await plane.StopAsync();
+        clock.Step = TimeSpan.FromDays(1);
+        agent.Services.GetServices<Microsoft.Extensions.Hosting.IHostedService>().OfType<ClockWatch>().Single().Look();
+        await complaint.Seen.WaitAsync(TimeSpan.FromMinutes(1));
+        clock.Step = TimeSpan.Zero;
+        await plane.StartAsync(plane.Port);
+
+        // In time that passes it is half a minute at most; both are past half of their lives by then.
+        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        clock.Advance(TimeSpan.FromMinutes(36));
+        while (ReferenceEquals(identity.Current, before))
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            await Task.Delay(20, deadline.Token);
+        }
+
+        Assert.NotEqual(held, Assert.Single((await call.ResponseStream.NextAsync()).Svids).X509Svid);
+    }
+
+    [Fact]
     public async Task Goes_on_renewing_itself_when_its_disk_takes_nothing_more()
     {
         var time = new WatchedClock(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));

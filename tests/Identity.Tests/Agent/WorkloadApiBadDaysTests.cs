@@ -4,7 +4,6 @@
 using Grpc.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Time.Testing;
 using static Identity.Tests.Agent.AgentTestExtensions;
 using static Identity.Tests.Agent.RunningAgent;
 using Types = Spire.Api.Types;
@@ -58,7 +57,6 @@ public sealed class WorkloadApiBadDaysTests
     }
 
     [Fact]
-    [Trait("rule", "WLAPI-20")]
     public async Task Who_does_not_read_is_cut_off_with_its_entitlement_and_reads_nothing_afterwards()
     {
         var handled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -87,20 +85,8 @@ public sealed class WorkloadApiBadDaysTests
         plane.Entries.Clear();
         plane.Push();
         await handled.Task.WaitAsync(TimeSpan.FromMinutes(1));
-        Assert.True((await Assert.ThrowsAsync<RpcException>(async () =>
-        {
-            while ((await slow.ResponseStream.NextAsync()).Crl is var list && list[0][0] < 5) { }
-        })).StatusCode is not StatusCode.OK);
-    }
-
-    /// <summary>A clock that can be set without that any timer notices.</summary>
-    private sealed class SteppedClock() : FakeTimeProvider(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero))
-    {
-        public TimeSpan Step { get; set; }
-
-        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + Step;
-
-        public override long GetTimestamp() => base.GetUtcNow().UtcTicks;
+        var cut = await Assert.ThrowsAsync<RpcException>(() => slow.ResponseStream.NextAsync());
+        Assert.NotEqual(StatusCode.PermissionDenied, cut.StatusCode);
     }
 
     private sealed class SeesTheEnd(TaskCompletionSource handled) : Grpc.Core.Interceptors.Interceptor
