@@ -38,6 +38,8 @@ public sealed record SignerName
         else if (text.Contains('*', StringComparison.Ordinal)) problem = $"{Quoted.From(text)} contains a '*'; signers are named one by one";
         // In another case too: what looks like a key and is none would never be proven.
         else if (text.StartsWith(KeyScheme, StringComparison.OrdinalIgnoreCase) && WhyNoKey(text) is { } why) problem = $"{Quoted.From(text)} names no key: {why}";
+        // It would be a name that no host ever tells.
+        else if (text.Length == KeyCharacters && WhyNoKey(KeyScheme + text) is null) problem = $"{Quoted.From(text)} looks like a public key; write {KeyScheme}{text}";
         else value = new SignerName(text);
         return value is not null;
     }

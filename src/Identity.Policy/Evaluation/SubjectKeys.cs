@@ -64,10 +64,13 @@ internal sealed class SubjectKeys
             found.Add(_keyUntold);
             found.Add(_nameUntold);
         }
-        else if (!principal.Signers.IsDefault)
+        else
         {
             if ((unknown & PrincipalAttributes.NamedSigner) != 0) found.Add(_nameUntold);
-            foreach (var signer in principal.Signers) _signers.Find(signer.Text, ref found);
+            if (!principal.Signers.IsDefault)
+            {
+                foreach (var signer in principal.Signers) _signers.Find(signer.Text, ref found);
+            }
         }
 
         if ((unknown & PrincipalAttributes.Image) != 0)

@@ -219,9 +219,17 @@ internal sealed class SigningAuthority
             }
         }
 
+        try
+        {
+            // A step may have been taken before, and the keys have been unreadable at that moment.
+            LoadIssuers();
+        }
+        catch (CannotStartException e)
+        {
+            failure ??= ExceptionDispatchInfo.Capture(e);
+        }
+
         failure?.Throw();
-        // A step may have been taken before, and the keys have been unreadable at that moment.
-        LoadIssuers();
         return _journal.NextChange();
     }
 

@@ -1,4 +1,5 @@
 using System.Collections;
+using System.Collections.Immutable;
 using Identity.Policy;
 using Spiffe.Net;
 
@@ -7,13 +8,16 @@ namespace Identity.Server.ComponentPolicy;
 /// <summary>The live admissions of one SPIFFE ID, and in what they differ. There may be ten thousand.</summary>
 internal sealed class AdmissionsOfOne : IEnumerable<ReportedAdmission>
 {
+    /// <summary>So many different ones are looked at; with more nobody knows who signed.</summary>
+    public const int MaxSignatures = 16;
+
     private readonly LinkedList<ReportedAdmission> _all = [];
 
     // Agents name admissions each for itself, so two may have one id.
     private readonly Dictionary<string, int> _ids = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int> _digests = new(StringComparer.Ordinal);
     private readonly Dictionary<SpiffeId, int> _hosts = [];
-    private readonly Dictionary<VerifiedSigners, int> _signers = [];
+    private readonly Dictionary<VerifiedSigners, (VerifiedSigners Kept, int Count)> _signers = [];
 
     public int Count => _all.Count;
 
@@ -22,12 +26,17 @@ internal sealed class AdmissionsOfOne : IEnumerable<ReportedAdmission>
     /// <summary>What of an admission is not known when only the SPIFFE ID is.</summary>
     public PrincipalAttributes Differing =>
         (_digests.Count > 1 ? PrincipalAttributes.Digest : PrincipalAttributes.None) | (_hosts.Count > 1 ? PrincipalAttributes.Host : PrincipalAttributes.None)
-        | (_signers.Count > 1 ? PrincipalAttributes.Signer : PrincipalAttributes.None);
+        | (_signers.Count > MaxSignatures ? PrincipalAttributes.Signer : PrincipalAttributes.None);
+
+    /// <summary>The signatures that there are, each once: builds of one component have others and may be signed by the same. No more than <see cref="MaxSignatures"/>.</summary>
+    public ImmutableArray<VerifiedSigners> Signers => [.. _signers.Values.Take(MaxSignatures).Select(signers => signers.Kept)];
 
     public bool Contains(string id) => _ids.ContainsKey(id);
 
     public LinkedListNode<ReportedAdmission> Add(ReportedAdmission admission)
     {
+        // What was found out about the same signatures is not found out again for each copy.
+        if (_signers.TryGetValue(admission.Signers, out var known)) admission = admission with { Signers = known.Kept };
         Note(admission, 1);
         return _all.AddLast(admission);
     }
@@ -47,7 +56,9 @@ internal sealed class AdmissionsOfOne : IEnumerable<ReportedAdmission>
         Note(_ids, admission.Id, by);
         Note(_digests, admission.Digest, by);
         Note(_hosts, admission.Host, by);
-        Note(_signers, admission.Signers, by);
+        var (kept, count) = _signers.GetValueOrDefault(admission.Signers, (admission.Signers, 0));
+        if (count + by > 0) _signers[admission.Signers] = (kept, count + by);
+        else _signers.Remove(admission.Signers);
     }
 
     private static void Note<T>(Dictionary<T, int> counts, T key, int by)

@@ -8,6 +8,7 @@ internal static class ComponentPolicySetup
     {
         public WebApplicationBuilder AddComponentPolicy()
         {
+            Ed25519Signatures.RequireLibrary();
             builder.Services.AddSingleton<UnknownFieldGate>();
             builder.Services.Configure<GrpcServiceOptions<PolicyAdminService>>(admin => admin.Interceptors.Add<UnknownFieldGate>());
             builder.Services.AddSingleton<PolicyRegistry>();

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using Identity.Policy;
 using Spiffe.Net;
@@ -31,15 +32,19 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
         lock (_gate) return _live.TryGetValue(component, out var same) && same.Contains(admissionId);
     }
 
+    /// <inheritdoc cref="Find(SpiffeId, out PrincipalAttributes, out ImmutableArray{VerifiedSigners})"/>
+    public ReportedAdmission? Find(SpiffeId component, out PrincipalAttributes differing) => Find(component, out differing, out _);
+
     /// <summary>One of the component's live admissions, for its digest, host and signers; null when there is none.</summary>
     /// <param name="differing">In what the others differ from it: whoever comes with this identity may be any of them.</param>
-    public ReportedAdmission? Find(SpiffeId component, out PrincipalAttributes differing)
+    /// <param name="signers">The signatures of all of them, each once.</param>
+    public ReportedAdmission? Find(SpiffeId component, out PrincipalAttributes differing, out ImmutableArray<VerifiedSigners> signers)
     {
-        differing = PrincipalAttributes.None;
+        (differing, signers) = (PrincipalAttributes.None, []);
         lock (_gate)
         {
             if (!_live.TryGetValue(component, out var same)) return null;
-            differing = same.Differing;
+            (differing, signers) = (same.Differing, same.Signers);
             return same.First;
         }
     }
@@ -178,7 +183,7 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
             {
                 // It may tell more of itself, or something else, than before.
                 if (known.Value != admission) observations?.Admitted(admission);
-                known.Value = admission;
+                known.Value = admission with { Signers = known.Value.Signers };
                 return;
             }
 
@@ -186,10 +191,10 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
         }
 
         if (!_live.TryGetValue(admission.SpiffeId, out var same)) _live[admission.SpiffeId] = same = new AdmissionsOfOne();
-        var before = same.Differing;
+        var before = (same.Differing, same.Signers.Length);
         held.Admissions[admission.Id] = same.Add(admission);
-        // What was known of those who are logged in is not known any more.
-        if (same.Differing != before) Tell(admission.SpiffeId);
+        // What was known of those who are logged in is perhaps not known any more.
+        if ((same.Differing, same.Signers.Length) != before && same.Count > 1) Tell(admission.SpiffeId);
         observations?.Admitted(admission);
     }
 

@@ -37,7 +37,7 @@ internal sealed class SyncService(
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(
             context.CancellationToken, session.Superseded, lifetime.ApplicationStopping);
         var reading = reports.ReadAsync(requestStream, session, ending.Token);
-        var pushing = PushAsync(agent.Id, session, responseStream, ending.Token);
+        var pushing = PushAsync(agent.Id, agent.Serial, session, responseStream, ending.Token);
         try
         {
             // An agent may stop reporting and still listen; one that reports nonsense is cut off.
@@ -64,7 +64,7 @@ internal sealed class SyncService(
         }
     }
 
-    private async Task PushAsync(SpiffeId agent, AgentSession session, IServerStreamWriter<SnapshotFrame> snapshots, CancellationToken cancellation)
+    private async Task PushAsync(SpiffeId agent, string serial, AgentSession session, IServerStreamWriter<SnapshotFrame> snapshots, CancellationToken cancellation)
     {
         using var watching = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         await using var states = ledger.WatchAsync(watching.Token).GetAsyncEnumerator(watching.Token);
@@ -90,7 +90,7 @@ internal sealed class SyncService(
 
                 // 1. What is taken away is gone here before the agent hears of it, and also when the agent has stopped listening.
                 var now = time.GetUtcNow();
-                var svidExpiresAt = RefuseUnlessActive(state, agent, now);
+                var svidExpiresAt = RefuseUnlessActive(state, agent, serial, now);
                 var view = AgentView.Of(state, agent, now, enforced);
                 if (enforced is null || !view.SaysTheSameAs(enforced)) AgentReports.Recheck(session, enforced = view);
 
@@ -124,7 +124,7 @@ internal sealed class SyncService(
     }
 
     /// <returns>When the agent's SVID expires; unless it has renewed by then, its stream ends.</returns>
-    private DateTimeOffset RefuseUnlessActive(ControlPlaneState state, SpiffeId id, DateTimeOffset now)
+    private DateTimeOffset RefuseUnlessActive(ControlPlaneState state, SpiffeId id, string serial, DateTimeOffset now)
     {
         var agent = state.Agents.GetValueOrDefault(id.ToString());
         var expiresAt = agent?.SvidExpiresAt?.ToDateTimeOffset() ?? DateTimeOffset.MinValue;
@@ -132,9 +132,9 @@ internal sealed class SyncService(
         live.EndAll(id);
         throw agent switch
         {
-            null => nodes.Refuse(id, $"{id} is no longer attested; attest again with a new join token", Reason.AgentNotAttested),
-            { Banned: true } => nodes.Refuse(id, $"{id} is banned", Reason.AgentBanned),
-            _ => nodes.Refuse(id, $"the SVID of {id} expired at {expiresAt:u} and was not renewed", Reason.AgentExpired),
+            null => nodes.Refuse(id, serial, $"{id} is no longer attested; attest again with a new join token", Reason.AgentNotAttested),
+            { Banned: true } => nodes.Refuse(id, serial, $"{id} is banned", Reason.AgentBanned),
+            _ => nodes.Refuse(id, serial, $"the SVID of {id} expired at {expiresAt:u} and was not renewed", Reason.AgentExpired),
         };
     }
 

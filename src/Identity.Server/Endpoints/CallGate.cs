@@ -76,7 +76,7 @@ internal sealed class CallGate(CallerIdentification identification, NodeRefusals
     {
         Caller.Anonymous { Problem.Length: > 0 } known when MethodTable.Allows(method, CallerKinds.PolicyAuthor) =>
             new RpcException(new Status(StatusCode.PermissionDenied, $"{method} is for administrators and those whom a PolicyRole names: {known.Problem}")),
-        Caller.Anonymous { Problem.Length: > 0, Id: { } id } known => nodes.Refuse(id, known.Problem, known.Reason, $"{method} needs an attested agent"),
+        Caller.Anonymous { Problem.Length: > 0, Id: { } id } known => nodes.Refuse(id, known.Serial, known.Problem, known.Reason, $"{method} needs an attested agent"),
         Caller.Anonymous { Problem.Length: > 0 } known => PermissionDeniedStatus.From($"{method} needs an attested agent: {known.Problem}", known.Reason),
         Caller.Anonymous when MethodTable.Allows(method, CallerKinds.Agent) =>
             new RpcException(new Status(StatusCode.Unauthenticated, $"{method} needs an attested agent's SVID as the client certificate; none was shown")),

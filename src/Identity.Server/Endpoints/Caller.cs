@@ -1,5 +1,5 @@
-using Identity.Policy;
 using Grpc.Core;
+using Identity.Policy;
 using Spiffe.Net;
 using static Spire.Api.Types.PermissionDeniedDetails.Types;
 
@@ -58,8 +58,9 @@ internal abstract record Caller
     /// <summary>Nobody known: no client certificate, or one that names no agent of ours.</summary>
     /// <param name="Problem">What was wrong with the certificate; empty when there was none.</param>
     /// <param name="Reason">The same for SPIRE's agent, which attests again or stops on it.</param>
+    /// <param name="Serial">Of that certificate, as for <see cref="Agent"/>; empty without an ID.</param>
     /// <param name="Id">Whose certificate it is, when it was verified and its holder is no agent of ours any more.</param>
-    public sealed record Anonymous(string Problem = "", Reason Reason = Reason.Unknown, SpiffeId? Id = null) : Caller
+    public sealed record Anonymous(string Problem = "", Reason Reason = Reason.Unknown, SpiffeId? Id = null, string Serial = "") : Caller
     {
         public override string Author => "anonymous";
 

@@ -1,7 +1,7 @@
-using Identity.Server.Registration;
 using Identity.Policy;
 using Identity.Server.DecisionPoints;
 using Identity.Server.Ledger;
+using Identity.Server.Registration;
 using Spiffe.Net;
 using static Spire.Api.Types.PermissionDeniedDetails.Types;
 
@@ -35,26 +35,28 @@ internal sealed class CallerIdentification(ControlPlaneLedger ledger, DecisionCl
     private Caller IdentifyAgent(X509SvidVerification.Verified verified)
     {
         var id = verified.Id.ToString();
+        var serial = verified.SerialNumber.ToLowerInvariant();
+        // A ban is told first: an agent that is only told that it is expired holds its clock, or ours, for wrong.
+        var isKnown = ledger.State.Agents.TryGetValue(id, out var agent);
+        if (agent is { Banned: true })
+        {
+            return new Caller.Anonymous($"the agent {id} is banned", Reason.AgentBanned, verified.Id, serial);
+        }
         if (verified.TrustedUntil <= time.GetUtcNow())
         {
-            return new Caller.Anonymous($"the SVID of {id}, or an authority above it, expired at {verified.TrustedUntil:O} while the connection was open", Reason.AgentExpired, verified.Id);
+            return new Caller.Anonymous($"the SVID of {id}, or an authority above it, expired at {verified.TrustedUntil:O} while the connection was open", Reason.AgentExpired, verified.Id, serial);
         }
-        if (!ledger.State.Agents.TryGetValue(id, out var agent))
+        if (!isKnown)
         {
             return ReservedPaths.Contains(verified.Id) ? NotAnAgent()
                 : ledger.State.Governance.Roles.Names(PolicyPerson.Of(verified.Id)) ? new Caller.PolicyAuthor(PolicyPerson.Of(verified.Id))
                 : decisionClients.Contains(verified.Id) ? new Caller.DecisionClient(verified.Id)
                 : NotAnAgent();
 
-            Caller NotAnAgent() => new Caller.Anonymous($"{id} is not an attested agent", Reason.AgentNotAttested, verified.Id);
+            Caller NotAnAgent() => new Caller.Anonymous($"{id} is not an attested agent", Reason.AgentNotAttested, verified.Id, serial);
         }
-        if (agent.Banned)
-        {
-            return new Caller.Anonymous($"the agent {id} is banned", Reason.AgentBanned, verified.Id);
-        }
-        var serial = verified.SerialNumber.ToLowerInvariant();
-        return serial == agent.Serial || (serial == agent.PreviousSerial && serial.Length > 0)
+        return serial == agent!.Serial || (serial == agent.PreviousSerial && serial.Length > 0)
             ? new Caller.Agent(verified.Id, serial)
-            : new Caller.Anonymous($"the agent {id} called with an SVID that was renewed long ago", Reason.AgentNotActive, verified.Id);
+            : new Caller.Anonymous($"the agent {id} called with an SVID that was renewed long ago", Reason.AgentNotActive, verified.Id, serial);
     }
 }

@@ -1,12 +1,12 @@
-using Identity.Server.Ledger;
-using Identity.Policy;
 using System.Net;
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
+using Identity.Policy;
 using Identity.Server.Authority;
 using Identity.Server.DecisionPoints;
 using Identity.Server.DecisionPoints.KubernetesAdmission;
+using Identity.Server.Ledger;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;

@@ -2,7 +2,7 @@
 // are namespaces.
 global using AgentRecord = Identity.Ledger.V1.Agent;
 global using AuthorityRecord = Identity.Ledger.V1.Authority;
-global using PolicyRecord = Identity.Ledger.V1.Policy;
-global using JoinTokenRecord = Identity.Ledger.V1.JoinToken;
-global using IssuanceRecord = Identity.Ledger.V1.Issuance;
 global using CrlRecord = Identity.Ledger.V1.Crl;
+global using IssuanceRecord = Identity.Ledger.V1.Issuance;
+global using JoinTokenRecord = Identity.Ledger.V1.JoinToken;
+global using PolicyRecord = Identity.Ledger.V1.Policy;

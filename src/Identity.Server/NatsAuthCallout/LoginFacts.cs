@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Identity.Policy;
 using Spiffe.Net;
 
@@ -30,11 +31,16 @@ internal abstract record LoginStanding
         /// <summary>Who signed it.</summary>
         public VerifiedSigners Signers { get; init; } = VerifiedSigners.NotTold;
 
+        /// <summary>Who signed the live admissions of the same identity, this one among them: their sessions cannot be told apart, so known is what is so of all.</summary>
+        public ImmutableArray<VerifiedSigners> SignersOfAll { get; init; } = [];
+
         /// <param name="policy">Says whose signatures are looked for.</param>
         public Principal PrincipalOf(SpiffeId id, CapabilityPolicy policy)
         {
-            var principal = Signers.Tell(Principal.Component(id, Digest, Host), policy.SignerKeys);
-            return principal with { Unknown = principal.Unknown | Differing };
+            var component = Principal.Component(id, Digest, Host);
+            var principal = Signers.Tell(component, policy.SignerKeys);
+            var differ = SignersOfAll.Any(signers => !signers.Tell(component, policy.SignerKeys).Equals(principal)) ? PrincipalAttributes.Signer : PrincipalAttributes.None;
+            return principal with { Unknown = principal.Unknown | Differing | differ };
         }
     }
 

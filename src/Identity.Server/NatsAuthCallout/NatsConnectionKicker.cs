@@ -87,7 +87,17 @@ internal sealed partial class NatsConnectionKicker(
         var isFirst = true;
         await foreach (var facts in backend.WatchFactsAsync(stopping))
         {
-            foreach (var id in granted.TakeOutdated(facts)) End(id);
+            try
+            {
+                foreach (var id in granted.TakeOutdated(facts)) End(id);
+            }
+#pragma warning disable CA1031 // Whatever it was: who was to be ended is found when each session is looked at, and the next change is looked at too.
+            catch (Exception e) when (!stopping.IsCancellationRequested)
+#pragma warning restore CA1031
+            {
+                CannotCompare(e.GetType().Name);
+                Review();
+            }
 
             // What a session of an earlier process was granted is not known, so a change of the facts counts as a change of it.
             // Our own start is no such change: nobody is cut because identityd was restarted.
@@ -232,6 +242,9 @@ internal sealed partial class NatsConnectionKicker(
         ReconnectWaitMin = TimeSpan.FromMilliseconds(200),
         ReconnectWaitMax = TimeSpan.FromSeconds(2),
     };
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Cannot tell whose NATS login a change has outdated ({Fault}); every session is looked at instead")]
+    private partial void CannotCompare(string fault);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Ended {Count} NATS connections; what their identities may do has changed")]
     private partial void Kicked(int count);

@@ -68,8 +68,8 @@ internal sealed class NatsLoginBackend(
         // One entry that makes it a component is enough: the stricter rule holds.
         if (entries.Any(entry => entry.Selectors.Any(selector => selector.Type == "wasm")))
         {
-            return admissions.Find(id, out var differing) is { } admission && ComponentDigest.TryParse(admission.Digest, out var digest, out _)
-                ? new LoginStanding.AdmittedComponent(digest, admission.Host, differing) { Signers = admission.Signers }
+            return admissions.Find(id, out var differing, out var signers) is { } admission && ComponentDigest.TryParse(admission.Digest, out var digest, out _)
+                ? new LoginStanding.AdmittedComponent(digest, admission.Host, differing) { Signers = admission.Signers, SignersOfAll = signers }
                 : new LoginStanding.Refused("it is a component, and no agent reports an admission of it", IsUnreported: true);
         }
 

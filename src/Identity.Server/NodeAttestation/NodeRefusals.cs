@@ -24,21 +24,20 @@ internal sealed class NodeRefusals(DecisionLog decisions, ControlPlaneLedger led
     private readonly Dictionary<(SpiffeId Node, string Serial, Reason Reason), string> _known = [];
 
     /// <summary>The same node for the same cause is the same decision, however often it asks, for as long as the decision is kept.</summary>
+    /// <param name="serial">Of the SVID it showed: a node that attested again since, and is refused again, is refused for a new cause.</param>
     /// <param name="problem">A sentence that says why, naming the node.</param>
     /// <param name="call">What it asked for, when that is not what the sentence is about.</param>
-    public RpcException Refuse(SpiffeId node, string problem, Reason reason, string call = "")
+    public RpcException Refuse(SpiffeId node, string serial, string problem, Reason reason, string call = "")
     {
-        var id = Find(node, problem, reason);
+        var id = Find(node, serial, problem, reason);
         var refusal = PermissionDeniedStatus.From($"{call}{(call.Length > 0 ? ": " : "")}{problem} (decision {id})", reason);
         refusal.Trailers.Add(Trailer, id);
         return refusal;
     }
 
-    private string Find(SpiffeId node, string problem, Reason reason)
+    private string Find(SpiffeId node, string serial, string problem, Reason reason)
     {
-        var state = ledger.State;
-        // A node that attested again since, and is refused again, is refused for a new cause.
-        var cause = (node, state.Agents.GetValueOrDefault(node.ToString())?.Serial ?? "", reason);
+        var cause = (node, serial, reason);
         lock (_gate)
         {
             if (_known.TryGetValue(cause, out var known) && decisions.TryGet(known) is not null) return known;
@@ -49,7 +48,7 @@ internal sealed class NodeRefusals(DecisionLog decisions, ControlPlaneLedger led
                 Subject = node.ToString(),
                 Summary = problem,
                 DecidedAt = Timestamp.FromDateTimeOffset(time.GetUtcNow()),
-                PolicyRevision = state.PolicyRevision,
+                PolicyRevision = ledger.State.PolicyRevision,
                 Reasons = { new V1.Reason { Capability = "SVIDs and policy for this node and all that runs on it", Explanation = Mend(node, reason) } },
             });
         }

@@ -17,6 +17,15 @@ public sealed class PolicyDecisionTests
         foreach (var thing in PlainMeaning.Things) Assert.False(PolicyDecision.Decide(CapabilityPolicy.Empty, Greeter, CapabilityRequest.Parse(thing), Samples.Now).Allowed);
     }
 
+    [Fact]
+    public void A_forbid_by_a_name_holds_where_names_are_untold_also_when_no_signer_is()
+    {
+        var forbid = Samples.Rules(("permit", IsGreeter, "start"), ("forbid", "signer: release@example.org", "start"));
+        var untold = Greeter with { Signers = default, Unknown = PrincipalAttributes.NamedSigner };
+        Assert.False(PolicyDecision.Decide(forbid, untold, CapabilityRequest.Parse("start"), Samples.Now).Allowed);
+        Assert.True(PolicyDecision.Decide(forbid, Greeter with { Signers = [], Unknown = PrincipalAttributes.None }, CapabilityRequest.Parse("start"), Samples.Now).Allowed);
+    }
+
     // Every attribute: has it, has another, is known to have none, is not told.
     [Theory]
     [InlineData("digest: {digest}", PrincipalAttributes.Digest)]

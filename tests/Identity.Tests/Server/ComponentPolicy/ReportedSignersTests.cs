@@ -49,18 +49,38 @@ public sealed class ReportedSignersTests : IDisposable
         var live = new LiveAdmissions(TimeProvider.System);
         using var session = live.Open(Agent);
         var (one, two) = (Reported(_release), Reported(_other) with { Id = "a2" });
+        var permits = Of(Permit("shop", $"{{ spiffeIdPrefix: {Shop}, signer: {_release.Name} }}", "{ natsPublish: orders.new }"));
+        var forbids = Of(Permit("shop", capability: "{ natsPublish: orders.new }"), Forbid("guard", $"{{ signer: {_other.Name} }}", "{ natsPublish: orders.> }"));
         session.Replace([one]);
-        Assert.NotNull(live.Find(Cart, out var differing));
-        Assert.Equal(PrincipalAttributes.None, differing);
+        Assert.IsType<LoginGrant.Allowed>(Login(permits, live));
+        Assert.IsType<LoginGrant.Allowed>(Login(forbids, live));
         session.Replace([one, two]);
-        Assert.NotNull(live.Find(Cart, out differing));
-        Assert.Equal(PrincipalAttributes.Signer, differing);
+        Assert.IsType<LoginGrant.Refused>(Login(permits, live));
+        Assert.IsType<LoginGrant.Refused>(Login(forbids, live));
         // Told anew with the same signatures nothing has happened; with others it is another component.
         session.Replace([one, Reported(_release) with { Id = "a2" }]);
-        live.Find(Cart, out differing);
-        Assert.Equal(PrincipalAttributes.None, differing);
+        Assert.IsType<LoginGrant.Allowed>(Login(permits, live));
         session.Replace([]);
         Assert.False(live.IsLive(Cart));
+    }
+
+    [Fact]
+    public void Two_builds_that_the_same_signed_log_in_side_by_side_as_in_a_rolling_update()
+    {
+        var live = new LiveAdmissions(TimeProvider.System);
+        using var session = live.Open(Agent);
+        var next = Reported([.. Component, 0, 1, 0], _release) with { Id = "a2", Digest = "sha256:" + new string('2', 64) };
+        session.Replace([Reported(_release), next]);
+        var policy = Of(
+            Permit("shop", $"{{ spiffeIdPrefix: {Shop}, signer: {_release.Name} }}", "{ natsPublish: orders.new }"),
+            Forbid("guard", $"{{ signer: {_other.Name} }}", "{ natsPublish: orders.> }"));
+        Assert.NotNull(live.Find(Cart, out var differing, out var signers));
+        Assert.Equal((PrincipalAttributes.Digest, 2), (differing, signers.Length));
+        Assert.IsType<LoginGrant.Allowed>(Login(policy, live));
+
+        // One more that nobody signed, and it may be any of the three.
+        session.Replace([Reported(_release), next, Reported() with { Id = "a3" }]);
+        Assert.IsType<LoginGrant.Refused>(Login(policy, live));
     }
 
     [Fact]
@@ -123,6 +143,13 @@ public sealed class ReportedSignersTests : IDisposable
         return LoginGrant.For(Cart, new LoginFacts(policy, new TrustBundleSet(), _ => standing, 1), Now);
     }
 
+    private static LoginGrant Login(CapabilityPolicy policy, LiveAdmissions live)
+    {
+        var admission = live.Find(Cart, out var differing, out var signers)!;
+        var standing = new LoginStanding.AdmittedComponent(ComponentDigest.Parse(admission.Digest), admission.Host, differing) { Signers = admission.Signers, SignersOfAll = signers };
+        return LoginGrant.For(Cart, new LoginFacts(policy, new TrustBundleSet(), _ => standing, 1), Now);
+    }
+
     private static CapabilityPolicy Of(params string[] sources) => CapabilityPolicy.FromSources(sources, 1);
 
     private static Wire Told() => new()
@@ -137,10 +164,12 @@ public sealed class ReportedSignersTests : IDisposable
 
     private static ReportedAdmission Untold() => Parsed(Told());
 
-    private static ReportedAdmission Reported(params ComponentSigner[] signers)
+    private static ReportedAdmission Reported(params ComponentSigner[] signers) => Reported(Component, signers);
+
+    private static ReportedAdmission Reported(byte[] component, params ComponentSigner[] signers)
     {
         var wire = Told();
-        var read = ComponentSignatures.Read(signers.Length == 0 ? Component : SignatureWriter.Sign(Component, signers));
+        var read = ComponentSignatures.Read(signers.Length == 0 ? component : SignatureWriter.Sign(component, signers));
         wire.Signatures = new V1.ComponentSignatures { Hashes = ByteString.CopyFrom(read.Hashes) };
         wire.Signatures.Signatures.AddRange(read.Signatures.Select(signature => ByteString.CopyFrom(signature)));
         return Parsed(wire);

@@ -3,8 +3,8 @@
 using Grpc.Core;
 using Spire.Api.Server.Entry.V1;
 using Spire.Api.Types;
-using EntryClient = Spire.Api.Server.Entry.V1.Entry.EntryClient;
 using static Spire.Api.Types.SelectorMatch.Types;
+using EntryClient = Spire.Api.Server.Entry.V1.Entry.EntryClient;
 
 namespace Identity.Tests.Server.Registration;
 

@@ -9,8 +9,8 @@ using Spiffe.Net;
 using Spire.Api.Server.Entry.V1;
 using Spire.Api.Server.Svid.V1;
 using Spire.Api.Types;
-using EntryMessage = Spire.Api.Types.Entry;
 using EntryClient = Spire.Api.Server.Entry.V1.Entry.EntryClient;
+using EntryMessage = Spire.Api.Types.Entry;
 
 namespace Identity.Tests.Server.SvidSigning;
 
