@@ -1,5 +1,5 @@
-using Wasmtime.Components;
 using Identity.WasmHost.WorkerProtocol;
+using Wasmtime.Components;
 
 namespace Identity.WasmHost.Workers;
 

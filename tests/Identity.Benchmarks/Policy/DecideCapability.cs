@@ -84,7 +84,8 @@ public class DecideCapability
 
     // A line held for everybody, which whoever asks for several things has to be told apart from.
     private static PolicyRule Guard { get; } = RuleOf(
-        -1, new PolicySubject { SpiffeIdPrefix = SpiffeIdPrefix.Parse("spiffe://example.org") }, "connect bad.example.org:*", "connect 169.254.0.0/16:*", "natsPublish secret.>") with { Effect = RuleEffect.Forbid };
+        -1, new PolicySubject { SpiffeIdPrefix = SpiffeIdPrefix.Parse("spiffe://example.org") }, "connect bad.example.org:*", "connect 169.254.0.0/16:*", "natsPublish secret.>") with
+    { Effect = RuleEffect.Forbid };
 
     private static SpiffeId IdOf(int number) => SpiffeId.Parse($"spiffe://example.org/components/team-{number % 100}/component-{number}");
 

@@ -37,6 +37,8 @@ internal static class PolicyDecide
                 Lattice = One("lattice"),
                 AtTime = parsed.GetValue(time) is { } then ? Timestamp.FromDateTimeOffset(then) : null,
             };
+            if (parsed.GetValue(component) is not null && parsed.GetValue(options["signer"])!.Any(signer => signer.StartsWith("ed25519:", StringComparison.Ordinal)))
+                throw new UsageException("--signer with a key contradicts --component: the file says who signed it (`identity component signers FILE`).");
             question.Signers.AddRange(parsed.GetValue(options["signer"]));
             if (parsed.GetValue(process)) question.KnownAbsent.AddRange(["digest", "signer", "image", "host"]);
             var unread = parsed.GetValue(component) is { } file ? AddComponent(question, file) : null;
