@@ -68,7 +68,7 @@ public sealed class ComponentSignatures : IEquatable<ComponentSignatures>
         (message, problem) = (null, null);
         try
         {
-            message = [.. MessageStart, .. SignatureSection.Split(component).Hashes];
+            message = [.. MessageStart, .. SignatureSection.HashesOf(component)];
         }
         catch (MalformedComponentException malformed)
         {
@@ -78,14 +78,22 @@ public sealed class ComponentSignatures : IEquatable<ComponentSignatures>
         return message is not null;
     }
 
-    /// <summary>The component with these signatures and no others, made over what <see cref="TryGetMessage"/> gives for it.</summary>
-    /// <param name="component">One that <see cref="TryGetMessage"/> takes.</param>
-    /// <param name="signatures">1 to <see cref="MaxSignatures"/>, of <see cref="SignatureSize"/> bytes each.</param>
-    public static byte[] Attach(ReadOnlySpan<byte> component, IReadOnlyCollection<byte[]> signatures)
+    /// <summary>The component with one more signature, made over what <see cref="TryGetMessage"/> gives for it; those it carries stay as they are. The same one again changes nothing.</summary>
+    /// <param name="signature"><see cref="SignatureSize"/> bytes.</param>
+    public static bool TryAdd(ReadOnlySpan<byte> component, ReadOnlySpan<byte> signature, [NotNullWhen(true)] out byte[]? withIt, [NotNullWhen(false)] out string? problem)
     {
-        ArgumentOutOfRangeException.ThrowIfZero(signatures.Count, nameof(signatures));
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(signatures.Count, MaxSignatures, nameof(signatures));
-        return SignatureSection.Write(component, signatures);
+        ArgumentOutOfRangeException.ThrowIfNotEqual(signature.Length, SignatureSize, nameof(signature));
+        (withIt, problem) = (null, null);
+        try
+        {
+            withIt = SignatureSection.Add(component, signature);
+        }
+        catch (MalformedComponentException malformed)
+        {
+            problem = malformed.Message;
+        }
+
+        return withIt is not null;
     }
 
     /// <summary>From what another process read.</summary>

@@ -43,6 +43,12 @@ public sealed record Principal
     /// <summary>The wasmCloud lattice.</summary>
     public string? Lattice { get; init; }
 
+    /// <summary>
+    /// What its signatures came to, for an explanation: "carries no signature". Null where nobody looked. No part of whom the decision is about: two that differ
+    /// in nothing else are equal.
+    /// </summary>
+    public string? SignatureNote { get; init; }
+
     /// <summary>What this door cannot tell. Its values above are then not looked at.</summary>
     public PrincipalAttributes Unknown { get; init; }
 

@@ -16,26 +16,42 @@ public sealed class VerifiedSigners : IEquatable<VerifiedSigners>
 
     private readonly ComponentSignatures _signatures;
     private readonly SignatureCheck _check;
+    private readonly Func<int, bool>? _mayVerify;
     private Dictionary<SignerName, bool> _tried = [];
+    private volatile bool _isBeyondShare;
 
-    public VerifiedSigners(ComponentSignatures signatures, SignatureCheck check) => (_signatures, _check) = (signatures, check);
+    /// <param name="mayVerify">Asked before so many verifications, for whoever brought the component; while it says no, nobody can say who signed it. Null for no bound.</param>
+    public VerifiedSigners(ComponentSignatures signatures, SignatureCheck check, Func<int, bool>? mayVerify = null) =>
+        (_signatures, _check, _mayVerify) = (signatures, check, mayVerify);
 
     /// <summary>Nobody says anything about signatures.</summary>
     public static VerifiedSigners NotTold { get; } = new(ComponentSignatures.NotTold("nobody tells its signatures"), (_, _, _) => false);
 
     public ComponentSignatures Signatures => _signatures;
 
+    /// <summary>Why nobody can say who signed it; null when the newest answer said. Fit for a stranger.</summary>
+    public string? Problem => _isBeyondShare ? "whoever brings it has had as many signatures tried as it may; a little later more are" : _signatures.Problem;
+
     /// <summary>The principal with its signers told, as far as one that asks for these keys and no others can make a difference; as it is when nobody can say who signed it.</summary>
     /// <param name="keys">As <see cref="CapabilityPolicy.SignerKeys"/>.</param>
     public Principal Tell(Principal principal, ImmutableArray<SignerName> keys) =>
-        _signatures.Problem is null ? principal.SignedBy(Among(keys)) : principal;
+        _signatures.Problem is null && Among(keys) is { IsDefault: false } proven
+            ? principal.SignedBy(proven) with { SignatureNote = NoteOf(proven) }
+            : principal with { SignatureNote = ReferenceEquals(this, NotTold) ? null : $"tells nobody who signed it: {Problem}" };
 
-    /// <summary>Those of the keys under which a signature verifies.</summary>
+    /// <summary>Those of the keys under which a signature verifies; default while no more may be tried.</summary>
     public ImmutableArray<SignerName> Among(ImmutableArray<SignerName> keys)
     {
         if (_signatures.IsEmpty || keys.IsDefaultOrEmpty) return [];
         // Never changed once it can be seen: whoever asks at the same time may try a key again.
         var tried = Volatile.Read(ref _tried);
+        if (_mayVerify is not null)
+        {
+            var untried = keys.Count(key => key.IsKey && !tried.ContainsKey(key));
+            _isBeyondShare = untried > 0 && !_mayVerify(untried * _signatures.Signatures.Count);
+            if (_isBeyondShare) return default;
+        }
+
         Dictionary<SignerName, bool>? more = null;
         var proven = ImmutableArray.CreateBuilder<SignerName>();
         foreach (var key in keys)
@@ -58,6 +74,11 @@ public sealed class VerifiedSigners : IEquatable<VerifiedSigners>
     public override bool Equals(object? obj) => Equals(obj as VerifiedSigners);
 
     public override int GetHashCode() => _signatures.GetHashCode();
+
+    private string NoteOf(ImmutableArray<SignerName> proven) =>
+        _signatures.IsEmpty ? "carries no signature"
+        : proven.IsEmpty ? "is signed with no key that policy names"
+        : $"is signed by {string.Join(" and ", proven)}";
 
     private bool IsProven(SignerName key)
     {

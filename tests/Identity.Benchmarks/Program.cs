@@ -4,6 +4,7 @@ using BenchmarkDotNet.Environments;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
+using Identity.Benchmarks;
 using Identity.Benchmarks.ComponentPolicy;
 using Identity.Benchmarks.WorkloadApi;
 
@@ -20,6 +21,12 @@ var filter = Value("--filter");
 var results = Path.Combine(Value("--artifacts") ?? "BenchmarkDotNet.Artifacts", "results");
 if (filter is not null && FileSystemName.MatchesSimpleExpression(filter, WorkloadApiLoad.Name)) await WorkloadApiLoad.RunAsync(results);
 if (filter is not null && FileSystemName.MatchesSimpleExpression(filter, PolicyFanOut.Name)) await PolicyFanOut.RunAsync(results);
+
+if (args.Contains(Interleaved.Option))
+{
+    foreach (var type in Interleaved.Find(name => filter is not null && FileSystemName.MatchesSimpleExpression(filter, name))) Interleaved.Run(type, results);
+    return 0;
+}
 
 // A filter that names nothing but those finds no benchmark here, and that is no failure; a benchmark without a result is one.
 var summaries = BenchmarkSwitcher.FromAssembly(typeof(PolicyFanOut).Assembly).Run(args, config);

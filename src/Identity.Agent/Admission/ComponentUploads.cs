@@ -15,7 +15,13 @@ internal sealed class ComponentUploads(TimeProvider time) : IDisposable
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
     private static readonly SearchValues<char> NameCharacters = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789-");
 
+    // Of one host, some 0.1 ms each: four seconds at once, then a fiftieth of a processor.
+    private const int VerificationsAtOnce = 40_000;
+    private const int MaxHosts = 10_000;
+    private static readonly TimeSpan EachVerification = TimeSpan.FromMilliseconds(5);
+
     private readonly UploadPlaces _places = new();
+    private readonly TokenBuckets<SpiffeId> _verifications = new(time, VerificationsAtOnce, EachVerification, MaxHosts);
 
     /// <summary>Reads one header and its chunks to the end of the host's side; throws InvalidArgument for anything else.</summary>
     public async Task<UploadedComponent> ReceiveAsync(IAsyncStreamReader<V1.AdmitRequest> requests, SpiffeId host, CancellationToken cancellation)
@@ -78,9 +84,12 @@ internal sealed class ComponentUploads(TimeProvider time) : IDisposable
         return received == size ? bytes : throw Invalid($"{received} bytes arrived, but the header announced {size}");
     }
 
-    private static UploadedComponent Read(SpiffeId host, string name, byte[] bytes) =>
+    private UploadedComponent Read(SpiffeId host, string name, byte[] bytes) =>
         ComponentReader.TryRead(bytes, out var imports, out var problem)
-            ? new UploadedComponent(host, name, ComponentDigest.Of(bytes), imports) { Signers = new VerifiedSigners(ComponentSignatures.Read(bytes), Ed25519Signatures.Verify) }
+            ? new UploadedComponent(host, name, ComponentDigest.Of(bytes), imports)
+            {
+                Signers = new VerifiedSigners(ComponentSignatures.Read(bytes), Ed25519Signatures.Verify, count => _verifications.TryTake(host, count)),
+            }
             : throw Invalid($"'{name}' is not a component: {problem}");
 
     private static RpcException Invalid(string problem) => new(new Status(StatusCode.InvalidArgument, problem));

@@ -41,7 +41,9 @@ internal static class DecisionText
         var refusals = denied.Refusals;
         var first = refusals.Length > 0 ? refusals[0].ToString() : "policy does not grant it";
         var more = refusals.Length > 1 ? $" (and {refusals.Length - 1} more)" : "";
-        var grant = denied.Explanation.SmallestGrant is { Length: <= MaxGrantLength } fitting ? fitting : "";
+        // Bytes that were changed after they were signed are not to be granted by their digest.
+        var isUnclear = component.Signers.Problem is not null && refusals.Any(refusal => (refusal.Untold & PrincipalAttributes.Signer) != 0);
+        var grant = !isUnclear && denied.Explanation.SmallestGrant is { Length: <= MaxGrantLength } fitting ? fitting : "";
         var answer = Denied(view, component, first + more, refusals.Take(MaxReasons).Select(refusal => new V1.Reason
         {
             Capability = refusal.Capability,
@@ -50,8 +52,6 @@ internal static class DecisionText
             SmallestGrant = grant,
         }));
         answer.Refusal.Subject = entry.SpiffeId.ToString();
-        if (component.Signers.Signatures.Problem is { } unread && refusals.Any(refusal => (refusal.Untold & PrincipalAttributes.Signer) != 0))
-            answer.Refusal.Reasons.Add(new V1.Reason { Capability = "signer", Explanation = $"nobody can tell who signed the component: {unread}" });
         AddShadow(answer.Refusal, denied);
         return answer;
     }

@@ -73,9 +73,10 @@ internal static class EndpointsSetup
             var socket = connection.Features.Get<IConnectionSocketFeature>()!.Socket;
             // Who cannot be established, or has more than its share, gets no conversation.
             if (!PeerProcesses.TryReadCredentials(socket, out var caller)) return;
-            using var share = shares.TryTake(users.OwnerOf(caller.Uid));
+            var owner = users.OwnerOf(caller.Uid);
+            using var share = shares.TryTake(owner);
             if (share is null) return;
-            using var peer = processes.TryConnect(socket);
+            using var peer = processes.TryConnect(socket, owner: owner);
             if (peer is null) return;
             connection.Features.Set(new EndpointFeature(AgentEndpoint.Workload));
             connection.Features.Set(peer);

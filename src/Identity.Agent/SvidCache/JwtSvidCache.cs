@@ -9,6 +9,7 @@ namespace Identity.Agent.SvidCache;
 internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, TimeProvider time)
 {
     private const int MaxTokens = 2000;
+    private const int TokensEachSecond = 10;
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
 
     // How long who holds a good token waits for a newer one, and how long the server is left alone after a failure.
@@ -16,7 +17,8 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(5);
 
     private readonly Lock _lock = new();
-    private readonly TokenRate _rate = new(time);
+    // For each entry: a token is a signature and a row of the server's journal, and a workload may think of any number of audiences. What is kept costs nothing and is not counted.
+    private readonly TokenBuckets<string> _rate = new(time, burst: 3000, TimeSpan.FromSeconds(1.0 / TokensEachSecond), maxKeys: 20_000);
     private readonly Dictionary<string, Slot> _slots = new(StringComparer.Ordinal);
 
     /// <summary>Throws <see cref="RpcException"/> with Unavailable when the server gives none and no valid token is held, InvalidArgument when no token is made for such an audience.</summary>
@@ -28,17 +30,17 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
         if (now < slot.NextAttempt) return held.Token;
 
         // Past half of its life but still good: better than nothing while the server is away, and than a long wait for one that says nothing.
-        Task<HeldToken>? fetch = null;
         try
         {
-            fetch = Joined(slot, entry, audience);
-            return (await fetch.WaitAsync(ReferenceEquals(fetch, slot.Late) ? TimeSpan.Zero : Patience, time, cancellation)).Token;
+            return (await Joined(slot, entry, audience).WaitAsync(Patience, time, cancellation)).Token;
         }
-        catch (Exception e) when (e is RpcException or TimeoutException)
+        catch (Exception e) when (e is RpcException or TimeoutException && time.GetUtcNow() < held.ExpiresAt)
         {
-            if (e is TimeoutException) slot.Late = fetch;
-            if (time.GetUtcNow() < held.ExpiresAt) return held.Token;
-            return (await (fetch ?? Joined(slot, entry, audience)).WaitAsync(cancellation)).Token;
+            return held.Token;
+        }
+        catch (TimeoutException)
+        {
+            return (await Joined(slot, entry, audience).WaitAsync(cancellation)).Token;
         }
     }
 
@@ -69,7 +71,9 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
             // Not bound to the caller's cancellation: others may be waiting for the same token.
             if (slot.Pending is not null and { IsCompleted: false }) return slot.Pending;
             if (!_rate.TryTake(entry.Id))
-                throw new RpcException(new Status(StatusCode.Unavailable, $"this identity has asked for too many tokens at once; about {TokenRate.EachSecond} a second are made, retry"));
+                throw new RpcException(new Status(StatusCode.Unavailable, $"this identity has asked for too many tokens at once; about {TokensEachSecond} a second are made, retry"));
+            // Who holds a good token does not wait for an answer that another waits for already.
+            slot.NextAttempt = time.GetUtcNow() + Deadline;
             slot.Pending = FetchAsync(slot, entry, audience);
             // Perhaps nobody waits for its end.
             _ = slot.Pending.ContinueWith(static ended => _ = ended.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
@@ -80,8 +84,6 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
     private async Task<HeldToken> FetchAsync(Slot slot, AuthorizedEntry entry, IReadOnlyList<string> audience)
     {
         await Task.Yield();
-        // Until there is an answer that can be taken: whatever becomes of this one, the next is not asked for at once.
-        slot.NextAttempt = time.GetUtcNow() + RetryDelay;
         using var deadline = new CancellationTokenSource(Deadline, time);
         var channel = server.Channel;
         SvidApi.NewJWTSVIDResponse response;
@@ -123,9 +125,6 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
     private sealed class Slot(string entryId)
     {
         public volatile HeldToken? Held;
-
-        /// <summary>The request that somebody has waited for long enough; null while there was none.</summary>
-        public volatile Task<HeldToken>? Late;
 
         private long _nextAttempt;
 

@@ -5,13 +5,10 @@ namespace Identity.Agent.WorkloadApi;
 
 /// <summary>Calls open on the workload socket: a fair share for each user, and none past the end of its process or of the agent.</summary>
 /// <param name="most">One user alone may have three eighths of them open.</param>
-internal sealed class WorkloadApiStreams(IHostApplicationLifetime lifetime, SubordinateUsers users, TimeProvider time, int most = WorkloadApiStreams.Most)
+internal sealed class WorkloadApiStreams(IHostApplicationLifetime lifetime, TimeProvider time, int most = WorkloadApiStreams.Most)
 {
     /// <summary>One user alone has room for 10,500.</summary>
     public const int Most = 28_000;
-
-    // No user has this number: uids are unsigned.
-    private const long Nobody = -1;
 
     private readonly FairShares _shares = new(most);
 
@@ -23,7 +20,7 @@ internal sealed class WorkloadApiStreams(IHostApplicationLifetime lifetime, Subo
     {
         if (call.Features.Get<EndpointFeature>()?.Endpoint is AgentEndpoint.Workload)
         {
-            using var share = _shares.TryTake(call.Features.Get<PeerConnection>() is { } peer ? users.OwnerOf(peer.Uid) : Nobody);
+            using var share = _shares.TryTake(call.Features.Get<PeerConnection>()?.Owner ?? PeerConnection.Nobody);
             if (share is null)
             {
                 Refuse(call.Response);

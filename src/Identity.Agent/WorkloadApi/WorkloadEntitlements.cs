@@ -9,13 +9,11 @@ using Identity.Agent.WorkloadAttestation;
 namespace Identity.Agent.WorkloadApi;
 
 /// <summary>Decides which identities a process has. No entry means none, and the refusal says what was nearest.</summary>
-internal sealed class WorkloadEntitlements(
-    WorkloadAttestor attestor, SubordinateUsers users, ViewHolder views, NodeIdentity identity, DecisionLog decisions, TimeProvider time)
+internal sealed class WorkloadEntitlements(WorkloadAttestor attestor, ViewHolder views, NodeIdentity identity, DecisionLog decisions, TimeProvider time)
 {
     // Status details travel in a header; a process may be in a thousand groups.
     private const int MaxShown = 1024;
     private const int MaxKept = 20_000;
-    private const long Nobody = -1;
     private const string PathSelector = "unix:path:";
     private const string Unidentified = "the caller came by TCP, where the kernel names no process; use the agent's Unix socket";
 
@@ -58,7 +56,7 @@ internal sealed class WorkloadEntitlements(
     public ControlPlaneView CurrentView() =>
         views.Current ?? throw new RpcException(new Status(StatusCode.Unavailable, "the agent has not heard from its server yet; retry"));
 
-    public RpcException DenyNamed(ControlPlaneView view, PeerConnection peer, string spiffeId) => Denied(_named.Find(view, users.OwnerOf(peer.Uid), spiffeId, isTooMany =>
+    public RpcException DenyNamed(ControlPlaneView view, PeerConnection peer, string spiffeId) => Denied(_named.Find(view, peer.Owner, spiffeId, isTooMany =>
     {
         var decision = Denial(view, $"the calling process is not entitled to {(isTooMany ? "any of the many SPIFFE IDs it asked for" : spiffeId)}");
         if (!isTooMany) decision.Subject = spiffeId;
@@ -99,7 +97,7 @@ internal sealed class WorkloadEntitlements(
         view.RevokedBy is { } decision ? Denied(new V1.Decision { Id = decision, Summary = Unwanted }) : Refuse(view, peer, ExplainedNowhere);
 
     private RpcException Refuse(ControlPlaneView view, PeerConnection? peer, string reason) => Denied(_refused.Find(
-        view, peer is null ? Nobody : users.OwnerOf(peer.Uid), reason, _ => decisions.Record(Denial(view, reason), caller: NameOf(peer))));
+        view, peer?.Owner ?? PeerConnection.Nobody, reason, _ => decisions.Record(Denial(view, reason), caller: NameOf(peer))));
 
     // The first that asked; others of the same user and program get the same decision.
     private static string NameOf(PeerConnection? peer) => peer is null ? "a caller by TCP" : $"process {peer.Pid} of user {peer.Uid}";
@@ -109,7 +107,7 @@ internal sealed class WorkloadEntitlements(
         new(new Status(StatusCode.PermissionDenied, $"no identity issued (decision {decision.Id}): {decision.Summary}"));
 
     private V1.Decision DenyUnfit(ControlPlaneView view, PeerConnection peer, PeerAttestation.Attested attested) =>
-        _unfit.Find(view, users.OwnerOf(peer.Uid), $"{attested.Key}\0{attested.WithoutPath}", isTooMany => decisions.Record(
+        _unfit.Find(view, peer.Owner, $"{attested.Key}\0{attested.WithoutPath}", isTooMany => decisions.Record(
             isTooMany
                 ? Denial(view, $"no registration entry fits this process, nor many others of user {peer.Uid}")
                 : Unfit(view, attested),

@@ -26,7 +26,8 @@ internal sealed class PeerProcesses : IDisposable
 
     /// <summary>Null when the peer cannot be established: gone already, or in a process namespace that is not visible here.</summary>
     /// <param name="askSocket">False to do as on a kernel before 6.5.</param>
-    public PeerConnection? TryConnect(Socket socket, bool askSocket = true)
+    /// <param name="owner">Null when its user belongs to nobody else.</param>
+    public PeerConnection? TryConnect(Socket socket, bool askSocket = true, long? owner = null)
     {
         if (!TryReadCredentials(socket, out var credentials)) return null;
         // Before 6.5 the handle is opened by number, a moment after connect(): if the peer ended within it, the number could be another's. Its start
@@ -39,7 +40,7 @@ internal sealed class PeerProcesses : IDisposable
         try
         {
             isKnown = ProcessFiles.TryReadStartTime(credentials.Pid, out var startTime) && PidFd.IsAlive(pidfd);
-            return isKnown ? Join((credentials, startTime), pidfd) : null;
+            return isKnown ? Join((credentials, startTime), pidfd, owner ?? credentials.Uid) : null;
         }
         finally
         {
@@ -59,14 +60,14 @@ internal sealed class PeerProcesses : IDisposable
 
     public void Dispose() => _watch.Dispose();
 
-    private PeerConnection Join((PeerCredentials Credentials, ulong) key, SafeFileHandle pidfd)
+    private PeerConnection Join((PeerCredentials Credentials, ulong) key, SafeFileHandle pidfd, long owner)
     {
         lock (_lock)
         {
             if (_processes.TryGetValue(key, out var known)) pidfd.Dispose();
             else known = (new PeerProcess(key.Credentials, pidfd, _watch), 0);
             _processes[key] = known with { Connections = known.Connections + 1 };
-            return new PeerConnection(known.Process, () => Leave(key));
+            return new PeerConnection(known.Process, owner, () => Leave(key));
         }
     }
 

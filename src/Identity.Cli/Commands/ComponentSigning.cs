@@ -21,16 +21,12 @@ internal static class ComponentSigning
         {
             var path = parsed.GetValue(file)!;
             var (bytes, _) = ComponentFile.Read(path);
-            var carried = ComponentSignatures.Read(bytes);
-            if (carried.Problem is { } unread || !ComponentSignatures.TryGetMessage(bytes, out var message, out unread))
-                throw new RefusedException($"{path} carries signatures that would be lost: {unread}. Sign it as it was built.");
+            if (!ComponentSignatures.TryGetMessage(bytes, out var message, out var unread)) throw Unsignable(unread);
             using var signer = ReadPrivateKey(parsed.GetValue(key)!);
             if (!SignerName.TryOfKey(signer.PublicKey.Export(KeyBlobFormat.RawPublicKey), out var name, out var problem)) throw new RefusedException(problem);
             // Ed25519 makes the same signature each time.
             var signature = SignatureAlgorithm.Ed25519.Sign(signer, message);
-            var signatures = carried.Signatures.Any(other => other.AsSpan().SequenceEqual(signature)) ? carried.Signatures : [.. carried.Signatures, signature];
-            if (signatures.Count > ComponentSignatures.MaxSignatures) throw new RefusedException($"{path} has {carried.Signatures.Count} signatures already; more are not read.");
-            var signed = ComponentSignatures.Attach(bytes, signatures);
+            if (!ComponentSignatures.TryAdd(bytes, signature, out var signed, out unread)) throw Unsignable(unread);
             File.WriteAllBytes(parsed.GetValue(output)!, signed);
             var digest = ComponentDigest.Of(signed).Text;
             var answer = new Struct { Fields = { ["signer"] = Value.ForString(name.Text), ["digest"] = Value.ForString(digest) } };
@@ -39,6 +35,8 @@ internal static class ComponentSigning
                 text.WriteLine($"signer   {name}");
                 text.WriteLine($"digest   {digest}");
             });
+
+            RefusedException Unsignable(string why) => new($"nobody could read a signature of {path}: {why}. Sign it as it was built.");
         });
         return command;
     }

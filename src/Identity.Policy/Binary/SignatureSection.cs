@@ -40,7 +40,7 @@ internal static class SignatureSection
 
         var sets = ReadSets(section);
         hashes = HashParts(signed, FindParts(signed));
-        foreach (var (over, by) in sets)
+        foreach (var (over, by, _) in sets)
         {
             if (!over.AsSpan().SequenceEqual(hashes)) continue;
             signatures = by;
@@ -50,22 +50,39 @@ internal static class SignatureSection
         throw new MalformedComponentException("its signatures are not over the whole of it, as it is now");
     }
 
-    /// <summary>What a signature covers: everything behind the preamble and the signature section, and the hashes of that.</summary>
+    /// <summary>The hashes of what a signature covers: everything behind the preamble and the signature section.</summary>
     /// <exception cref="MalformedComponentException">Its sections cannot be told apart, or there is a signature section among them.</exception>
-    public static (int From, byte[] Hashes) Split(ReadOnlySpan<byte> component)
+    public static byte[] HashesOf(ReadOnlySpan<byte> component)
     {
         TryTakeSection(component, out _, out var signed);
-        return (component.Length - signed.Length, HashParts(signed, FindParts(signed)));
+        return HashParts(signed, FindParts(signed));
     }
 
-    public static byte[] Write(ReadOnlySpan<byte> component, IReadOnlyCollection<byte[]> signatures)
+    /// <summary>The component with one more signature over the whole of it. Those of others stay as they are: of other algorithms, over parts, with names of keys.</summary>
+    /// <exception cref="MalformedComponentException">Its signature section cannot be read, or no more would be.</exception>
+    public static byte[] Add(ReadOnlySpan<byte> component, ReadOnlySpan<byte> signature)
     {
-        var (from, hashes) = Split(component);
-        // No key id, the algorithm, and the signature with its length.
-        var each = signatures.SelectMany(signature => Counted([0, Ed25519, .. Counted(signature)]));
-        byte[] set = [.. Number(hashes.Length / SHA256.HashSizeInBytes), .. hashes, .. Number(signatures.Count), .. each];
-        byte[] content = [Version, WebAssembly, Sha256, 1, .. Counted(set)];
-        return [.. component[..ComponentReader.ComponentPreamble.Length], Custom, .. Counted([.. Counted(Name.ToArray()), .. content]), .. component[from..]];
+        var hasSection = TryTakeSection(component, out var section, out var signed);
+        var hashes = HashParts(signed, FindParts(signed));
+        var sets = hasSection ? ReadSets(section) : [];
+        var whole = sets.FindIndex(set => set.Hashes.AsSpan().SequenceEqual(hashes));
+        if (whole < 0) (whole, sets) = (sets.Count, [.. sets, new(hashes, [], [])]);
+        var bytes = signature.ToArray();
+        if (!sets[whole].Signatures.Any(other => other.AsSpan().SequenceEqual(bytes)))
+        {
+            // No key id, the algorithm, and the signature with its length.
+            sets[whole] = sets[whole] with { Written = [.. sets[whole].Written, [0, Ed25519, .. Counted(bytes)]] };
+        }
+
+        if (sets.Count > MaxSets) throw new MalformedComponentException($"its signatures are over {sets.Count - 1} sets of hashes; no more are read");
+        if (sets[whole].Written.Length > ComponentSignatures.MaxSignatures) throw new MalformedComponentException($"it has {sets[whole].Written.Length - 1} signatures already; no more are read");
+        byte[] content =
+        [
+            Version, WebAssembly, Sha256, .. Number(sets.Count),
+            .. sets.SelectMany(set => Counted([.. Number(set.Hashes.Length / SHA256.HashSizeInBytes), .. set.Hashes, .. Number(set.Written.Length), .. set.Written.SelectMany(Counted)])),
+        ];
+        if (content.Length > MaxBytes) throw new MalformedComponentException($"its signature section would have {content.Length} bytes; at most {MaxBytes} are read");
+        return [.. component[..ComponentReader.ComponentPreamble.Length], Custom, .. Counted([.. Counted(Name.ToArray()), .. content]), .. signed];
     }
 
     // Nothing signs the section itself, so it has one spelling.
@@ -88,14 +105,14 @@ internal static class SignatureSection
         return true;
     }
 
-    private static List<(byte[] Hashes, byte[][] Signatures)> ReadSets(ReadOnlySpan<byte> content)
+    private static List<HashedSet> ReadSets(ReadOnlySpan<byte> content)
     {
         if (content.Length > MaxBytes) throw new MalformedComponentException($"its signature section has {content.Length} bytes; at most {MaxBytes} are read");
         var reader = new ByteReader(content);
         if (reader.Byte() is var version and not Version) throw new MalformedComponentException($"its signature section is of version {version}; expected {Version}");
         if (reader.Byte() is var type and not WebAssembly) throw new MalformedComponentException($"its signature section is for content of type {type}; expected {WebAssembly}");
         if (reader.Byte() is var hash and not Sha256) throw new MalformedComponentException($"its signatures are over hashes of kind {hash}; expected {Sha256}, SHA-256");
-        var sets = new List<(byte[] Hashes, byte[][] Signatures)>();
+        var sets = new List<HashedSet>();
         for (var left = Count(ref reader, MaxSets, "sets of hashes"); left > 0; left--)
         {
             var set = ReadSet(new ByteReader(reader.Bytes(reader.Minimal())));
@@ -107,19 +124,22 @@ internal static class SignatureSection
         return sets;
     }
 
-    private static (byte[] Hashes, byte[][] Signatures) ReadSet(ByteReader reader)
+    private static HashedSet ReadSet(ByteReader reader)
     {
         var hashes = reader.Bytes(SHA256.HashSizeInBytes * Count(ref reader, ComponentSignatures.MaxParts, "hashes")).ToArray();
         var signatures = new List<byte[]>();
+        var written = new List<byte[]>();
         for (var left = Count(ref reader, ComponentSignatures.MaxSignatures, "signatures over the same hashes"); left > 0; left--)
         {
-            if (ReadSignature(new ByteReader(reader.Bytes(reader.Minimal()))) is not { } signature) continue;
+            var one = reader.Bytes(reader.Minimal());
+            written.Add(one.ToArray());
+            if (ReadSignature(new ByteReader(one)) is not { } signature) continue;
             if (signatures.Exists(other => other.AsSpan().SequenceEqual(signature))) throw new MalformedComponentException("its signature section has the same signature twice");
             signatures.Add(signature);
         }
 
         RequireEnd(reader);
-        return (hashes, [.. signatures]);
+        return new(hashes, [.. signatures], [.. written]);
     }
 
     /// <returns>Null when it is of another algorithm, for others to verify.</returns>
@@ -198,4 +218,9 @@ internal static class SignatureSection
     {
         if (!reader.IsAtEnd) throw new MalformedComponentException("bytes are left over in its signature section");
     }
+
+    /// <param name="Hashes">One after the other.</param>
+    /// <param name="Signatures">Those of the algorithm Ed25519.</param>
+    /// <param name="Written">All of them, each as it is spelled behind its length.</param>
+    private readonly record struct HashedSet(byte[] Hashes, byte[][] Signatures, byte[][] Written);
 }

@@ -30,8 +30,14 @@ internal static class DecisionExplainer
         return string.Join(" and ", names);
     }
 
+    /// <summary>The end of a sentence about a rule: "depends on the caller's digest, which was not told".</summary>
+    public static string DependsOn(PrincipalAttributes untold, Principal principal) =>
+        (untold & principal.Unknown & PrincipalAttributes.Signer) != 0 && principal.SignatureNote is { } note
+            ? $"depends on the caller's {NamesOf(untold)}, and it {note}"
+            : $"depends on the caller's {NamesOf(untold)}, which {WasOrWere(untold)} not told";
+
     public static string WasOrWere(PrincipalAttributes attributes) =>
-        System.Numerics.BitOperations.PopCount((uint)attributes) == 1 ? "was" : "were";
+        System.Numerics.BitOperations.PopCount((uint)attributes) == 1 && attributes != PrincipalAttributes.Signer ? "was" : "were";
 
     /// <summary>A refusal in words; with the nearest rule when no rule permits it.</summary>
     public static Refusal RefusalOf(CapabilityPolicy policy, Principal principal, CapabilityRequest request, in CapabilityDecision decision, DateTimeOffset now)
@@ -42,7 +48,7 @@ internal static class DecisionExplainer
             case RefusalReason.PolicyUnreadable:
                 return new Refusal(asked, RefusalReason.PolicyUnreadable, policy.Unreadable ?? "policy cannot be read");
             case RefusalReason.Forbidden:
-                var unsure = decision.Untold == 0 ? "" : $"; whether it means this caller depends on its {NamesOf(decision.Untold)}, which {WasOrWere(decision.Untold)} not told";
+                var unsure = decision.Untold == 0 ? "" : $"; whether it means this caller {DependsOn(decision.Untold, principal).Replace("the caller's", "its", StringComparison.Ordinal)}";
                 return new Refusal(asked, RefusalReason.Forbidden, $"rule {decision.Determining} forbids it{unsure}", decision.Determining) { Untold = decision.Untold };
             default:
                 if (request.ToCapability().WhyNotGrantable() is { } problem) return new Refusal(asked, RefusalReason.NotGrantable, problem);

@@ -47,13 +47,12 @@ internal static class NearestClause
 
     private static Gap GapOf(PolicySubject subject, Principal principal, out PrincipalAttributes untold)
     {
-        if (subject.MayMean(principal, out untold))
-            return untold == 0 ? default : new Gap(Untold, $"depends on the caller's {DecisionExplainer.NamesOf(untold)}, which {DecisionExplainer.WasOrWere(untold)} not told");
+        if (subject.MayMean(principal, out untold)) return untold == 0 ? default : new Gap(Untold, DecisionExplainer.DependsOn(untold, principal));
         if (subject.SpiffeId is { } id && id != principal.Id) return new Gap(OtherId, $"is for {id}");
         if (subject.SpiffeIdPrefix is { } prefix && !prefix.Covers(principal.Id)) return new Gap(OtherId, $"is for {prefix}/…");
         var told = ~principal.Unknown;
         if (subject.Digest is { } digest && (told & PrincipalAttributes.Digest) != 0 && digest != principal.Digest) return new Gap(OtherAttribute, $"is for the digest {digest}");
-        if (subject.Signer is { } signer && principal.TellsOf(signer) && !principal.IsSignedBy(signer)) return new Gap(OtherAttribute, $"is for what '{signer}' signed");
+        if (subject.Signer is { } signer && principal.TellsOf(signer) && !principal.IsSignedBy(signer)) return new Gap(OtherAttribute, $"is for what '{signer}' signed{(principal.SignatureNote is { } note ? $", and it {note}" : "")}");
         if ((told & PrincipalAttributes.Image) != 0)
         {
             if (subject.ImagePrefix is { } images && (principal.Image is null || !images.Covers(principal.Image))) return new Gap(OtherAttribute, $"is for images under {images}");

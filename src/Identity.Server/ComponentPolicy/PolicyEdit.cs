@@ -38,6 +38,13 @@ internal sealed record PolicyEdit(
         return Ledger.AppliedPolicy.Compile(after.Values, (ulong)state.Policy.Revision);
     }
 
+    /// <summary>The roles it makes of the state's.</summary>
+    public RoleBook RolesAfter(ControlPlaneState state)
+    {
+        var roles = RoleDeleted.Aggregate(state.Governance.Roles, (book, name) => book.Remove(name));
+        return RoleSet.Aggregate(roles, (book, set) => book.Set(new Ledger.AppliedPolicy(new StoredPolicy(set.Name, set.Text), 0, default, "")));
+    }
+
     /// <param name="author">Whose text it is, when the transaction is somebody else's; empty otherwise.</param>
     public IEnumerable<Change> Changes(string author = "") =>
     [

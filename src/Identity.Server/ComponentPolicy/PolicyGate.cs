@@ -46,17 +46,44 @@ internal static class PolicyGate
             : $"the role {Quote.From(unreadable)} cannot be read, so nobody knows whom it binds; an administrator must replace or delete it first";
     }
 
-    /// <summary>Whether this person's word counts for somebody else's change: they could make it themselves.</summary>
-    public static string? WhyNoApprover(PolicyEffect effect, PolicyPerson proposer, PolicyPerson approver) =>
-        proposer == approver ? "nobody approves their own proposal" : effect.WhyUncovered(approver);
+    /// <summary>
+    /// Whether this person's word counts for somebody else's change: they could make it themselves, or it is about roles and a role that has the proposer ask
+    /// others names them too.
+    /// </summary>
+    public static string? WhyNoApprover(PolicyEffect effect, PolicyPerson proposer, PolicyPerson approver)
+    {
+        if (proposer == approver) return "nobody approves their own proposal";
+        var (state, edit) = (effect.State, effect.Edit);
+        return edit.TouchesRoles && Others(state.Governance.Roles, proposer).Contains(approver)
+            ? FindProblem(state, edit with { RoleSet = [], RoleDeleted = [] }, approver)
+            : effect.WhyUncovered(approver);
+    }
+
+    /// <summary>Why nobody could ever change a role again once this is in force; null when an administrator could, alone or with others' approval.</summary>
+    public static string? WhyLockedOut(PolicyEffect effect)
+    {
+        if (!effect.Edit.TouchesRoles) return null;
+        var roles = effect.Edit.RolesAfter(effect.State);
+        var administrators = AdminSocket.Administrators.Select(PolicyPerson.Of).ToList();
+        var asked = administrators.Select(person => (Person: person, Needed: Demand(roles.Of(person)), Others: administrators.Concat(Others(roles, person)).Distinct().Count(other => other != person))).ToList();
+        return asked.All(one => one.Needed > one.Others)
+            ? $"nobody could ever change or remove a role again: {string.Join("; ", asked.Select(one => $"{one.Person} would need {one.Needed} to agree, and {one.Others} could"))}. "
+                + "Name more members in the role, ask for fewer approvals, or leave one of them unbound"
+            : null;
+    }
+
+    private static IEnumerable<PolicyPerson> Others(RoleBook roles, PolicyPerson person) =>
+        roles.Of(person).Where(role => role.Approvals > 0).SelectMany(role => role.Members).Where(other => other != person);
 
     private static int Demand(ControlPlaneState state, PolicyEdit edit, PolicyPerson person)
     {
         var own = state.Governance.Roles.Of(person).ToList();
         // A role is the lock on everything it names, so whoever it binds anywhere is bound when changing roles.
         var demanding = edit.TouchesRoles ? own : own.Where(role => edit.Names.Any(role.CoversName));
-        return demanding.Select(role => role.Approvals).DefaultIfEmpty(0).Max();
+        return Demand(demanding);
     }
+
+    private static int Demand(IEnumerable<PolicyRole> roles) => roles.Select(role => role.Approvals).DefaultIfEmpty(0).Max();
 
     /// <summary>Of the roles alone; asked through <see cref="PolicyEffect.WhyUncovered"/>, which remembers.</summary>
     public static string? FindProblem(ControlPlaneState state, PolicyEdit edit, PolicyPerson person)

@@ -51,7 +51,7 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
         response.Untold.AddRange(Words(explanation.Refusals.Aggregate(PrincipalAttributes.None, (untold, refusal) => untold | refusal.Untold)));
         if (response.Untold.Count == 0) response.SmallestGrant = explanation.SmallestGrant ?? "";
         response.Notes.AddRange(explanation.Notes);
-        if (request.Signatures is not null) response.Notes.Add(SignersText(principal));
+        if (principal.SignatureNote is { } note) response.Notes.Add($"the component {note}");
         if (decision.Allowed && WhyNotOnNats(policy, principal, asked, now) is { } why) response.Notes.Add($"nats-server refuses it all the same: {why}");
         return response;
     }
@@ -124,11 +124,8 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
     private static VerifiedSigners ReadSigners(DecideAtRequest request)
     {
         if (request.Signatures is not null && (request.Signers.Count > 0 || request.KnownAbsent.Contains("signer"))) throw Invalid("signers are told by name and by signatures; tell them one way");
-        return ReportedSignatures.TryRead(request.Signatures, out var signers, out var problem) ? signers : throw Invalid($"signatures: {problem}");
+        return ReportedSignatures.TryRead(request.Signatures, mayVerify: null, out var signers, out var problem) ? signers : throw Invalid($"signatures: {problem}");
     }
-
-    private static string SignersText(Principal principal) =>
-        principal.Signers.IsEmpty ? "no key that this policy names has signed the component" : $"the component is signed by {string.Join(" and ", principal.Signers)}";
 
     private static IEnumerable<string> Words(PrincipalAttributes attributes) => Attributes.Where(known => (attributes & known.Attribute) != 0).Select(known => known.Word);
 

@@ -122,10 +122,11 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
         }
     }
 
-    /// <exception cref="RpcException">So many documents, or so large, may not be in force together.</exception>
-    public static void RefuseTooMuch(PolicyEffect effect)
+    /// <exception cref="RpcException">These documents may not be in force together: too many, too large, or such that nobody could change them any more.</exception>
+    public static void RefuseUnfit(PolicyEffect effect)
     {
         if (effect.Excess is { } excess) throw new RpcException(new Status(StatusCode.ResourceExhausted, excess));
+        if (PolicyGate.WhyLockedOut(effect) is { } lockedOut) throw new RpcException(new Status(StatusCode.FailedPrecondition, $"{lockedOut}; nothing was changed"));
         if (effect.After.Unreadable is { } unreadable && effect.State.Policy.Unreadable is null)
         {
             throw new RpcException(new Status(StatusCode.InvalidArgument, $"together with the policies in force these would deny everything: {unreadable}; nothing was changed"));
@@ -182,7 +183,7 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
         }
 
         RefuseUnpermitted(effect, person);
-        RefuseTooMuch(effect);
+        RefuseUnfit(effect);
         switch (PolicyGate.Judge(effect, person))
         {
             case PolicyGateAnswer.Free:

@@ -24,11 +24,13 @@ internal sealed partial record ReportedAdmission(string Id, SpiffeId SpiffeId, S
     public Principal? PrincipalFor(ImmutableArray<SignerName> keys) =>
         ComponentDigest.TryParse(Digest, out var digest, out _) ? Signers.Tell(Principal.Component(SpiffeId, digest, Host), keys) : null;
 
+    /// <param name="mayVerify">As <see cref="VerifiedSigners"/> asks.</param>
     public static bool TryParse(
         Identity.V1.LiveAdmission wire,
         TrustDomain trustDomain,
         [NotNullWhen(true)] out ReportedAdmission? admission,
-        [NotNullWhen(false)] out string? problem)
+        [NotNullWhen(false)] out string? problem,
+        Func<int, bool>? mayVerify = null)
     {
         admission = null;
         if (!IsId(wire.AdmissionId))
@@ -51,7 +53,7 @@ internal sealed partial record ReportedAdmission(string Id, SpiffeId SpiffeId, S
             return false;
         }
 
-        if (!ReportedSignatures.TryRead(wire.Signatures, out var signers, out problem))
+        if (!ReportedSignatures.TryRead(wire.Signatures, mayVerify, out var signers, out problem))
         {
             problem = $"admission {wire.AdmissionId}: {problem}";
             return false;

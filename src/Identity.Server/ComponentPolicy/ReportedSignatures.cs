@@ -11,14 +11,15 @@ internal static class ReportedSignatures
     private static readonly VerifiedSigners Unsigned = new(ComponentSignatures.None, Ed25519Signatures.Verify);
 
     /// <param name="wire">Null when they are not told.</param>
-    public static bool TryRead(Wire? wire, [NotNullWhen(true)] out VerifiedSigners? signers, [NotNullWhen(false)] out string? problem)
+    /// <param name="mayVerify">As <see cref="VerifiedSigners"/> asks.</param>
+    public static bool TryRead(Wire? wire, Func<int, bool>? mayVerify, [NotNullWhen(true)] out VerifiedSigners? signers, [NotNullWhen(false)] out string? problem)
     {
         (signers, problem) = (VerifiedSigners.NotTold, null);
         if (wire is null) return true;
         signers = null;
         if (wire.Signatures.Count > ComponentSignatures.MaxSignatures) problem = $"{wire.Signatures.Count} signatures are told; at most {ComponentSignatures.MaxSignatures} are read";
         else if (ComponentSignatures.TryCreate(wire.Hashes.Span, [.. wire.Signatures.Select(signature => signature.ToByteArray())], out var signatures, out problem))
-            signers = signatures.IsEmpty ? Unsigned : new VerifiedSigners(signatures, Ed25519Signatures.Verify);
+            signers = signatures.IsEmpty ? Unsigned : new VerifiedSigners(signatures, Ed25519Signatures.Verify, mayVerify);
         return signers is not null;
     }
 }

@@ -49,6 +49,9 @@ internal static class AdminSocket
     /// <summary>Our own user and root: whoever can read the signing keys anyway.</summary>
     public static bool IsAdmin(uint uid) => uid == 0 || uid == OwnUid;
 
+    /// <summary>Those of whom <see cref="IsAdmin"/> is true: one when the server runs as root, else two.</summary>
+    public static IReadOnlyList<uint> Administrators { get; } = OwnUid == 0 ? [0] : [0, OwnUid];
+
     /// <summary>
     /// Whose connections are read at all. Connecting to a socket takes the right to write it, so while a role names users of this machine all
     /// of them may knock; who is not named is turned away by what the kernel says about them.

@@ -8,7 +8,6 @@ internal static class IstioAmbientCaSetup
         {
             builder.Services.AddSingleton(options);
             builder.Services.AddSingleton(new MeshTrustFiles(options.Folder));
-            builder.Services.AddSingleton<RequestRate>();
             builder.Services.AddSingleton<IIstioCaBackend, IstioCaBackend>();
             builder.Services.AddSingleton<IstioCertificateService>();
             return builder;

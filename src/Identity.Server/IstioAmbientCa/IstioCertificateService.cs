@@ -12,7 +12,6 @@ namespace Identity.Server.IstioAmbientCa;
 internal sealed partial class IstioCertificateService(
     MeshTrustFiles files,
     IIstioCaBackend backend,
-    RequestRate rate,
     IstioAmbientCaOptions options,
     TimeProvider time,
     ILogger<IstioCertificateService> logger) : Istio.V1.Auth.IstioCertificateService.IstioCertificateServiceBase
@@ -28,6 +27,9 @@ internal sealed partial class IstioCertificateService(
     // ztunnel sets no deadline and has eight slots: one that hangs is one less.
     private static readonly TimeSpan OwnDeadline = TimeSpan.FromSeconds(10);
 
+    // One pod for one identity: ztunnel asks again at once, without end, when a certificate is of no use to it.
+    private readonly TokenBuckets<(string PodUid, SpiffeId Id)> _rate = new(time, burst: 10, TimeSpan.FromSeconds(5), maxKeys: 100_000);
+
     public override async Task<IstioCertificateResponse> CreateCertificate(IstioCertificateRequest request, ServerCallContext context)
     {
         // 1. Who calls?
@@ -42,7 +44,7 @@ internal sealed partial class IstioCertificateService(
 
         // 3. For which key? Only that is taken from the request; a name in it must be the one decided on.
         var key = ReadKey(request.Csr, caller, id);
-        if (!rate.TryTake(caller.PodUid, id.ToString()))
+        if (!_rate.TryTake((caller.PodUid, id)))
             throw Refuse(StatusCode.ResourceExhausted, caller, id, $"{caller} asks for {id} too often; keep the certificate and renew it at half of its lifetime");
 
         // 4. Sign, and send what ztunnel reads: the leaf, one intermediate per element, the roots last.

@@ -12,37 +12,10 @@ internal sealed class AttestationThrottle(TimeProvider time)
     public const int Burst = 60;
     public const int MaxAddresses = 65_536;
 
-    private static readonly TimeSpan Refill = TimeSpan.FromSeconds(1);
-
-    private readonly Lock _gate = new();
-
-    // By address: when the bucket will be full again. One number says all: tokens left = Burst - (full - now) / Refill.
-    private readonly Dictionary<IPAddress, DateTimeOffset> _fullAt = [];
-
-    public bool TryEnter(IPAddress? remote)
-    {
-        var address = Group(remote ?? IPAddress.None);
-        var now = time.GetUtcNow();
-        lock (_gate)
-        {
-            if (!_fullAt.TryGetValue(address, out var fullAt) || fullAt < now) fullAt = now;
-            if (fullAt + Refill > now + (Refill * Burst)) return false;
-            if (_fullAt.Count >= MaxAddresses && !_fullAt.ContainsKey(address) && !ForgetIdle(now)) return false;
-            _fullAt[address] = fullAt + Refill;
-            return true;
-        }
-    }
-
     // Whoever fills the table from many addresses keeps newcomers out for at most a minute, and memory bounded.
-    private bool ForgetIdle(DateTimeOffset now)
-    {
-        foreach (var (address, fullAt) in _fullAt)
-        {
-            if (fullAt <= now) _fullAt.Remove(address);
-        }
+    private readonly TokenBuckets<IPAddress> _buckets = new(time, Burst, TimeSpan.FromSeconds(1), MaxAddresses);
 
-        return _fullAt.Count < MaxAddresses;
-    }
+    public bool TryEnter(IPAddress? remote) => _buckets.TryTake(Group(remote ?? IPAddress.None));
 
     private static IPAddress Group(IPAddress address)
     {

@@ -1,10 +1,12 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using Grpc.Core;
+using Grpc.Health.V1;
 using Spiffe.WorkloadApi.V1;
 
 namespace Identity.Benchmarks.WorkloadApi;
 
-/// <summary>Many open X509-SVID streams, each of which notes when its newest answer came.</summary>
+/// <summary>Many open streams, each of which notes when its newest answer came.</summary>
 internal sealed class OpenStreams : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
@@ -17,8 +19,13 @@ internal sealed class OpenStreams : IAsyncDisposable
     {
     }
 
-    /// <summary>Returns when each stream has had an answer of one identity.</summary>
-    public static async Task<OpenStreams> OpenAsync(string socket, int connections, int streamsEach)
+    /// <summary>X509-SVID streams; returns when each has had an answer of one identity.</summary>
+    public static Task<OpenStreams> OpenAsync(string socket, int connections, int streamsEach) => OpenAsync(socket, connections, streamsEach, SvidsAsync);
+
+    /// <summary>Watches of the agent's health, which ask nobody who they are; returns when each has had its answer.</summary>
+    public static Task<OpenStreams> OpenHealthAsync(string socket, int connections, int streamsEach) => OpenAsync(socket, connections, streamsEach, HealthAsync);
+
+    private static async Task<OpenStreams> OpenAsync(string socket, int connections, int streamsEach, Answers answers)
     {
         var opened = new OpenStreams();
         // A hundred connections at once: who opens ten thousand in one go waits for the queue of the socket.
@@ -26,7 +33,7 @@ internal sealed class OpenStreams : IAsyncDisposable
         {
             var channels = some.Select(_ => new UnixChannel(socket)).ToArray();
             opened._channels.AddRange(channels);
-            var readers = channels.SelectMany(channel => Enumerable.Range(0, streamsEach).Select(_ => new Reader(channel, opened._closing.Token))).ToArray();
+            var readers = channels.SelectMany(channel => Enumerable.Range(0, streamsEach).Select(_ => new Reader(answers(channel, opened._closing.Token)))).ToArray();
             opened._readers.AddRange(readers);
             await Task.WhenAll(readers.Select(reader => reader.HasAsync(1))).WaitAsync(Patience);
         }
@@ -53,6 +60,21 @@ internal sealed class OpenStreams : IAsyncDisposable
         _closing.Dispose();
     }
 
+    private static async IAsyncEnumerable<int> SvidsAsync(UnixChannel channel, [EnumeratorCancellation] CancellationToken closing)
+    {
+        using var call = channel.Workload.FetchX509SVID(new X509SVIDRequest(), UnixChannel.Header, cancellationToken: closing);
+        while (await call.ResponseStream.MoveNext(closing)) yield return call.ResponseStream.Current.Svids.Count;
+    }
+
+    private static async IAsyncEnumerable<int> HealthAsync(UnixChannel channel, [EnumeratorCancellation] CancellationToken closing)
+    {
+        using var call = new Health.HealthClient(channel.Channel).Watch(new HealthCheckRequest(), cancellationToken: closing);
+        while (await call.ResponseStream.MoveNext(closing)) yield return 1;
+    }
+
+    /// <summary>One stream, as the number of identities in each of its answers.</summary>
+    private delegate IAsyncEnumerable<int> Answers(UnixChannel channel, CancellationToken closing);
+
     private sealed class Reader
     {
         private readonly Lock _lock = new();
@@ -61,7 +83,7 @@ internal sealed class OpenStreams : IAsyncDisposable
         private (int Identities, TaskCompletionSource<long> Reached)? _waiting;
         private Exception? _ended;
 
-        public Reader(UnixChannel channel, CancellationToken closing) => _reading = ReadAsync(channel, closing);
+        public Reader(IAsyncEnumerable<int> answers) => _reading = ReadAsync(answers);
 
         public bool IsOpen
         {
@@ -85,12 +107,11 @@ internal sealed class OpenStreams : IAsyncDisposable
 
         public Task EndAsync() => _reading;
 
-        private async Task ReadAsync(UnixChannel channel, CancellationToken closing)
+        private async Task ReadAsync(IAsyncEnumerable<int> answers)
         {
-            using var call = channel.Workload.FetchX509SVID(new X509SVIDRequest(), UnixChannel.Header, cancellationToken: closing);
             try
             {
-                while (await call.ResponseStream.MoveNext(closing)) Note(call.ResponseStream.Current.Svids.Count, Stopwatch.GetTimestamp());
+                await foreach (var identities in answers) Note(identities, Stopwatch.GetTimestamp());
                 End(new InvalidOperationException("the agent ended a stream"));
             }
             catch (Exception e) when (e is RpcException or OperationCanceledException)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Identity.Testing.Platform;
 
 namespace Identity.Benchmarks.WorkloadApi;
@@ -11,13 +12,21 @@ internal static class Streams
 
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(5);
 
-    public static async Task MeasureIdleAsync(Table table, string socket, ManagedProcess agent, int connections, int each)
+    /// <summary>The floor: streams of the same server and library that belong to nobody.</summary>
+    public static Task MeasureIdleHealthAsync(Table table, string socket, ManagedProcess agent, int connections, int each) =>
+        MeasureIdleAsync(table, "floor: {0} idle watches of health on {1} connections", OpenStreams.OpenHealthAsync, socket, agent, connections, each);
+
+    public static Task MeasureIdleAsync(Table table, string socket, ManagedProcess agent, int connections, int each) =>
+        MeasureIdleAsync(table, "{0} idle streams on {1} connections", OpenStreams.OpenAsync, socket, agent, connections, each);
+
+    private static async Task MeasureIdleAsync(
+        Table table, string name, Func<string, int, int, Task<OpenStreams>> open, string socket, ManagedProcess agent, int connections, int each)
     {
         var count = connections * each;
         await WorkloadApiLoad.SettleAsync();
         var before = ProcessUsage.Memory(agent.Id);
         var start = Stopwatch.GetTimestamp();
-        await using var streams = await OpenStreams.OpenAsync(socket, connections, each);
+        await using var streams = await open(socket, connections, each);
         var opening = Stopwatch.GetElapsedTime(start);
         await WorkloadApiLoad.SettleAsync();
         var after = ProcessUsage.Memory(agent.Id);
@@ -26,7 +35,7 @@ internal static class Streams
         cpu = ProcessUsage.Cpu(agent.Id) - cpu;
         streams.DemandOpen(count);
         table.Add(
-            $"{count} idle streams on {connections} connections", [], $"{count / opening.TotalSeconds:F0} opened/s", $"{cpu / Idle * 100:F1} % of a core",
+            string.Format(CultureInfo.InvariantCulture, name, count, connections), [], $"{count / opening.TotalSeconds:F0} opened/s", $"{cpu / Idle * 100:F1} % of a core",
             $"{before / 1048576.0:F0} MiB before, {after / 1048576.0:F0} MiB with them: {(after - before) / 1024.0 / count:F1} KiB a stream");
     }
 
@@ -49,11 +58,13 @@ internal static class Streams
         }
 
         streams.DemandOpen(connections * each);
+        // One stream hears what any of them has to wait for: the ledger, the push, a key and an SVID for a new entry.
+        var name = connections * each == 1 ? "floor: {0}, to one open stream" : $"{{0}}, to {connections * each} open streams on {connections} connections";
         Row("a new entry", coming);
         Row("a deleted entry", going);
 
         void Row(string change, Arrivals arrivals) => table.Add(
-            $"{change}, to {connections * each} open streams on {connections} connections", arrivals.All,
+            string.Format(CultureInfo.InvariantCulture, name, change), arrivals.All,
             $"the last stream {Table.Percentile(arrivals.Last, 50):F0} ms in the middle of {rounds} changes, {arrivals.Last.Max():F0} ms at worst",
             $"{arrivals.Cpu.TotalMilliseconds / rounds:F0} ms a change", "");
     }

@@ -10,7 +10,9 @@ internal sealed class Table(params string[] columns)
 
     /// <param name="milliseconds">Of each event; empty where none was timed.</param>
     public void Add(string name, List<double> milliseconds, string rate, string cpu, string memory) =>
-        _rows.Add([name, Text(milliseconds, 50), Text(milliseconds, 99), rate, cpu, memory]);
+        AddRow(name, Text(milliseconds, 50), Text(milliseconds, 99), rate, cpu, memory);
+
+    public void AddRow(params string[] cells) => _rows.Add(cells);
 
     public static double Percentile(List<double> values, double percent)
     {

@@ -45,23 +45,24 @@ internal static class WorkloadApiLoad
         Say("started and warm");
 
         await Calls.MeasureOneAfterAnotherAsync(table, platform.WorkloadSocket, agent);
-        await Calls.MeasureManyAtOnceAsync(table, platform.WorkloadSocket, agent, server);
+        await Calls.MeasureManyAtOnceAsync(table, platform.WorkloadSocket, agent, server, entries);
         Say("calls");
 
         // Before the agent is replaced by new ones, which have their code to compile still.
         var most = MostConnections(agent);
-        foreach (var (connections, each, rounds) in new[] { (1000, 1, 50), (10, 100, 50), (most, ManyStreams / most, 5) })
+        foreach (var (connections, each, rounds) in new[] { (1, 1, 50), (1000, 1, 50), (10, 100, 50), (most, ManyStreams / most, 5) })
             await Streams.MeasurePropagationAsync(table, platform.WorkloadSocket, agent, entries, connections, each, rounds);
         Say("propagation");
 
-        foreach (var connections in new[] { 100, most })
-        {
-            // A new agent each time: a heap that has grown once does not grow again, and the second would seem to cost nothing.
-            await agent.StopAsync();
-            agent = await platform.RestartAgentAsync();
-            await Calls.WaitForFirstAsync(platform.WorkloadSocket);
-            await Streams.MeasureIdleAsync(table, platform.WorkloadSocket, agent, connections, ManyStreams / connections);
-        }
+        foreach (var measure in new[] { Streams.MeasureIdleHealthAsync, Streams.MeasureIdleAsync })
+            foreach (var connections in new[] { 100, most })
+            {
+                // A new agent each time: a heap that has grown once does not grow again, and the second would seem to cost nothing.
+                await agent.StopAsync();
+                agent = await platform.RestartAgentAsync();
+                await Calls.WaitForFirstAsync(platform.WorkloadSocket);
+                await measure(table, platform.WorkloadSocket, agent, connections, ManyStreams / connections);
+            }
 
         Say("idle streams");
 

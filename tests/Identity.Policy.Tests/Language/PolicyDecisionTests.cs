@@ -79,7 +79,7 @@ public sealed class PolicyDecisionTests
 
         var permit = Samples.Rules(("permit", $"{IsGreeter}, signer: release@example.org", "start"));
         var miss = Assert.Single(Explain(permit, "start", Greeter).Refusals);
-        Assert.Equal((PrincipalAttributes.Signer, "depends on the caller's signers, which was not told"), (miss.Untold, miss.NearestMiss?.Lacks));
+        Assert.Equal((PrincipalAttributes.Signer, "depends on the caller's signers, which were not told"), (miss.Untold, miss.NearestMiss?.Lacks));
     }
 
     [Theory]

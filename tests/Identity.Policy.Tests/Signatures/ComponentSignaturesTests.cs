@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Diagnostics;
 using CsCheck;
 using Identity.Testing.Components;
+using Spiffe.Net;
 using static Identity.Testing.Components.SignatureWriter;
 
 namespace Identity.Policy.Tests.Signatures;
@@ -268,17 +269,90 @@ public sealed class ComponentSignaturesTests : IDisposable
     }
 
     [Fact]
-    public void What_is_attached_is_what_is_written_by_hand()
+    public void What_is_added_is_what_is_written_by_hand()
     {
         Assert.True(ComponentSignatures.TryGetMessage(Component, out var message, out _));
-        var signed = ComponentSignatures.Attach(Component, [_alice.Sign(message)]);
+        var signed = Added(Component, _alice.Sign(message));
         Assert.Equal(Sign(Component, _alice), signed);
         Assert.True(ComponentSignatures.TryGetMessage(signed, out var again, out _));
         Assert.Equal(message, again);
-        Assert.Equal(Sign(Component, _alice, _bob), ComponentSignatures.Attach(signed, [.. ComponentSignatures.Read(signed).Signatures, _bob.Sign(message)]));
+        Assert.Equal(Sign(Component, _alice, _bob), Added(signed, _bob.Sign(message)));
+        Assert.Equal(signed, Added(signed, _alice.Sign(message)));
         Assert.False(ComponentSignatures.TryGetMessage("no component"u8, out _, out var problem));
         Assert.Contains("no component", problem, StringComparison.Ordinal);
-        Assert.Throws<ArgumentOutOfRangeException>(() => ComponentSignatures.Attach(Component, []));
+        Assert.False(ComponentSignatures.TryAdd("no component"u8, _alice.Sign(message), out _, out problem));
+        Assert.Contains("no component", problem, StringComparison.Ordinal);
+        Assert.Throws<ArgumentOutOfRangeException>(() => ComponentSignatures.TryAdd(Component, new byte[63], out _, out _));
+    }
+
+    [Fact]
+    public void What_others_signed_stays_as_they_wrote_it()
+    {
+        var hash = Hash(Component[8..]);
+        var message = Message(hash);
+        var alien = SignatureWriter.Signature(new byte[96], keyId: "yubikey"u8.ToArray(), algorithm: 9);
+        var named = SignatureWriter.Signature(_alice.Sign(message), keyId: "release"u8.ToArray());
+        var ofAPart = Set([new byte[32]], SignatureWriter.Signature(_alice.Sign(Message(new byte[32]))));
+        var carried = WithSection(Component, Data(ofAPart, Set([hash], alien, named)));
+
+        var added = Added(carried, _bob.Sign(message));
+
+        Assert.Equal(WithSection(Component, Data(ofAPart, Set([hash], alien, named, SignatureWriter.Signature(_bob.Sign(message))))), added);
+        Assert.Equal([_alice.Name, _bob.Name], SignersOf(added));
+        // One that told no signer does so now.
+        Assert.Equal([_bob.Name], SignersOf(Added(WithSection(Component, Data(ofAPart)), _bob.Sign(message))));
+        Assert.Equal([_bob.Name], SignersOf(Added(WithSection(Component, Data(Set([hash], alien))), _bob.Sign(message))));
+    }
+
+    [Fact]
+    public void What_would_not_be_read_is_not_added()
+    {
+        var hash = Hash(Component[8..]);
+        var signature = _bob.Sign(Message(hash));
+        byte[][] full = [.. Enumerable.Range(0, ComponentSignatures.MaxSignatures).Select(n => SignatureWriter.Signature([(byte)n], algorithm: 9))];
+        Refused(WithSection(Component, Data(Set([hash], full))), "8 signatures already");
+        byte[][] sets = [.. Enumerable.Range(0, 64).Select(n => Set([Hash([(byte)n])], full[0]))];
+        Refused(WithSection(Component, Data(sets)), "64 sets");
+        byte[][] large = [.. Enumerable.Range(0, 2).Select(n => SignatureWriter.Signature([.. Enumerable.Repeat((byte)n, 8140)], algorithm: 9))];
+        Refused(WithSection(Component, Data(Set([hash], large))), "bytes; at most");
+        Refused(WithSection(Component, [1, 1, 1, 0]), "sets of hashes");
+
+        void Refused(byte[] component, string why)
+        {
+            Assert.False(ComponentSignatures.TryAdd(component, signature, out var signed, out var problem));
+            Assert.Null(signed);
+            Assert.Contains(why, problem, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void While_no_more_may_be_verified_nobody_says_who_signed_it()
+    {
+        var asked = new List<int>();
+        var mayVerify = false;
+        var signers = new VerifiedSigners(ComponentSignatures.Read(Sign(Component, _alice, _bob)), ComponentSigner.Verify, count =>
+        {
+            asked.Add(count);
+            return mayVerify;
+        });
+        ImmutableArray<SignerName> keys = [SignerName.Parse(_alice.Name), SignerName.Parse(_bob.Name), SignerName.Parse("acme")];
+        var component = Principal.Component(SpiffeId.Parse("spiffe://example.org/cart"), ComponentDigest.Of(Component), SpiffeId.Parse("spiffe://example.org/hosts/a"));
+
+        Assert.Equal(component, signers.Tell(component, keys));
+        Assert.Contains("as many signatures", signers.Problem, StringComparison.Ordinal);
+        mayVerify = true;
+        Assert.Equal(keys[..2], signers.Tell(component, keys).Signers);
+        Assert.Null(signers.Problem);
+        // What was found out is not asked for again, and a name is nothing to verify.
+        mayVerify = false;
+        Assert.Equal(keys[..2], signers.Tell(component, keys).Signers);
+        Assert.Equal([4, 4], asked);
+    }
+
+    private static byte[] Added(byte[] component, byte[] signature)
+    {
+        Assert.True(ComponentSignatures.TryAdd(component, signature, out var signed, out var problem), problem);
+        return signed;
     }
 
     private static void Untold(byte[] component, string why)

@@ -108,7 +108,7 @@ public sealed class SignedComponentTests : IDisposable
     {
         await using var node = await AdmittingNode.StartAsync(_time, Grant(Messaging), Forbid("release@example.org"));
         using (var forbidden = await node.AdmitAsync(SignatureWriter.Sign(Component(Messaging), _release)))
-            Assert.Contains("depends on its signers, which was not told", (await forbidden.ResponseStream.NextAsync()).Denied.Reasons[0].Explanation, StringComparison.Ordinal);
+            Assert.Contains("depends on its signers, which were not told", (await forbidden.ResponseStream.NextAsync()).Denied.Reasons[0].Explanation, StringComparison.Ordinal);
         node.Plane.Policies.Clear();
         node.Plane.Policies.Add(Permit("release@example.org"));
         node.Plane.Push();
@@ -125,7 +125,10 @@ public sealed class SignedComponentTests : IDisposable
         var (plane, _) = node;
         using var call = await node.AdmitAsync(changed);
         var denied = (await call.ResponseStream.NextAsync()).Denied;
-        Assert.Contains(denied.Reasons, reason => reason.Capability == "signer" && reason.Explanation.Contains("not over the whole", StringComparison.Ordinal));
+        var reason = Assert.Single(denied.Reasons);
+        Assert.Contains("depends on the caller's signers, and it tells nobody who signed it: its signatures are not over the whole", reason.Explanation, StringComparison.Ordinal);
+        // What somebody changed is not to be let in by its digest.
+        Assert.Empty(reason.SmallestGrant);
 
         plane.Policies[0] = Grant(Messaging);
         plane.Push();
@@ -133,7 +136,7 @@ public sealed class SignedComponentTests : IDisposable
         Assert.Null((await plane.NextReportAsync(V1.AgentReport.ReportOneofCase.Admitted)).Admitted.Signatures);
         plane.Policies.Add(Forbid(_other.Name));
         plane.Push();
-        Assert.Contains("not told", (await call.ResponseStream.NextAsync()).Ended.Decision.Reasons[0].Explanation, StringComparison.Ordinal);
+        Assert.Contains("and it tells nobody who signed it", (await call.ResponseStream.NextAsync()).Ended.Decision.Reasons[0].Explanation, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -290,8 +290,7 @@ public sealed class WorkloadApiStreamsTests
         await using var node = await OneNode.StartAsync(
             plane => plane.Entry("e1", "spiffe://example.org/a", OneNode.Id, OwnUid),
             start: plane => RunningAgent.StartAsync(plane, OptionsFor(plane, NewFolder()), also: builder => builder.Services.AddSingleton(services =>
-                new WorkloadApiStreams(
-                    services.GetRequiredService<IHostApplicationLifetime>(), services.GetRequiredService<SubordinateUsers>(), TimeProvider.System, most: 4))));
+                new WorkloadApiStreams(services.GetRequiredService<IHostApplicationLifetime>(), TimeProvider.System, most: 4))));
         var agent = node.Agent;
         using var watch = new Grpc.Health.V1.Health.HealthClient(agent.WorkloadChannel()).Watch(new());
         await watch.ResponseStream.NextAsync();

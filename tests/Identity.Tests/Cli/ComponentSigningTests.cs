@@ -47,7 +47,8 @@ public sealed class ComponentSigningTests : IAsyncLifetime
     {
         var (file, key, signed) = (_cli.Write("probe.wasm", ProbeComponent.Bytes), _cli.Write("key.pem", _release.Pem), _cli.Write("signed.wasm", SignatureWriter.Sign(ProbeComponent.Bytes, _release)));
         var changed = _cli.Write("changed.wasm", [.. SignatureWriter.Sign(ProbeComponent.Bytes, _release), 0, 3, .. ComponentWriter.Text("x"), 1]);
-        await RefusedAsync("would be lost", "component", "sign", changed, "--key", key, "--out", signed);
+        var torn = _cli.Write("torn.wasm", SignatureWriter.WithSection(ProbeComponent.Bytes, [9]));
+        await RefusedAsync("of version 9", "component", "sign", torn, "--key", key, "--out", signed);
         await RefusedAsync("no Ed25519 key in PEM", "component", "sign", file, "--key", _cli.Write("no.pem", "no"), "--out", signed);
         await RefusedAsync("no Ed25519 key in PEM", "component", "sign", file, "--key", _cli.Write("public.pem", _release.PublicPem), "--out", signed);
         await RefusedAsync("no file", "component", "sign", file, "--key", "nowhere.pem", "--out", signed);
@@ -70,12 +71,14 @@ public sealed class ComponentSigningTests : IAsyncLifetime
         (code, output, _) = await DecideAsync(SignatureWriter.Sign(ProbeComponent.Bytes, _other));
         Assert.Equal(ExitCode.Refused, code);
         Assert.Contains($"is for what '{_release.Name}' signed", output, StringComparison.Ordinal);
-        Assert.Contains("no key that this policy names has signed the component\n", output, StringComparison.Ordinal);
-        Assert.Equal(ExitCode.Refused, (await DecideAsync(ProbeComponent.Bytes)).Code);
+        Assert.Contains("the component is signed with no key that policy names\n", output, StringComparison.Ordinal);
+        (code, output, _) = await DecideAsync(ProbeComponent.Bytes);
+        Assert.Equal(ExitCode.Refused, code);
+        Assert.Contains("the component carries no signature\n", output, StringComparison.Ordinal);
 
         (code, output, _) = await DecideAsync([.. SignatureWriter.Sign(ProbeComponent.Bytes, _release), 0, 3, .. ComponentWriter.Text("x"), 1]);
         Assert.Equal(ExitCode.Refused, code);
-        Assert.Contains("nobody can tell who signed the component: its signatures are not over the whole", output, StringComparison.Ordinal);
+        Assert.Contains("the component tells nobody who signed it: its signatures are not over the whole", output, StringComparison.Ordinal);
     }
 
     [Fact]

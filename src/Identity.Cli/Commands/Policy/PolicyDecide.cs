@@ -44,11 +44,8 @@ internal static class PolicyDecide
             var unread = parsed.GetValue(component) is { } file ? AddComponent(question, file) : null;
             using var channel = AdminConnection.Open(parsed);
             var answer = await new PolicyAdmin.PolicyAdminClient(channel).DecideAtAsync(question, cancellationToken: cancellation);
-            Answer.Print(parsed, answer, output =>
-            {
-                Write(output, answer);
-                if (unread is not null) output.WriteLine($"nobody can tell who signed the component: {unread}");
-            });
+            if (unread is not null) answer.Notes.Insert(0, $"the component tells nobody who signed it: {unread}");
+            Answer.Print(parsed, answer, output => Write(output, answer));
             return answer.Allowed ? ExitCode.Ok : ExitCode.Refused;
 
             string One(string name) => parsed.GetValue(options[name]) switch

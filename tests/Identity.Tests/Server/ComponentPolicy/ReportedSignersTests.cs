@@ -119,6 +119,22 @@ public sealed class ReportedSignersTests : IDisposable
     }
 
     [Fact]
+    public void While_an_agent_may_have_no_more_verified_its_components_have_no_signers()
+    {
+        var mayVerify = false;
+        var wire = Told(Component, _release);
+        Assert.True(ReportedAdmission.TryParse(wire, TestEntries.TrustDomain, out var admission, out var problem, _ => mayVerify), problem);
+        var permit = Of(Permit("shop", $"{{ spiffeIdPrefix: {Shop}, signer: {_release.Name} }}", "{ natsPublish: orders.new }"));
+        var live = new LiveAdmissions(TimeProvider.System);
+        using var session = live.Open(Agent);
+        session.Replace([admission]);
+        Assert.Contains("as many signatures tried", Assert.IsType<LoginGrant.Refused>(Login(permit, live)).Explanation!.ToText(), StringComparison.Ordinal);
+        Assert.IsType<LoginGrant.Refused>(Login(Of(Permit("shop", capability: "{ natsPublish: orders.new }"), Forbid("guard", $"{{ signer: {_other.Name} }}", "{ natsPublish: orders.> }")), live));
+        mayVerify = true;
+        Assert.IsType<LoginGrant.Allowed>(Login(permit, live));
+    }
+
+    [Fact]
     public void Malformed_signatures_refuse_the_report()
     {
         var signature = ByteString.CopyFrom(new byte[64]);
@@ -166,13 +182,15 @@ public sealed class ReportedSignersTests : IDisposable
 
     private static ReportedAdmission Reported(params ComponentSigner[] signers) => Reported(Component, signers);
 
-    private static ReportedAdmission Reported(byte[] component, params ComponentSigner[] signers)
+    private static ReportedAdmission Reported(byte[] component, params ComponentSigner[] signers) => Parsed(Told(component, signers));
+
+    private static Wire Told(byte[] component, params ComponentSigner[] signers)
     {
         var wire = Told();
         var read = ComponentSignatures.Read(signers.Length == 0 ? component : SignatureWriter.Sign(component, signers));
         wire.Signatures = new V1.ComponentSignatures { Hashes = ByteString.CopyFrom(read.Hashes) };
         wire.Signatures.Signatures.AddRange(read.Signatures.Select(signature => ByteString.CopyFrom(signature)));
-        return Parsed(wire);
+        return wire;
     }
 
     private static ReportedAdmission Parsed(Wire wire)

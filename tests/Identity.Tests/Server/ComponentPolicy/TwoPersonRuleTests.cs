@@ -221,18 +221,52 @@ public sealed class TwoPersonRuleTests : IAsyncLifetime
     [Fact]
     public async Task Binds_an_administrator_whom_a_role_names_also_in_taking_that_role_away()
     {
-        var root = (await _admin.Client.ListPoliciesAsync(new())).Policies.Count == 0 ? _server.Ledger.ListTransactions(1).Single().Transaction.Author : "";
-        var uid = root["admin:uid=".Length..];
-        await _admin.ApplyAsync(Role("four-eyes", $"unix:{uid}", "['*']", "any", approvals: 1));
+        var own = Own();
+        await _admin.ApplyAsync(Role("four-eyes", $"{own}, {Ann}", "['*']", "any", approvals: 1));
 
         Assert.NotNull((await _admin.ApplyAsync(Permit("bank"))).Proposal);
-        Assert.NotNull((await _admin.Client.DeletePoliciesAsync(new() { Roles = { "four-eyes" } })).Proposal);
-        Assert.NotNull((await _admin.ApplyAsync(Role("four-eyes", $"unix:{uid}", "['*']", "any", approvals: 0))).Proposal);
+        Assert.NotNull((await _admin.ApplyAsync(Role("four-eyes", $"{own}, {Ann}", "['*']", "any", approvals: 0))).Proposal);
         Assert.NotNull((await _admin.ApplyAsync(Role("friend", "unix:4242", "['*']", "any"))).Proposal);
+        var removal = (await _admin.Client.DeletePoliciesAsync(new() { Roles = { "four-eyes" } })).Proposal;
+        Assert.NotNull(removal);
         Assert.Empty(_server.Ledger.State.Policies);
-        // Only administrators may agree to a change of roles.
-        var roles = (await _admin.Client.ListProposalsAsync(new())).Proposals.First(proposal => proposal.Changes.Any(change => change.Role));
-        await RefusedAsync(() => _bob.ApproveAsync(roles), StatusCode.PermissionDenied);
+
+        // Those whom the same role binds may agree to it, and nobody else who changes no roles.
+        await RefusedAsync(() => _bob.ApproveAsync(removal), StatusCode.PermissionDenied);
+        Assert.NotEqual(0ul, (await _ann.ApproveAsync(removal)).AppliedRevision);
+        Assert.Null((await _admin.ApplyAsync(Permit("bank"))).Proposal);
+    }
+
+    [Fact]
+    public async Task Who_may_agree_to_a_change_of_roles_may_not_make_it_nor_agree_to_policies_beyond_their_own()
+    {
+        await _admin.ApplyAsync(Role("four-eyes", $"{Own()}, {Ann}", "[four.eyes]", "any", approvals: 1));
+        await RefusedAsync(() => _ann.ApplyAsync(Role("friend", Ann, "['*']", "any")), StatusCode.PermissionDenied);
+
+        var both = new Identity.V1.ApplyPoliciesRequest { Reason = "both" };
+        foreach (var text in new[] { Role("friend", "unix:4242"), Permit("bank") }) both.Documents.Add(new Identity.V1.PolicySource { Text = text });
+        var asked = (await _admin.Client.ApplyPoliciesAsync(both)).Proposal;
+        Assert.NotNull(asked);
+        await RefusedAsync(() => _ann.ApproveAsync(asked), StatusCode.PermissionDenied);
+    }
+
+    [Theory]
+    [InlineData("", 1)]
+    [InlineData("", 3)]
+    [InlineData(", spiffe://example.org/people/ann", 3)]
+    public async Task A_role_that_nobody_could_ever_change_again_is_refused(string others, int approvals)
+    {
+        var own = Own();
+        // Root is an administrator beside the server's own user, where those are two.
+        var members = own == "unix:0" ? own : $"{own}, unix:0";
+        var needed = own == "unix:0" ? approvals : Math.Max(approvals, 2);
+        await RefusedAsync(() => _admin.ApplyAsync(Role("frozen", members + others, "['*']", "any", approvals: needed)), StatusCode.FailedPrecondition);
+        await RefusedAsync(() => _admin.ProposeAsync(Role("frozen", members + others, "['*']", "any", approvals: needed)), StatusCode.FailedPrecondition);
+        Assert.Null(_server.Ledger.State.Governance.Roles.Find("frozen"));
+
+        // Nor may such a role lose whoever could agree.
+        await _admin.ApplyAsync(Role("frozen", $"{members}, {Ann}, {Bob}, {Cleo}", "['*']", "any", approvals: needed));
+        await RefusedAsync(() => _admin.ApplyAsync(Role("frozen", members + others, "['*']", "any", approvals: needed)), StatusCode.FailedPrecondition);
     }
 
     [Fact]
@@ -260,6 +294,9 @@ public sealed class TwoPersonRuleTests : IAsyncLifetime
     }
 
     private async Task<PolicyWriter> AsAsync(string id) => new(await _server.AsAsync(id));
+
+    // As this process's user everything here is administered.
+    private string Own() => $"unix:{_server.Ledger.ListTransactions(1).Single().Transaction.Author["admin:uid=".Length..]}";
 
     private static async Task RefusedAsync(Func<Task> call, StatusCode code)
     {

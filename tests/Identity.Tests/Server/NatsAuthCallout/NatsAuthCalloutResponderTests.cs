@@ -180,7 +180,7 @@ public sealed class NatsAuthCalloutResponderTests : IDisposable
     }
 
     [Theory]
-    [InlineData("signer: release@example.org", "signers, which was not told")]
+    [InlineData("signer: release@example.org", "signers, which were not told")]
     [InlineData("image: ghcr.io/acme/greeter:1", "image, which was not told")]
     public void Why_names_no_grant_where_the_nearest_rule_asks_what_was_not_told(string attribute, string expected)
     {
