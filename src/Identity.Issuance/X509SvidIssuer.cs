@@ -5,6 +5,8 @@ namespace Identity.Issuance;
 /// <summary>The only code that signs X509-SVIDs: <see cref="Prepare"/> decides what it would sign, <see cref="Issue"/> signs exactly that, once.</summary>
 public sealed class X509SvidIssuer(X509Authority authority, IssuanceProfile profile)
 {
+    private const int KeyIdentifierLength = 20;
+
     private readonly X509SvidWriter _writer = new(authority);
     private readonly SerialNumber _serialNumbers = new();
 
@@ -27,11 +29,13 @@ public sealed class X509SvidIssuer(X509Authority authority, IssuanceProfile prof
 
         // 2. The whole certificate but for its signature, every byte of it read back.
         var serialNumber = _serialNumbers.Next();
-        var content = new X509SvidContent(request, serialNumber, X509AuthorityFactory.KeyIdentifierOf(request.PublicKey), notBefore, notAfter);
+        var keyHash = request.PublicKey.ComputeSha256();
+        // Any number that follows from the key will do, and nobody looks for a leaf by it (RFC 5280 §4.2.1.2): the hash that is recorded anyway.
+        var content = new X509SvidContent(request, serialNumber, keyHash.AsMemory(0, KeyIdentifierLength), notBefore, notAfter);
         var signedPart = _writer.Write(content);
         if (X509SvidLint.FindProblem(signedPart, content, authority) is { } flaw) return Refuse(flaw);
         return new X509SvidPreparation.Prepared(
-            new X509SvidDraft(this, request.Id, serialNumber, request.PublicKey.ComputeSha256(), notBefore, notAfter, signedPart));
+            new X509SvidDraft(this, request.Id, serialNumber, keyHash, notBefore, notAfter, signedPart));
     }
 
     /// <summary>Signs a draft of this issuer. A second time, or a draft of another issuer, is a bug and throws.</summary>
