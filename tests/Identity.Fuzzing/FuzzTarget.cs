@@ -16,6 +16,7 @@ internal sealed record FuzzTarget(string Name, Func<byte[], bool> Run, Func<IEnu
         new("bundle", BundleTarget.Run, BundleTarget.Seeds),
         new("csr", CsrTarget.Run, CsrTarget.Seeds),
         new("component", ComponentTarget.Run, ComponentTarget.Seeds),
+        new("signatures", SignaturesTarget.Run, SignaturesTarget.Seeds),
     ];
 
     public static FuzzTarget? Find(string name) => All.FirstOrDefault(target => target.Name == name);
