@@ -47,25 +47,36 @@ internal sealed class GrantedLogins(TimeSpan maxSession, TimeProvider time)
         return isAlone && StillHolds(login.Id, grant, now);
     }
 
-    /// <summary>Those whose sessions rest on something that does not hold any more; they are forgotten here.</summary>
-    public IReadOnlyList<SpiffeId> TakeOutdated(LoginFacts facts)
+    /// <summary>Those whose sessions rest on something that does not hold any more, as each is found; it is forgotten here.</summary>
+    /// <param name="cannotTell">Hears of whom it cannot be told whether it holds; then it does not.</param>
+    public IEnumerable<SpiffeId> TakeOutdated(LoginFacts facts, Action<Exception>? cannotTell = null)
     {
-        var outdated = new List<SpiffeId>();
         foreach (var entry in _granted)
         {
             var (id, granted) = entry;
             if (granted.ExpiresAt <= time.GetUtcNow()) _granted.TryRemove(entry);
-            else if (!StillHolds(id, granted.Grant, facts))
+            else if (!StillHolds(id, granted.Grant, facts, cannotTell))
             {
                 _granted.TryRemove(entry);
-                outdated.Add(id);
+                yield return id;
             }
         }
-
-        return outdated;
     }
 
-    private bool StillHolds(SpiffeId id, LoginGrant.Allowed grant, LoginFacts facts) => grant == LoginGrant.For(id, facts, time.GetUtcNow());
+    private bool StillHolds(SpiffeId id, LoginGrant.Allowed grant, LoginFacts facts, Action<Exception>? cannotTell = null)
+    {
+        try
+        {
+            return grant == LoginGrant.For(id, facts, time.GetUtcNow());
+        }
+#pragma warning disable CA1031 // Whatever it was: a right that cannot be evaluated is none, and nobody else's is kept for it.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            cannotTell?.Invoke(e);
+            return false;
+        }
+    }
 
     private void Forget(CalloutJudgement.Admitted login)
     {

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
-using System.Text.Json;
 using System.Threading.Channels;
+using Identity.Server.DecisionPoints;
 using NATS.Client.Core;
 using Spiffe.Net;
 
@@ -21,9 +21,9 @@ internal sealed partial class NatsConnectionKicker(
     TimeProvider time,
     ILogger<NatsConnectionKicker> logger) : BackgroundService
 {
-    // A login judged before the change may reach nats-server after the first sweep; by then its server has stopped waiting for answers.
     private static readonly TimeSpan LongestWait = TimeSpan.FromDays(1);
 
+    // A login judged before the change may reach nats-server after the first sweep; by then its server has stopped waiting for answers.
     private static readonly TimeSpan SecondSweepAfter = TimeSpan.FromSeconds(NatsServerConfiguration.AuthorizationTimeoutSeconds + 0.5);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
@@ -31,6 +31,8 @@ internal sealed partial class NatsConnectionKicker(
     internal static readonly TimeSpan AgentsAreBackAfter = TimeSpan.FromSeconds(30);
 
     private readonly ConcurrentDictionary<SpiffeId, long> _due = [];
+    private readonly Queue<Sweep> _second = new();
+    private readonly RecordingBound _faultsLogged = new(60);
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private long _ends;
     private volatile bool _strangersAreDue;
@@ -59,21 +61,59 @@ internal sealed partial class NatsConnectionKicker(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        while (true)
+        {
+            try
+            {
+                await WatchAsync(stoppingToken);
+            }
+            catch (Exception) when (stoppingToken.IsCancellationRequested)
+            {
+                // Whatever the connection says when it is torn down: we are stopping.
+                return;
+            }
+#pragma warning disable CA1031 // Whatever it was: sessions that nobody ends any more would keep what was taken from them.
+            catch (Exception e)
+#pragma warning restore CA1031
+            {
+                StartsAnew(e.GetType().Name);
+            }
+
+            // What came meanwhile was heard by nobody. Who is remembered is compared again by the first facts; of the others nothing is known.
+            Review();
+            _strangersAreDue |= granted.MayMissSome;
+            try
+            {
+                await Task.Delay(RetryAfter, time, stoppingToken);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+
+    // One of the three alone is worth nothing: when it ends, all do.
+    private async Task WatchAsync(CancellationToken stopping)
+    {
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+        await using var connection = new NatsConnection(ConnectionOptions(ended.Token));
+        var wasOpen = false;
+        connection.ConnectionOpened += (_, _) =>
+        {
+            if (wasOpen) Review();
+            wasOpen = true;
+            return ValueTask.CompletedTask;
+        };
+        Task[] all = [CollectEndedAsync(ended.Token), CollectOutdatedAsync(ended.Token), SweepAsync(connection, ended.Token)];
         try
         {
-            await using var connection = new NatsConnection(ConnectionOptions(stoppingToken));
-            var wasOpen = false;
-            connection.ConnectionOpened += (_, _) =>
-            {
-                if (wasOpen) Review();
-                wasOpen = true;
-                return ValueTask.CompletedTask;
-            };
-            await Task.WhenAll(CollectEndedAsync(stoppingToken), CollectOutdatedAsync(stoppingToken), SweepAsync(connection, stoppingToken));
+            await await Task.WhenAny(all);
         }
-        catch (Exception) when (stoppingToken.IsCancellationRequested)
+        finally
         {
-            // Whatever the connection says when it is torn down: we are stopping.
+            await ended.CancelAsync();
+            await Task.WhenAll(all).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         }
     }
 
@@ -87,17 +127,8 @@ internal sealed partial class NatsConnectionKicker(
         var isFirst = true;
         await foreach (var facts in backend.WatchFactsAsync(stopping))
         {
-            try
-            {
-                foreach (var id in granted.TakeOutdated(facts)) End(id);
-            }
-#pragma warning disable CA1031 // Whatever it was: who was to be ended is found when each session is looked at, and the next change is looked at too.
-            catch (Exception e) when (!stopping.IsCancellationRequested)
-#pragma warning restore CA1031
-            {
-                CannotCompare(e.GetType().Name);
-                Review();
-            }
+            // Each as it is found: comparing all of them may take a while.
+            foreach (var id in granted.TakeOutdated(facts, CannotTell)) End(id);
 
             // What a session of an earlier process was granted is not known, so a change of the facts counts as a change of it.
             // Our own start is no such change: nobody is cut because identityd was restarted.
@@ -119,7 +150,6 @@ internal sealed partial class NatsConnectionKicker(
         var agentsAreBackAt = time.GetUtcNow() + AgentsAreBackAfter;
         DateTimeOffset? reviewAgainAt = null;
         var mayHaveMissed = true;
-        var second = new Queue<Sweep>();
         while (true)
         {
             // 1. What is there to do? The number first: all that belongs to it is there to be seen by now.
@@ -153,18 +183,18 @@ internal sealed partial class NatsConnectionKicker(
                         reviewAgainAt = at < agentsAreBackAt ? agentsAreBackAt : null;
                     }
 
-                    if (due.Length > 0) second.Enqueue(sweep.Again(time.GetUtcNow() + SecondSweepAfter));
+                    if (due.Length > 0) _second.Enqueue(sweep.Again(time.GetUtcNow() + SecondSweepAfter));
                 }
             }
 
             // 3. Nothing is left to do about this number: a later process need not know of it.
-            if (!failed && !mayHaveMissed && second.Count == 0) mark.Write((ulong)collected);
+            if (!failed && !mayHaveMissed && _second.Count == 0) mark.Write((ulong)collected);
 
-            var next = failed ? time.GetUtcNow() + RetryAfter : Earlier(reviewAgainAt, second.TryPeek(out var first) ? first.DueAt : null);
+            var next = failed ? time.GetUtcNow() + RetryAfter : Earlier(reviewAgainAt, _second.TryPeek(out var first) ? first.DueAt : null);
             await WaitAsync(next, stopping);
-            while (second.TryPeek(out first) && first.DueAt <= time.GetUtcNow())
+            while (_second.TryPeek(out first) && first.DueAt <= time.GetUtcNow())
             {
-                second.Dequeue();
+                _second.Dequeue();
                 if (await TryRunAsync(connection, first, stopping)) continue;
                 foreach (var id in first.Ids) End(SpiffeId.Parse(id));
             }
@@ -173,9 +203,24 @@ internal sealed partial class NatsConnectionKicker(
 
     private bool IsEntitled(SpiffeId id, bool agentsMayBeMissing)
     {
-        var facts = backend.Facts;
-        return LoginGrant.For(id, facts, time.GetUtcNow()) is LoginGrant.Allowed
-            || (agentsMayBeMissing && facts.StandingOf(id) is LoginStanding.Refused { IsUnreported: true });
+        try
+        {
+            var facts = backend.Facts;
+            return LoginGrant.For(id, facts, time.GetUtcNow()) is LoginGrant.Allowed
+                || (agentsMayBeMissing && facts.StandingOf(id) is LoginStanding.Refused { IsUnreported: true });
+        }
+#pragma warning disable CA1031 // Whatever it was: a right that cannot be evaluated is none, and the others are looked at.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            CannotTell(e);
+            return false;
+        }
+    }
+
+    private void CannotTell(Exception fault)
+    {
+        if (_faultsLogged.HasRoom(time)) CannotCompare(fault.GetType().Name);
     }
 
     private static DateTimeOffset? Earlier(DateTimeOffset? one, DateTimeOffset? other) => one is null || other < one ? other : one;
@@ -195,10 +240,11 @@ internal sealed partial class NatsConnectionKicker(
 
             return true;
         }
-        catch (Exception e) when (!stopping.IsCancellationRequested
-            && e is NatsException or TimeoutException or IOException or JsonException or OperationCanceledException)
+#pragma warning disable CA1031 // The network's fault, an answer that no nats-server gives, or ours: who was to be ended is to be ended still.
+        catch (Exception e) when (!stopping.IsCancellationRequested)
+#pragma warning restore CA1031
         {
-            // Told once, not once a second.
+            // Told once, not once a _second.
             if (!_isFailing) CannotKick(e.GetType().Name);
             _isFailing = true;
             return false;
@@ -243,8 +289,11 @@ internal sealed partial class NatsConnectionKicker(
         ReconnectWaitMax = TimeSpan.FromSeconds(2),
     };
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Cannot tell whose NATS login a change has outdated ({Fault}); every session is looked at instead")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "Cannot tell whether a NATS session may go on ({Fault}); it is ended")]
     private partial void CannotCompare(string fault);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Watching NATS sessions failed ({Fault}); it starts anew, and every session is looked at")]
+    private partial void StartsAnew(string fault);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Ended {Count} NATS connections; what their identities may do has changed")]
     private partial void Kicked(int count);

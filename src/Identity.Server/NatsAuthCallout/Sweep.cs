@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Runtime.ExceptionServices;
 using System.Text;
 using System.Text.Json;
 using NATS.Client.Core;
@@ -50,14 +51,17 @@ internal sealed class Sweep
     /// </summary>
     public Sweep Again(DateTimeOffset dueAt) => new(Ids, known: null, isEntitled: null, _ranAt, dueAt);
 
+    /// <summary>An answer that cannot be read keeps nobody on the other servers; the first is thrown when all were looked through.</summary>
     /// <returns>How many were ended.</returns>
     public async Task<int> RunAsync(NatsConnection connection, CancellationToken cancellation)
     {
+        ExceptionDispatchInfo? unread = null;
         var kicked = 0;
         var offset = 0;
         for (var page = 0; page < MaxPages; page++)
         {
-            var (here, most, isLast) = await RunPageAsync(connection, offset, cancellation);
+            var (here, most, isLast, odd) = await RunPageAsync(connection, offset, cancellation);
+            unread ??= odd;
             kicked += here;
             if (isLast) break;
 
@@ -65,38 +69,53 @@ internal sealed class Sweep
             offset += PageSize - most;
         }
 
+        unread?.Throw();
         return kicked;
     }
 
-    private async Task<(int Kicked, int Most, bool IsLast)> RunPageAsync(NatsConnection connection, int offset, CancellationToken cancellation)
+    private async Task<(int Kicked, int Most, bool IsLast, ExceptionDispatchInfo? Unread)> RunPageAsync(NatsConnection connection, int offset, CancellationToken cancellation)
     {
         int answers = 0, kicked = 0, most = 0;
         var isLast = true;
+        ExceptionDispatchInfo? unread = null;
         await foreach (var reply in connection.RequestManyAsync<byte[], byte[]>("$SYS.REQ.SERVER.PING.CONNZ", Question(offset), replyOpts: Answers, cancellationToken: cancellation))
         {
             if (reply.Data is null) continue;
             answers++;
-            using var answer = JsonDocument.Parse(reply.Data);
-            var server = answer.RootElement.GetProperty("server").GetProperty("id").GetString()!;
-            if (!answer.RootElement.TryGetProperty("data", out var data) || !data.TryGetProperty("connections", out var connections)) continue;
-            if (data.TryGetProperty("now", out var now) && now.TryGetDateTimeOffset(out var at)) _ranAt.TryAdd(server, at);
-            isLast &= connections.GetArrayLength() < PageSize;
-            var onServer = 0;
-            foreach (var connected in connections.EnumerateArray().Where(connected => IsToEnd(connected, server)))
+            try
             {
-                var kick = Encoding.UTF8.GetBytes($$"""{"cid":{{connected.GetProperty("cid").GetUInt64()}}}""");
-
-                // A request, not a publish: nats-server does nothing for somebody who does not ask for an answer. Its answer is an
-                // error when the connection is gone already, which is as good.
-                await connection.RequestAsync<byte[], byte[]>($"$SYS.REQ.SERVER.{server}.KICK", kick, replyOpts: KickAnswer, cancellationToken: cancellation);
-                onServer++;
+                var (onServer, isWhole) = await EndAsync(connection, reply.Data, cancellation);
+                isLast &= isWhole;
+                kicked += onServer;
+                most = Math.Max(most, onServer);
             }
-
-            kicked += onServer;
-            most = Math.Max(most, onServer);
+            catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+            {
+                unread ??= ExceptionDispatchInfo.Capture(e);
+            }
         }
 
-        return answers > 0 ? (kicked, most, isLast) : throw new TimeoutException("no nats-server told its connections");
+        return answers > 0 ? (kicked, most, isLast, unread) : throw new TimeoutException("no nats-server told its connections");
+    }
+
+    private async Task<(int Kicked, bool IsLast)> EndAsync(NatsConnection connection, byte[] reply, CancellationToken cancellation)
+    {
+        using var answer = JsonDocument.Parse(reply);
+        var server = answer.RootElement.GetProperty("server").GetProperty("id").GetString() ?? throw new FormatException("a nats-server without an id");
+        if (!answer.RootElement.TryGetProperty("data", out var data) || !data.TryGetProperty("connections", out var connections)) return (0, true);
+        if (data.TryGetProperty("now", out var now) && now.TryGetDateTimeOffset(out var at)) _ranAt.TryAdd(server, at);
+        var kicked = 0;
+        foreach (var connected in connections.EnumerateArray().Where(connected => IsToEnd(connected, server)))
+        {
+            var kick = Encoding.UTF8.GetBytes($$"""{"cid":{{connected.GetProperty("cid").GetUInt64()}}}""");
+
+            // A request, not a publish: nats-server does nothing for somebody who does not ask for an answer. Its answer is an
+            // error when the connection is gone already, which is as good.
+            await connection.RequestAsync<byte[], byte[]>($"$SYS.REQ.SERVER.{server}.KICK", kick, replyOpts: KickAnswer, cancellationToken: cancellation);
+            kicked++;
+        }
+
+        return (kicked, connections.GetArrayLength() < PageSize);
     }
 
     // The filter is nats-server's; what is ended is checked by us. A SPIFFE ID has no character that JSON would escape.

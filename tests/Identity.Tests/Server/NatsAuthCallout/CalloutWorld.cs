@@ -68,13 +68,21 @@ internal sealed class CalloutWorld : INatsLoginBackend, IDisposable
 
     public ConcurrentQueue<Identity.Ledger.V1.Issuance> Intents { get; } = [];
 
+    /// <summary>Whoever looks at what these may do fails.</summary>
+    public ConcurrentDictionary<SpiffeId, bool> Faulty { get; } = [];
+
     /// <summary>The one that an agent reports of the greeter.</summary>
     public const string Admission = "a-1";
 
-    public LoginFacts Facts => new(Policy, Bundles, id => Standings.TryGetValue(id, out var standing) ? standing : new LoginStanding.Workload(), Revision)
+    public LoginFacts Facts => new(Policy, Bundles, StandingOf, Revision)
     {
         IsAdmitted = (id, admission) => id == Greeter && admission == Admission,
     };
+
+    private LoginStanding StandingOf(SpiffeId id) =>
+        Faulty.ContainsKey(id) ? throw new InvalidOperationException("cannot be evaluated")
+        : Standings.TryGetValue(id, out var standing) ? standing
+        : new LoginStanding.Workload();
 
     public string Record(Identity.V1.Decision decision)
     {
@@ -97,7 +105,7 @@ internal sealed class CalloutWorld : INatsLoginBackend, IDisposable
     public async IAsyncEnumerable<LoginFacts> WatchFactsAsync([EnumeratorCancellation] CancellationToken cancellation)
     {
         yield return Facts;
-        await foreach (var _ in _changed.Reader.ReadAllAsync(cancellation)) yield return Facts;
+        await foreach (var isWell in _changed.Reader.ReadAllAsync(cancellation)) yield return isWell ? Facts : throw new InvalidOperationException("the watch failed");
     }
 
     /// <summary>As when the ledger has a new state: first it is in force, then those who watch hear of it.</summary>
@@ -107,6 +115,9 @@ internal sealed class CalloutWorld : INatsLoginBackend, IDisposable
         Revision++;
         _changed.Writer.TryWrite(true);
     }
+
+    /// <summary>Whoever watches the facts hears of no change any more, unless they begin anew.</summary>
+    public void FailWatch() => _changed.Writer.TryWrite(false);
 
     public void End(SpiffeId id, string reason)
     {

@@ -2,6 +2,7 @@ using System.Threading.Channels;
 using Identity.Server.NatsAuthCallout;
 using Identity.Testing.Nats;
 using NATS.Client.Core;
+using NATS.NKeys;
 using Spiffe.Net;
 
 namespace Identity.Tests.Server.NatsAuthCallout;
@@ -328,6 +329,57 @@ public sealed class NatsServerTests : IAsyncLifetime
         await _callout.AnsweringAsync();
         await using var client = _callout.Client(CalloutWorld.Subscriber, () => World.Token(CalloutWorld.Subscriber, TimeProvider.System.GetUtcNow()));
         await client.ConnectAsync();
+    }
+
+    [Fact]
+    public async Task An_answer_that_no_nats_server_gives_keeps_nobody_in()
+    {
+        using var odd = KeyPair.CreatePair(NKeyPrefix.User);
+        var own = World.Keys.User.GetPublicKey();
+        await _callout.StartAsync(NatsRelease.Newest, change: text => text
+            .Replace("SYS {}", $"SYS {{ users: [ {{ nkey: {odd.GetPublicKey()} }} ] }}", StringComparison.Ordinal)
+            .Replace($"auth_users: [ {own} ]", $"auth_users: [ {own}, {odd.GetPublicKey()} ]", StringComparison.Ordinal));
+        await using var liar = _callout.Client(new NatsAuthOpts { NKey = odd.GetPublicKey(), Seed = odd.GetSeed() });
+        await using var questions = await liar.SubscribeCoreAsync<byte[]>("$SYS.REQ.SERVER.PING.CONNZ", cancellationToken: Stop);
+        await liar.PingAsync(Stop);
+        await using var subscriber = new Watched(_callout.Client(CalloutWorld.Subscriber));
+        await subscriber.Connection.ConnectAsync();
+        var done = _callout.Kicker.SweepsDone;
+
+        World.End(CalloutWorld.Subscriber, "it ended");
+        await (await questions.Msgs.ReadAsync(Stop)).ReplyAsync("{}"u8.ToArray(), cancellationToken: Stop);
+        await subscriber.NextEndAsync();
+
+        // And whoever was to be looked for is looked for again, until all that was told could be read.
+        await RunningCallout.UntilAsync(() => _callout.Kicker.SweepsDone > done);
+    }
+
+    [Fact]
+    public async Task Whose_rights_cannot_be_told_is_cut()
+    {
+        await _callout.StartAsync(NatsRelease.Newest);
+        await using var bystander = new Watched(_callout.Client(CalloutWorld.Greeter));
+        await using var subscriber = new Watched(_callout.Client(CalloutWorld.Subscriber));
+        await bystander.Connection.ConnectAsync();
+        await subscriber.Connection.ConnectAsync();
+
+        World.Faulty[CalloutWorld.Subscriber] = true;
+        _callout.Kicker.Review();
+        await subscriber.NextEndAsync();
+        await bystander.Connection.PingAsync(Stop);
+        Assert.Equal(0, bystander.Ends);
+    }
+
+    [Fact]
+    public async Task A_watch_that_dies_is_begun_anew_and_what_came_meanwhile_is_acted_upon()
+    {
+        await _callout.StartAsync(NatsRelease.Newest);
+        await using var subscriber = new Watched(_callout.Client(CalloutWorld.Subscriber));
+        await subscriber.Connection.ConnectAsync();
+
+        World.FailWatch();
+        World.Change(TestPolicy.Of(Reduced));
+        await subscriber.NextEndAsync();
     }
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;

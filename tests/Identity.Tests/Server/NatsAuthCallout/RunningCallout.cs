@@ -78,6 +78,14 @@ internal sealed class RunningCallout : IAsyncDisposable
 
     public NatsConnection Client(SpiffeId id) => Client(id, () => World.Token(id, TimeProvider.System.GetUtcNow()));
 
+    /// <summary>One that nats-server itself knows.</summary>
+    public NatsConnection Client(NatsAuthOpts login) => new(NatsOpts.Default with
+    {
+        Url = $"tls://127.0.0.1:{Server.Port}",
+        TlsOpts = NatsServerTls.For(CalloutWorld.TrustDomain, () => World.Bundles, TimeProvider.System),
+        AuthOpts = login,
+    });
+
     public NatsConnection Client(SpiffeId id, Func<string?> token) => new(NatsOpts.Default with
     {
         Url = $"tls://127.0.0.1:{Server.Port}",
