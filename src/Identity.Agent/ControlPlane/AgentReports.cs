@@ -52,7 +52,7 @@ internal sealed class AgentReports
 
     public void Decided(V1.Decision decision)
     {
-        decision = ReportedDecision.Shorten(decision);
+        decision = DecisionLimits.Shorten(decision);
         lock (_lock)
         {
             if (_decisions.Count == MaxDecisions) _decisions.Dequeue();

@@ -14,8 +14,9 @@ namespace Identity.Server.ComponentPolicy;
 internal sealed partial class AgentReports(
     ControlPlaneLedger ledger, DecisionLog decisions, ShadowCounts shadows, TrustDomain trustDomain, TimeProvider time, ILogger<AgentReports> logger)
 {
-    // More than an honest agent decides; a flood would push the decisions of others out of the log.
-    private const int MaxDecisionsPerMinute = 6000;
+    // Of one agent, over all its streams: more than an honest one decides; a flood would push the decisions of others out of the log.
+    private const int DecisionsAtOnce = 6000;
+    private static readonly TimeSpan EachDecision = TimeSpan.FromMinutes(1) / DecisionsAtOnce;
 
     // Of one agent, some 0.1 ms each: four seconds at once, then a fiftieth of a processor. Ten thousand components and four keys that policy names are as many.
     private const int VerificationsAtOnce = 40_000;
@@ -24,10 +25,10 @@ internal sealed partial class AgentReports(
 
     private readonly TokenBuckets<SpiffeId> _verifications = new(time, VerificationsAtOnce, EachVerification, MaxAgents);
 
+    private readonly TokenBuckets<SpiffeId> _decisions = new(time, DecisionsAtOnce, EachDecision, MaxAgents);
+
     public async Task ReadAsync(IAsyncStreamReader<AgentReport> reports, AgentSession session, CancellationToken cancellation)
     {
-        var minute = time.GetTimestamp();
-        var decided = 0;
         var list = new ReportedList(wire => Parse(wire, session.Agent));
         while (await reports.MoveNext(cancellation))
         {
@@ -46,8 +47,7 @@ internal sealed partial class AgentReports(
                     session.End(report.Ended.AdmissionId);
                     break;
                 case AgentReport.ReportOneofCase.Decision:
-                    if (time.GetElapsedTime(minute) > TimeSpan.FromMinutes(1)) (minute, decided) = (time.GetTimestamp(), 0);
-                    if (++decided > MaxDecisionsPerMinute || !decisions.TryRecordReported(report.Decision, session.Agent)) LogDecisionRefused(session.Agent);
+                    if (!_decisions.TryTake(session.Agent) || !decisions.TryRecordReported(report.Decision, session.Agent)) LogDecisionRefused(session.Agent);
                     else shadows.RecordReported(report.Decision, ledger.State.Policy);
                     break;
                 default:

@@ -13,7 +13,7 @@ internal sealed class DecisionLog
 {
     public const int MaxCount = ControlPlaneLedger.DecisionsKept;
     public const long MaxBytes = 128L << 20;
-    public const int MaxDecisionBytes = 16 << 10;
+    public const int MaxDecisionBytes = DecisionLimits.MaxBytes;
 
     /// <summary>Refusals of strangers kept in one minute.</summary>
     public const int MaxStrangersPerMinute = 600;
@@ -23,9 +23,11 @@ internal sealed class DecisionLog
     private readonly string _self;
     private readonly Lock _gate = new();
 
-    // Serialized: a tenth of the memory of the messages, and what the ledger keeps anyway.
-    private readonly Dictionary<string, byte[]> _byId = new(StringComparer.Ordinal);
-    private readonly Queue<string> _order = new();
+    // One reader of many at a time, and none of them where every door waits to record.
+    private readonly Lock _listing = new();
+
+    private readonly Dictionary<string, Kept> _byId = new(StringComparer.Ordinal);
+    private readonly Queue<Kept> _order = new();
     private long _bytes;
     private long _minute;
     private int _strangers;
@@ -38,19 +40,22 @@ internal sealed class DecisionLog
         _self = Registration.ReservedPaths.Server(trustDomain).ToString();
         foreach (var payload in ledger.ReadDecisions(MaxCount).Reverse())
         {
-            Keep(Decision.Parser.ParseFrom(payload).Id, payload);
+            var decision = Decision.Parser.ParseFrom(payload);
+            Keep(new Kept(decision.Id, decision.Allowed, payload));
         }
     }
 
     /// <summary>Remembers a decision this server made, under a new id.</summary>
+    /// <param name="isProven">False when whoever caused it has not proven to be its subject.</param>
     /// <returns>The id, for the log and the reply.</returns>
-    public string Record(Decision decision)
+    public string Record(Decision decision, bool isProven = true)
     {
         decision = decision.Clone();
         decision.Id = DecisionId.Create();
         if (decision.DecidedBy.Length == 0) decision.DecidedBy = _self;
         // Who proves nothing could otherwise push out the decisions about everyone else.
-        if (decision.Allowed || decision.Subject.Length > 0 || HasRoomForStranger()) Add(DecisionLimits.Shorten(decision, MaxDecisionBytes));
+        var isKnown = decision.Allowed || (isProven && decision.Subject.Length > 0);
+        if (isKnown || HasRoomForStranger()) Add(DecisionLimits.Shorten(decision));
         return decision.Id;
     }
 
@@ -61,28 +66,36 @@ internal sealed class DecisionLog
 
         // What an agent may decide. It cannot speak for the server, nor for NATS or the mesh.
         if (decision.Kind is not (DecisionKind.ComponentStart or DecisionKind.WorkloadSvid)) return false;
-        decision = decision.Clone();
+        decision = ReportedText.Printable(decision);
         decision.DecidedBy = agent.ToString();
         return Add(decision);
     }
 
     public Decision? TryGet(string id)
     {
+        Kept? kept;
         lock (_gate)
         {
-            return _byId.TryGetValue(id, out var payload) ? Decision.Parser.ParseFrom(payload) : null;
+            kept = _byId.GetValueOrDefault(id);
         }
+
+        return kept?.Read();
     }
 
     /// <summary>The newest first.</summary>
     public IReadOnlyList<Decision> List(int limit, bool deniedOnly)
     {
-        lock (_gate)
+        lock (_listing)
         {
-            return [.. _order.Reverse()
-                .Select(id => Decision.Parser.ParseFrom(_byId[id]))
-                .Where(decision => !deniedOnly || !decision.Allowed)
-                .Take(limit)];
+            Kept[] all;
+            lock (_gate) all = [.. _order];
+            var found = new List<Decision>();
+            for (var at = all.Length - 1; at >= 0 && found.Count < limit; at--)
+            {
+                if (!deniedOnly || !all[at].Allowed) found.Add(all[at].Read());
+            }
+
+            return found;
         }
     }
 
@@ -100,24 +113,32 @@ internal sealed class DecisionLog
         var payload = decision.ToByteArray();
         lock (_gate)
         {
-            if (!Keep(decision.Id, payload)) return false;
+            if (!Keep(new Kept(decision.Id, decision.Allowed, payload))) return false;
         }
 
         _ledger.TryRecordDecision(decision.Id, payload);
         return true;
     }
 
-    private bool Keep(string id, byte[] payload)
+    private bool Keep(Kept decision)
     {
         // The first to use an id keeps it: nobody rewrites an answer that was given.
-        if (!_byId.TryAdd(id, payload)) return false;
-        _order.Enqueue(id);
-        _bytes += payload.Length;
+        if (!_byId.TryAdd(decision.Id, decision)) return false;
+        _order.Enqueue(decision);
+        _bytes += decision.Payload.Length;
         while (_order.Count > MaxCount || _bytes > MaxBytes)
         {
-            if (_byId.Remove(_order.Dequeue(), out var oldest)) _bytes -= oldest.Length;
+            var oldest = _order.Dequeue();
+            _byId.Remove(oldest.Id);
+            _bytes -= oldest.Payload.Length;
         }
 
         return true;
+    }
+
+    /// <param name="Payload">Serialized: a tenth of the memory of the message, and what the ledger keeps anyway.</param>
+    private sealed record Kept(string Id, bool Allowed, byte[] Payload)
+    {
+        public Decision Read() => Decision.Parser.ParseFrom(Payload);
     }
 }

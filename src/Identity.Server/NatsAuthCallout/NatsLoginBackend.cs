@@ -15,6 +15,14 @@ internal sealed class NatsLoginBackend(
     ControlPlaneLedger ledger, SigningAuthority authority, LiveAdmissions admissions, DecisionLog decisions, ShadowCounts shadows, TimeProvider time,
     StageObservations? observations = null) : INatsLoginBackend
 {
+    /// <summary>Logins of one identity that are kept at once; then ten a second. More would push the decisions about others out of the log.</summary>
+    public const int DecisionsAtOnce = 600;
+
+    private const int MaxIdentities = 250_000;
+    private static readonly TimeSpan EachDecision = TimeSpan.FromMinutes(1) / DecisionsAtOnce;
+
+    private readonly TokenBuckets<string> _kept = new(time, DecisionsAtOnce, EachDecision, MaxIdentities);
+
     public LoginFacts Facts
     {
         get
@@ -27,7 +35,8 @@ internal sealed class NatsLoginBackend(
     public string Record(Decision decision)
     {
         if (decision.Allowed && SpiffeId.TryParse(decision.Subject, out var id, out _)) observations?.LoggedIn(id);
-        var recorded = decisions.Record(decision);
+        // Those that name nobody have a bound of their own.
+        var recorded = decision.Subject.Length == 0 || _kept.TryTake(decision.Subject) ? decisions.Record(decision) : DecisionId.Create();
         shadows.Record(decision.Shadow, recorded, ledger.State.Policy);
         return recorded;
     }

@@ -97,7 +97,7 @@ internal sealed class AgentEnrollment(
             Summary = $"Node attestation refused: {refused.Problem}",
             PolicyRevision = ledger.State.PolicyRevision,
             DecidedAt = Timestamp.FromDateTimeOffset(time.GetUtcNow()),
-        });
+        }, isProven: false); // whoever fails to attest has named this ID and proven nothing
         return refused with { Problem = $"{refused.Problem} (decision {decision})" };
     }
 

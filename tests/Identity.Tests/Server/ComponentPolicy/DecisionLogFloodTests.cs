@@ -33,5 +33,19 @@ public sealed class DecisionLogFloodTests : IDisposable
         Assert.NotNull(log.TryGet(log.Record(Refusal(""))));
     }
 
+    [Fact]
+    public async Task Who_only_names_itself_counts_as_a_stranger()
+    {
+        await using var ledger = await ControlPlaneLedger.OpenAsync(
+            _folder.At("data"), _time, NullLogger<ControlPlaneLedger>.Instance, TestContext.Current.CancellationToken);
+        var log = new DecisionLog(ledger, TrustDomain.Parse("example.org"), _time);
+        const string Named = "spiffe://example.org/spire/agent/join_token/x";
+        for (var at = 0; at < DecisionLog.MaxStrangersPerMinute; at++) Assert.NotNull(log.TryGet(log.Record(Refusal(Named), isProven: false)));
+
+        Assert.Null(log.TryGet(log.Record(Refusal(Named), isProven: false)));
+        Assert.Null(log.TryGet(log.Record(Refusal(""))));
+        Assert.NotNull(log.TryGet(log.Record(Refusal(Named))));
+    }
+
     private static Decision Refusal(string subject) => new() { Kind = DecisionKind.MeshCertificate, Subject = subject, Summary = "refused" };
 }

@@ -129,6 +129,81 @@ public sealed class DecisionLogTests : IAsyncLifetime
     }
 
     [Fact]
+    public void What_is_kept_of_many_long_outcomes_is_no_larger_than_a_decision_may_be()
+    {
+        var decision = new Decision { Allowed = true, Subject = "spiffe://example.org/subscriber" };
+        decision.Shadow.AddRange(Enumerable.Range(0, 64).Select(number => new ShadowOutcome { Rule = $"nats/rule-{number}", Capability = "natsPublish " + new string('a', 500) }));
+
+        var kept = _log.TryGet(_log.Record(decision))!;
+
+        Assert.InRange(kept.CalculateSize(), 8 << 10, DecisionLog.MaxDecisionBytes);
+        Assert.Equal(decision.Shadow.Select(outcome => outcome.Rule), kept.Shadow.Select(outcome => outcome.Rule));
+    }
+
+    [Fact]
+    public void Of_reasons_and_outcomes_that_are_counted_the_reasons_go_first()
+    {
+        var decision = new Decision { Summary = "no" };
+        decision.Reasons.AddRange(Enumerable.Range(0, 100).Select(number => new Reason { Capability = $"c{number}", Explanation = new string('e', 500) }));
+        decision.Shadow.AddRange(Enumerable.Range(0, 64).Select(number => new ShadowOutcome { Rule = $"nats/rule-{number}", Capability = new string('a', 500) }));
+
+        var kept = _log.TryGet(_log.Record(decision))!;
+
+        Assert.Equal(64, kept.Shadow.Count);
+        Assert.InRange(kept.Reasons.Count, 1, 99);
+    }
+
+    [Theory]
+    [InlineData("\u001b[2J\u001b[1;1Hallowed", "?[2J?[1;1Hallowed")]
+    [InlineData("no\nallowed: spiffe://example.org/x\r", "no?allowed: spiffe://example.org/x?")]
+    [InlineData("no\u009b1A\u007f\u0000", "no?1A??")]
+    [InlineData("no \u202edewolla\u2028\u2066\ufeff", "no ?dewolla???")]
+    [InlineData("größer als 日本 🙂", "größer als 日本 🙂")]
+    public void Keeps_of_an_agents_words_what_moves_no_cursor_and_begins_no_line(string told, string kept)
+    {
+        var reported = Reported();
+        (reported.Subject, reported.Summary, reported.ComponentDigest, reported.Door, reported.AskedBy) = (told, told, told, told, told);
+        reported.Reasons.Add(new Reason { Capability = told, Rule = told, Explanation = told, SmallestGrant = "kind: CapabilityPolicy\nname: a\r\u001b[2J\n" });
+        reported.Warnings.Add(new Reason { Capability = told, Rule = told, Explanation = told });
+        reported.Shadow.Add(new ShadowOutcome { Rule = told, Capability = told });
+
+        Assert.True(_log.TryRecordReported(reported, Agent));
+
+        var decision = _log.TryGet(reported.Id)!;
+        var reason = Assert.Single(decision.Reasons);
+        var warning = Assert.Single(decision.Warnings);
+        var shadow = Assert.Single(decision.Shadow);
+        Assert.All(
+            new[]
+            {
+                decision.Subject, decision.Summary, decision.ComponentDigest, decision.Door, decision.AskedBy, reason.Capability, reason.Rule, reason.Explanation,
+                warning.Capability, warning.Rule, warning.Explanation, shadow.Rule, shadow.Capability,
+            },
+            text => Assert.Equal(kept, text));
+        Assert.Equal("kind: CapabilityPolicy\nname: a??[2J\n", reason.SmallestGrant);
+    }
+
+    [Fact]
+    public async Task Lists_while_others_record()
+    {
+        for (var at = 0; at < 2000; at++) _log.Record(new Decision { Summary = $"{at}", Allowed = true });
+        var denied = _log.Record(new Decision { Summary = "no" });
+        using var enough = new CancellationTokenSource();
+        var recording = Task.Run(
+            () =>
+            {
+                while (!enough.IsCancellationRequested) _log.Record(new Decision { Summary = "more", Allowed = true });
+            },
+            TestContext.Current.CancellationToken);
+
+        var lists = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => Task.Run(() => _log.List(10, deniedOnly: true), TestContext.Current.CancellationToken)));
+        await enough.CancelAsync();
+        await recording;
+
+        Assert.All(lists, list => Assert.Equal(denied, Assert.Single(list).Id));
+    }
+
+    [Fact]
     public void Lists_the_newest_first_and_only_the_denied_when_asked()
     {
         _log.Record(new Decision { Summary = "1" });

@@ -28,6 +28,7 @@ public sealed class NatsLoginBackendTests : IAsyncLifetime
     private readonly ShadowCounts _shadows = new(TimeProvider.System);
     private ControlPlaneLedger _ledger = null!;
     private LiveAdmissions _live = null!;
+    private DecisionLog _decisions = null!;
     private NatsLoginBackend _backend = null!;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
@@ -216,12 +217,29 @@ public sealed class NatsLoginBackendTests : IAsyncLifetime
         Assert.StartsWith("d-", count.Example, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Logins_of_one_identity_push_nobody_elses_decisions_out_and_each_is_answered()
+    {
+        var kept = Enumerable.Range(0, NatsLoginBackend.DecisionsAtOnce).Select(_ => Login(Listener)).ToList();
+        var oneTooMany = Login(Listener);
+        var anothers = Login(Greeter);
+
+        Assert.All(kept, id => Assert.NotNull(_decisions.TryGet(id)));
+        Assert.True(DecisionId.IsWellFormed(oneTooMany));
+        Assert.Null(_decisions.TryGet(oneTooMany));
+        Assert.NotNull(_decisions.TryGet(anothers));
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.NotNull(_decisions.TryGet(Login(Listener)));
+
+        string Login(SpiffeId id) => _backend.Record(new Identity.V1.Decision { Kind = Identity.V1.DecisionKind.NatsLogin, Subject = id.ToString(), Summary = "refused" });
+    }
+
     public async ValueTask InitializeAsync()
     {
         _ledger = await ControlPlaneLedger.OpenAsync(_folder.At("data"), _time, NullLogger<ControlPlaneLedger>.Instance, Cancellation);
         var authority = await SigningAuthority.OpenAsync(_ledger, new AuthorityKeyFolder(_folder.At("data/keys"), SecretFiles.Unsealed), TrustDomain, _time, Cancellation);
         _live = new LiveAdmissions(_time);
-        _backend = new NatsLoginBackend(_ledger, authority, _live, new DecisionLog(_ledger, TrustDomain), _shadows, _time);
+        _backend = new NatsLoginBackend(_ledger, authority, _live, _decisions = new DecisionLog(_ledger, TrustDomain), _shadows, _time);
     }
 
     public async ValueTask DisposeAsync()

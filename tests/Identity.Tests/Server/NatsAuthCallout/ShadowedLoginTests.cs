@@ -1,4 +1,3 @@
-using Identity.Server.ComponentPolicy;
 using Identity.Server.NatsAuthCallout;
 using Spiffe.Net;
 
@@ -55,17 +54,6 @@ public sealed class ShadowedLoginTests : IDisposable
         _world.Policy = TestPolicy.Of(CalloutWorld.Rules + Rule("forbid", "shadow", "natsPublish: greetings.hello"));
         _world.Standings[CalloutWorld.Subscriber] = new LoginStanding.Refused("it is banned");
         Assert.Empty(LoginDecision.Of(Assert.IsType<CalloutJudgement.Refused>(Judge(CalloutWorld.Subscriber)), 1, _world.Responder.OwnId, Now).Shadow);
-    }
-
-    [Fact]
-    public void What_is_kept_of_many_long_outcomes_is_no_larger_than_a_decision_may_be()
-    {
-        var decision = new Identity.V1.Decision { Allowed = true, Subject = CalloutWorld.Subscriber.ToString() };
-        var outcomes = Enumerable.Range(0, 64).Select(number => new Identity.V1.ShadowOutcome { Rule = $"nats/rule-{number}", Capability = "natsPublish " + new string('a', 500) });
-        decision.Shadow.AddRange(outcomes);
-        var kept = DecisionLimits.Shorten(decision, DecisionLog.MaxDecisionBytes);
-        Assert.InRange(kept.CalculateSize(), 8 << 10, DecisionLog.MaxDecisionBytes);
-        Assert.Equal("nats/rule-0", kept.Shadow[0].Rule);
     }
 
     public void Dispose()

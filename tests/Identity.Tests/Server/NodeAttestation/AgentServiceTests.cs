@@ -3,6 +3,7 @@
 using System.Security.Cryptography;
 using Google.Protobuf;
 using Grpc.Core;
+using Identity.Server.ComponentPolicy;
 using Identity.V1;
 using Spire.Api.Server.Agent.V1;
 using Spire.Api.Server.Entry.V1;
@@ -96,6 +97,15 @@ public sealed class AgentServiceTests : IAsyncLifetime
         var id = refused.Status.Detail[refused.Status.Detail.IndexOf("d-", StringComparison.Ordinal)..].TrimEnd(')');
         var decision = await new Explain.ExplainClient(_server.Admin).GetDecisionAsync(new GetDecisionRequest { Id = id });
         Assert.Equal((DecisionKind.NodeAttestation, false), (decision.Kind, decision.Allowed));
+    }
+
+    [Fact]
+    public async Task Failures_to_attest_count_as_strangers_refusals()
+    {
+        await RefusedAsync(() => _server.AttestAsync("0123456789012345678901234567890123456789", _key));
+        for (var at = 0; at < DecisionLog.MaxStrangersPerMinute - 1; at++) _server.Decisions.Record(new Decision { Summary = "a stranger" });
+
+        Assert.Null(_server.Decisions.TryGet(_server.Decisions.Record(new Decision { Summary = "one too many" })));
     }
 
     [Fact]

@@ -1,15 +1,20 @@
-namespace Identity.Agent.ControlPlane;
+using Identity.V1;
 
-/// <summary>A decision as the server takes it. It refuses a longer one whole, and what a rule in mode shadow would have done would go uncounted with it.</summary>
-internal static class ReportedDecision
+namespace Identity;
+
+/// <summary>
+/// A decision about many imports can be long; what is kept of it is its beginning. The agent shortens what it tells, for the server refuses a longer one whole, and
+/// the server what it decides itself. Compiled into both.
+/// </summary>
+internal static class DecisionLimits
 {
     /// <summary>Of the message.</summary>
     public const int MaxBytes = 16 << 10;
 
     private const int MaxText = 1024;
 
-    /// <summary>Cuts texts first, then leaves out the last reasons and warnings, and outcomes of rules in mode shadow only when nothing else is left.</summary>
-    public static V1.Decision Shorten(V1.Decision decision)
+    /// <summary>Cuts texts first, then leaves out the last reasons and warnings, and outcomes of rules in mode shadow, which are counted, only when nothing else is left.</summary>
+    public static Decision Shorten(Decision decision)
     {
         if (decision.CalculateSize() <= MaxBytes) return decision;
         var shorter = decision.Clone();
@@ -18,6 +23,7 @@ internal static class ReportedDecision
         foreach (var reason in shorter.Reasons.Concat(shorter.Warnings))
         {
             reason.Capability = Cut(reason.Capability, MaxText);
+            reason.Rule = Cut(reason.Rule, MaxText);
             reason.Explanation = Cut(reason.Explanation, MaxText);
             // Half a policy may say something else, or be applied: whole or not at all.
             if (reason.SmallestGrant.Length > MaxText) reason.SmallestGrant = "";
