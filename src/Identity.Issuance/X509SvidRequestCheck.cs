@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.Net;
 using System.Net.Sockets;
 using Spiffe.Net;
 
@@ -10,9 +8,6 @@ internal static class X509SvidRequestCheck
 {
     public const int MaxNames = 32;
 
-    private static readonly SearchValues<char> LabelCharacters =
-        SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
-
     public static string? FindProblem(X509SvidRequest request, TrustDomain trustDomain)
     {
         if (!request.Id.IsMemberOf(trustDomain)) return $"{request.Id} is not in the trust domain {trustDomain}, which this authority signs for";
@@ -22,7 +17,7 @@ internal static class X509SvidRequestCheck
         if (request.DnsNames.Count + request.IpAddresses.Count > MaxNames) return $"more than {MaxNames} DNS names and addresses were asked for";
         foreach (var name in request.DnsNames)
         {
-            if (!IsDnsName(name)) return $"{Quoted.From(name)} is not a DNS name";
+            if (!DnsName.IsValid(name)) return $"{Quoted.From(name)} is not a DNS name";
         }
 
         foreach (var address in request.IpAddresses)
@@ -31,18 +26,5 @@ internal static class X509SvidRequestCheck
         }
 
         return null;
-    }
-
-    // RFC 1123 §2.1 with the underscore that service names use; no wildcard, no trailing dot, and nothing that reads as an address.
-    private static bool IsDnsName(string name)
-    {
-        if (name.Length is 0 or > 253 || IPAddress.TryParse(name, out _)) return false;
-        foreach (var range in name.AsSpan().Split('.'))
-        {
-            var label = name.AsSpan(range);
-            if (label.Length is 0 or > 63 || label[0] == '-' || label[^1] == '-' || label.IndexOfAnyExcept(LabelCharacters) >= 0) return false;
-        }
-
-        return true;
     }
 }

@@ -97,12 +97,14 @@ internal sealed class SigningAuthority
         var issuer = request.IsLongLived ? issuers.LongLivedSvids : issuers.Svids;
         var revision = _ledger.State.Revision;
         var now = _time.GetUtcNow();
+        if (EndsTooSoon(request.Until, now) is { } tooSoon) return new X509Signing.Refused(tooSoon);
+        var lifetime = Bounded(request.Lifetime, IssuanceProfile.Default.DefaultX509Lifetime, request.Until, now);
         var preparation = issuer.Prepare(
             new X509SvidRequest(request.Id, request.PublicKey)
             {
                 DnsNames = request.DnsNames,
                 IpAddresses = request.IpAddresses,
-                Lifetime = request.Lifetime,
+                Lifetime = lifetime,
                 Jitter = request.Jitter,
             },
             now);
@@ -137,7 +139,9 @@ internal sealed class SigningAuthority
         var issuer = IssuerFor(request.Audience);
         var revision = _ledger.State.Revision;
         var now = _time.GetUtcNow();
-        var preparation = issuer.Prepare(new JwtSvidRequest(request.Id, request.Audience, request.Lifetime), now);
+        if (EndsTooSoon(request.Until, now) is { } tooSoon) return new JwtSigning.Refused(tooSoon, IsAboutRequest: false);
+        var lifetime = Bounded(request.Lifetime, IssuanceProfile.Default.DefaultJwtLifetime, request.Until, now);
+        var preparation = issuer.Prepare(new JwtSvidRequest(request.Id, request.Audience, lifetime), now);
         if (preparation is not JwtSvidPreparation.Prepared(var draft))
         {
             return preparation is JwtSvidPreparation.Refused(var reason, var isAboutRequest)
@@ -173,7 +177,9 @@ internal sealed class SigningAuthority
         }
         var revision = _ledger.State.Revision;
         var now = _time.GetUtcNow();
-        var preparation = issuer.Prepare(new WitSvidRequest(request.Id, request.ProofKey, request.Lifetime), now);
+        if (EndsTooSoon(request.Until, now) is { } tooSoon) return new WitSigning.Refused(tooSoon);
+        var lifetime = Bounded(request.Lifetime, IssuanceProfile.Default.DefaultX509Lifetime, request.Until, now);
+        var preparation = issuer.Prepare(new WitSvidRequest(request.Id, request.ProofKey, lifetime), now);
         if (preparation is not WitSvidPreparation.Prepared(var draft))
         {
             return new WitSigning.Refused(preparation is WitSvidPreparation.Refused(var reason) ? reason : "no draft");
@@ -232,6 +238,12 @@ internal sealed class SigningAuthority
         failure?.Throw();
         return _journal.NextChange();
     }
+
+    private static string? EndsTooSoon(DateTimeOffset? until, DateTimeOffset now) =>
+        until - now < IssuanceProfile.ShortestLifetime ? $"what the SVID rests on ends at {until:O}; the shortest lifetime is {IssuanceProfile.ShortestLifetime}" : null;
+
+    private static TimeSpan? Bounded(TimeSpan? lifetime, TimeSpan byDefault, DateTimeOffset? until, DateTimeOffset now) =>
+        until - now is { } left && left < (lifetime ?? byDefault) ? left : lifetime;
 
     private void LoadIssuers()
     {

@@ -16,6 +16,9 @@ internal sealed record X509SigningRequest(SpiffeId Id, SubjectPublicKey PublicKe
     /// <summary>Null: the default of its kind. More than the longest is cut.</summary>
     public TimeSpan? Lifetime { get; init; }
 
+    /// <summary>What it rests on ends then, and so does it. Null: that has no end.</summary>
+    public DateTimeOffset? Until { get; init; }
+
     /// <summary>Taken off the end, at most a tenth of the lifetime, so that what is issued together is not renewed together.</summary>
     public TimeSpan Jitter { get; init; }
 
@@ -31,6 +34,9 @@ internal sealed record JwtSigningRequest(SpiffeId Id, IReadOnlyList<string> Audi
 {
     public TimeSpan? Lifetime { get; init; }
 
+    /// <summary>What it rests on ends then, and so does it. Null: that has no end.</summary>
+    public DateTimeOffset? Until { get; init; }
+
     public string EntryId { get; init; } = "";
 }
 
@@ -38,6 +44,9 @@ internal sealed record JwtSigningRequest(SpiffeId Id, IReadOnlyList<string> Audi
 internal sealed record WitSigningRequest(SpiffeId Id, ProofKey ProofKey, string Requester)
 {
     public TimeSpan? Lifetime { get; init; }
+
+    /// <summary>What it rests on ends then, and so does it. Null: that has no end.</summary>
+    public DateTimeOffset? Until { get; init; }
 
     public string EntryId { get; init; } = "";
 }

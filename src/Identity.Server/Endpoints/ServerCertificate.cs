@@ -15,10 +15,20 @@ internal sealed class ServerCertificate(SigningAuthority authority, ServerOption
 
     private volatile SslStreamCertificateContext? _current;
 
+    // Read and written by the renewer alone, once the server has started.
+    private DateTimeOffset _notBefore;
+    private DateTimeOffset _notAfter;
+
     public SslStreamCertificateContext Current => _current ?? throw new InvalidOperationException("The server has no certificate yet.");
 
-    /// <summary>Gets a new one and uses it from the next connection on. Returns when to get the one after it.</summary>
-    public async Task<DateTimeOffset> RenewAsync(CancellationToken cancellation)
+    /// <summary>When to get the next one.</summary>
+    public DateTimeOffset RenewAt { get; private set; }
+
+    /// <summary>Also false while the clock is behind its beginning: whoever has the same clock would refuse it.</summary>
+    public bool IsValidAt(DateTimeOffset now) => _notBefore <= now && now < _notAfter;
+
+    /// <summary>Gets a new one and uses it from the next connection on.</summary>
+    public async Task RenewAsync(CancellationToken cancellation)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         if (!SubjectPublicKey.TryParse(key.ExportSubjectPublicKeyInfo(), out var publicKey, out var problem))
@@ -51,32 +61,42 @@ internal sealed class ServerCertificate(SigningAuthority authority, ServerOption
         {
             CryptographicOperations.ZeroMemory(pkcs8);
         }
-        return svid.NotBefore + ((svid.NotAfter - svid.NotBefore) / 2);
+        (_notBefore, _notAfter, RenewAt) = (svid.NotBefore, svid.NotAfter, svid.NotBefore + ((svid.NotAfter - svid.NotBefore) / 2));
     }
 }
 
-/// <summary>Renews the server's certificate at half of its life.</summary>
+/// <summary>Renews the server's certificate at half of its life, as the clock has it now.</summary>
 internal sealed class ServerCertificateRenewer(ServerCertificate certificate, TimeProvider time, ILogger<ServerCertificateRenewer> logger) : BackgroundService
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(10);
 
+    // A clock that is set, or a machine that slept, ends no timer: who has to know the hour looks at the clock.
+    private static readonly TimeSpan LookAfter = TimeSpan.FromMinutes(1);
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        // The first one was made before the listeners opened.
-        var wait = ServerCertificate.Lifetime / 2;
         while (!stoppingToken.IsCancellationRequested)
         {
-            await Task.Delay(wait, time, stoppingToken);
+            var wait = Wait();
+            if (wait > TimeSpan.Zero) await Task.Delay(wait < LookAfter ? wait : LookAfter, time, stoppingToken);
+            if (Wait() > TimeSpan.Zero) continue;
             try
             {
-                wait = await certificate.RenewAsync(stoppingToken) - time.GetUtcNow();
+                await certificate.RenewAsync(stoppingToken);
+                if (Wait() > TimeSpan.Zero) continue;
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
                 EndpointLog.RenewalFailed(logger, e);
-                wait = RetryAfter;
             }
-            wait = wait < RetryAfter ? RetryAfter : wait;
+
+            await Task.Delay(RetryAfter, time, stoppingToken);
         }
+    }
+
+    private TimeSpan Wait()
+    {
+        var now = time.GetUtcNow();
+        return certificate.IsValidAt(now) ? certificate.RenewAt - now : TimeSpan.Zero;
     }
 }

@@ -56,5 +56,8 @@ internal static class AuthorizedEntries
         }
     }
 
+    /// <summary>Null: never.</summary>
+    public static DateTimeOffset? EndsAt(this Entry entry) => entry.ExpiresAt == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(entry.ExpiresAt);
+
     private static bool IsLive(Entry entry, long now) => entry.ExpiresAt == 0 || entry.ExpiresAt > now;
 }

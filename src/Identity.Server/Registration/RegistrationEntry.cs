@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Text.RegularExpressions;
+using Identity.Issuance;
 using Spiffe.Net;
 using Spire.Api.Types;
 
@@ -222,10 +223,11 @@ internal sealed partial class RegistrationEntry
         if (wire.DnsNames.Count > MaxDnsNames) return $"the entry has {wire.DnsNames.Count} DNS names; at most {MaxDnsNames} are allowed";
         foreach (var name in wire.DnsNames)
         {
-            // RFC 1123 §2.1, lower case so that a name has one spelling. No wildcards: a name is granted, not a family of names.
-            if (name.Length > 253 || !DnsPattern().IsMatch(name))
+            // RFC 1123 §2.1, lower case so that a name has one spelling, and what issuing takes: an entry that it refuses would never have an SVID.
+            // No wildcards: a name is granted, not a family of names.
+            if (!DnsName.IsValid(name) || !DnsPattern().IsMatch(name))
             {
-                return $"the DNS name {Quote.From(name)} is not valid; expected lower-case labels joined by dots, without wildcard";
+                return $"the DNS name {Quote.From(name)} is not valid; expected lower-case labels joined by dots, without wildcard, and nothing that reads as an IP address";
             }
         }
 

@@ -8,6 +8,7 @@ internal static class RegistrationSetup
         {
             builder.Services.AddSingleton(services => new SelectorTypes(services.GetRequiredService<Endpoints.ServerOptions>().SelectorTypes));
             builder.Services.AddSingleton<EntryRegistry>();
+            builder.Services.AddSingleton<AgentEntries>();
             return builder;
         }
     }

@@ -6,7 +6,6 @@ using Identity.Policy;
 using Identity.Server.Authority;
 using Identity.Server.ComponentPolicy;
 using Identity.Server.Endpoints;
-using Identity.Server.Ledger;
 using Identity.Server.Registration;
 using Spiffe.Net;
 using Spire.Api.Server.Svid.V1;
@@ -18,7 +17,7 @@ namespace Identity.Server.SvidSigning;
 /// <c>spire.api.server.svid.v1.SVID</c>. Agents get what the entries below them say and nothing else: of a request only its key and the
 /// entry's id are read. Operators may mint without an entry. WIT-SVIDs and downstream authorities are not served.
 /// </summary>
-internal sealed class SvidService(ControlPlaneLedger ledger, SigningAuthority authority, StageObservations staged, TimeProvider time) : SVID.SVIDBase
+internal sealed class SvidService(AgentEntries agentEntries, SigningAuthority authority, StageObservations staged) : SVID.SVIDBase
 {
     /// <summary>As SPIRE.</summary>
     public const int MaxBatch = 500;
@@ -51,6 +50,7 @@ internal sealed class SvidService(ControlPlaneLedger ledger, SigningAuthority au
             {
                 EntryId = entry.Id,
                 Lifetime = Lifetime(entry.JwtSvidTtl),
+                Until = entry.EndsAt(),
             },
             context.CancellationToken);
         if (signing is JwtSigning.Issued issued) staged.GaveTokens(issued.Svid.Id, request.Audience.Where(audience => !NatsAudience.TryReadAdmission(audience, issued.Svid.Id.TrustDomain, out _)));
@@ -105,19 +105,18 @@ internal sealed class SvidService(ControlPlaneLedger ledger, SigningAuthority au
 
     private const string NotEntitled = "there is no such entry below this agent";
 
-    private (Caller.Agent Agent, Dictionary<string, Types.Entry> Entries) EntriesOf(ServerCallContext context)
+    private (Caller.Agent Agent, IReadOnlyDictionary<string, Types.Entry> Entries) EntriesOf(ServerCallContext context)
     {
         if (Caller.Of(context) is not Caller.Agent agent)
         {
             throw new RpcException(new Status(StatusCode.PermissionDenied, "only an attested agent may ask for SVIDs of entries"));
         }
-        var entries = AuthorizedEntries.For(ledger.State, agent.Id, time.GetUtcNow());
-        return (agent, entries.ToDictionary(e => e.Id, StringComparer.Ordinal));
+        return (agent, agentEntries.Of(agent.Id));
     }
 
     // One item's refusal is its own; the others are answered.
     private async Task<BatchNewX509SVIDResponse.Types.Result> NewX509SvidAsync(
-        Caller.Agent agent, Dictionary<string, Types.Entry> entries, NewX509SVIDParams wish, CancellationToken cancellation)
+        Caller.Agent agent, IReadOnlyDictionary<string, Types.Entry> entries, NewX509SVIDParams wish, CancellationToken cancellation)
     {
         if (!entries.TryGetValue(wish.EntryId, out var entry))
         {
@@ -133,6 +132,7 @@ internal sealed class SvidService(ControlPlaneLedger ledger, SigningAuthority au
                 DnsNames = [.. entry.DnsNames],
                 EntryId = entry.Id,
                 Lifetime = Lifetime(entry.X509SvidTtl),
+                Until = entry.EndsAt(),
             },
             cancellation);
         return signing switch

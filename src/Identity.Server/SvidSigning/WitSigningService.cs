@@ -1,7 +1,6 @@
 using Grpc.Core;
 using Identity.Server.Authority;
 using Identity.Server.Endpoints;
-using Identity.Server.Ledger;
 using Identity.Server.Registration;
 using Identity.V1;
 using Spiffe.Net;
@@ -10,7 +9,7 @@ using Types = Spire.Api.Types;
 namespace Identity.Server.SvidSigning;
 
 /// <summary><c>identity.v1.WitSigning</c>: WIT-SVIDs for entries below the calling agent, when they are turned on.</summary>
-internal sealed class WitSigningService(ControlPlaneLedger ledger, SigningAuthority authority, TimeProvider time) : Identity.V1.WitSigning.WitSigningBase
+internal sealed class WitSigningService(AgentEntries agentEntries, SigningAuthority authority) : Identity.V1.WitSigning.WitSigningBase
 {
     public override async Task<NewWitSvidResponse> NewWitSvid(NewWitSvidRequest request, ServerCallContext context)
     {
@@ -23,7 +22,7 @@ internal sealed class WitSigningService(ControlPlaneLedger ledger, SigningAuthor
         {
             throw new RpcException(new Grpc.Core.Status(StatusCode.PermissionDenied, "only an attested agent may ask for SVIDs of entries"));
         }
-        var entry = AuthorizedEntries.For(ledger.State, agent.Id, time.GetUtcNow()).FirstOrDefault(e => e.Id == request.EntryId)
+        var entry = agentEntries.Of(agent.Id).GetValueOrDefault(request.EntryId)
             ?? throw new RpcException(new Grpc.Core.Status(StatusCode.NotFound, "there is no such entry below this agent"));
         if (!ProofKey.TryParse(request.Jwk.Memory, out var proofKey, out var problem))
         {
@@ -35,6 +34,7 @@ internal sealed class WitSigningService(ControlPlaneLedger ledger, SigningAuthor
                 EntryId = entry.Id,
                 // As for X509-SVIDs, which are bound to a key as well.
                 Lifetime = entry.X509SvidTtl > 0 ? TimeSpan.FromSeconds(entry.X509SvidTtl) : null,
+                Until = entry.EndsAt(),
             },
             context.CancellationToken);
         return signing switch

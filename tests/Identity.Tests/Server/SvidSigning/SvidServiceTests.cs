@@ -142,6 +142,38 @@ public sealed class SvidServiceTests : IDisposable
         Assert.Contains(why, refused.Status.Detail, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Nothing_issued_for_an_entry_outlives_it()
+    {
+        await using var server = await RegistryServer.StartAsync(("wit-svid", "true"));
+        var agent = await server.AttestAsync();
+        var wanted = Wanted("/workload", "/nodes/local");
+        wanted.ExpiresAt = server.Time.GetUtcNow().AddMinutes(2).ToUnixTimeSeconds();
+        wanted.X509SvidTtl = 3600;
+        var byDefault = Wanted("/another", "/nodes/local");
+        byDefault.ExpiresAt = wanted.ExpiresAt;
+        var created = (await new EntryClient(server.Admin).BatchCreateEntryAsync(new() { Entries = { wanted, byDefault } })).Results.Select(result => result.Entry.Id).ToList();
+        var jwk = SpiffeNet.WitForge.KeyOf(ECDsa.Create(ECCurve.NamedCurves.nistP256)).ToJwk();
+
+        foreach (var entry in created)
+        {
+            var x509 = (await NewAsync(agent, (entry, Csr()))).Results[0].Svid;
+            var jwt = (await new SVID.SVIDClient(agent.Invoker).NewJWTSVIDAsync(new() { EntryId = entry, Audience = { "a" } })).Svid;
+            var wit = (await new V1.WitSigning.WitSigningClient(agent.Invoker).NewWitSvidAsync(new() { EntryId = entry, Jwk = ByteString.CopyFrom(jwk) })).Svid;
+            using var leaf = X509CertificateLoader.LoadCertificate(x509.CertChain[0].Span);
+            Assert.Equal(wanted.ExpiresAt, new DateTimeOffset(leaf.NotAfter.ToUniversalTime()).ToUnixTimeSeconds());
+            Assert.Equal((wanted.ExpiresAt, wanted.ExpiresAt, wanted.ExpiresAt), (x509.ExpiresAt, jwt.ExpiresAt, wit.ExpiresAt));
+        }
+
+        // Too little is left to be worth a signature.
+        server.Time.Shift = TimeSpan.FromSeconds(112);
+        Assert.Equal((int)StatusCode.FailedPrecondition, (await NewAsync(agent, (created[0], Csr()))).Results[0].Status.Code);
+        await RefusedAsync(StatusCode.FailedPrecondition, () => new SVID.SVIDClient(agent.Invoker).NewJWTSVIDAsync(new() { EntryId = created[0], Audience = { "a" } }).ResponseAsync);
+        await RefusedAsync(
+            StatusCode.FailedPrecondition,
+            () => new V1.WitSigning.WitSigningClient(agent.Invoker).NewWitSvidAsync(new() { EntryId = created[0], Jwk = ByteString.CopyFrom(jwk) }).ResponseAsync);
+    }
+
     private byte[] Csr() => RegistryServer.Csr(_key);
 
     private static async Task<BatchNewX509SVIDResponse> NewAsync(TestAgent agent, params (string Entry, byte[] Csr)[] wishes)
