@@ -15,6 +15,9 @@ internal sealed record Answer
     /// <summary>The ledger revision it was decided at.</summary>
     public required ulong Revision { get; init; }
 
+    /// <summary>The revision of the policy it was decided with.</summary>
+    public required ulong PolicyRevision { get; init; }
+
     /// <summary>One sentence a person can act on.</summary>
     public required string Reason { get; init; }
 

@@ -57,7 +57,7 @@ internal sealed class DecisionPoint(
     public Answer Refuse(string about, string reason, Asking asking, DecisionOutcome outcome = DecisionOutcome.Malformed)
     {
         var state = ledger.State;
-        var answer = new Answer { DecisionId = "", Allowed = false, Revision = state.Revision, Reason = reason };
+        var answer = new Answer { DecisionId = "", Allowed = false, Revision = state.Revision, PolicyRevision = state.PolicyRevision, Reason = reason };
         var summary = about.Length == 0 ? reason : $"{about}: {reason}";
         DecisionPointTelemetry.Count(asking.Door, outcome);
         return asking.IsDryRun ? answer : answer with { DecisionId = Record(new Decision { Summary = summary, PolicyRevision = state.PolicyRevision }, asking) };
@@ -67,7 +67,7 @@ internal sealed class DecisionPoint(
     public Answer LetThrough(string about, string reason, Asking asking)
     {
         var state = ledger.State;
-        var answer = new Answer { DecisionId = "", Allowed = true, Revision = state.Revision, Reason = reason };
+        var answer = new Answer { DecisionId = "", Allowed = true, Revision = state.Revision, PolicyRevision = state.PolicyRevision, Reason = reason };
         DecisionPointTelemetry.Count(asking.Door, DecisionOutcome.Allowed);
         return asking.IsDryRun
             ? answer
@@ -123,6 +123,7 @@ internal sealed class DecisionPoint(
             DecisionId = "",
             Allowed = denied == 0,
             Revision = state.Revision,
+            PolicyRevision = state.PolicyRevision,
             Reason = AnswerText.Reason(all, denied),
             Verdicts = all,
             ValidUntil = denied == 0 ? validUntil : null,

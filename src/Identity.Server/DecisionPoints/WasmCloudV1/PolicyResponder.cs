@@ -1,3 +1,4 @@
+using Identity.Server.Ledger;
 using Spiffe.Net;
 
 namespace Identity.Server.DecisionPoints.WasmCloudV1;
@@ -95,12 +96,12 @@ internal sealed class PolicyResponder(DecisionPoint point, TrustDomain trustDoma
             if (isPermitted && !isRoomForYes)
             {
                 var refusal = point.Refuse(question.Principal.Id.ToString(), NoRoom, Live, DecisionOutcome.NoRoom);
-                return new PolicyJudgement(Response(request, refusal)) { Given = Given(request, refusal), Revision = refusal.Revision, FoundNoRoom = true };
+                return new PolicyJudgement(Response(request, refusal)) { Given = Given(request, refusal), PolicyRevision = refusal.PolicyRevision, FoundNoRoom = true };
             }
         }
 
         var answer = point.Decide([question], Live);
-        return new PolicyJudgement(Response(request, answer)) { Given = Given(request, answer), Revision = answer.Revision };
+        return new PolicyJudgement(Response(request, answer)) { Given = Given(request, answer), PolicyRevision = answer.PolicyRevision };
     }
 
     private GivenAnswer Given(PolicyRequest request, Answer answer) => new(request, answer.Allowed, answer.ValidUntil) { At = time.GetUtcNow() };
@@ -139,6 +140,9 @@ internal sealed record PolicyJudgement(PolicyResponse? Response)
     /// <summary>True when it is refused, or not answered, because too many answers are out.</summary>
     public bool FoundNoRoom { get; init; }
 
-    /// <summary>The ledger revision it was decided at; 0 when it must be looked at again at once.</summary>
-    public ulong Revision { get; init; }
+    /// <summary>The revision of the policy it was decided with; null when it must be looked at again at once.</summary>
+    public ulong? PolicyRevision { get; init; }
+
+    /// <summary>Whether another answer may be due by now. What else the ledger holds is no matter: entries and agents come and go all the time.</summary>
+    public bool MayBeOutdated(ControlPlaneState now) => PolicyRevision != now.PolicyRevision;
 }

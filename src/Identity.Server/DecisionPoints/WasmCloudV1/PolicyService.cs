@@ -123,7 +123,7 @@ internal sealed partial class PolicyService(
                 await TellAsync(connection, correction, stopping);
 
             // Policy may have changed while the answer was on its way.
-            else if (judgement.Correction is not null || judgement.Revision != ledger.State.Revision) _reviews.Writer.TryWrite(true);
+            else if (judgement.Correction is not null || judgement.MayBeOutdated(ledger.State)) _reviews.Writer.TryWrite(true);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {

@@ -53,6 +53,22 @@ public sealed class PolicyResponderTests
     }
 
     [Fact]
+    public async Task An_answer_is_looked_at_again_when_policy_has_changed_and_for_nothing_else()
+    {
+        await using var world = await DecisionWorld.StartAsync(Policy);
+        var judgement = Responder(world, canCorrect: true).Judge(Start("r-1", "cart"));
+        var late = Responder(world, canCorrect: true).RefuseLate(Start("r-2", "other"));
+        var before = world.Server.Ledger.State.Revision;
+        await world.Server.CreateTokenAsync();
+
+        Assert.NotEqual(before, world.Server.Ledger.State.Revision);
+        Assert.False(judgement.MayBeOutdated(world.Server.Ledger.State));
+        Assert.True(late.MayBeOutdated(world.Server.Ledger.State));
+        await world.ApplyAsync(Policy.Replace("effect: permit", "effect: forbid", StringComparison.Ordinal));
+        Assert.True(judgement.MayBeOutdated(world.Server.Ledger.State));
+    }
+
+    [Fact]
     public async Task Zero_instances_of_what_is_denied_are_denied_where_the_yes_could_not_be_taken_back()
     {
         await using var world = await DecisionWorld.StartAsync(Policy);
