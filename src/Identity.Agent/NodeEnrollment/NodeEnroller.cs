@@ -45,9 +45,10 @@ internal sealed partial class NodeEnroller(
             await WaitUntilAsync(due, stoppingToken);
             try
             {
-                var renewed = await attestor.RenewAsync(identity.Current, stoppingToken);
+                var before = identity.Current;
+                var renewed = await attestor.RenewAsync(before, stoppingToken);
                 Keep(renewed);
-                server.Present(renewed);
+                await server.PresentOnceAnsweredAsync(renewed, before.NotAfter, stoppingToken);
                 changes.Signal();
                 Renewed(renewed.Id, renewed.NotAfter);
                 _backOff.Reset();

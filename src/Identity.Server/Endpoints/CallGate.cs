@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Grpc.Core;
 using Grpc.Core.Interceptors;
+using Identity.Server.DecisionPoints;
 using Identity.Server.NodeAttestation;
 
 namespace Identity.Server.Endpoints;
@@ -9,8 +10,12 @@ namespace Identity.Server.Endpoints;
 /// The one way into every service: establishes the caller, refuses whom the table does not name, and is the only place where a fault
 /// becomes an answer.
 /// </summary>
-internal sealed class CallGate(CallerIdentification identification, NodeRefusals nodes, ILogger<CallGate> logger) : Interceptor
+internal sealed class CallGate(CallerIdentification identification, NodeRefusals nodes, TimeProvider time, ILogger<CallGate> logger) : Interceptor
 {
+    // Whoever floods us does not flood the log, and strangers keep nobody else out of it.
+    private readonly RecordingBound _strangersLogged = new(60);
+    private readonly RecordingBound _othersLogged = new(60);
+
     public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
         TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
     {
@@ -49,7 +54,7 @@ internal sealed class CallGate(CallerIdentification identification, NodeRefusals
         StrangerBounds.Apply(http, caller);
         if (!MethodTable.Allows(context.Method, caller.Kind))
         {
-            EndpointLog.CallRefused(logger, context.Method, caller.Kind);
+            if ((StrangerBounds.AreOf(caller) ? _strangersLogged : _othersLogged).HasRoom(time)) EndpointLog.CallRefused(logger, context.Method, caller.Kind);
             throw Refusal(context.Method, caller);
         }
         try

@@ -2,7 +2,7 @@ namespace Identity.Server.Endpoints;
 
 internal static partial class EndpointLog
 {
-    [LoggerMessage(Level = LogLevel.Warning, Message = "A connection to the admin socket from uid {Uid} was closed; only our own user and root may use it.")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A connection to the admin socket from uid {Uid} was closed; only our own user, root, and users whom a PolicyRole names may use it.")]
     public static partial void AdminConnectionRefused(ILogger logger, uint? uid);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Method} was refused to a caller of kind {Kind}.")]

@@ -1,4 +1,5 @@
 using Identity.Server.Authority;
+using Identity.Server.DecisionPoints;
 using Identity.Server.Ledger;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
@@ -34,10 +35,14 @@ internal static class EndpointsSetup
         public WebApplication MapEndpoints()
         {
             var identification = app.Services.GetRequiredService<CallerIdentification>();
-            app.Use((call, next) =>
+            var time = app.Services.GetRequiredService<TimeProvider>();
+            app.Use(async (call, next) =>
             {
-                StrangerBounds.Apply(call, identification.Identify(call));
-                return next(call);
+                var caller = identification.Identify(call);
+                StrangerBounds.Apply(call, caller);
+                if (caller is Caller.Agent agent) call.Features.Get<DoorPlace>()?.Prove(agent.Id.ToString());
+                using var stranger = StrangerBounds.AreOf(caller) ? new StrangerCall(call, time) : null;
+                await next(call);
             });
             app.MapGrpcHealthChecksService();
             app.MapGrpcReflectionService();

@@ -29,10 +29,11 @@ internal sealed record ListenerFeature(ListenerKind Kind);
 /// <summary>The doors: gRPC for agents, the admin socket, the mesh's certificate authority, and where they are open AuthZEN and the admission webhook.</summary>
 internal sealed class Listeners(ServerOptions options, ServerCertificate certificate, SigningAuthority authority, ControlPlaneLedger ledger, TimeProvider time, ILogger<Listeners> logger)
 {
-    private const int MaxConnections = 20_000;
+    /// <summary>Of strangers at one of the four doors they reach: from there on who holds most gives way.</summary>
+    public const int MaxAtDoor = 10_000;
 
-    // Beyond those above whoever comes is turned away; from here on who holds most gives way, at the doors that strangers reach.
-    private const int MaxAtDoor = MaxConnections / 2;
+    // Beyond these whoever comes is turned away, so strangers cannot reach it: the doors full of them, and two of each of ten thousand agents.
+    private const int MaxConnections = (4 * MaxAtDoor) + 20_000;
     private const int MaxStreamsPerConnection = 256;
 
     private ListenOptions? _grpc;
@@ -42,6 +43,9 @@ internal sealed class Listeners(ServerOptions options, ServerCertificate certifi
 
     /// <summary>Where gRPC is served; with the real port once the server has started.</summary>
     public IPEndPoint Grpc => _grpc?.IPEndPoint ?? options.Listen;
+
+    /// <summary>Who is at the agents' door.</summary>
+    public DoorConnections GrpcConnections { get; } = new(options.MaxAtDoor);
 
     public IPEndPoint Mesh => _mesh?.IPEndPoint ?? options.IstioListen;
 
@@ -61,19 +65,20 @@ internal sealed class Listeners(ServerOptions options, ServerCertificate certifi
         kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
         kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
         kestrel.Limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(20);
-        // An agent's report stream may say nothing for hours.
+        // An agent's report stream may say nothing for hours. A stranger's call has a bound of its own: StrangerCall.
         kestrel.Limits.MinRequestBodyDataRate = null;
 
         kestrel.ListenUnixSocket(options.AdminSocket, listen =>
         {
             listen.Protocols = HttpProtocols.Http2;
-            listen.Use(next => PeerCredentials.Require(next, MayConnect, logger));
+            listen.Use(next => PeerCredentials.Require(next, MayConnect, time, logger));
             listen.Use(Mark(ListenerKind.Admin));
         });
         kestrel.Listen(options.Listen, listen =>
         {
             _grpc = listen;
             listen.Protocols = HttpProtocols.Http2;
+            listen.Use(Share(GrpcConnections));
             listen.Use(Mark(ListenerKind.Grpc));
             listen.UseHttps(Tls(askForClient: true));
         });
@@ -81,6 +86,7 @@ internal sealed class Listeners(ServerOptions options, ServerCertificate certifi
         {
             _mesh = listen;
             listen.Protocols = HttpProtocols.Http2;
+            listen.Use(Share(new DoorConnections(options.MaxAtDoor)));
             listen.Use(Mark(ListenerKind.Mesh));
             listen.UseHttps(Tls(askForClient: false));
         });
@@ -90,7 +96,7 @@ internal sealed class Listeners(ServerOptions options, ServerCertificate certifi
             {
                 _authZen = listen;
                 listen.Protocols = authZen.IsPlain ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
-                listen.Use(Share(new DoorConnections(MaxAtDoor)));
+                listen.Use(Share(new DoorConnections(options.MaxAtDoor)));
                 listen.Use(Mark(ListenerKind.AuthZen));
                 if (!authZen.IsPlain) listen.UseHttps(Tls(askForClient: true, SslApplicationProtocol.Http2, SslApplicationProtocol.Http11));
             });
@@ -107,7 +113,7 @@ internal sealed class Listeners(ServerOptions options, ServerCertificate certifi
         {
             _admission = listen;
             listen.Protocols = HttpProtocols.Http1AndHttp2;
-            listen.Use(Share(new DoorConnections(MaxAtDoor)));
+            listen.Use(Share(new DoorConnections(options.MaxAtDoor)));
             listen.Use(Mark(ListenerKind.Admission));
             listen.UseHttps(new TlsHandshakeCallbackOptions
             {

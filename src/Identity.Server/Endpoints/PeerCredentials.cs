@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Identity.Server.DecisionPoints;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 
@@ -11,18 +12,24 @@ internal sealed record PeerCredentials(int Pid, uint Uid, uint Gid)
     private const int SoPeerCred = 17;
 
     /// <summary>Lets only these users in; anyone else's connection is closed before a byte is read.</summary>
-    public static ConnectionDelegate Require(ConnectionDelegate next, Func<uint, bool> mayConnect, ILogger logger) => async connection =>
+    public static ConnectionDelegate Require(ConnectionDelegate next, Func<uint, bool> mayConnect, TimeProvider time, ILogger logger)
     {
-        var peer = Read(connection);
-        if (peer is null || !mayConnect(peer.Uid))
+        // While the socket is open to roles any user of the machine may knock, as often as they like.
+        var refusalsLogged = new RecordingBound(60);
+        return async connection =>
         {
-            EndpointLog.AdminConnectionRefused(logger, peer?.Uid);
-            connection.Abort();
-            return;
-        }
-        connection.Features.Set(peer);
-        await next(connection);
-    };
+            var peer = Read(connection);
+            if (peer is null || !mayConnect(peer.Uid))
+            {
+                if (refusalsLogged.HasRoom(time)) EndpointLog.AdminConnectionRefused(logger, peer?.Uid);
+                connection.Abort();
+                return;
+            }
+
+            connection.Features.Set(peer);
+            await next(connection);
+        };
+    }
 
     /// <summary>The user this process runs as.</summary>
     public static uint OwnUid()

@@ -43,6 +43,9 @@ internal sealed record ServerOptions
     /// <summary>How private files are kept. Null: sealed with a key encryption key of the server's own.</summary>
     public SecretFiles? Secrets { get; init; }
 
+    /// <summary>Connections of strangers at one door. No setting: tests have less patience.</summary>
+    public int MaxAtDoor { get; init; } = Listeners.MaxAtDoor;
+
     /// <summary>Every setting as it was given, for rooms that read their own.</summary>
     public required IConfiguration Settings { get; init; }
 

@@ -11,9 +11,12 @@ internal static class StrangerBounds
     /// <summary>All requests of a call together: a join token and a CSR, or a service-account token's CSR, many times over.</summary>
     public const long MaxRequestBytes = 64 * 1024;
 
+    /// <summary>Whether these bounds are its caller's.</summary>
+    public static bool AreOf(Caller caller) => caller is Caller.Anonymous or Caller.MeshClient;
+
     public static void Apply(HttpContext call, Caller caller)
     {
-        if (caller is Caller.Anonymous or Caller.MeshClient
+        if (AreOf(caller)
             && call.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } body)
         {
             body.MaxRequestBodySize = MaxRequestBytes;

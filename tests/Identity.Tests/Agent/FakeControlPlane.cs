@@ -95,6 +95,9 @@ internal sealed class FakeControlPlane : IAsyncDisposable
     /// <summary>While true, requests for tokens are taken and not answered.</summary>
     public bool IsSilentAboutJwts { get; set; }
 
+    /// <summary>While true, no new connection is taken; those there are go on.</summary>
+    public bool IsFull { get; set; }
+
     public SpiffeId ServerId { get; set; } = SpiffeId.Parse("spiffe://example.org/spire/server");
 
     public int X509Batches { get; private set; }
@@ -128,7 +131,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
             listen.Protocols = HttpProtocols.Http2;
             listen.UseHttps(new TlsHandshakeCallbackOptions
             {
-                OnConnection = _ => ValueTask.FromResult(new SslServerAuthenticationOptions
+                OnConnection = _ => IsFull ? throw new IOException("there are as many connections as may be") : ValueTask.FromResult(new SslServerAuthenticationOptions
                 {
                     EnabledSslProtocols = SslProtocols.Tls13,
                     ServerCertificateContext = SslStreamCertificateContext.Create(server.Leaf, [.. server.Intermediates], offline: true),

@@ -122,6 +122,42 @@ public sealed class NodeEnrollerTests
     }
 
     [Fact]
+    public async Task Keeps_the_connection_it_has_until_the_server_has_answered_the_one_with_the_new_svid()
+    {
+        var time = new WatchedClock(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
+        await using var plane = new FakeControlPlane(time);
+        await plane.StartAsync();
+        using var stays = new LogSignal("stays in use");
+        using var renewed = new LogSignal("is renewed until");
+        await using var agent = await StartAsync(
+            plane, OptionsFor(plane, NewFolder()), also: builder => builder.Logging.AddProvider(stays).AddProvider(renewed));
+        var views = agent.Services.GetRequiredService<Identity.Agent.ControlPlane.ViewHolder>();
+        var connection = agent.Services.GetRequiredService<Identity.Agent.ControlPlane.ServerConnection>();
+        await UntilAsync(() => views.Current is not null);
+        var before = connection.Channel;
+
+        plane.IsFull = true;
+        await time.AwaitedAsync(time.Start.AddMinutes(20), time.Start.AddMinutes(35));
+        time.Advance(TimeSpan.FromMinutes(35));
+        await stays.Seen.WaitAsync(TimeSpan.FromMinutes(1));
+        Assert.Same(before, connection.Channel);
+        plane.Push();
+        await UntilAsync(() => views.Current!.Revision == plane.Revision);
+
+        plane.IsFull = false;
+        await time.MoveOnUntilAsync(renewed.Seen, TimeSpan.FromMinutes(1));
+        Assert.NotSame(before, connection.Channel);
+        plane.Push();
+        await UntilAsync(() => views.Current!.Revision == plane.Revision);
+
+        static async Task UntilAsync(Func<bool> isSo)
+        {
+            using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+            while (!isSo()) await Task.Delay(10, deadline.Token);
+        }
+    }
+
+    [Fact]
     public async Task Tries_again_soon_after_a_failure_though_the_clock_by_which_it_failed_is_set_back_by_a_day()
     {
         var clock = new SteppedClock();

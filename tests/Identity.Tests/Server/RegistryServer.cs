@@ -52,7 +52,10 @@ internal sealed class RegistryServer : IAsyncDisposable
 
     public CallInvoker Anonymous { get; private set; } = null!;
 
-    public static async Task<RegistryServer> StartAsync(params (string Key, string Value)[] more)
+    public static Task<RegistryServer> StartAsync(params (string Key, string Value)[] more) => StartAsync(options => options, null, more);
+
+    public static async Task<RegistryServer> StartAsync(
+        Func<ServerOptions, ServerOptions> change, Action<Microsoft.AspNetCore.Builder.WebApplicationBuilder>? configure, params (string Key, string Value)[] more)
     {
         var server = new RegistryServer();
         var settings = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
@@ -63,8 +66,8 @@ internal sealed class RegistryServer : IAsyncDisposable
             ["nats-url"] = "tls://127.0.0.1:1",
         }).AddInMemoryCollection(more.Select(setting => KeyValuePair.Create(setting.Key, (string?)setting.Value))).Build();
         Assert.True(ServerOptions.TryRead(settings, Path.Combine(server._folder.Path, "data"), out var options, out _));
-        server._options = options;
-        server._server = await Identity.Server.Program.StartAsync(options, server.Time);
+        server._options = options = change(options);
+        server._server = await Identity.Server.Program.StartAsync(options, server.Time, configure);
         server.AdminSocket = options.AdminSocket;
         server.Admin = server.OverSocket(options.AdminSocket);
         server.Anonymous = server.OverTls(null);

@@ -29,7 +29,11 @@ public sealed class DoorConnectionsTests : IAsyncLifetime
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Use(next => connection => _connections.OnConnectionAsync(connection, next))));
         _app = builder.Build();
-        _app.Run(call => call.Response.WriteAsync("here"));
+        _app.Run(call =>
+        {
+            if (call.Request.Path == "/prove") call.Features.Get<DoorPlace>()!.Prove("agent");
+            return call.Response.WriteAsync("here");
+        });
         await _app.StartAsync();
         _port = new Uri(_app.Urls.Single()).Port;
     }
@@ -64,6 +68,35 @@ public sealed class DoorConnectionsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Who_has_proven_itself_is_not_counted_and_gives_way_to_nobody()
+    {
+        var proven = await OpenAsync("127.0.0.2", 1);
+        Assert.Equal("HTTP/1.1 200 OK", await AskAsync(proven, "/prove"));
+        Assert.Equal(0, _connections.Count);
+        for (var at = 0; at < Max; at++) await OpenAsync("127.0.0.2", at + 1);
+        Assert.True(await IsTurnedAwayAsync("127.0.0.2"));
+        await OpenAsync("127.0.0.3", Max);
+        Assert.Equal("HTTP/1.1 200 OK", await AskAsync(proven, "/prove"));
+        proven.Dispose();
+        Assert.Equal(Max, _connections.Count);
+    }
+
+    [Fact]
+    public async Task Who_has_proven_itself_has_a_few_and_loses_its_own_oldest()
+    {
+        var clients = new List<TcpClient>();
+        for (var at = 0; at <= DoorConnections.MaxOfOneProven; at++)
+        {
+            clients.Add(await OpenAsync("127.0.0.2", 1));
+            Assert.Equal("HTTP/1.1 200 OK", await AskAsync(clients[^1], "/prove"));
+        }
+
+        Assert.True(await IsCutAsync(clients[0]));
+        Assert.Equal("HTTP/1.1 200 OK", await AskAsync(clients[1], "/prove"));
+        Assert.Equal("HTTP/1.1 200 OK", await AskAsync(clients[^1], "/prove"));
+    }
+
+    [Fact]
     public async Task A_connection_that_ends_leaves_its_place()
     {
         for (var at = 0; at < Max; at++) await OpenAsync("127.0.0.2", at + 1);
@@ -87,10 +120,22 @@ public sealed class DoorConnectionsTests : IAsyncLifetime
         return client;
     }
 
-    private static async Task<string?> AskAsync(TcpClient client)
+    private static async Task<string?> AskAsync(TcpClient client, string path = "/")
     {
-        await client.GetStream().WriteAsync("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray());
-        return await new StreamReader(client.GetStream(), Encoding.ASCII).ReadLineAsync().WaitAsync(Deadline);
+        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        return await ReadLineAsync(client).WaitAsync(Deadline);
+    }
+
+    // What is left of an answer before comes first.
+    private static async Task<string?> ReadLineAsync(TcpClient client)
+    {
+        using var reader = new StreamReader(client.GetStream(), Encoding.ASCII, detectEncodingFromByteOrderMarks: false, bufferSize: 4096, leaveOpen: true);
+        while (await reader.ReadLineAsync() is { } line)
+        {
+            if (line.StartsWith("HTTP/", StringComparison.Ordinal)) return line;
+        }
+
+        return null;
     }
 
     // Perhaps before it knows that it is connected.
@@ -110,7 +155,12 @@ public sealed class DoorConnectionsTests : IAsyncLifetime
     {
         try
         {
-            return await client.GetStream().ReadAsync(new byte[1]).AsTask().WaitAsync(Deadline) == 0;
+            while (await client.GetStream().ReadAsync(new byte[64]).AsTask().WaitAsync(Deadline) > 0)
+            {
+                // What is left of an answer.
+            }
+
+            return true;
         }
         catch (IOException)
         {
