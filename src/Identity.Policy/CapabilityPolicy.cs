@@ -13,7 +13,9 @@ public sealed class CapabilityPolicy
 
     private CapabilityPolicy(long revision, ImmutableArray<PolicyDocument> documents, string? unreadable)
     {
-        ClauseList = unreadable is null ? ClauseBuilder.Build(documents, out unreadable) : [];
+        var usage = default(PolicyUsage);
+        ClauseList = unreadable is null ? ClauseBuilder.Build(documents, out usage, out unreadable) : [];
+        Usage = usage;
         SignerKeys = KeysOf(ClauseList);
         Revision = revision;
         Documents = unreadable is null ? documents : [];
@@ -34,6 +36,9 @@ public sealed class CapabilityPolicy
 
     /// <summary>Why this policy denies everything, when a document of it could not be read: it may hold a forbid.</summary>
     public string? Unreadable { get; }
+
+    /// <summary>What of the limits that all documents share is used; nothing when it is unreadable.</summary>
+    public PolicyUsage Usage { get; }
 
     /// <summary>Every key that a rule names as signer, sorted by its text: what a component's signatures are tried with. At most <see cref="MaxSignerKeys"/>.</summary>
     public ImmutableArray<SignerName> SignerKeys { get; }

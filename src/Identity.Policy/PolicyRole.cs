@@ -62,8 +62,9 @@ public sealed record PolicyRole
             problem = $"rule {Quoted.From(outside.Name)} of policy {Quoted.From(document.Name)} means a subject that the role {Name} does not cover";
         if (problem is null && document.Labels.FirstOrDefault(label => !Labels.Contains(label.Name)) is { } unnamed)
             problem = $"the role {Name} does not let its members assign the label {Quoted.From(unnamed.Name)}";
-        if (problem is null && document.Labels.FirstOrDefault(label => !label.Subjects.All(subject => CoversSubject(subject, RuleEffect.Permit))) is { } given)
-            problem = $"policy {Quoted.From(document.Name)} gives the label {Quoted.From(given.Name)} to a subject that the role {Name} does not cover";
+        // A label brings what the forbids of others say too.
+        if (problem is null && document.Labels.FirstOrDefault(label => !label.Subjects.All(subject => CoversSubject(subject, RuleEffect.Forbid))) is { } given)
+            problem = $"policy {Quoted.From(document.Name)} gives the label {Quoted.From(given.Name)} to a subject that the role {Name} does not cover by its SPIFFE ID";
         return problem is null;
     }
 

@@ -65,6 +65,20 @@ public sealed class PolicyRoleTests
     }
 
     [Theory]
+    [InlineData("{ spiffeIdPrefix: spiffe://example.org/a }", "{ spiffeId: spiffe://example.org/a/b, namespace: shop }", true)]
+    [InlineData("{ namespace: shop }", "{ namespace: shop }", false)]
+    [InlineData("{ spiffeIdPrefix: spiffe://example.org/a, namespace: shop }", "{ spiffeId: spiffe://example.org/a, namespace: shop }", false)]
+    [InlineData("{ imagePrefix: ghcr.io/acme }", "{ image: \"ghcr.io/acme/shop:1.0\" }", false)]
+    [InlineData("{ host: spiffe://example.org/h }", "{ host: spiffe://example.org/h }", false)]
+    [InlineData("{ lattice: default }", "{ lattice: default }", false)]
+    public void A_label_is_held_in_only_by_what_every_door_knows(string bound, string subject, bool expected)
+    {
+        var given = Document("{ spiffeId: spiffe://example.org/a, namespace: shop, lattice: default, host: spiffe://example.org/h, image: \"ghcr.io/acme/shop:1.0\" }", more: $"labels: [{{ name: team, value: x, subjects: [{subject}] }}]");
+        Assert.Equal(expected, Role($"[{bound}]\nlabels: [team]").Covers(given, out var problem));
+        if (!expected) Assert.Contains("gives the label 'team' to a subject", problem, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("{ labels: { team: shop } }", "{ labels: { team: shop }, namespace: x }", true)]
     [InlineData("{ labels: { team: shop } }", "{ labels: { team: bank } }", false)]
     [InlineData("{ spiffeIdPrefix: spiffe://example.org/a }", "{ labels: { team: shop } }", false)]
@@ -89,6 +103,18 @@ public sealed class PolicyRoleTests
     [InlineData("subjects: any\nlabels: [\"a b\"]")]
     [InlineData("subjects: any\nmembers: [unix:1]")]
     public void Refuses_what_it_does_not_know(string more) => Assert.False(TryParse(more, out _));
+
+    [Theory]
+    [InlineData('\r')]
+    [InlineData('\u0085')]
+    [InlineData('\u2028')]
+    [InlineData('\u2029')]
+    public void A_line_break_that_is_not_shown_as_one_hides_no_field(char hidden)
+    {
+        Assert.True(TryParse("subjects: any # whoever it is", out _));
+        Assert.False(TryParse($"subjects: any # whoever it is{hidden}approvals: 0", out _));
+        Assert.True(TryParse("subjects: any # whoever it is\r\napprovals: 0\r\n", out _));
+    }
 
     [Fact]
     public void A_role_is_no_policy_and_a_policy_no_role()

@@ -40,7 +40,9 @@ internal sealed class DocumentTreeReader
             problems.Add(
                 source.AsSpan(0, at).Count('\n') + 1,
                 at - source.AsSpan(0, at).LastIndexOf('\n'),
-                $"the character U+{(int)source[at]:X4} is not shown, or changes how the text around it is shown; leave it out");
+                source[at] == '\r'
+                    ? "a carriage return (U+000D) without a line feed behind it begins a line that is not shown as one; end lines with a line feed"
+                    : $"the character U+{(int)source[at]:X4} is not shown, or changes how the text around it is shown; leave it out");
             return [];
         }
 
@@ -60,7 +62,8 @@ internal sealed class DocumentTreeReader
         return [];
     }
 
-    // Who approves a document must see what is read: the parser takes U+0000 for the end, and what turns the direction of text shows another one.
+    // Who approves a document must see what is read: the parser takes U+0000 for the end, and what turns the direction of text shows another one. A carriage
+    // return alone ends a line for the parser, and sends a terminal back to the beginning of the line it has just shown.
     // YAML 1.2 §5.1 (c-printable) without the controls that it keeps for old systems; CVE-2021-42574 for the direction.
     private static int? FindUnfit(string source)
     {
@@ -68,7 +71,8 @@ internal sealed class DocumentTreeReader
         {
             var unfit = source[i] switch
             {
-                '\t' or '\n' or '\r' => false,
+                '\t' or '\n' => false,
+                '\r' => i + 1 == source.Length || source[i + 1] != '\n',
                 < ' ' or (>= '\u007f' and <= '\u009f') => true,
                 (>= '\u200e' and <= '\u200f') or (>= '\u2028' and <= '\u202e') or (>= '\u2066' and <= '\u2069') or '\u061c' => true,
                 '\ufeff' => i > 0,

@@ -8,10 +8,12 @@ internal static class ClauseBuilder
     /// <summary>Of one policy. Enough for 10,000 rules of 20 pairs each, few enough to hold and to search.</summary>
     public const int MaxClauses = 200_000;
 
+    /// <param name="usage">What of the limits that all documents share is used; no use where they are unreadable.</param>
     /// <param name="unreadable">Why the clauses would not be what was meant; then there are none.</param>
-    public static ImmutableArray<PolicyClause> Build(ImmutableArray<PolicyDocument> documents, out string? unreadable)
+    public static ImmutableArray<PolicyClause> Build(ImmutableArray<PolicyDocument> documents, out PolicyUsage usage, out string? unreadable)
     {
         unreadable = null;
+        usage = default;
         var labels = new LabelExpansion(documents);
         var clauses = ImmutableArray.CreateBuilder<PolicyClause>();
         var rules = documents
@@ -26,6 +28,7 @@ internal static class ClauseBuilder
             return [];
         }
 
+        usage = new PolicyUsage(clauses.Count, labels.Steps, keys.Count);
         return clauses.DrainToImmutable();
     }
 

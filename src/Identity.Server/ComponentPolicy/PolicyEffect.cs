@@ -12,6 +12,7 @@ internal sealed class PolicyEffect
     private readonly Lazy<CapabilityPolicy> _after;
     private readonly Lazy<DifferenceSummary> _difference;
     private readonly Lazy<string?> _excess;
+    private readonly Lazy<string?> _beyondShare;
 
     // Reading documents for a role costs as much as they are long.
     private readonly Dictionary<PolicyPerson, string?> _uncovered;
@@ -20,12 +21,14 @@ internal sealed class PolicyEffect
     {
         (State, Edit, Now, _uncovered) = (state, edit, now, []);
         _after = new(() => edit.ApplyTo(state), LazyThreadSafetyMode.None);
-        _excess = new(() => PolicyRegistry.WhyTooMuch(state, edit), LazyThreadSafetyMode.None);
+        _excess = new(() => PolicyUse.WhyTooMuch(state, edit), LazyThreadSafetyMode.None);
+        _beyondShare = new(() => PolicyUse.WhyBeyondShare(state, edit, _after.Value), LazyThreadSafetyMode.None);
         _difference = new(() => Compare(state.Policy, _after.Value, now), LazyThreadSafetyMode.None);
     }
 
     private PolicyEffect(PolicyEffect known, ControlPlaneState state, DateTimeOffset now, Lazy<DifferenceSummary> difference) =>
-        (State, Edit, Now, _after, _excess, _difference, _uncovered) = (state, known.Edit, now, known._after, known._excess, difference, known._uncovered);
+        (State, Edit, Now, _after, _excess, _beyondShare, _difference, _uncovered) =
+        (state, known.Edit, now, known._after, known._excess, known._beyondShare, difference, known._uncovered);
 
     public ControlPlaneState State { get; }
 
@@ -49,6 +52,9 @@ internal sealed class PolicyEffect
 
     /// <summary>Why so many documents, or so large, may not be in force together; null when they may.</summary>
     public string? Excess => _excess.Value;
+
+    /// <summary>Why only an administrator may make the change: it fills what all policies share beyond the part that others have of it; null where it does not.</summary>
+    public string? WhyBeyondShare => _beyondShare.Value;
 
     /// <summary>Why no role lets this person make the change; null when one does.</summary>
     public string? WhyUncovered(PolicyPerson person) =>

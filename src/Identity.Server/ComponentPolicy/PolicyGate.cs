@@ -114,7 +114,7 @@ internal static class PolicyGate
         return covers;
     }
 
-    private static bool IsAdmin(PolicyPerson person) => person.Uid is { } uid && AdminSocket.IsAdmin(uid);
+    public static bool IsAdmin(PolicyPerson person) => person.Uid is { } uid && AdminSocket.IsAdmin(uid);
 
     /// <summary>A policy as it stands, or would stand; neither a document nor nothing when it cannot be read.</summary>
     private sealed record Written(bool IsNothing, PolicyDocument? Document)

@@ -67,7 +67,7 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
                 var effect = effects.In(state, () => whole.Against(state));
                 if (effect.Edit.IsEmpty) throw new RpcException(new Status(StatusCode.FailedPrecondition, "this is in force already; there is nothing to propose"));
                 PolicyRegistry.RefuseUnpermitted(effect, person);
-                PolicyRegistry.RefuseUnfit(effect);
+                PolicyRegistry.RefuseUnfit(effect, person);
                 var proposal = Draft(effect, person, request.Reason, plan);
                 return new Proposal<Identity.V1.Proposal>(ProposalText.Of(effect, new OpenProposal(proposal, [])), [new Change { PolicyProposed = proposal }], $"propose: {request.Reason}");
             },
@@ -104,7 +104,7 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
                 }
 
                 if (ProposalText.WhyStale(effect, open) is { } stale) throw new RpcException(new Status(StatusCode.Aborted, $"{proposal.Id} is stale: {stale}"));
-                PolicyRegistry.RefuseUnfit(effect);
+                PolicyRegistry.RefuseUnfit(effect, proposer);
                 var approval = new PolicyApproval { ProposalId = proposal.Id, Hash = proposal.Hash, Person = person.Text, At = now.ToTimestamp() };
                 var after = open with { Approvals = open.Approvals.Add(approval) };
                 var needed = ProposalText.Needed(effect, open);

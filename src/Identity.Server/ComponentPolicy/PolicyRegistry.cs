@@ -122,27 +122,25 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
         }
     }
 
-    /// <exception cref="RpcException">These documents may not be in force together: too many, too large, or such that nobody could change them any more.</exception>
-    public static void RefuseUnfit(PolicyEffect effect)
+    /// <param name="author">Who asks for it, whoever agreed.</param>
+    /// <exception cref="RpcException">
+    /// These documents may not be in force together: too many, too large, more than this author may fill, or such that nobody could change them any more.
+    /// </exception>
+    public static void RefuseUnfit(PolicyEffect effect, PolicyPerson author)
     {
-        if (effect.Excess is { } excess) throw new RpcException(new Status(StatusCode.ResourceExhausted, excess));
-        if (PolicyGate.WhyLockedOut(effect) is { } lockedOut) throw new RpcException(new Status(StatusCode.FailedPrecondition, $"{lockedOut}; nothing was changed"));
-        if (effect.After.Unreadable is { } unreadable && effect.State.Policy.Unreadable is null)
-        {
-            throw new RpcException(new Status(StatusCode.InvalidArgument, $"together with the policies in force these would deny everything: {unreadable}; nothing was changed"));
-        }
+        if (FindUnfit(effect, author) is { } unfit) throw new RpcException(unfit);
     }
 
-    /// <summary>Of numbers and bytes alone; asked through <see cref="PolicyEffect.Excess"/>, which remembers.</summary>
-    public static string? WhyTooMuch(ControlPlaneState state, PolicyEdit edit)
+    /// <summary>Why these documents may not be in force together; null when they may.</summary>
+    public static string? WhyUnfit(PolicyEffect effect, PolicyPerson author) => FindUnfit(effect, author)?.Detail;
+
+    private static Status? FindUnfit(PolicyEffect effect, PolicyPerson author)
     {
-        var after = state.Policies.ToDictionary(known => known.Key, known => known.Value.Text, StringComparer.Ordinal);
-        foreach (var set in edit.Set) after[set.Name] = set.Text;
-        foreach (var name in edit.Deleted) after.Remove(name);
-        var roles = state.Governance.Roles.Count + edit.RoleSet.Count(set => state.Governance.Roles.Find(set.Name) is null) - edit.RoleDeleted.Count;
-        if (after.Count > MaxDocuments || roles > MaxDocuments) return $"there would be {after.Count} policies and {roles} roles; at most {MaxDocuments} of each are allowed";
-        var bytes = after.Values.Sum(text => (long)System.Text.Encoding.UTF8.GetByteCount(text));
-        return bytes > MaxTotalBytes ? $"all policies together would have {bytes} bytes; at most {MaxTotalBytes} are allowed" : null;
+        if (effect.Excess is { } excess) return new Status(StatusCode.ResourceExhausted, excess);
+        if (PolicyGate.WhyLockedOut(effect) is { } lockedOut) return new Status(StatusCode.FailedPrecondition, $"{lockedOut}; nothing was changed");
+        if (effect.After.Unreadable is { } unreadable && effect.State.Policy.Unreadable is null)
+            return new Status(StatusCode.InvalidArgument, $"together with the policies in force these would deny everything: {unreadable}; nothing was changed");
+        return !PolicyGate.IsAdmin(author) && effect.WhyBeyondShare is { } beyond ? new Status(StatusCode.ResourceExhausted, $"{beyond}; nothing was changed") : null;
     }
 
     /// <exception cref="RpcException">A policy or role changed after what the caller has seen.</exception>
@@ -183,7 +181,7 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
         }
 
         RefuseUnpermitted(effect, person);
-        RefuseUnfit(effect);
+        RefuseUnfit(effect, person);
         switch (PolicyGate.Judge(effect, person))
         {
             case PolicyGateAnswer.Free:

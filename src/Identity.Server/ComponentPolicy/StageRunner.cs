@@ -195,9 +195,10 @@ internal sealed partial class StageRunner(
         if (edit.Names.FirstOrDefault(name => state.Governance.History.LastChangeOf(name) > stage.BaseRevision) is { } changed)
             return $"the policy '{changed}' was changed meanwhile; stage the change anew";
         if (!PolicyPerson.TryParse(stage.Person, out var person, out _)) return "nobody knows who staged it";
-        return PolicyGate.Judge(effects.In(state, () => edit), person) switch
+        var effect = effects.In(state, () => edit);
+        return PolicyGate.Judge(effect, person) switch
         {
-            PolicyGateAnswer.Free => null,
+            PolicyGateAnswer.Free => PolicyRegistry.WhyUnfit(effect, person),
             PolicyGateAnswer.Refused refused => refused.Reason,
             _ => "others must approve it by now; stage the change anew",
         };
@@ -209,7 +210,8 @@ internal sealed partial class StageRunner(
         if (ProposalText.WhyStale(effect, approved) is { } stale) return stale;
         var needed = ProposalText.Needed(effect, approved);
         var counted = approved.Approvals.Count(given => ProposalText.WhyVoid(effect, approved, given) is null);
-        return counted >= needed ? null : $"of its approvals {counted} count by now, and {needed} are needed; stage the change anew";
+        if (counted < needed) return $"of its approvals {counted} count by now, and {needed} are needed; stage the change anew";
+        return PolicyPerson.TryParse(approved.Proposal.Person, out var author, out _) ? PolicyRegistry.WhyUnfit(effect, author) : "nobody knows who staged it";
     }
 
     private Task<PolicyStage?> StepAsync(string id, CancellationToken cancellation) => ChangeAsync(

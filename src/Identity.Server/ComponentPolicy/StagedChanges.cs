@@ -57,7 +57,7 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
                 var effect = effects.In(current, () => whole.Against(current));
                 if (effect.Edit.IsEmpty) throw new RpcException(new Status(StatusCode.FailedPrecondition, "this is in force already; there is nothing to stage"));
                 PolicyRegistry.RefuseUnpermitted(effect, person);
-                PolicyRegistry.RefuseUnfit(effect);
+                PolicyRegistry.RefuseUnfit(effect, person);
                 switch (PolicyGate.Judge(effect, person))
                 {
                     case PolicyGateAnswer.Free:

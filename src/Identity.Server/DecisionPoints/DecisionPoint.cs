@@ -155,6 +155,7 @@ internal sealed class DecisionPoint(
         decision.Kind = DecisionKind.Capability;
         decision.Door = asking.Door.Text;
         decision.AskedBy = asking.AskedBy;
+        decision.Proven = asking.IsProven;
         decision.DecidedAt = time.GetUtcNow().ToTimestamp();
         return _bounds[(int)asking.Door].HasRoom(time) ? decisions.Record(decision) : DecisionId.Create();
     }

@@ -27,6 +27,11 @@ internal sealed record PrincipalTold(string SpiffeId)
 
     public PrincipalAttributes KnownAbsent { get; init; }
 
+    /// <summary>Those that are told, well or badly.</summary>
+    public PrincipalAttributes Attributes =>
+        Attribute(Digest, PrincipalAttributes.Digest) | Attribute(Signers, PrincipalAttributes.Signer) | Attribute(Image, PrincipalAttributes.Image)
+        | Attribute(Host, PrincipalAttributes.Host) | Attribute(Namespace, PrincipalAttributes.Namespace) | Attribute(Lattice, PrincipalAttributes.Lattice);
+
     public bool TryRead([NotNullWhen(true)] out Principal? principal, [NotNullWhen(false)] out string? problem)
     {
         principal = null;
@@ -50,11 +55,9 @@ internal sealed record PrincipalTold(string SpiffeId)
             return false;
         }
 
-        var told = Attribute(digest, PrincipalAttributes.Digest) | Attribute(Signers, PrincipalAttributes.Signer) | Attribute(image, PrincipalAttributes.Image)
-            | Attribute(host, PrincipalAttributes.Host) | Attribute(Namespace, PrincipalAttributes.Namespace) | Attribute(Lattice, PrincipalAttributes.Lattice);
-        if ((told & KnownAbsent) != 0)
+        if ((Attributes & KnownAbsent) != 0)
         {
-            problem = $"{told & KnownAbsent} is told and said to be absent";
+            problem = $"{Attributes & KnownAbsent} is told and said to be absent";
             return false;
         }
 
@@ -68,7 +71,7 @@ internal sealed record PrincipalTold(string SpiffeId)
             Host = host,
             Namespace = Namespace,
             Lattice = Lattice,
-            Unknown = All & ~told & ~KnownAbsent,
+            Unknown = All & ~Attributes & ~KnownAbsent,
         };
         return true;
     }

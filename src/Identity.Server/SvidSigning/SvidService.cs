@@ -6,6 +6,7 @@ using Identity.Policy;
 using Identity.Server.Authority;
 using Identity.Server.ComponentPolicy;
 using Identity.Server.Endpoints;
+using Identity.Server.Ledger;
 using Identity.Server.Registration;
 using Spiffe.Net;
 using Spire.Api.Server.Svid.V1;
@@ -17,7 +18,7 @@ namespace Identity.Server.SvidSigning;
 /// <c>spire.api.server.svid.v1.SVID</c>. Agents get what the entries below them say and nothing else: of a request only its key and the
 /// entry's id are read. Operators may mint without an entry. WIT-SVIDs and downstream authorities are not served.
 /// </summary>
-internal sealed class SvidService(AgentEntries agentEntries, SigningAuthority authority, StageObservations staged) : SVID.SVIDBase
+internal sealed class SvidService(ControlPlaneLedger ledger, AgentEntries agentEntries, SigningAuthority authority, StageObservations staged) : SVID.SVIDBase
 {
     /// <summary>As SPIRE.</summary>
     public const int MaxBatch = 500;
@@ -72,6 +73,11 @@ internal sealed class SvidService(AgentEntries agentEntries, SigningAuthority au
             throw Invalid($"csr: {problem}");
         }
         Require(!ReservedPaths.ForbidsMintingX509(id), id);
+        // Whoever has an SVID of that ID is that person, and two people would be one.
+        if (ledger.State.Governance.Roles.Of(PolicyPerson.Of(id)).FirstOrDefault() is { } role)
+        {
+            throw Invalid($"{id} is named by the PolicyRole {Quote.From(role.Name)} and cannot be minted: whoever had it could agree to a change in that person's name. Register an entry for them");
+        }
         var signing = await authority.SignX509Async(
             new X509SigningRequest(id, csr.PublicKey, Caller.Of(context).Author)
             {

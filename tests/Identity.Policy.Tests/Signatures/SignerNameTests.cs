@@ -93,6 +93,10 @@ public sealed class SignerNameTests
         Assert.Contains("more than 128 keys of signers", more.Unreadable, StringComparison.Ordinal);
         Assert.Empty(more.SignerKeys);
         Assert.Empty(Samples.Rules(("permit", "signer: release@example.org", "start")).SignerKeys);
+        // Also those of rules that mean nobody: a limit that is reached is reached by all that is counted.
+        Assert.Equal(CapabilityPolicy.MaxSignerKeys, most.Usage.SignerKeys);
+        Assert.Equal(default, more.Usage);
+        Assert.Equal((0, 1), Samples.Rules(("permit", $"labels: {{ team: nobody }}, signer: {keys[0]}", "start")).Usage is var meant ? (meant.Combinations, meant.SignerKeys) : default);
     }
 
     [Fact]

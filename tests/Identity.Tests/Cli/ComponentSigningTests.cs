@@ -82,6 +82,20 @@ public sealed class ComponentSigningTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Policy_decide_sees_a_forbid_by_the_key_that_signed_whoever_else_is_named()
+    {
+        await _cli.AppliedAsync(Permit("shop"), Forbid("stolen", $"{{ spiffeIdPrefix: {Shop}, signer: {_release.Name} }}"));
+        Assert.Equal(ExitCode.Refused, (await DecideAsync(SignatureWriter.Sign(ProbeComponent.Bytes, _release))).Code);
+        foreach (var signer in new[] { "ops@example.org", _other.Name })
+        {
+            var (code, _, error) = await _cli.RunAsync(
+                "policy", "decide", CliServer.Cart, "start", "--component", _cli.Write("asked.wasm", SignatureWriter.Sign(ProbeComponent.Bytes, _release)), "--signer", signer);
+            Assert.Equal(ExitCode.Usage, code);
+            Assert.Contains("--signer contradicts --component", error, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task Policy_check_tries_the_keys_of_the_policy_with_the_file()
     {
         var policy = _cli.Write("policy.yaml", Permit("shop", $"{{ spiffeIdPrefix: {Shop}, signer: {_release.Name} }}", "{ import: acme:probe/store@1.0.0 }, { import: wasi:io/poll@0.2.0 }"));

@@ -88,7 +88,7 @@ public sealed class PolicyGuideCommandTests : IAsyncLifetime
     [InlineData("policy-verification.md")]
     public void Every_command_that_a_page_mentions_is_there_with_its_options(string page)
     {
-        var root = new RootCommand { ApplyCommand.Create(), DeleteCommand.Create(), PolicyCommand.Create(), BundleCommand.Create(), EntryCommand.Create(), ComponentCommand.Create(), WhyCommand.Create(), DecisionsCommand.Create() };
+        var root = new RootCommand { ApplyCommand.Create(), DeleteCommand.Create(), PolicyCommand.Create(), BundleCommand.Create(), EntryCommand.Create(), ComponentCommand.Create(), WhyCommand.Create(), DecisionsCommand.Create(), MintCommand.Create() };
         foreach (var mentioned in GuidePage.Read(page).Mentioned)
         {
             Command command = root;

@@ -37,6 +37,25 @@ public sealed class PolicySuggestCommandTests : IAsyncLifetime
         Assert.StartsWith("# Everything that was seen", (await _cli.RunAsync("policy", "suggest", "--denied")).Output, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(nameof(DoorName.WasmCloudPolicyService), false)]
+    [InlineData(nameof(DoorName.WasmCloudInterposer), false)]
+    [InlineData(nameof(DoorName.KubernetesAdmission), false)]
+    [InlineData(nameof(DoorName.KubernetesAdmission), true)]
+    public async Task Suggest_grants_nothing_that_a_stranger_asked_for_unless_told_to(string door, bool isProven)
+    {
+        await _cli.AppliedAsync(Permit("shop", capability: Narrow));
+        var asking = new Asking(Enum.Parse<DoorName>(door)) { IsProven = isProven };
+        Assert.False(_cli.Server.Service<DecisionPoint>().Decide(Principal.Process(SpiffeId.Parse(Cart)), [CapabilityRequest.Parse("natsPublish bank.transfer")], asking).Allowed);
+
+        var (code, output, _) = await _cli.RunAsync("policy", "suggest", "--denied");
+
+        Assert.Equal(ExitCode.Ok, code);
+        Assert.Equal(isProven, output.Contains("bank.transfer", StringComparison.Ordinal));
+        Assert.Equal(!isProven, output.Contains("# not granted: 1 decision was asked for at doors that prove nobody", StringComparison.Ordinal));
+        Assert.Contains("natsPublish: bank.transfer", (await _cli.RunAsync("policy", "suggest", "--denied", "--unproven")).Output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Suggest_writes_what_a_component_file_needs_to_start()
     {

@@ -7,6 +7,7 @@ using System.Security.Cryptography.X509Certificates;
 using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Net.Client;
+using Identity.Issuance;
 using Identity.Server;
 using Identity.Server.Authority;
 using Identity.Server.ComponentPolicy;
@@ -108,22 +109,37 @@ internal sealed class RegistryServer : IAsyncDisposable
         return new TestAgent(id, OverTls(SslStreamCertificateContext.Create(leaf, above, offline: true)));
     }
 
-    /// <summary>Whoever an administrator minted this SVID for, on the gRPC port.</summary>
-    public async Task<CallInvoker> AsAsync(string spiffeId) => OverTls(await MintAsync(spiffeId));
+    /// <summary>Whoever holds this SVID, on the gRPC port: signed as for an entry, since nobody mints what a role names.</summary>
+    public async Task<CallInvoker> AsAsync(string spiffeId)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        Assert.True(CertificateSigningRequest.TryParse(RequestOf(spiffeId, key), out var csr, out _));
+        var signing = await Service<SigningAuthority>().SignX509Async(
+            new X509SigningRequest(SpiffeId.Parse(spiffeId), csr.PublicKey, "a test") { IsLongLived = true }, CancellationToken.None);
+        return OverTls(Context(Assert.IsType<X509Signing.Issued>(signing).Svid.Chain, key));
+    }
 
     /// <summary>An X509-SVID that an administrator minted.</summary>
     public async Task<SslStreamCertificateContext> MintAsync(string spiffeId)
     {
-        var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var minted = await new Spire.Api.Server.Svid.V1.SVID.SVIDClient(Admin).MintX509SVIDAsync(new() { Csr = ByteString.CopyFrom(RequestOf(spiffeId, key)) });
+        return Context([.. minted.Svid.CertChain.Select(certificate => certificate.Memory)], key);
+    }
+
+    private static byte[] RequestOf(string spiffeId, ECDsa key)
+    {
         var request = new CertificateRequest("CN=ignored", key, HashAlgorithmName.SHA256);
         var names = new SubjectAlternativeNameBuilder();
         names.AddUri(new Uri(spiffeId));
         request.CertificateExtensions.Add(names.Build());
-        var minted = await new Spire.Api.Server.Svid.V1.SVID.SVIDClient(Admin).MintX509SVIDAsync(
-            new() { Csr = ByteString.CopyFrom(request.CreateSigningRequest()) });
-        var leaf = X509CertificateLoader.LoadCertificate(minted.Svid.CertChain[0].Span).CopyWithPrivateKey(key);
-        var above = new X509Certificate2Collection(minted.Svid.CertChain.Skip(1).Select(c => X509CertificateLoader.LoadCertificate(c.Span)).ToArray());
-        return SslStreamCertificateContext.Create(leaf, above, offline: true);
+        return request.CreateSigningRequest();
+    }
+
+    private static SslStreamCertificateContext Context(IReadOnlyList<ReadOnlyMemory<byte>> chain, ECDsa key)
+    {
+        var leaf = X509CertificateLoader.LoadCertificate(chain[0].Span).CopyWithPrivateKey(key);
+        return SslStreamCertificateContext.Create(leaf, [.. chain.Skip(1).Select(certificate => X509CertificateLoader.LoadCertificate(certificate.Span))], offline: true);
     }
 
     /// <summary>Another user of this machine, on the admin socket. Only root can play one.</summary>

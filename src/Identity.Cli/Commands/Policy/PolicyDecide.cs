@@ -37,8 +37,9 @@ internal static class PolicyDecide
                 Lattice = One("lattice"),
                 AtTime = parsed.GetValue(time) is { } then ? Timestamp.FromDateTimeOffset(then) : null,
             };
-            if (parsed.GetValue(component) is not null && parsed.GetValue(options["signer"])!.Any(signer => signer.StartsWith("ed25519:", StringComparison.Ordinal)))
-                throw new UsageException("--signer with a key contradicts --component: the file says who signed it (`identity component signers FILE`).");
+            // Who names some signers says that there are no others, and a forbid by the key that did sign would not be seen.
+            if (parsed.GetValue(component) is not null && parsed.GetValue(options["signer"])!.Length > 0)
+                throw new UsageException("--signer contradicts --component: the file says who signed it (`identity component signers FILE`).");
             question.Signers.AddRange(parsed.GetValue(options["signer"]));
             if (parsed.GetValue(process)) question.KnownAbsent.AddRange(["digest", "signer", "image", "host"]);
             var unread = parsed.GetValue(component) is { } file ? AddComponent(question, file) : null;
@@ -66,8 +67,6 @@ internal static class PolicyDecide
         if (question.Digest.Length > 0 && question.Digest != digest) throw new UsageException($"{file} has the digest {digest}, which is not that of --digest.");
         question.Digest = digest;
         var signatures = ComponentSignatures.Read(bytes);
-        // Who names signers knows better than the file.
-        if (question.Signers.Count > 0) return null;
         if (signatures.Problem is { } problem) return problem;
         question.Signatures = new V1.ComponentSignatures { Hashes = ByteString.CopyFrom(signatures.Hashes) };
         question.Signatures.Signatures.AddRange(signatures.Signatures.Select(signature => ByteString.CopyFrom(signature)));

@@ -29,9 +29,10 @@ internal static class PolicySuggestVerb
             DefaultValueFactory = _ => [],
         };
         var denied = new Option<bool>("--denied") { Description = $"From what the server denied, or would have denied by rules in mode shadow, in its newest {MostDecisions} decisions" };
+        var unproven = new Option<bool>("--unproven") { Description = "With --denied, also from what was asked at doors that prove nobody (those of wasmCloud, and the Kubernetes webhook without a client CA)" };
         var name = new Option<string>("--name") { Description = "The name of the policy", DefaultValueFactory = _ => "suggested" };
         var anyBytes = new Option<bool>("--any-digest") { Description = "Grant to the identity whatever its bytes, not only to those that were seen; of a component file whole interfaces, not only the functions it imports" };
-        var command = new Command("suggest", "Write the least policy that would have allowed what was seen") { paths, components, seen, denied, name, anyBytes };
+        var command = new Command("suggest", "Write the least policy that would have allowed what was seen") { paths, components, seen, denied, unproven, name, anyBytes };
         command.SetAction(async (parsed, cancellation) =>
         {
             var given = parsed.GetValue(paths)!;
@@ -46,7 +47,7 @@ internal static class PolicySuggestVerb
                 using var channel = AdminConnection.Open(parsed);
                 var decisions = await new Explain.ExplainClient(channel).ListDecisionsAsync(new() { Limit = MostDecisions }, cancellationToken: cancellation);
                 if (decisions.Decisions.Count >= MostDecisions) notes.Add($"only the newest {MostDecisions} decisions were read; what was denied before is not in this");
-                observations.AddRange(Denied(decisions.Decisions, isAnyDigest, notes));
+                observations.AddRange(Denied(decisions.Decisions, isAnyDigest, parsed.GetValue(unproven), notes));
                 if (given.Length == 0)
                 {
                     var inForce = await new PolicyAdmin.PolicyAdminClient(channel).ListPoliciesAsync(new(), cancellationToken: cancellation);
@@ -91,22 +92,30 @@ internal static class PolicySuggestVerb
         }
     }
 
-    // Of bytes that are not told nothing is granted unless any will do.
-    private static List<Observation> Denied(IEnumerable<Decision> decisions, bool isAnyDigest, List<string> notes)
+    // Of bytes that are not told nothing is granted unless any will do, and nothing that somebody asked for who may be anybody.
+    private static List<Observation> Denied(IEnumerable<Decision> decisions, bool isAnyDigest, bool isUnprovenToo, List<string> notes)
     {
         var seen = new List<Observation>();
-        var untold = 0;
+        var (untold, strangers) = (0, 0);
         foreach (var decision in decisions)
         {
             if (!SpiffeId.TryParse(decision.Subject, out var id, out _)) continue;
             var asked = (decision.Allowed ? [] : decision.Reasons.Select(reason => reason.Capability))
                 .Concat(decision.Shadow.Where(shadow => !shadow.WouldAllow).Select(shadow => shadow.Capability)).Select(RequestOf).OfType<CapabilityRequest>().ToList();
             if (asked.Count == 0) continue;
+            if (decision is { Kind: DecisionKind.Capability, Proven: false } && !isUnprovenToo)
+            {
+                strangers++;
+                continue;
+            }
+
             var digest = ComponentDigest.TryParse(decision.ComponentDigest, out var told, out _) ? told : null;
             if (decision.Kind == DecisionKind.ComponentStart && digest is null && !isAnyDigest) untold++;
             else seen.AddRange(asked.Select(request => new Observation(new Principal { Id = id, Digest = digest }, request) { Untold = NotSeen | (digest is null ? PrincipalAttributes.Digest : 0) }));
         }
 
+        if (strangers > 0)
+            notes.Add($"not granted: {strangers} {(strangers == 1 ? "decision was" : "decisions were")} asked for at doors that prove nobody, so by anybody; look at {(strangers == 1 ? "it" : "them")} (`identity decisions --denied`) before --unproven grants {(strangers == 1 ? "it" : "them")}");
         if (untold > 0) notes.Add($"not granted: {untold} {(untold == 1 ? "decision about a start does" : "decisions about starts do")} not tell of which bytes; --any-digest grants whatever they are");
         return seen;
     }

@@ -6,7 +6,7 @@ namespace Identity.Server.DecisionPoints.AuthZen;
 
 /// <summary>
 /// An evaluation in the words of policy: the action names the kind of capability, the resource is of type <c>capability</c> and its id the
-/// value. The subject is a <c>component</c>, or with type <c>spiffe</c> a process, which has no digest, signer, image or host.
+/// value. The subject is a <c>component</c>, or with type <c>spiffe</c> a process, which has no digest, signer, image or host but those that are told.
 /// </summary>
 internal static class EvaluationQuestion
 {
@@ -41,8 +41,8 @@ internal static class EvaluationQuestion
             Host = evaluation.Subject.Host,
             Namespace = evaluation.Subject.Namespace,
             Lattice = evaluation.Subject.Lattice,
-            KnownAbsent = evaluation.Subject.Type == "spiffe" ? OfComponents : PrincipalAttributes.None,
         };
+        if (evaluation.Subject.Type == "spiffe") told = told with { KnownAbsent = OfComponents & ~told.Attributes };
         var value = WithoutValue.Contains(evaluation.Action) ? "" : evaluation.ResourceId;
         if (!told.TryRead(out var principal, out problem) || !CapabilityRequest.TryParse(evaluation.Action, value, out var request, out problem)) return false;
         question = new Question(principal, [request]);

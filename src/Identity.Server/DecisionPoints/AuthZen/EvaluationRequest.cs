@@ -19,7 +19,7 @@ internal sealed record EvaluationSubject(string Type, string Id)
 {
     public string? Digest { get; init; }
 
-    /// <summary>Null when not given; empty says that nobody signed it.</summary>
+    /// <summary>Null when not given, or JSON null; empty says that nobody signed it.</summary>
     public IReadOnlyList<string>? Signers { get; init; }
 
     public string? Image { get; init; }
@@ -138,7 +138,7 @@ internal sealed record EvaluationRequest(IReadOnlyList<EvaluationOrProblem> Eval
                 new EvaluationSubject(Required(reading, Subject, OuterSubject, subject, "type"), Required(reading, Subject, OuterSubject, subject, "id"))
                 {
                     Digest = reading.Text(properties, inner, "digest", 128),
-                    Signers = properties?.TryGetProperty("signers", out _) == true ? reading.Texts(properties, inner, "signers", MaxText) : null,
+                    Signers = properties?.TryGetProperty("signers", out var signers) == true && signers.ValueKind is not JsonValueKind.Null ? reading.Texts(properties, inner, "signers", MaxText) : null,
                     Image = reading.Text(properties, inner, "image", MaxText),
                     Host = reading.Text(properties, inner, "host", MaxText),
                     Namespace = reading.Text(properties, inner, "namespace", 253),

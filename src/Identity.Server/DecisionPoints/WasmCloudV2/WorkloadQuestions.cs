@@ -11,7 +11,20 @@ namespace Identity.Server.DecisionPoints.WasmCloudV2;
 /// </summary>
 internal static class WorkloadQuestions
 {
+    /// <summary>Questions of one workload that ask for more than one thing each, such as <c>*.example.com:443</c>: each is compared with every forbid of its kind.</summary>
+    public const int MaxWide = 128;
+
     private static readonly string TooMany = $"it asks for more than {DecisionPoint.MaxQuestions} capabilities";
+
+    // Where the port is the one of the scheme, the host's URL parser drops it, and what it then holds has none: it takes any (WHATWG URL §4.4, "port state").
+    private static readonly Dictionary<string, string> DefaultPorts = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["http"] = "80",
+        ["ws"] = "80",
+        ["https"] = "443",
+        ["wss"] = "443",
+        ["ftp"] = "21",
+    };
 
     // The operator puts the image in when the artifact is published.
     private const string ArtifactScheme = "artifact://";
@@ -31,7 +44,7 @@ internal static class WorkloadQuestions
         foreach (var entry in needs.Interfaces) AddInterfaces(shared, entry);
         foreach (var key in needs.Keys) shared.Add(key.Kind, key.Value);
         var found = new List<Question>();
-        var count = 0;
+        var (count, wide) = (0, 0);
         foreach (var part in needs.Parts)
         {
             // What all components ask for is a list of each: before it is copied for the next, it must fit.
@@ -43,14 +56,20 @@ internal static class WorkloadQuestions
 
             if (!TryName(trustDomain, needs.Namespace, part, out var id, out problem)) return false;
             var asked = new Asked(shared);
-            foreach (var host in part.AllowedHosts) AddHost(asked, host);
-            foreach (var name in part.AllowedIpNameLookups) AddLookup(asked, name);
-            foreach (var port in part.AllowedHostLoopbackPorts) AddLoopback(asked, port);
+            AddAll(asked, "allowedHosts", part.AllowedHosts, AddHost);
+            AddAll(asked, "allowedIpNameLookups", part.AllowedIpNameLookups, AddLookup);
+            AddAll(asked, "allowedHostLoopbackPorts", part.AllowedHostLoopbackPorts, AddLoopback);
             foreach (var key in part.Keys) asked.Add(key.Kind, key.Value);
             foreach (var path in part.HostPaths) asked.Add("mount", path);
             if (asked.Problem is not null)
             {
                 problem = $"{part} asks for something policy has no words for: {asked.Problem}";
+                return false;
+            }
+
+            if ((wide += asked.Requests.Count(IsWide)) > MaxWide)
+            {
+                problem = $"it asks for more than {MaxWide} capabilities with a wildcard; name single hosts, names and keys";
                 return false;
             }
 
@@ -94,6 +113,26 @@ internal static class WorkloadQuestions
         }
     }
 
+    private static bool IsWide(CapabilityRequest request) => request switch
+    {
+        CapabilityRequest.Connect { Target: var target } => target.Name?.IsWildcard ?? !target.Addresses!.Value.IsAddress,
+        CapabilityRequest.Resolve resolve => resolve.Name.IsWildcard,
+        CapabilityRequest.Config config => config.Name.IsPrefix,
+        CapabilityRequest.Secret secret => secret.Name.IsPrefix,
+        CapabilityRequest.Mount mount => mount.Path.IsPrefix,
+        _ => false,
+    };
+
+    // What stands before an '@' may be a password, and a problem is told to whoever asked, logged and kept.
+    private static void AddAll(Asked asked, string field, IReadOnlyList<string> entries, Action<Asked, string> add)
+    {
+        for (var i = 0; i < entries.Count && asked.Problem is null; i++)
+        {
+            if (entries[i].Contains('@', StringComparison.Ordinal)) asked.Fail($"{field}[{i}] has an '@'; expected no user or password there");
+            else add(asked, entries[i]);
+        }
+    }
+
     // [scheme://]host[:port][/], *.suffix, or *. Without a port every port is meant, also behind a scheme.
     private static void AddHost(Asked asked, string entry)
     {
@@ -106,14 +145,16 @@ internal static class WorkloadQuestions
         var scheme = entry.IndexOf("://", StringComparison.Ordinal);
         var host = scheme < 0 ? entry : entry[(scheme + 3)..];
         if (scheme >= 0 && host.EndsWith('/')) host = host[..^1];
-        if (scheme == 0 || host.AsSpan().ContainsAny("/?#@ "))
+        if (scheme == 0 || host.AsSpan().ContainsAny("/?# "))
         {
             asked.Fail($"the allowed host {Quote.From(entry)} is not [scheme://]host[:port]");
             return;
         }
 
         var colon = host.LastIndexOf(':');
-        var target = colon < 0 || host.EndsWith(']') ? $"{host}:*" : host;
+        var target = colon < 0 || host.EndsWith(']') ? $"{host}:*"
+            : scheme > 0 && !host.StartsWith('*') && DefaultPorts.TryGetValue(entry[..scheme], out var port) && host[(colon + 1)..] == port ? $"{host[..colon]}:*"
+            : host;
         asked.Add("connect", target);
         // A raw socket is held to the same list by its address, whatever it speaks; a name is for HTTP only.
         if (asked.Requests is [.., CapabilityRequest.Connect { Target.Addresses: not null }]) asked.Add("connect", $"{target}/udp");

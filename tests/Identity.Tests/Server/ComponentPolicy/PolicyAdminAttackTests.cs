@@ -53,6 +53,9 @@ public sealed class PolicyAdminAttackTests : PolicyServerTest
         { "half a surrogate's replacement in a name", Permit("\"bomb\ufffd\"") },
         { "a byte order mark in the middle", Permit("\"bo\ufeffmb\"") },
         { "right to left", Permit("\"\u202ebmob\"") },
+        { "a line that a terminal writes over", Permit("bomb") + " # nothing more\rlabels: []\n" },
+        { "the same in JSON", """{ "kind": "CapabilityPolicy", "name": "bomb", "rules": [{ "name": "a", "effect": "permit", "subjects": [{ "lattice": "l" }], "capabilities": ["start"] }],""" + "\r\"labels\": [] }" },
+        { "a role with such a line", Role("bomb", "unix:4242") + " # nothing more\rlabels: []\n" },
         { "a role with an anchor", Role("bomb", "unix:4242").Replace("name: bomb", "name: &n bomb", StringComparison.Ordinal) },
     };
 

@@ -75,6 +75,8 @@ public sealed class PolicyMessageTextTests
     [InlineData("p', rules: []")]
     [InlineData("{}")]
     [InlineData("*x")]
+    [InlineData("p # hidden\rrules: []")]
+    [InlineData("p # hidden\u2028rules: []")]
     [InlineData("")]
     public void No_text_becomes_anything_but_text(string name)
     {

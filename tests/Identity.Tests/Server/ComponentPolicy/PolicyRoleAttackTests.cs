@@ -153,6 +153,33 @@ public sealed class PolicyRoleAttackTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Gives_no_label_within_a_namespace_for_where_none_is_told_it_would_be_everybodys()
+    {
+        await _admin.ApplyAsync(
+            Role("shop-space", Ann, "[space]", "[{ namespace: shop }]") + "\nlabels: [tier]",
+            Forbid("guard", "{ labels: { tier: closed } }", "{ connect: \"api.example.com:443\" }"),
+            Permit("bank", "{ spiffeId: spiffe://example.org/components/bank }", "{ connect: \"api.example.com:443\" }"));
+        const string Label = "\nlabels: [{ name: tier, value: closed, subjects: [{ namespace: shop }] }]";
+        var refused = await RefusedAsync(() => _ann.ApplyAsync(Permit("space", "{ namespace: shop }") + Label), StatusCode.PermissionDenied);
+        Assert.Contains("the label 'tier'", refused.Status.Detail, StringComparison.Ordinal);
+        // The bank is asked about where nobody tells its namespace.
+        var question = new DecideAtRequest { SpiffeId = "spiffe://example.org/components/bank", Request = "connect api.example.com:443" };
+        Assert.True((await _admin.Client.DecideAtAsync(question)).Allowed);
+        await _admin.ApplyAsync(Permit("space", "{ namespace: shop }") + Label);
+        Assert.False((await _admin.Client.DecideAtAsync(question)).Allowed);
+    }
+
+    [Fact]
+    public async Task Nobody_mints_what_a_role_names()
+    {
+        var refused = await RefusedAsync(() => _server.MintAsync(Ann), StatusCode.InvalidArgument);
+        Assert.Contains("'shop-team'", refused.Status.Detail, StringComparison.Ordinal);
+        await _server.MintAsync(Mallory);
+        await _admin.Client.DeletePoliciesAsync(new() { Roles = { "shop-team" } });
+        await _server.MintAsync(Ann);
+    }
+
+    [Fact]
     public async Task Nobody_whom_no_role_names_comes_in()
     {
         await RefusedAsync(async () => await new PolicyWriter(await _server.AsAsync(Mallory)).Client.ListPoliciesAsync(new()), StatusCode.PermissionDenied);

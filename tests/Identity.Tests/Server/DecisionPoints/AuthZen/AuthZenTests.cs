@@ -184,6 +184,38 @@ public sealed class AuthZenTests
     }
 
     [Fact]
+    public async Task A_process_of_which_a_digest_is_told_has_that_digest_and_no_signer()
+    {
+        await using var world = await DecisionWorld.StartAsync(Policy, Settings);
+        using var pep = Client(world, await world.Server.MintAsync(Pep));
+        var process = One("start", "-").With("subject.type", "\"spiffe\"");
+        Assert.True(await DecisionAsync(new string('1', 64)));
+        Assert.False(await DecisionAsync(new string('0', 64)));
+
+        async Task<bool> DecisionAsync(string digest) => (await EvaluateAsync(pep, process.With("subject.properties", $"{{\"digest\":\"sha256:{digest}\"}}")))
+            .Body.GetProperty("decision").GetBoolean();
+    }
+
+    [Theory]
+    [InlineData("null", false)]
+    [InlineData("[]", true)]
+    [InlineData("[\"stolen@example.org\"]", false)]
+    public async Task Signers_that_are_null_are_unknown_and_every_forbid_by_signer_holds(string signers, bool allowed)
+    {
+        await using var world = await DecisionWorld.StartAsync("""
+            kind: CapabilityPolicy
+            name: shop
+            rules:
+              - { name: cart, effect: permit, subjects: [{ spiffeId: "spiffe://example.org/cart" }], capabilities: [{ connect: "api.example.com:443" }] }
+              - { name: stolen-key, effect: forbid, subjects: [{ signer: stolen@example.org }], capabilities: [{ connect: "api.example.com:443" }] }
+            """, Settings);
+        using var pep = Client(world, await world.Server.MintAsync(Pep));
+        var (_, answer) = await EvaluateAsync(pep, One("connect", "api.example.com:443").With("subject.properties", $"{{\"signers\":{signers}}}"));
+        Assert.Equal(allowed, answer.GetProperty("decision").GetBoolean());
+        if (signers == "null") Assert.Contains("signer", answer.GetProperty("context").GetProperty("reason").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Malformed_requests_are_errors_with_the_identifier_they_came_with()
     {
         await using var world = await DecisionWorld.StartAsync(Policy, Settings);

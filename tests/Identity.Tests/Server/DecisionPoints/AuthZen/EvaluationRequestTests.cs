@@ -29,6 +29,13 @@ public sealed class EvaluationRequestTests
         Assert.Equal(("connect", "capability", "api.example.com:443"), (evaluation.Action, evaluation.ResourceType, evaluation.ResourceId));
     }
 
+    [Theory]
+    [InlineData(null, false)]
+    [InlineData("null", false)]
+    [InlineData("[]", true)]
+    public void Signers_that_are_null_are_not_told_and_an_empty_list_says_that_nobody_signed(string? signers, bool told) =>
+        Assert.Equal(told, Assert.Single(Read(One.With("subject.properties.signers", signers)).Evaluations).Evaluation!.Subject.Signers is not null);
+
     [Fact]
     public void Defaults_of_a_batch_are_replaced_whole_but_for_a_missing_type_or_id()
     {

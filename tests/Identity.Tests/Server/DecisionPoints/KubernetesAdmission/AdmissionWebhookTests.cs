@@ -60,7 +60,7 @@ public sealed class AdmissionWebhookTests : IDisposable
     [InlineData("components[0].localResources.allowedHosts", """["*"]""", "connect *:*")]
     [InlineData("components[0].localResources.allowedHosts", """["169.254.169.254"]""", "connect 169.254.169.254:*")]
     [InlineData("components[0].localResources.allowedHosts", """["https://api.example.com/v1"]""", "is not [scheme://]host[:port]")]
-    [InlineData("components[0].localResources.allowedHosts", """["user@api.example.com"]""", "is not [scheme://]host[:port]")]
+    [InlineData("components[0].localResources.allowedHosts", """["user@api.example.com"]""", "allowedHosts[0] has an '@'")]
     [InlineData("components[0].localResources.allowedIpNameLookups", """["*"]""", "resolve *")]
     [InlineData("components[0].localResources.allowedIpNameLookups", """["*.example.com"]""", "resolve *.example.com")]
     [InlineData("components[0].localResources.allowedHostLoopbackPorts", """["5432"]""", "connect host.wasmcloud.internal:5432")]
@@ -117,6 +117,38 @@ public sealed class AdmissionWebhookTests : IDisposable
         var response = await ReviewAsync(world, review);
         Assert.False(response.GetProperty("allowed").GetBoolean());
         Assert.Contains("import wasi:keyvalue/store", response.GetProperty("status").GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_permit_of_one_port_is_not_one_of_the_port_that_a_host_drops()
+    {
+        await using var world = await DecisionWorld.StartAsync(Policy.Replace("api.example.com:*", "api.example.com:443", StringComparison.Ordinal), ("admission-listen", "127.0.0.1:0"));
+        const string Hosts = "request.object.spec.template.spec.components[0].localResources.allowedHosts";
+        Assert.True((await ReviewAsync(world, AdmissionSamples.Deployment.With(Hosts, """["api.example.com:443"]"""))).GetProperty("allowed").GetBoolean());
+        var response = await ReviewAsync(world, AdmissionSamples.Deployment.With(Hosts, """["https://api.example.com:443"]"""));
+        Assert.False(response.GetProperty("allowed").GetBoolean());
+        Assert.Contains("connect api.example.com:*", response.GetProperty("status").GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_password_in_an_allowed_host_is_in_no_answer_and_no_decision()
+    {
+        await using var world = await DecisionWorld.StartAsync(Policy, ("admission-listen", "127.0.0.1:0"));
+        var response = await ReviewAsync(world, AdmissionSamples.Deployment
+            .With("request.object.spec.template.spec.components[0].localResources.allowedHosts", """["https://user:hunter2@db.example.com:443"]"""));
+        Assert.False(response.GetProperty("allowed").GetBoolean());
+        var decision = world.DecisionIn(response.GetProperty("status").GetProperty("message").GetString()!);
+        Assert.DoesNotContain("hunter2", $"{response}{decision}", StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_review_that_is_all_wildcards_is_refused_unasked()
+    {
+        await using var world = await DecisionWorld.StartAsync(Policy, ("admission-listen", "127.0.0.1:0"));
+        var hosts = $"[{string.Join(',', Enumerable.Range(1, 1000).Select(port => $"\"*:{port}\""))}]";
+        var response = await ReviewAsync(world, AdmissionSamples.Deployment.With("request.object.spec.template.spec.components[0].localResources.allowedHosts", hosts));
+        Assert.False(response.GetProperty("allowed").GetBoolean());
+        Assert.Contains("with a wildcard", response.GetProperty("status").GetProperty("message").GetString(), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -98,6 +98,7 @@ public sealed class StartInterposerTests : IAsyncLifetime
     [InlineData("workload.namespace", "\"other\"", "start")]
     [InlineData("workload.witWorld.components[0].image", "\"docker.io/evil/cart:1\"", "start")]
     [InlineData("workload.witWorld.components[0].localResources.allowedHosts", "[\"*\"]", "connect *:*")]
+    [InlineData("workload.witWorld.components[0].localResources.allowedHosts", "[\"https://user:hunter2@db.example.com\"]", "allowedHosts[0] has an '@'")]
     [InlineData("workload.witWorld.components[0].localResources.environment", "{\"AWS_SECRET\":\"hunter2\"}", "config AWS_SECRET")]
     [InlineData("workload.volumes", "[{\"name\":\"root\",\"hostPath\":{\"localPath\":\"/\"}}]", "mount /")]
     [InlineData("workload.witWorld.hostInterfaces[0].interfaces", "[\"incoming-handler\",\"outgoing-handler\"]", "import wasi:http/outgoing-handler")]
@@ -126,6 +127,18 @@ public sealed class StartInterposerTests : IAsyncLifetime
         var told = JsonDocument.Parse((await refusals.Msgs.ReadAsync().AsTask().WaitAsync(Deadline)).Data!).RootElement;
         Assert.Equal((decision.Id, Id, "h1"), (told.GetProperty("decisionId").GetString(), told.GetProperty("workloadId").GetString(), told.GetProperty("hostId").GetString()));
         Assert.DoesNotContain("hunter2", $"{message}{told}{decision}", StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("api.example.com:443", true)]
+    [InlineData("https://api.example.com:443", false)]
+    public async Task A_permit_of_one_port_is_not_one_of_the_port_that_a_host_drops(string entry, bool allowed)
+    {
+        await using var world = await StartAsync(Policy.Replace("api.example.com:*", "api.example.com:443", StringComparison.Ordinal));
+        await using var host = await Host.StartAsync(_nats.Port, "h1");
+        await using var @operator = Connect("operator");
+        var reply = await AskAsync(@operator, "h1", "workload.start", Start.With("workload.witWorld.components[0].localResources.allowedHosts", $"[\"{entry}\"]"));
+        Assert.Contains(allowed ? "by h1" : "connect api.example.com:*", reply, StringComparison.Ordinal);
     }
 
     [Fact]

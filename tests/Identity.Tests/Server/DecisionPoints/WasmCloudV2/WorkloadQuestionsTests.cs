@@ -43,6 +43,82 @@ public sealed class WorkloadQuestionsTests
         Assert.Equal(isAddress, WorkloadQuestions.TryMap(needs, Domain, out _, out _));
     }
 
+    [Theory]
+    [InlineData("https://a.example:443", "connect a.example:*")]
+    [InlineData("HTTPS://a.example:443/", "connect a.example:*")]
+    [InlineData("http://a.example:80", "connect a.example:*")]
+    [InlineData("ws://a.example:80", "connect a.example:*")]
+    [InlineData("wss://a.example:443", "connect a.example:*")]
+    [InlineData("ftp://a.example:21", "connect a.example:*")]
+    [InlineData("https://10.0.0.1:443", "connect 10.0.0.1:*", "connect 10.0.0.1:*/udp")]
+    [InlineData("https://[2001:db8::1]:443", "connect [2001:db8::1]:*", "connect [2001:db8::1]:*/udp")]
+    [InlineData("https://a.example", "connect a.example:*")]
+    [InlineData("https://a.example:80", "connect a.example:80")]
+    [InlineData("http://a.example:443", "connect a.example:443")]
+    [InlineData("https://a.example:8443", "connect a.example:8443")]
+    [InlineData("postgres://a.example:443", "connect a.example:443")]
+    [InlineData("https://*.a.example:443", "connect *.a.example:443")]
+    [InlineData("a.example:443", "connect a.example:443")]
+    [InlineData("10.0.0.1:443", "connect 10.0.0.1:443", "connect 10.0.0.1:443/udp")]
+    public void A_port_that_the_hosts_URL_parser_drops_is_every_port(string entry, params string[] asked)
+    {
+        Assert.True(WorkloadQuestions.TryMap(Allowing([entry]), Domain, out var questions, out var problem), problem);
+        Assert.Equal(["start", .. asked], Assert.Single(questions).Requests.Select(request => request.ToString()));
+    }
+
+    [Theory]
+    [InlineData("https://a.example:0443")]
+    [InlineData("https://a.example:")]
+    [InlineData("https://a.example:443/x")]
+    [InlineData("://a.example:443")]
+    public void A_port_in_another_spelling_is_refused(string entry) => Assert.False(WorkloadQuestions.TryMap(Allowing([entry]), Domain, out _, out _));
+
+    [Theory]
+    [InlineData("https://user:hunter2@db.example:443")]
+    [InlineData("hunter2@db.example")]
+    [InlineData("postgres://user:hunter2@db.example/*")]
+    public void What_stands_before_an_at_sign_is_told_to_nobody(string entry)
+    {
+        var needs = Allowing([]);
+        foreach (var (field, part) in new[]
+        {
+            ("allowedHosts", needs.Parts[0] with { AllowedHosts = ["a.example:1", entry] }),
+            ("allowedIpNameLookups", needs.Parts[0] with { AllowedIpNameLookups = ["a.example", entry] }),
+            ("allowedHostLoopbackPorts", needs.Parts[0] with { AllowedHostLoopbackPorts = ["5432", entry] }),
+        })
+        {
+            Assert.False(WorkloadQuestions.TryMap(needs with { Parts = [part] }, Domain, out _, out var problem));
+            Assert.Contains($"{field}[1] has an '@'", problem, StringComparison.Ordinal);
+            Assert.DoesNotContain("hunter2", problem, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData(WorkloadQuestions.MaxWide, true)]
+    [InlineData(WorkloadQuestions.MaxWide + 1, false)]
+    [InlineData(DecisionPoint.MaxQuestions - 1, false)]
+    public void Asks_few_questions_that_each_are_compared_with_every_forbid(int wide, bool asked)
+    {
+        foreach (var part in new[]
+        {
+            Allowing([.. Enumerable.Range(1, wide).Select(port => $"*:{port}")]).Parts[0],
+            Allowing([.. Enumerable.Range(1, wide).Select(n => $"*.h{n}.example:443")]).Parts[0],
+            Allowing([]).Parts[0] with { AllowedIpNameLookups = [.. Enumerable.Range(1, wide).Select(n => $"*.h{n}.example")] },
+            Allowing([]).Parts[0] with { Keys = [.. Enumerable.Range(1, wide).Select(n => new NamedNeed("config", $"k{n}/*"))] },
+            Allowing([]).Parts[0] with { HostPaths = [.. Enumerable.Range(1, wide).Select(n => $"/k{n}/*")] },
+        })
+        {
+            Assert.Equal(asked, WorkloadQuestions.TryMap(Allowing([]) with { Parts = [part] }, Domain, out _, out var problem));
+            if (!asked) Assert.Contains("with a wildcard", problem, StringComparison.Ordinal);
+        }
+
+        var many = Enumerable.Range(0, 2).Select(n => new WorkloadPart($"c{n}", "ghcr.io/acme/cart:1.2") { AllowedHosts = [.. Enumerable.Range(1, (wide / 2) + (n * (wide % 2))).Select(port => $"*:{port}")] });
+        Assert.Equal(asked, WorkloadQuestions.TryMap(Allowing([]) with { Parts = [.. many] }, Domain, out _, out _));
+    }
+
+    private static WorkloadNeeds Allowing(IReadOnlyList<string> hosts) =>
+        new("shop", "cart", [new WorkloadPart("c0", "ghcr.io/acme/cart:1.2") { AllowedHosts = hosts }], [], []);
+
     private static WorkloadNeeds Needs(int interfaces, int components) => new(
         "shop",
         "cart",
