@@ -39,7 +39,7 @@ public static class NatsExplanation
         var inbox = NatsSubject.Parse(NatsPermissions.InboxPrefixOf(caller.Id) + ".>");
         if (action == NatsAction.Subscribe && inbox.Covers(subject) && NatsPermissions.Of(evaluator, determination: null) is NatsPermissions.Allowed) return null;
         if (FirstAbout(evaluator, permits: true, capability => Permits(capability, action, subject)) is not null)
-            return action == NatsAction.Subscribe ? WhyInexpressible(evaluator, subject, asked) : null;
+            return WhyNoLogin(policy, caller, asked, now) ?? (action == NatsAction.Subscribe ? WhyInexpressible(evaluator, subject, asked) : null);
 
         // What JetStream is asked is granted by what it is for.
         var meant = action == NatsAction.Publish ? NatsJetStream.MeaningOf(subject) : null;
@@ -48,6 +48,10 @@ public static class NatsExplanation
         var grant = meant?.WhyNotGrantable() is null ? SmallestGrant.Of(policy, caller, [(meant ?? request.ToCapability()).ToYaml()]) : null;
         return Explain(caller, Explainer.NotGranted(meant is null ? asked : $"{asked} ({meant})") with { NearestMiss = miss }, grant);
     }
+
+    /// <summary>Why somebody to whom policy permits this cannot log in, and so not do it; null when it can.</summary>
+    public static Explanation? WhyNoLogin(CapabilityPolicy policy, Principal caller, string asked, DateTimeOffset now) =>
+        NatsSubjects.Collect(new Evaluator(policy, caller, now)).IsTooMany ? Explain(caller, NatsPermissions.TooMany(asked)) : null;
 
     // A queue group is not asked about: a permit of one group does not permit the subject, a forbid of one may take it away.
     private static bool Permits(Capability capability, NatsAction action, NatsSubject subject) => action == NatsAction.Publish

@@ -13,6 +13,7 @@ namespace Identity.Policy;
 internal static class NatsJetStream
 {
     private const string Api = "$JS.API.";
+    private const string BucketStream = "KV_";
 
     /// <summary>What a permit of this access allows to publish.</summary>
     public static IEnumerable<string> OfStream(string stream, StreamAccess access)
@@ -220,7 +221,20 @@ internal static class NatsJetStream
     }
 
     /// <summary>The stream behind a bucket (NATS ADR-8).</summary>
-    public static string StreamOf(string bucket) => "KV_" + bucket;
+    public static string StreamOf(string bucket) => BucketStream + bucket;
+
+    /// <summary>The bucket that a stream is behind; null when it is behind none.</summary>
+    public static string? BucketBehind(string stream) =>
+        stream.StartsWith(BucketStream, StringComparison.Ordinal) && stream[BucketStream.Length..] is var bucket && JetStreamNames.FindProblem(bucket, "bucket") is null ? bucket : null;
+
+    /// <summary>The stream that a right is about; null when it is not of JetStream.</summary>
+    public static string? StreamBehind(Capability capability) => capability switch
+    {
+        Capability.Stream stream => stream.Name,
+        Capability.Consumer consumer => consumer.StreamName,
+        Capability.Bucket bucket => StreamOf(bucket.Name),
+        _ => null,
+    };
 
     /// <summary>Fetching messages and acknowledging them; flow control is what a consumer that pushes expects.</summary>
     private static IEnumerable<string> Delivery(string stream, string consumer)

@@ -60,8 +60,7 @@ public abstract record NatsPermissions
         var subjects = NatsSubjects.Collect(evaluator);
         // Also where nothing comes of it: a ceiling must not rise because a subject is forbidden, or because there are too many.
         foreach (var rule in subjects.Rules) determination?.Add(rule);
-        if (subjects.IsTooMany)
-            return Deny(evaluator, new Refusal(Login, RefusalReason.NotGranted, $"its rules name more than {NatsSubjects.MaxSubjects} subjects, which do not fit into one login"));
+        if (subjects.IsTooMany) return Deny(evaluator, TooMany(Login));
         var publish = subjects.PublishSide();
         var granted = publish != NatsSide.Nothing || subjects.SubscribeSide(inbox: null) != NatsSide.Nothing;
         if (!granted)
@@ -83,6 +82,24 @@ public abstract record NatsPermissions
     public static NatsPermissions For(CapabilityPolicy policy, Principal caller, DateTimeOffset now) => policy.Unreadable is { } why
         ? new Denied(new Explanation(caller.Id.ToString(), [new Refusal(Login, RefusalReason.PolicyUnreadable, why)], SmallestGrant: null))
         : Of(new Evaluator(policy, caller, now), determination: null);
+
+    /// <summary>
+    /// Whether anybody may be told otherwise by the one policy than by the other. What nats-server is told follows from all rules about somebody together, so a rule
+    /// that only permits can take something too, and one about signers wherever it stands.
+    /// </summary>
+    public static bool MayDiffer(CapabilityPolicy before, CapabilityPolicy after)
+    {
+        return before.Unreadable is not null || after.Unreadable is not null || !before.SignerKeys.AsSpan().SequenceEqual(after.SignerKeys.AsSpan())
+            || !Said(before).SetEquals(Said(after));
+
+        static HashSet<(RuleEffect, RuleMode, PolicySubject, Capability, DateTimeOffset?)> Said(CapabilityPolicy policy) =>
+            [.. policy.Clauses.Where(clause => NatsSubjects.IsAbout(clause.Capability)).Select(clause => (clause.Effect, clause.Mode, clause.Subject, clause.Capability, clause.Expires))];
+    }
+
+    /// <summary>The rules about one caller name more subjects than nats-server is told at once: it may log in to nothing.</summary>
+    internal static Refusal TooMany(string asked) => new(
+        asked, RefusalReason.NotGranted,
+        $"its rules name more than {NatsSubjects.MaxSubjects} subjects, which do not fit into one login; grant fewer, by wildcards, or forbid fewer of what is granted");
 
     /// <summary>A subject that is nobody else's: the least that a rule can grant and that lets somebody log in.</summary>
     public static NatsSubject OwnSubjectOf(SpiffeId id) => NatsSubject.Parse("login." + InboxPrefixOf(id)["_INBOX.".Length..]);

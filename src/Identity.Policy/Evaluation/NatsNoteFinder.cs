@@ -44,10 +44,10 @@ internal sealed class NatsNoteFinder
         var inForce = clauses.FindAll(clause => clause.Mode != RuleMode.Shadow && (clause.Effect == RuleEffect.Permit || clause.Mode != RuleMode.Warn));
         var today = NatsSubjects.Collect(inForce);
         if (today.IsTooMany) return NatsNotes.None;
-        var then = NatsSubjects.Collect(inForce.Concat(clauses.Where(clause => clause.Mode == RuleMode.Shadow)));
+        var then = NatsSubjects.Collect([.. inForce, .. clauses.Where(clause => clause.Mode == RuleMode.Shadow)]);
         // So many that nats-server could not be told them is a refused login. Forbids in mode warn can be as many.
         if (then.IsTooMany) return TooMany(clauses, RuleMode.Shadow);
-        if (NatsSubjects.Collect(inForce.Concat(clauses.Where(clause => clause.Mode == RuleMode.Warn && clause.Effect == RuleEffect.Forbid))).IsTooMany) return TooMany(clauses, RuleMode.Warn);
+        if (NatsSubjects.Collect([.. inForce, .. clauses.Where(clause => clause.Mode == RuleMode.Warn && clause.Effect == RuleEffect.Forbid)]).IsTooMany) return TooMany(clauses, RuleMode.Warn);
         var finder = new NatsNoteFinder(clauses, caller);
         var notes = finder.Find(today, then);
         return finder._stepsLeft >= 0 ? notes : TooMany(clauses, clauses.Exists(clause => clause.Mode == RuleMode.Shadow) ? RuleMode.Shadow : RuleMode.Warn);

@@ -9,7 +9,11 @@ internal sealed class NatsSubjects
     // Keeps the answer to nats-server, which holds every subject, in the order of tens of kilobytes.
     public const int MaxSubjects = 512;
 
+    // Where everybody's replies arrive; each has a part of it without a rule.
+    private static readonly NatsSubject Inboxes = NatsSubject.Raw("_INBOX.>");
+
     private readonly List<NatsSubject> _publish = [];
+    private readonly HashSet<string> _streams = new(StringComparer.Ordinal);
     private readonly List<NatsSubject> _publishForbidden = [];
     private readonly List<NatsSubscription> _subscribe = [];
     private readonly List<NatsSubscription> _subscribeForbidden = [];
@@ -34,13 +38,18 @@ internal sealed class NatsSubjects
     public static NatsSubjects Collect(in Evaluator evaluator) => Collect(evaluator.NatsClauses);
 
     /// <param name="clauses">Each taken as if it were enforced.</param>
-    public static NatsSubjects Collect(IEnumerable<PolicyClause> clauses)
+    public static NatsSubjects Collect(IReadOnlyCollection<PolicyClause> clauses)
     {
         var subjects = new NatsSubjects();
         foreach (var clause in clauses)
         {
+            if (clause.Effect == RuleEffect.Permit && subjects.Permit(clause.Capability)) subjects.Rules.Add(clause);
+        }
+
+        // After all permits: a forbid of something that is not allowed anyway is nothing that nats-server must be told, however many there are.
+        foreach (var clause in clauses)
+        {
             if (clause.Effect != RuleEffect.Permit) subjects.Forbid(clause.Capability);
-            else if (subjects.Permit(clause.Capability)) subjects.Rules.Add(clause);
         }
 
         return subjects;
@@ -73,7 +82,7 @@ internal sealed class NatsSubjects
         if (_publish.Count == 0) return NatsSide.Nothing;
         var allow = _publish.FindAll(subject =>
             !_publishForbidden.Exists(forbid => forbid.Covers(subject)) && !_publish.Exists(wider => wider != subject && wider.Covers(subject)));
-        // A forbid of something that is not allowed anyway would only lengthen the answer.
+        // Covered by others, it is not allowed anyway.
         var deny = _publishForbidden.FindAll(forbid => allow.Exists(forbid.Overlaps));
         return NatsSide.Of(Sorted(allow), Sorted(deny));
     }
@@ -96,6 +105,7 @@ internal sealed class NatsSubjects
     private bool Permit(Capability capability)
     {
         var any = false;
+        if (NatsJetStream.StreamBehind(capability) is { } stream) _streams.Add(stream);
         foreach (var subject in PublishedUnder(capability))
         {
             any = true;
@@ -119,13 +129,20 @@ internal sealed class NatsSubjects
 
     private void Forbid(Capability capability)
     {
-        foreach (var subject in ForbiddenUnder(capability))
+        _responsesForbidden |= capability is Capability.NatsRespond;
+        if (IsTooMany) return;
+        if (capability is Capability.NatsSubscribe subscribe
+            && (subscribe.Subject.Overlaps(Inboxes) || _subscribe.Exists(permitted => permitted.Subject.Overlaps(subscribe.Subject))))
         {
-            if (!IsTooMany && !_publishForbidden.Contains(subject)) _publishForbidden.Add(subject);
+            AddOnce(_subscribeForbidden, new NatsSubscription(subscribe.Subject, subscribe.Queue));
         }
 
-        if (capability is Capability.NatsSubscribe subscribe) AddOnce(_subscribeForbidden, new NatsSubscription(subscribe.Subject, subscribe.Queue));
-        _responsesForbidden |= capability is Capability.NatsRespond;
+        // Every subject of JetStream names its stream, and those of one stream mean no other.
+        if (NatsJetStream.StreamBehind(capability) is { } stream && !_streams.Contains(stream)) return;
+        foreach (var subject in ForbiddenUnder(capability))
+        {
+            if (!IsTooMany && !_publishForbidden.Contains(subject) && _publish.Exists(subject.Overlaps)) _publishForbidden.Add(subject);
+        }
     }
 
     private void AddOnce(List<NatsSubscription> side, NatsSubscription subscription)

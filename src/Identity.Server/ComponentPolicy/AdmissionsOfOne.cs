@@ -18,6 +18,7 @@ internal sealed class AdmissionsOfOne : IEnumerable<ReportedAdmission>
     private readonly Dictionary<string, int> _digests = new(StringComparer.Ordinal);
     private readonly Dictionary<SpiffeId, int> _hosts = [];
     private readonly Dictionary<VerifiedSigners, (VerifiedSigners Kept, int Count)> _signers = [];
+    private int _beyond;
 
     public int Count => _all.Count;
 
@@ -35,8 +36,7 @@ internal sealed class AdmissionsOfOne : IEnumerable<ReportedAdmission>
 
     public LinkedListNode<ReportedAdmission> Add(ReportedAdmission admission)
     {
-        // What was found out about the same signatures is not found out again for each copy.
-        if (_signers.TryGetValue(admission.Signers, out var known)) admission = admission with { Signers = known.Kept };
+        admission = Bounded(admission);
         Note(admission, 1);
         return _all.AddLast(admission);
     }
@@ -45,14 +45,32 @@ internal sealed class AdmissionsOfOne : IEnumerable<ReportedAdmission>
     {
         Note(node.Value, -1);
         _all.Remove(node);
+        if (_beyond == 0 || _signers.Count > MaxSignatures) return;
+        // There is room again for one that was left out.
+        for (var next = _all.First; next is not null; next = next.Next)
+        {
+            if (next.Value.SignersBeyond is not { } signers) continue;
+            Note(next.Value, -1);
+            next.Value = Bounded(next.Value with { Signers = signers, SignersBeyond = null });
+            Note(next.Value, 1);
+            if (next.Value.SignersBeyond is not null) return;
+        }
     }
 
     public IEnumerator<ReportedAdmission> GetEnumerator() => _all.GetEnumerator();
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
+    // What was found out about the same signatures is not found out again for each copy. Of more different ones than are looked at nobody knows who signed: they are
+    // not tried, with however many keys somebody asks for.
+    private ReportedAdmission Bounded(ReportedAdmission admission) =>
+        _signers.TryGetValue(admission.Signers, out var known) ? admission with { Signers = known.Kept }
+        : _signers.Count >= MaxSignatures ? admission with { Signers = VerifiedSigners.NotTold, SignersBeyond = admission.Signers }
+        : admission;
+
     private void Note(ReportedAdmission admission, int by)
     {
+        if (admission.SignersBeyond is not null) _beyond += by;
         Note(_ids, admission.Id, by);
         Note(_digests, admission.Digest, by);
         Note(_hosts, admission.Host, by);

@@ -45,11 +45,11 @@ internal sealed class AuthorityDifference
     /// <summary>Whether it takes away anything of these kinds, or may.</summary>
     public bool TakesAnyOf(IReadOnlySet<string> kinds) => !IsReadable || _diff.Lost.Any(change => kinds.Contains(change.Permit.Capability.Kind));
 
-    /// <summary>What these lose that they could do now, each with something of it that they may ask for; null where nobody can say what they lose.</summary>
-    public IEnumerable<(PolicyClause Permit, Principal? Principal, CapabilityRequest? Request)> LossesOf(IReadOnlyList<Principal> principals, DateTimeOffset now) =>
-        (_diff with { Gained = [] }).On(principals).Lost.Where(impact => impact.At <= now)
-            .Select(impact => (impact.Change.Permit, (Principal?)impact.Principal, (CapabilityRequest?)impact.Request))
-            .Concat(_diff.Lost.Where(change => change.Kind == AuthorityChangeKind.Undecided).Select(change => (change.Permit, (Principal?)null, (CapabilityRequest?)null)));
+    /// <summary>What these lose, each with something of it that they may ask for and the moment it is lost at; null where nobody can say what they lose.</summary>
+    public IEnumerable<(PolicyClause Permit, Principal? Principal, CapabilityRequest? Request, DateTimeOffset At)> LossesOf(IReadOnlyList<Principal> principals) =>
+        (_diff with { Gained = [] }).On(principals).Lost
+            .Select(impact => (impact.Change.Permit, (Principal?)impact.Principal, (CapabilityRequest?)impact.Request, impact.At))
+            .Concat(_diff.Lost.Where(change => change.Kind == AuthorityChangeKind.Undecided).Select(change => (change.Permit, (Principal?)null, (CapabilityRequest?)null, default(DateTimeOffset))));
 
     public static AuthorityDifference Between(CapabilityPolicy before, CapabilityPolicy after, DateTimeOffset now, long work = PolicyDiff.DefaultWork) =>
         new(PolicyDiff.Between(before, after, now, work), before, after);

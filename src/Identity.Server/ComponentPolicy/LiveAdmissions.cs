@@ -15,10 +15,16 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
     /// <summary>How long an agent's admissions outlive its stream.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
+    // More than agents come and go within the time that anybody asks about.
+    private const int MaxGone = 20_000;
+
     private readonly Lock _gate = new();
     private readonly Dictionary<SpiffeId, Held> _agents = [];
     private readonly Dictionary<SpiffeId, AdmissionsOfOne> _live = [];
     private readonly HashSet<EndedAdmissions> _watchers = [];
+
+    // When those that have no stream had one last.
+    private readonly Dictionary<SpiffeId, DateTimeOffset> _gone = [];
 
     /// <summary>Whether any agent holds an admission for this component.</summary>
     public bool IsLive(SpiffeId component)
@@ -66,6 +72,17 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
         get { lock (_gate) return _agents.Values.Count(held => held.Session is not null); }
     }
 
+    /// <summary>Whether an agent has a stream on which it told all that it runs.</summary>
+    /// <param name="lastSeen">When it had a stream; null when it had none since this process started.</param>
+    public bool Knows(SpiffeId agent, out DateTimeOffset? lastSeen)
+    {
+        lock (_gate)
+        {
+            lastSeen = _agents.TryGetValue(agent, out var held) && held.Session is not null ? time.GetUtcNow() : _gone.TryGetValue(agent, out var gone) ? gone : null;
+            return held is { Session: not null, HasTold: true };
+        }
+    }
+
     /// <summary>
     /// The SPIFFE ID of every admission that ends from now on, also when the same component still runs elsewhere, and of every one that
     /// from now on can no longer be told from another: their connections cannot be told apart, and those that may will log in again. A slow
@@ -92,6 +109,8 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
         {
             if (!_agents.TryGetValue(agent, out var held)) _agents[agent] = held = new Held();
             held.Session?.Supersede();
+            held.HasTold = false;
+            _gone.Remove(agent);
             return held.Session = new AgentSession(this, agent);
         }
     }
@@ -117,6 +136,9 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
             var kept = admissions.Select(a => a.Id).ToHashSet(StringComparer.Ordinal);
             End(held, [.. held.Admissions.Values.Where(node => !kept.Contains(node.Value.Id))]);
             foreach (var admission in admissions) Begin(held, admission);
+            // Behind all that it told: whoever is waited for is tried first.
+            if (!held.HasTold) observations?.Told(session.Agent);
+            held.HasTold = true;
         }
     }
 
@@ -153,8 +175,19 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
         {
             if (HeldBy(session) is not { } held) return;
             held.Session = null;
+            if (_gone.Count >= MaxGone) ForgetLongGone();
+            _gone[session.Agent] = time.GetUtcNow();
             if (held.Admissions.Count == 0) Forget(session.Agent, held);
             else held.Grace ??= time.CreateTimer(_ => EndAfterGrace(session.Agent, held), null, Grace, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    private void ForgetLongGone()
+    {
+        var stale = time.GetUtcNow() - SnapshotComposer.Freshness;
+        foreach (var (agent, at) in _gone)
+        {
+            if (at <= stale) _gone.Remove(agent);
         }
     }
 
@@ -179,11 +212,13 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
         // Reported anew with the same content: nothing happened. With other content: the old one is over.
         if (held.Admissions.TryGetValue(admission.Id, out var known))
         {
-            if (known.Value.SpiffeId == admission.SpiffeId && known.Value.Digest == admission.Digest && known.Value.Host == admission.Host && known.Value.Signers.Equals(admission.Signers))
+            var kept = known.Value;
+            if (kept.SpiffeId == admission.SpiffeId && kept.Digest == admission.Digest && kept.Host == admission.Host && (kept.SignersBeyond ?? kept.Signers).Equals(admission.Signers))
             {
+                var again = admission with { Signers = kept.Signers, SignersBeyond = kept.SignersBeyond };
                 // It may tell more of itself, or something else, than before.
-                if (known.Value != admission) observations?.Admitted(admission);
-                known.Value = admission with { Signers = known.Value.Signers };
+                if (kept != again) observations?.Admitted(again);
+                known.Value = again;
                 return;
             }
 
@@ -192,10 +227,10 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
 
         if (!_live.TryGetValue(admission.SpiffeId, out var same)) _live[admission.SpiffeId] = same = new AdmissionsOfOne();
         var before = (same.Differing, same.Signers.Length);
-        held.Admissions[admission.Id] = same.Add(admission);
+        var added = held.Admissions[admission.Id] = same.Add(admission);
         // What was known of those who are logged in is perhaps not known any more.
         if ((same.Differing, same.Signers.Length) != before && same.Count > 1) Tell(admission.SpiffeId);
-        observations?.Admitted(admission);
+        observations?.Admitted(added.Value);
     }
 
     private void End(Held held, IReadOnlyList<LinkedListNode<ReportedAdmission>> admissions)
@@ -229,6 +264,9 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
         public Dictionary<string, LinkedListNode<ReportedAdmission>> Admissions { get; } = new(StringComparer.Ordinal);
 
         public AgentSession? Session { get; set; }
+
+        /// <summary>Whether all that it runs was told on this session.</summary>
+        public bool HasTold { get; set; }
 
         public ITimer? Grace { get; set; }
     }

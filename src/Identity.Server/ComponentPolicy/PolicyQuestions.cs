@@ -63,6 +63,8 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
         {
             CapabilityRequest.NatsPublish publish => NatsExplanation.WhyNot(policy, principal, NatsAction.Publish, publish.Subject, now),
             CapabilityRequest.NatsSubscribe { Queue: null } subscribe => NatsExplanation.WhyNot(policy, principal, NatsAction.Subscribe, subscribe.Subject, now),
+            CapabilityRequest.NatsSubscribe or CapabilityRequest.NatsRespond or CapabilityRequest.Stream or CapabilityRequest.Consumer or CapabilityRequest.Bucket =>
+                NatsExplanation.WhyNoLogin(policy, principal, $"{asked}", now),
             _ => null,
         };
         return explanation?.Refusals is [var first, ..] ? first.Detail : null;

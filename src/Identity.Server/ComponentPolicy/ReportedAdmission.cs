@@ -20,6 +20,9 @@ internal sealed partial record ReportedAdmission(string Id, SpiffeId SpiffeId, S
     /// <summary>Who signed it.</summary>
     public VerifiedSigners Signers { get; init; } = VerifiedSigners.NotTold;
 
+    /// <summary>Who signed it as its agent tells, where that is not looked at because too many of the same identity are signed by others; null otherwise.</summary>
+    public VerifiedSigners? SignersBeyond { get; init; }
+
     /// <summary>Whom a policy that asks for these signers speaks of; null when its digest is none.</summary>
     public Principal? PrincipalFor(ImmutableArray<SignerName> keys) =>
         ComponentDigest.TryParse(Digest, out var digest, out _) ? Signers.Tell(Principal.Component(SpiffeId, digest, Host), keys) : null;

@@ -10,13 +10,17 @@ namespace Identity.Server.ComponentPolicy;
 internal static class StageLosses
 {
     public static string? Of(SpiffeId id, Decision.Admitted before, Decision.Admitted after) =>
-        OfExports(id, before, after) ?? OfCeilings(id, before.Ceilings, after.Ceilings) ?? (before.Nats, after.Nats) switch
-        {
-            (NatsPermissions.Allowed one, NatsPermissions.Allowed other) =>
-                Of(id, "publish", one.Publish, other.Publish) ?? Of(id, "subscribe", one.Subscribe, other.Subscribe) ?? Of(id, one.Responses, other.Responses),
-            (NatsPermissions.Allowed, _) => $"{id} runs and would lose all it may say on NATS",
-            _ => null,
-        };
+        OfExports(id, before, after) ?? OfCeilings(id, before.Ceilings, after.Ceilings) ?? Of(id, before.Nats, after.Nats);
+
+    public static string? Of(SpiffeId id, NatsPermissions before, NatsPermissions after) => (before, after) switch
+    {
+        (NatsPermissions.Allowed one, NatsPermissions.Allowed other) =>
+            Of(id, "publish", one.Publish, other.Publish) ?? Of(id, "subscribe", one.Subscribe, other.Subscribe) ?? Of(id, one.Responses, other.Responses),
+        (NatsPermissions.Allowed, NatsPermissions.Denied denied) =>
+            $"{id} runs and would lose all it may say on NATS{(denied.Explanation.Refusals is [{ } first, ..] ? $": {first.Detail}" : "")}",
+        (NatsPermissions.Allowed, _) => $"{id} runs and would lose all it may say on NATS",
+        _ => null,
+    };
 
     public static string? Of(SpiffeId id, LoginGrant.Allowed before, LoginGrant.Allowed after) =>
         Of(id, "publish", before.Publish, after.Publish) ?? Of(id, "subscribe", before.Subscribe, after.Subscribe) ?? Of(id, before.Responses, after.Responses);

@@ -16,6 +16,9 @@ internal abstract record StageObservation
     public sealed record Question(Principal Principal, CapabilityRequest Request) : StageObservation;
 
     public sealed record Token(SpiffeId Id, string Audience) : StageObservation;
+
+    /// <summary>An agent that came, or came back, has told all that it runs.</summary>
+    public sealed record Told(SpiffeId Agent) : StageObservation;
 }
 
 /// <summary>Something that somebody asked at a door that proves nobody, about whomever it likes: perhaps nobody runs that would ask it.</summary>
@@ -63,6 +66,12 @@ internal sealed class StageObservations
     public void Admitted(ReportedAdmission admission)
     {
         if (_isOpen) _channel.Writer.TryWrite(new StageObservation.Admission(admission));
+    }
+
+    /// <summary>To be called behind <see cref="Admitted"/> for all that it told.</summary>
+    public void Told(SpiffeId agent)
+    {
+        if (_isOpen) _channel.Writer.TryWrite(new StageObservation.Told(agent));
     }
 
     public void LoggedIn(SpiffeId id)

@@ -72,13 +72,15 @@ internal sealed partial class StageRunner(
 
                 // 1. What has happened up to this moment. Whoever's soak ends at it has been tried on all of it.
                 var moment = time.GetUtcNow();
+                // Looked at first: what an agent told that is back by now has happened then.
+                var away = soaking.Any(stage => stages.EndOf(stage) <= moment) ? survey.FindAway(ledger.State, moment) : null;
                 var happened = Happened();
                 if (observations.TakeOverflow()) SoakAnew(soaking);
                 if (happened.Count > 0) await TryAsync(soaking, happened, cancellation);
                 CountClaims(soaking);
 
                 // 2. Everything that runs, and the step's end.
-                foreach (var stage in Soaking(ledger.State)) await CarryOnAsync(stage, moment, cancellation);
+                foreach (var stage in Soaking(ledger.State)) await CarryOnAsync(stage, moment, away, cancellation);
                 await WaitAsync(next, cancellation);
             }
         }
@@ -157,7 +159,7 @@ internal sealed partial class StageRunner(
         }
     }
 
-    private async Task CarryOnAsync(PolicyStage stage, DateTimeOffset moment, CancellationToken cancellation)
+    private async Task CarryOnAsync(PolicyStage stage, DateTimeOffset moment, AwayAgents? away, CancellationToken cancellation)
     {
         var state = ledger.State;
         var tally = stages.TallyOf(stage.Id);
@@ -178,16 +180,15 @@ internal sealed partial class StageRunner(
 
         // 2. The step's end.
         if (stages.EndOf(stage) > moment) return;
-        var missing = survey.MayMissSessionsUntil(stage, state);
-        tally.WaitsFor = missing is { } until ? $"waits until {until:u}, when the last NATS session is over that began before this server did" : "";
-        if (missing is not null) return;
+        tally.Wait = survey.FindWait(stage, state, away);
+        if (tally.Wait is not null) return;
         var isLast = stage.Step + 1 >= stage.Through.Count;
         if (!isLast && stage.Through[(int)stage.Step + 1] != Step.Enforce) await StepAsync(stage.Id, cancellation);
         else if (isLast && stage.Through[(int)stage.Step] != Step.Enforce) await EndAsync(stage.Id, State.Passed, "", cancellation);
         else await PutIntoForceAsync(stage.Id, cancellation);
     }
 
-    /// <summary>What was tried must be what is put into force, and by somebody who may.</summary>
+    /// <summary>What was tried must be what is put into force, by somebody who may, and beside what others put into force meanwhile.</summary>
     private static string? WhyNotAnyMore(PolicyStage stage, ControlPlaneState state, PolicyEffects effects)
     {
         if (StagedChanges.Approved(stage) is { } approved) return WhyNotAnyMore(approved, state, effects);
@@ -294,12 +295,8 @@ internal sealed partial class StageRunner(
         },
         cancellation);
 
-    private DateTimeOffset NextLook(PolicyStage stage)
-    {
-        // Only after it was seen to wait: the end may have come since it was looked at.
-        var waits = stages.TallyOf(stage.Id).WaitsFor.Length > 0;
-        return waits && survey.MayMissSessionsUntil(stage, ledger.State) is { } later ? later : stages.EndOf(stage);
-    }
+    private DateTimeOffset NextLook(PolicyStage stage) =>
+        stages.TallyOf(stage.Id).Wait is { } wait && wait.Until > stages.EndOf(stage) ? wait.Until : stages.EndOf(stage);
 
     private async Task WaitAsync(Task next, CancellationToken cancellation)
     {

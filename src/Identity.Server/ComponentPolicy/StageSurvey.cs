@@ -15,8 +15,6 @@ internal sealed class StageSurvey(
 {
     // What a component asks for while it runs, and nobody sees beforehand: lost means perhaps denied. Tokens are refused to it at once.
     private static readonly FrozenSet<string> Asked = FrozenSet.Create(StringComparer.Ordinal, "audience", "connect", "resolve", "config", "secret", "mount");
-    private static readonly FrozenSet<string> SaidOnNats =
-        FrozenSet.Create(StringComparer.Ordinal, "natsPublish", "natsSubscribe", "natsRespond", "stream", "consumer", "bucket");
 
     // Without a policy nobody had a right on NATS, so that no session of an earlier process is left.
     private readonly bool _mayHaveSessions = ledger.State.PolicyRevision > 0;
@@ -28,9 +26,22 @@ internal sealed class StageSurvey(
         foreach (var over in _candidates.Keys.Where(id => !ids.Contains(id)).ToList()) _candidates.Remove(over);
     }
 
-    /// <summary>Until when there may be NATS sessions that nobody here knows of, and that the change may take something from; null when there are none.</summary>
-    public DateTimeOffset? MayMissSessionsUntil(PolicyStage stage, ControlPlaneState state) =>
-        _mayHaveSessions && logins.MayMissSome && CandidateOf(stage, state).Difference.TakesAnyOf(SaidOnNats) ? logins.MayMissSomeUntil : null;
+    /// <summary>The agents of which nobody knows what they run now; null when there is none.</summary>
+    public AwayAgents? FindAway(ControlPlaneState state, DateTimeOffset now) => AwayAgents.Find(state, admissions, stages.Started, now);
+
+    /// <summary>What of all that runs nobody here knows of, and that the change may take something from; null when there is nothing.</summary>
+    /// <param name="away">See <see cref="FindAway"/>.</param>
+    public StageWait? FindWait(PolicyStage stage, ControlPlaneState state, AwayAgents? away)
+    {
+        var candidate = CandidateOf(stage, state);
+        var agents = away is not null && (candidate.Difference.Narrows || candidate.TouchesNats) ? new StageWait($"waits for {away.Text}", away.Until) : null;
+        var sessions = _mayHaveSessions && candidate.TouchesNats && logins.MayMissSome
+            ? new StageWait($"waits until {logins.MayMissSomeUntil:u}, when the last NATS session is over that began before this server did", logins.MayMissSomeUntil)
+            : null;
+        return (agents, sessions) is ({ } one, { } other)
+            ? new StageWait($"{one.Why}; {other.Why}", one.Until > other.Until ? one.Until : other.Until)
+            : agents ?? sessions;
+    }
 
     /// <summary>Why something that runs would be denied; null when nothing would.</summary>
     public string? WhyDenied(PolicyStage stage, ControlPlaneState state)
@@ -43,6 +54,7 @@ internal sealed class StageSurvey(
         {
             tally.Look();
             if (trial.WhyDenied(admission) is { } why) return why;
+            if (trial.WhyDeniedLater(admission) is { } later && Halts(stage, tally, later)) return later;
         }
 
         var facts = nats.Facts;
@@ -50,6 +62,7 @@ internal sealed class StageSurvey(
         {
             tally.Look();
             if (trial.WhyDenied(id, facts) is { } why) return why;
+            if (trial.WhyDeniedLater(id, facts) is { } later && Halts(stage, tally, later)) return later;
         }
 
         return WhyMissing(stage, candidate, trial, running);
@@ -64,6 +77,7 @@ internal sealed class StageSurvey(
         var facts = nats.Facts;
         foreach (var observation in happened)
         {
+            if (observation is StageObservation.Told) continue;
             tally.Look();
             var why = observation switch
             {
@@ -73,9 +87,20 @@ internal sealed class StageSurvey(
                 StageObservation.Question question => trial.WhyDenied(question.Principal, question.Request),
                 _ => null,
             };
-            if (why is null) continue;
-            if (observation is not StageObservation.Question || !OnlyCounts(stage)) return why;
-            tally.CountDenial(why);
+            if (why is not null)
+            {
+                if (observation is not StageObservation.Question || !OnlyCounts(stage)) return why;
+                tally.CountDenial(why);
+                continue;
+            }
+
+            var later = observation switch
+            {
+                StageObservation.Admission admission => trial.WhyDeniedLater(admission.Begun),
+                StageObservation.Login login => trial.WhyDeniedLater(login.Id, facts),
+                _ => null,
+            };
+            if (later is not null && Halts(stage, tally, later)) return later;
         }
 
         return WhyMissing(stage, candidate, trial, [.. happened.OfType<StageObservation.Admission>().Select(admission => admission.Begun)]);
@@ -111,29 +136,40 @@ internal sealed class StageSurvey(
         if (running.Count == 0 || !candidate.Difference.TakesAnyOf(Asked)) return null;
         var tally = stages.TallyOf(stage.Id);
         var callers = running.Select(admission => admission.PrincipalFor(trial.SignerKeys)).OfType<Principal>().Distinct().SelectMany(trial.WhomToCompare).ToDictionary();
-        foreach (var (permit, compared, request) in candidate.Difference.LossesOf([.. callers.Keys], time.GetUtcNow()))
+        foreach (var (permit, compared, request, at) in candidate.Difference.LossesOf([.. callers.Keys]))
         {
             if (!Asked.Contains(permit.Capability.Kind)) continue;
             if (compared is null || request is null) return $"it takes too much work to say who would lose {permit.Capability} of rule {permit.Rule}";
-            if (trial.WhyDenied(callers[compared], request) is not { } why) continue;
-            if (request is CapabilityRequest.Audience || !OnlyCounts(stage)) return $"{why} (it runs)";
-            tally.CountOnce($"{why} (it runs)");
+            var isLater = at > trial.Now;
+            if ((isLater ? trial.At(at) : trial).WhyDenied(callers[compared], request) is not { } why) continue;
+            var loss = isLater ? $"{why} from {at:u} on (it runs)" : $"{why} (it runs)";
+            if ((request is CapabilityRequest.Audience && !isLater) || Halts(stage, tally, loss)) return loss;
         }
 
         return null;
     }
 
+    // What only counts is counted here.
+    private static bool Halts(PolicyStage stage, StageTally tally, string loss)
+    {
+        if (!OnlyCounts(stage)) return true;
+        tally.CountOnce(loss);
+        return false;
+    }
+
     private static bool OnlyCounts(PolicyStage stage) => stage.Through[(int)stage.Step] == Step.Shadow;
 
-    private StageTrial TrialOf(Candidate candidate, ControlPlaneState state) => new(state.Policy, candidate.Policy, candidate.Difference.Narrows, time.GetUtcNow());
+    private StageTrial TrialOf(Candidate candidate, ControlPlaneState state) => new(state.Policy, candidate.Policy, candidate.Difference.Narrows, candidate.TouchesNats, time.GetUtcNow());
 
     // Compiled and compared once for each policy that is in force meanwhile; what a candidate takes it takes from now on.
     private Candidate CandidateOf(PolicyStage stage, ControlPlaneState state)
     {
         if (_candidates.GetValueOrDefault(stage.Id) is { } known && known.For == state.PolicyRevision) return known;
         var policy = PolicyEdit.Of(stage).ApplyTo(state);
-        return _candidates[stage.Id] = new(state.PolicyRevision, policy, AuthorityDifference.Between(state.Policy, policy, time.GetUtcNow()));
+        return _candidates[stage.Id] = new(
+            state.PolicyRevision, policy, AuthorityDifference.Between(state.Policy, policy, time.GetUtcNow()), NatsPermissions.MayDiffer(state.Policy, policy));
     }
 
-    private sealed record Candidate(ulong For, CapabilityPolicy Policy, AuthorityDifference Difference);
+    /// <param name="TouchesNats">Whether anybody may be told otherwise on NATS; that follows from rules together, and is no matter of single ones that are lost.</param>
+    private sealed record Candidate(ulong For, CapabilityPolicy Policy, AuthorityDifference Difference, bool TouchesNats);
 }

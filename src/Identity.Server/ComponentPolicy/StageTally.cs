@@ -1,5 +1,9 @@
 namespace Identity.Server.ComponentPolicy;
 
+/// <summary>Why a step goes on though its time is over.</summary>
+/// <param name="Until">No longer than until then.</param>
+internal sealed record StageWait(string Why, DateTimeOffset Until);
+
 /// <summary>What was looked at for one staged change since this process started. One writer; readers see each value whole.</summary>
 internal sealed class StageTally
 {
@@ -11,7 +15,7 @@ internal sealed class StageTally
     private long _restarts;
     private long _soaksFrom;
     private volatile string _example = "";
-    private volatile string _waitsFor = "";
+    private StageWait? _wait;
     private long _claimsWouldDeny;
     private long _claimsNotTried;
     private volatile string _claimsExample = "";
@@ -40,11 +44,11 @@ internal sealed class StageTally
     /// <summary>What strangers asked and nobody looked at, because they asked too much.</summary>
     public ulong ClaimsNotTried => (ulong)Interlocked.Read(ref _claimsNotTried);
 
-    /// <summary>Why the step does not end though its time is over; empty otherwise.</summary>
-    public string WaitsFor
+    /// <summary>Why the step does not end though its time is over, as it was last looked at; null otherwise.</summary>
+    public StageWait? Wait
     {
-        get => _waitsFor;
-        set => _waitsFor = value;
+        get => Volatile.Read(ref _wait);
+        set => Volatile.Write(ref _wait, value);
     }
 
     /// <summary>The soak counts from here at the earliest.</summary>

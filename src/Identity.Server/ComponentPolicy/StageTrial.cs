@@ -8,8 +8,12 @@ namespace Identity.Server.ComponentPolicy;
 
 /// <summary>Would a candidate deny something that runs under the policy in force? Answers with the sentence for a person, or null.</summary>
 /// <param name="narrows">Whether the candidate takes anything from anybody: what takes nothing denies nothing, whatever runs.</param>
-internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy candidate, bool narrows, DateTimeOffset now)
+/// <param name="touchesNats">Whether it may make nats-server be told otherwise: by rules that only permit as well (<see cref="NatsPermissions.MayDiffer"/>).</param>
+internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy candidate, bool narrows, bool touchesNats, DateTimeOffset now)
 {
+    // Ends of rules that are looked at, one after the other. Each but the last takes nothing from whoever is tried.
+    private const int MaxEnds = 8;
+
     // Looked for when they are needed: a policy may have 200,000 clauses.
     private SignerName[] Names => field ??= [.. candidate.Clauses.Select(clause => clause.Subject.Signer).OfType<SignerName>().Where(signer => !signer.IsKey).Distinct()];
 
@@ -27,6 +31,12 @@ internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy cand
         if (told != caller && Names.Length > 0) yield return new(told with { Signers = [.. told.Signers, .. Names] }, caller);
     }
 
+    /// <summary>The moment it is tried at.</summary>
+    public DateTimeOffset Now => now;
+
+    /// <summary>The same policies at another moment.</summary>
+    public StageTrial At(DateTimeOffset moment) => new(current, candidate, narrows, touchesNats, moment);
+
     /// <summary>What is only asked: a yes that would become a no.</summary>
     public string? WhyDenied(Principal principal, CapabilityRequest request) =>
         Denies(principal, request) ? $"{principal.Id} would be denied {First(NatsRights.Explain(candidate, principal, request, now))}" : null;
@@ -38,7 +48,8 @@ internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy cand
     /// <summary>A running component: the start as it would be decided now, what may be called on it, what it may consume, and what it may say on NATS.</summary>
     public string? WhyDenied(ReportedAdmission admission)
     {
-        if (!narrows || admission.PrincipalFor(SignerKeys) is not { } principal) return null;
+        if ((!narrows && !touchesNats) || admission.PrincipalFor(SignerKeys) is not { } principal) return null;
+        if (!narrows) return StageLosses.Of(admission.SpiffeId, NatsPermissions.For(current, principal, now), NatsPermissions.For(candidate, principal, now));
         if (admission.Imports is not { } imports)
         {
             return $"{admission.SpiffeId} runs on {admission.Host}, and its agent does not tell what it imports: nobody can say whether it would be denied";
@@ -54,10 +65,25 @@ internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy cand
         };
     }
 
+    /// <summary>What a running component is not denied now and would be later, when a rule ends that the candidate puts an end to.</summary>
+    public string? WhyDeniedLater(ReportedAdmission admission)
+    {
+        if (!narrows || admission.Imports is not { } imports || admission.PrincipalFor(SignerKeys) is not { } principal) return null;
+        var start = new ComponentStart(principal, admission.Name, imports);
+        return FirstLater(
+            at => (ComponentAdmission.Decide(candidate, start, at) as Decision.Admitted)?.ValidUntil,
+            later => later.WhyDenied(admission));
+    }
+
+    /// <summary>The same of somebody logged in to NATS.</summary>
+    public string? WhyDeniedLater(SpiffeId id, LoginFacts facts) => !touchesNats ? null : FirstLater(
+        at => (LoginGrant.For(id, facts with { Policy = candidate }, at) as LoginGrant.Allowed)?.Until,
+        later => later.WhyDenied(id, facts));
+
     /// <summary>Somebody logged in to NATS.</summary>
     public string? WhyDenied(SpiffeId id, LoginFacts facts)
     {
-        if (!narrows || LoginGrant.For(id, facts with { Policy = current }, now) is not LoginGrant.Allowed before) return null;
+        if (!touchesNats || LoginGrant.For(id, facts with { Policy = current }, now) is not LoginGrant.Allowed before) return null;
         return LoginGrant.For(id, facts with { Policy = candidate }, now) switch
         {
             LoginGrant.Allowed after => StageLosses.Of(id, before, after),
@@ -75,6 +101,18 @@ internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy cand
         var process = Principal.Process(id);
         if (IsRefused(current, process, request) || !IsRefused(candidate, process, request)) return null;
         return $"{id} would be denied {First(PolicyDecision.Explain(candidate, process, request, now))}";
+    }
+
+    private string? FirstLater(Func<DateTimeOffset, DateTimeOffset?> endAfter, Func<StageTrial, string?> whyDenied)
+    {
+        var at = now;
+        for (var ends = 0; ends < MaxEnds && endAfter(at) is { } end && end > at; ends++)
+        {
+            at = end;
+            if (whyDenied(At(at)) is { } why) return $"{why}, from {at:u} on";
+        }
+
+        return null;
     }
 
     private bool IsRefused(CapabilityPolicy policy, Principal process, CapabilityRequest request) =>

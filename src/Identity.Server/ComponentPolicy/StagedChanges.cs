@@ -21,9 +21,10 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
     private const int MaxSoakingOfOne = 4;
     private const string Alphabet = "abcdefghijklmnopqrstuvwxyz234567";
 
-    // A soak counts from here at the earliest: after a restart nothing runs as far as this process knows, until the agents are back.
-    private readonly DateTimeOffset _started = time.GetUtcNow();
     private readonly ConcurrentDictionary<string, StageTally> _tallies = new(StringComparer.Ordinal);
+
+    /// <summary>A soak counts from here at the earliest: after a restart nothing runs as far as this process knows, until the agents are back.</summary>
+    public DateTimeOffset Started { get; } = time.GetUtcNow();
 
     /// <summary>What was looked at for a staged change since this process started.</summary>
     public StageTally TallyOf(string id) => _tallies.GetOrAdd(id, _ => new StageTally());
@@ -37,7 +38,7 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
     /// <summary>When the step of a soaking change ends, at the earliest.</summary>
     public DateTimeOffset EndOf(PolicyStage stage)
     {
-        DateTimeOffset[] since = [stage.StepSince.ToDateTimeOffset(), _started, TallyOf(stage.Id).SoaksFrom];
+        DateTimeOffset[] since = [stage.StepSince.ToDateTimeOffset(), Started, TallyOf(stage.Id).SoaksFrom];
         return since.Max() + TimeSpan.FromSeconds(stage.SoakSeconds);
     }
 
@@ -151,7 +152,7 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
             State = Word(stage.State),
             Step = StagePlanReader.Word(stage.Through[(int)stage.Step]),
             StepEndsAt = EndOf(stage).ToTimestamp(),
-            Explanation = stage.State == State.Soaking ? tally.WaitsFor : stage.Explanation,
+            Explanation = stage.State == State.Soaking ? tally.Wait?.Why ?? "" : stage.Explanation,
             Checked = tally.Checked,
             WouldDeny = tally.WouldDeny,
             WouldDenyExample = tally.Example,

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Google.Protobuf;
 using Identity.Policy;
 using Identity.Server.ComponentPolicy;
@@ -84,11 +85,64 @@ public sealed class ReportedSignersTests : IDisposable
     }
 
     [Fact]
+    public void However_many_signatures_are_told_of_one_identity_a_trial_verifies_those_of_a_few()
+    {
+        const int Sets = 1000;
+        var verified = 0;
+        var live = new LiveAdmissions(TimeProvider.System);
+        using var session = live.Open(Agent);
+        session.Replace([.. Enumerable.Range(0, Sets).Select(Rogue)]);
+        var keys = Keys(CapabilityPolicy.MaxSignerKeys).Select(key => $"{{ spiffeIdPrefix: {Shop}, signer: {key} }}").ToList();
+        var current = Of(Permit("shop", capability: "start, { import: wasi:io/poll@0.2.0 }"));
+        var candidate = Of(Permit("shop", string.Join(", ", keys), "start, { import: wasi:io/poll@0.2.0 }"));
+        var trial = new StageTrial(current, candidate, narrows: true, touchesNats: true, Now);
+        Assert.All(live.All(), admission => Assert.Contains("would be denied", trial.WhyDenied(admission), StringComparison.Ordinal));
+        Assert.InRange(verified, 1, AdmissionsOfOne.MaxSignatures * ComponentSignatures.MaxSignatures * CapabilityPolicy.MaxSignerKeys);
+
+        ReportedAdmission Rogue(int number)
+        {
+            byte[][] signatures = [.. Enumerable.Range(0, ComponentSignatures.MaxSignatures).Select(at => Bytes(ComponentSignatures.SignatureSize, number * 8 + at + 1))];
+            Assert.True(ComponentSignatures.TryCreate(Bytes(32, number), signatures, out var told, out var problem), problem);
+            var signers = new VerifiedSigners(told, (_, _, _) =>
+            {
+                Interlocked.Increment(ref verified);
+                return false;
+            });
+            return Untold() with { Id = $"a{number}", Signers = signers };
+        }
+    }
+
+    [Fact]
+    public void What_is_told_beyond_that_says_nothing_when_it_is_told_again_and_counts_when_there_is_room()
+    {
+        var observations = new StageObservations { IsOpen = true };
+        var live = new LiveAdmissions(TimeProvider.System, observations);
+        using var session = live.Open(Agent);
+        var builds = Enumerable.Range(0, AdmissionsOfOne.MaxSignatures + 2).Select(at => Reported([.. Component, 0, 2, 0, (byte)at], _release) with { Id = $"a{at}" }).ToArray();
+        session.Replace(builds);
+        Assert.NotNull(live.Find(Cart, out var differing, out _));
+        Assert.Equal(PrincipalAttributes.Signer, differing);
+        var heard = observations.Reader.Count;
+        session.Replace(builds);
+        Assert.Equal(heard, observations.Reader.Count);
+
+        var policy = Of(Permit("shop", $"{{ spiffeIdPrefix: {Shop}, signer: {_release.Name} }}", "{ natsPublish: orders.new }"));
+        Assert.IsType<LoginGrant.Refused>(Login(policy, live));
+        session.End("a0");
+        Assert.IsType<LoginGrant.Refused>(Login(policy, live));
+        session.End("a1");
+        Assert.NotNull(live.Find(Cart, out differing, out var signers));
+        Assert.Equal((PrincipalAttributes.None, AdmissionsOfOne.MaxSignatures), (differing, signers.Length));
+        Assert.IsType<LoginGrant.Allowed>(Login(policy, live));
+        Assert.All(live.All(), admission => Assert.Null(admission.SignersBeyond));
+    }
+
+    [Fact]
     public void A_policy_that_is_tried_may_name_keys_that_the_one_in_force_does_not()
     {
         var current = Of(Permit("shop", capability: "start, { import: wasi:io/poll@0.2.0 }"));
         var candidate = Of(Permit("shop", $"{{ spiffeIdPrefix: {Shop}, signer: {_release.Name} }}", "start, { import: wasi:io/poll@0.2.0 }"));
-        var trial = new StageTrial(current, candidate, narrows: true, Now);
+        var trial = new StageTrial(current, candidate, narrows: true, touchesNats: true, Now);
         Assert.Null(trial.WhyDenied(Reported(_release)));
         Assert.Contains("would be denied", trial.WhyDenied(Reported(_other)), StringComparison.Ordinal);
         Assert.Contains("would be denied", trial.WhyDenied(Reported()), StringComparison.Ordinal);
@@ -109,10 +163,10 @@ public sealed class ReportedSignersTests : IDisposable
             ("nothing by a forbid of another key", Of(current.Documents[0].Source, Forbid("guard", $"{{ signer: {_other.Name} }}", Vault)), false),
         })
         {
-            var trial = new StageTrial(current, candidate, narrows: true, Now);
+            var trial = new StageTrial(current, candidate, narrows: true, touchesNats: true, Now);
             var caller = Reported(_release).PrincipalFor(trial.SignerKeys)!;
             var compared = trial.WhomToCompare(caller).ToDictionary();
-            var lost = AuthorityDifference.Between(current, candidate, Now).LossesOf([.. compared.Keys], Now)
+            var lost = AuthorityDifference.Between(current, candidate, Now).LossesOf([.. compared.Keys])
                 .Where(loss => trial.WhyDenied(compared[loss.Principal!], loss.Request!) is not null);
             Assert.True(loses == lost.Any(), what);
         }
@@ -165,6 +219,17 @@ public sealed class ReportedSignersTests : IDisposable
         var standing = new LoginStanding.AdmittedComponent(ComponentDigest.Parse(admission.Digest), admission.Host, differing) { Signers = admission.Signers, SignersOfAll = signers };
         return LoginGrant.For(Cart, new LoginFacts(policy, new TrustBundleSet(), _ => standing, 1), Now);
     }
+
+    private static byte[] Bytes(int length, int number)
+    {
+        var bytes = new byte[length];
+        BinaryPrimitives.WriteInt32LittleEndian(bytes, number);
+        return bytes;
+    }
+
+    // About every second number is where a point of the curve is.
+    private static IEnumerable<SignerName> Keys(int count) =>
+        Enumerable.Range(2, 1000).Select(at => SignerName.TryOfKey(Bytes(SignerName.KeySize, at), out var key, out _) ? key : null).OfType<SignerName>().Take(count);
 
     private static CapabilityPolicy Of(params string[] sources) => CapabilityPolicy.FromSources(sources, 1);
 

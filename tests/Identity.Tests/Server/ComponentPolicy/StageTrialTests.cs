@@ -52,11 +52,11 @@ public sealed class StageTrialTests
     {
         const string Vault = "https://vault.example.com";
         var current = Of(Permit("shop", capability: $"{{ audience: {Vault} }}"));
-        Assert.Null(new StageTrial(current, Of(), narrows: true, Now).WhyDenied(Clerk, Vault, component: null));
+        Assert.Null(new StageTrial(current, Of(), narrows: true, touchesNats: true, Now).WhyDenied(Clerk, Vault, component: null));
         var forbidden = Of(Forbid("guard", capability: $"{{ audience: {Vault} }}"));
-        Assert.Contains("guard/only", new StageTrial(current, forbidden, narrows: false, Now).WhyDenied(Clerk, Vault, component: null), StringComparison.Ordinal);
-        Assert.Null(new StageTrial(forbidden, forbidden, narrows: false, Now).WhyDenied(Clerk, Vault, component: null));
-        Assert.NotNull(new StageTrial(current, Of("kind: Nonsense"), narrows: true, Now).WhyDenied(Clerk, Vault, component: null));
+        Assert.Contains("guard/only", new StageTrial(current, forbidden, narrows: false, touchesNats: false, Now).WhyDenied(Clerk, Vault, component: null), StringComparison.Ordinal);
+        Assert.Null(new StageTrial(forbidden, forbidden, narrows: false, touchesNats: false, Now).WhyDenied(Clerk, Vault, component: null));
+        Assert.NotNull(new StageTrial(current, Of("kind: Nonsense"), narrows: true, touchesNats: true, Now).WhyDenied(Clerk, Vault, component: null));
     }
 
     [Fact]
@@ -64,8 +64,8 @@ public sealed class StageTrialTests
     {
         const string Vault = "https://vault.example.com";
         var current = Of(Permit("shop", capability: $"{{ audience: {Vault} }}"));
-        Assert.Contains(Vault, new StageTrial(current, Of(), narrows: true, Now).WhyDenied(Clerk, Vault, Principal.Process(Clerk)), StringComparison.Ordinal);
-        Assert.Null(new StageTrial(current, Of(), narrows: true, Now).WhyDenied(Clerk, "another", Principal.Process(Clerk)));
+        Assert.Contains(Vault, new StageTrial(current, Of(), narrows: true, touchesNats: true, Now).WhyDenied(Clerk, Vault, Principal.Process(Clerk)), StringComparison.Ordinal);
+        Assert.Null(new StageTrial(current, Of(), narrows: true, touchesNats: true, Now).WhyDenied(Clerk, "another", Principal.Process(Clerk)));
     }
 
     [Fact]
@@ -83,7 +83,7 @@ public sealed class StageTrialTests
     private static void Says(CapabilityPolicy current, string? expected, params string[] candidate)
     {
         var facts = new LoginFacts(current, new TrustBundleSet(), _ => new LoginStanding.Workload(), 1);
-        var why = new StageTrial(current, Of(candidate), narrows: true, Now).WhyDenied(Clerk, facts);
+        var why = new StageTrial(current, Of(candidate), narrows: true, touchesNats: true, Now).WhyDenied(Clerk, facts);
         if (expected is null) Assert.Null(why);
         else Assert.Contains(expected, why, StringComparison.Ordinal);
     }

@@ -1,5 +1,6 @@
 // Every call here ends with the server, which the test disposes of.
 #pragma warning disable xUnit1051
+using System.Buffers.Binary;
 using Grpc.Core;
 using Identity.Policy;
 using Identity.Server.ComponentPolicy;
@@ -17,6 +18,14 @@ public sealed class StagedChangesTests : IAsyncLifetime
     private const string Ann = "spiffe://example.org/people/ann";
     private const string Sockets = "{ import: wasi:sockets/tcp@0.2.0 }";
     private const string Clocks = "{ import: wasi:clocks/wall-clock@0.2.0 }";
+
+    // About every second number is where a point of the curve is.
+    private static readonly Lazy<SignerName[]> SignerKeys = new(() => [.. Enumerable.Range(2, 1000).Select(at =>
+    {
+        var key = new byte[SignerName.KeySize];
+        BinaryPrimitives.WriteInt32LittleEndian(key, at);
+        return SignerName.TryOfKey(key, out var name, out _) ? name : null;
+    }).OfType<SignerName>().Take(160)]);
 
     private StagingServer _staging = null!;
 
@@ -79,6 +88,32 @@ public sealed class StagedChangesTests : IAsyncLifetime
         _staging.Run("a", imports: null);
         Assert.Equal("halted", (await _staging.EndOfAsync(await _staging.StageAsync([Forbid("no-sockets", capability: Sockets)]))).State);
         Assert.Equal("in force", (await _staging.EndOfAsync(await _staging.StageAsync([Permit("more", capability: "{ import: wasi:io/poll@0.2.0 }")]))).State);
+    }
+
+    [Fact]
+    public async Task Stops_when_it_would_deny_everything_together_with_what_was_put_into_force_meanwhile()
+    {
+        var first = await _staging.StageAsync([SignedBy("first", 0)]);
+        var second = await _staging.StageAsync([SignedBy("second", 80)], soak: 3600);
+        Assert.Equal("in force", (await _staging.EndOfAsync(first)).State);
+        var end = await _staging.EndOfAsync(second);
+        Assert.Equal("halted", end.State);
+        Assert.Contains("would deny everything", end.Explanation, StringComparison.Ordinal);
+        Assert.Null(_staging.Server.Ledger.State.Policy.Unreadable);
+
+        static string SignedBy(string name, int from) => Permit(
+            name, string.Join(", ", Enumerable.Range(from, 80).Select(at => $"{{ spiffeIdPrefix: {Shop}, signer: {SignerKeys.Value[at]} }}")), "start");
+    }
+
+    [Fact]
+    public async Task Stops_when_there_would_be_too_many_documents_together_with_what_was_put_into_force_meanwhile()
+    {
+        var staged = await _staging.StageAsync([Forbid("last", capability: Sockets), Forbid("one-more", capability: Sockets)], soak: 3600);
+        await _staging.Admin.ApplyAsync([.. Enumerable.Range(0, PolicyRegistry.MaxDocuments - 2).Select(at => Permit($"p{at}", "{ spiffeId: spiffe://example.org/nobody }"))]);
+        var end = await _staging.EndOfAsync(staged);
+        Assert.Equal("halted", end.State);
+        Assert.Contains("at most 1000", end.Explanation, StringComparison.Ordinal);
+        Assert.DoesNotContain("last", _staging.Server.Ledger.State.Policies.Keys);
     }
 
     [Fact]

@@ -75,6 +75,39 @@ public sealed class StagedLossesTests : IAsyncLifetime
         Assert.Contains("connect mail.example.com:25", warn.Explanation, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("everything", null, "would be denied")]
+    [InlineData("a right on NATS", Orders, "would lose all it may say on NATS")]
+    [InlineData("an export", Run, "export wasi:cli/run@0.2.0")]
+    [InlineData("a question", Mail, "connect mail.example.com:25")]
+    [InlineData("an audience", Vault, "audience https://vault.example.com")]
+    public async Task Counts_in_step_shadow_what_something_that_runs_would_lose_later_and_stops_on_it_in_step_warn(string what, string? ending, string why)
+    {
+        string[] all = [Clocks, Run, Vault, Mail, Orders];
+        var end = DateTimeOffset.UtcNow.AddMinutes(1);
+        var kept = Policy([.. all.Where(granted => ending is not null && granted != ending)]);
+        if (ending is null) kept = Ending(Policy(all), end);
+        string[] documents = ending is null ? [kept] : [kept, Ending(Permit("soon", capability: ending), end)];
+        var shadow = await _staging.EndOfAsync(await StageAsync(documents, "shadow"));
+        Assert.True(shadow.State == "passed", $"{what}: {shadow.Explanation}");
+        Assert.True(shadow.WouldDeny > 0, what);
+
+        var warn = await _staging.EndOfAsync(await StageAsync(documents, "shadow", "warn"));
+        Assert.Equal(("halted", "warn"), (warn.State, warn.Step));
+        Assert.Contains(why, warn.Explanation, StringComparison.Ordinal);
+        Assert.Contains($"from {new DateTimeOffset(end.UtcTicks / TimeSpan.TicksPerSecond * TimeSpan.TicksPerSecond, TimeSpan.Zero):u} on", warn.Explanation, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Goes_on_where_another_rule_gives_the_same_when_one_ends_and_where_it_ends_already()
+    {
+        var end = DateTimeOffset.UtcNow.AddMinutes(1);
+        await _staging.Admin.ApplyAsync(Ending(Permit("soon", capability: "{ import: wasi:io/poll@0.2.0 }, { natsPublish: orders.soon }"), end));
+        Admit("b", null, "wasi:clocks/wall-clock@0.2.0", "wasi:io/poll@0.2.0");
+        string[] all = [Clocks, Run, Vault, Mail, Orders];
+        Assert.Equal("passed", (await _staging.EndOfAsync(await StageAsync([Policy(all), Ending(Permit("double", capability: Clocks), end), Forbid("guard", "{ spiffeId: spiffe://example.org/somebody }")], "warn"))).State);
+    }
+
     [Fact]
     public async Task Goes_on_where_what_is_taken_was_never_anything_of_what_runs()
     {
@@ -131,7 +164,7 @@ public sealed class StagedLossesTests : IAsyncLifetime
     public async Task Waits_after_a_restart_until_all_sessions_are_known_when_it_takes_something_of_NATS_away_and_says_so()
     {
         await _staging.Server.RestartAsync();
-        var staged = await StageAsync([Forbid("guard", "{ spiffeId: spiffe://example.org/clerk }", "{ natsPublish: orders.new }"), Permit("clerk", "{ spiffeId: spiffe://example.org/clerk }", "{ natsPublish: orders.new }")], "enforce");
+        var staged = await StageAsync([Forbid("guard", "{ spiffeId: spiffe://example.org/clerk }", Vault)], "enforce");
         Assert.Equal("in force", (await _staging.EndOfAsync(staged)).State);
 
         var narrower = await StageAsync([Policy(Clocks)], "enforce");
@@ -154,6 +187,8 @@ public sealed class StagedLossesTests : IAsyncLifetime
     }
 
     private static string Policy(params string[] granted) => Permit("shop", capability: string.Join(", ", granted.Prepend("start")));
+
+    private static string Ending(string policy, DateTimeOffset at) => policy.Replace("capabilities:", $"expires: {at:yyyy-MM-ddTHH:mm:ssZ}, reason: a test, capabilities:", StringComparison.Ordinal);
 
     private static string Capped(string ceilings) => Policy(Clocks).Replace("capabilities:", $"ceilings: {ceilings}, capabilities:", StringComparison.Ordinal);
 

@@ -2,8 +2,11 @@
 #pragma warning disable xUnit1051
 using Identity.Policy;
 using Identity.Server.ComponentPolicy;
+using Identity.Ledger.V1;
+using Identity.Server.Ledger;
 using Identity.V1;
 using Spiffe.Net;
+using Spire.Api.Types;
 
 namespace Identity.Tests.Server.ComponentPolicy;
 
@@ -14,7 +17,7 @@ internal sealed class StagingServer : IAsyncDisposable
 
     public static readonly SpiffeId Cart = SpiffeId.Parse($"{TestPolicies.Shop}/cart");
 
-    private static readonly SpiffeId Host = SpiffeId.Parse("spiffe://example.org/hosts/local");
+    public static readonly SpiffeId Host = SpiffeId.Parse("spiffe://example.org/hosts/local");
 
     private StagingServer(RegistryServer server) => (Server, Admin) = (server, new PolicyWriter(server.Admin));
 
@@ -37,9 +40,35 @@ internal sealed class StagingServer : IAsyncDisposable
     {
         var admission = new ReportedAdmission(id, who ?? Cart, Host, Digest, "", 1)
         {
-            Imports = imports is null ? null : new ComponentImports([.. imports.Select(name => new ComponentImport(name, ImportKind.Instance))]) { Exports = [.. exports] },
+            Imports = imports is null ? null : ImportsOf(imports) with { Exports = [.. exports] },
         };
         Assert.True(Server.Live.Open(SpiffeId.Parse($"spiffe://example.org/spire/agent/{id}")).TryAdd(admission));
+    }
+
+    public static ComponentImports ImportsOf(params string[] names) => new([.. names.Select(name => new ComponentImport(name, ImportKind.Instance))]);
+
+    /// <param name="selector">Its type and, behind a colon, its value.</param>
+    public Task RegisterAsync(string id, SpiffeId who, SpiffeId parent, string selector)
+    {
+        var (type, value) = (selector[..selector.IndexOf(':', StringComparison.Ordinal)], selector[(selector.IndexOf(':', StringComparison.Ordinal) + 1)..]);
+        var entry = new Entry
+        {
+            Id = id,
+            SpiffeId = new SPIFFEID { TrustDomain = who.TrustDomain.Name, Path = who.Path },
+            ParentId = new SPIFFEID { TrustDomain = parent.TrustDomain.Name, Path = parent.Path },
+            Selectors = { new Selector { Type = type, Value = value } },
+        };
+        return AppendAsync(new Change { EntrySet = entry });
+    }
+
+    public async Task AppendAsync(Change change)
+    {
+        Append appended;
+        do
+        {
+            appended = await Server.Ledger.AppendAsync(new Transaction { Author = "test", Reason = "a test", Changes = { change } }, Server.Ledger.State.Revision, CancellationToken.None);
+        }
+        while (appended is not Append.Committed);
     }
 
     /// <param name="soak">Seconds.</param>
