@@ -12,8 +12,13 @@ namespace Identity.Policy;
 /// </remarks>
 internal static class NatsJetStream
 {
+    /// <summary>No consumer can have this name.</summary>
+    public const string AnyConsumer = "*";
+
     private const string Api = "$JS.API.";
     private const string BucketStream = "KV_";
+
+    private static readonly NatsSubject AllKeys = NatsSubject.Parse(">");
 
     /// <summary>What a permit of this access allows to publish.</summary>
     public static IEnumerable<string> OfStream(string stream, StreamAccess access)
@@ -181,6 +186,37 @@ internal static class NatsJetStream
         (Capability.Stream stream, CapabilityRequest.Consumer consumer) => stream.Name == consumer.StreamName && stream.Access.HasFlag(StreamAccess.Consume),
         _ => false,
     };
+
+    /// <summary>
+    /// What a forbid of one right takes of others (<see cref="TakesAway"/>), as forbids of these: a forbid together with these touches what it forbids and what it takes away. One of
+    /// a consumer that is named <see cref="AnyConsumer"/> is of all of its stream.
+    /// </summary>
+    public static IEnumerable<Capability> AlsoForbidden(Capability forbidden)
+    {
+        switch (forbidden)
+        {
+            case Capability.Bucket bucket:
+                var behind = StreamOf(bucket.Name);
+                if (EachOf(access => (bucket.Access & Needed(access)) != 0) is var taken and not StreamAccess.None) yield return new Capability.Stream(behind, taken);
+                if ((bucket.Access & Seeing) != 0) yield return new Capability.Consumer(behind, AnyConsumer, ConsumerAccess.Consume | ConsumerAccess.Manage);
+                yield return new Capability.Bucket(bucket.Name, AllKeys, BucketAccess.Manage);
+                if (bucket.Access.HasFlag(BucketAccess.Read)) yield return new Capability.Bucket(bucket.Name, bucket.Keys, BucketAccess.Watch);
+                break;
+            case Capability.Stream stream:
+                var had = (stream.Access.HasFlag(StreamAccess.Read) ? BucketAccess.Read : 0)
+                    | (stream.Access.HasFlag(StreamAccess.Consume) ? BucketAccess.Watch : 0)
+                    | ((stream.Access & (StreamAccess.Manage | StreamAccess.Purge)) != 0 ? BucketAccess.Manage : 0);
+                if (had != 0 && BucketBehind(stream.Name) is { } name) yield return new Capability.Bucket(name, AllKeys, had);
+                if (stream.Access.HasFlag(StreamAccess.Consume)) yield return new Capability.Consumer(stream.Name, AnyConsumer, ConsumerAccess.Info | ConsumerAccess.Consume | ConsumerAccess.Manage);
+                break;
+            case Capability.Consumer consumer when consumer.Access.HasFlag(ConsumerAccess.Consume):
+                yield return consumer with { Access = ConsumerAccess.Info };
+                break;
+        }
+
+        static StreamAccess EachOf(Func<StreamAccess, bool> isTaken) =>
+            Enum.GetValues<StreamAccess>().Where(isTaken).Aggregate(StreamAccess.None, (all, one) => all | one);
+    }
 
     private const BucketAccess Seeing = BucketAccess.Read | BucketAccess.Watch;
 

@@ -13,11 +13,12 @@ public static class NatsRights
     {
         var decision = PolicyDecision.Decide(policy, principal, request, now);
         if (request is not (CapabilityRequest.Stream or CapabilityRequest.Consumer or CapabilityRequest.Bucket)) return decision;
-        if (decision is { Allowed: false, ShadowAllowed: null }) return decision;
+        if (decision is { Allowed: false, ShadowAllowed: null, Reason: not RefusalReason.NotGranted }) return decision;
         if (FirstForbid(policy, principal, request, now, RuleMode.Enforce) is { } forbid)
         {
             // What a rule in mode shadow would permit, this one takes all the same.
-            if (!decision.Allowed) return decision with { ShadowAllowed = null, ShadowRule = null };
+            if (decision is { Allowed: false, Reason: not RefusalReason.NotGranted }) return decision with { ShadowAllowed = null, ShadowRule = null };
+            // No permit would help, so it is said also where there is none.
             forbid.Subject.MayMean(principal, out var untold);
             return new CapabilityDecision { Determining = forbid.Rule, Reason = RefusalReason.Forbidden, Untold = untold };
         }
@@ -33,7 +34,7 @@ public static class NatsRights
     public static Explanation Explain(CapabilityPolicy policy, Principal principal, CapabilityRequest request, DateTimeOffset now)
     {
         var decision = Decide(policy, principal, request, now);
-        if (decision.Allowed || PolicyDecision.Decide(policy, principal, request, now) is not { Allowed: true })
+        if (decision.Allowed || decision.Reason != RefusalReason.Forbidden || PolicyDecision.Decide(policy, principal, request, now) is { Allowed: false, Reason: RefusalReason.Forbidden })
             return PolicyDecision.Explain(policy, principal, request, now);
         var refusal = DecisionExplainer.RefusalOf(policy, principal, request, decision, now);
         return new Explanation(principal.Id.ToString(), [refusal with { Detail = $"{refusal.Detail}: by it, {ByWhat(request)}" }], SmallestGrant: null);

@@ -77,6 +77,44 @@ public sealed class NatsRightsTests
         Assert.True(NatsRights.Decide(policy, Caller, request, Samples.Now).Allowed);
     }
 
+    [Fact]
+    public void What_a_forbid_takes_of_other_rights_is_what_forbids_of_these_would_touch()
+    {
+        string[] names = ["KV_settings", "KV_other", "KV_", "ORDERS"];
+        Capability[] forbids =
+        [
+            .. from name in names from access in Enumerable.Range(1, 31) select new Capability.Stream(name, (StreamAccess)access),
+            .. from name in names from consumer in (string[])["a", "b"] from access in Enumerable.Range(1, 7) select new Capability.Consumer(name, consumer, (ConsumerAccess)access),
+            .. from name in (string[])["settings", "other", "ORDERS"] from keys in (string[])[">", "a.>", "a.b", "x"] from access in Enumerable.Range(1, 15)
+               select new Capability.Bucket(name, NatsSubject.Parse(keys), (BucketAccess)access),
+        ];
+        CapabilityRequest[] requests =
+        [
+            .. from name in names from access in Enumerable.Range(1, 31) select new CapabilityRequest.Stream(name, (StreamAccess)access),
+            .. from name in names from consumer in (string[])["a", "b"] from access in Enumerable.Range(1, 7) select new CapabilityRequest.Consumer(name, consumer, (ConsumerAccess)access),
+            .. from name in (string[])["settings", "other", "ORDERS"] from key in (string[])[">", "a.>", "a.b", "a.c", "x"] from access in Enumerable.Range(1, 15)
+               select new CapabilityRequest.Bucket(name, NatsSubject.Parse(key), (BucketAccess)access),
+        ];
+        var taken = 0;
+        foreach (var forbid in forbids)
+        {
+            var also = NatsJetStream.AlsoForbidden(forbid).ToArray();
+            foreach (var request in requests)
+            {
+                var expected = forbid.Touches(request) || NatsJetStream.TakesAway(forbid, request);
+                var told = forbid.Touches(request) || Array.Exists(also, one => Touches(one, request));
+                if (expected != told) Assert.Fail($"{forbid} takes {request}: {expected}, and by forbids {told}");
+                taken += expected ? 1 : 0;
+            }
+        }
+
+        Assert.InRange(taken, 10_000, 100_000);
+
+        static bool Touches(Capability one, CapabilityRequest request) => one is Capability.Consumer { Name: NatsJetStream.AnyConsumer } any && request is CapabilityRequest.Consumer consumer
+            ? (any with { Name = consumer.Name }).Touches(request)
+            : one.Touches(request);
+    }
+
     private static Principal Caller { get; } = Principal.Process(Samples.Greeter);
 
     private static IEnumerable<string> Each(string of, params string[] accesses) => accesses.Select(access => $"{{ {of}, access: [{access}] }}");

@@ -30,7 +30,7 @@ internal static class CapabilityRegions
         Capability.NatsSubscribe subscribe => (RegionKind.NatsSubscribe, [OfSubject(subscribe.Subject, permits), subscribe.Queue is { } queue ? TextSet.Of(queue) : AnyOrNone]),
         Capability.NatsRespond => (RegionKind.NatsRespond, []),
         Capability.Stream stream => WithAccess(RegionKind.Stream, [TextSet.Of(stream.Name)], (int)stream.Access, permits),
-        Capability.Consumer consumer => WithAccess(RegionKind.Consumer, [TextSet.Of(consumer.StreamName), TextSet.Of(consumer.Name)], (int)consumer.Access, permits),
+        Capability.Consumer consumer => WithAccess(RegionKind.Consumer, [TextSet.Of(consumer.StreamName), consumer.Name == NatsJetStream.AnyConsumer ? AnyText : TextSet.Of(consumer.Name)], (int)consumer.Access, permits),
         Capability.Bucket bucket => WithAccess(RegionKind.Bucket, [TextSet.Of(bucket.Name), OfSubject(bucket.Keys, permits)], (int)bucket.Access, permits),
         Capability.Connect { Target: { Name: { } name } target } => (RegionKind.ConnectName, [OfName(name), OfPorts(target.Ports, permits), OfProtocol(target)]),
         Capability.Connect { Target: { Addresses: { } addresses } target } => OfAddresses(addresses, permits) is { } networks

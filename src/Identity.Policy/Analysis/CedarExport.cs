@@ -23,19 +23,22 @@ public static class CedarExport
         foreach (var clause in policy.Clauses)
         {
             text.Append('\n');
-            if (Authority.Decides(clause)) Write(text, clause);
+            if (Authority.Decides(clause)) Write(text, clause, clause.Capability);
             else text.Append(CultureInfo.InvariantCulture, $"// {clause.Rule} decides nothing in mode {(clause.Mode == RuleMode.Warn ? "warn" : "shadow")}: {clause.Capability}\n");
+            if (clause.Effect == RuleEffect.Permit || !Authority.Decides(clause)) continue;
+            // A bucket is a stream by another name, and what is forbidden of the one is of the other.
+            foreach (var taken in NatsJetStream.AlsoForbidden(clause.Capability)) Write(text, clause, taken);
         }
 
         return text.ToString();
     }
 
-    private static void Write(StringBuilder text, PolicyClause clause)
+    private static void Write(StringBuilder text, PolicyClause clause, Capability capability)
     {
         var permits = clause.Effect == RuleEffect.Permit;
-        List<string> conditions = [.. CedarSubject.Conditions(clause.Subject, permits), .. CedarCapability.Conditions(clause.Capability, permits)];
+        List<string> conditions = [.. CedarSubject.Conditions(clause.Subject, permits), .. CedarCapability.Conditions(capability, permits)];
         if (permits && clause.Expires is { } expires) conditions.Add(CedarText.Invariant($"context.now < {expires.ToUnixTimeMilliseconds()}"));
-        text.Append(CultureInfo.InvariantCulture, $"@rule({CedarText.Literal(clause.Rule.ToString())})\n{(permits ? "permit" : "forbid")} (principal, action == Identity::Action::{CedarText.Literal(clause.Capability.Kind)}, resource)");
+        text.Append(CultureInfo.InvariantCulture, $"@rule({CedarText.Literal(clause.Rule.ToString())})\n{(permits ? "permit" : "forbid")} (principal, action == Identity::Action::{CedarText.Literal(capability.Kind)}, resource)");
         text.Append(conditions.Count == 0 ? ";\n" : $"\nwhen {{ {string.Join("\n  && ", conditions)} }};\n");
     }
 }
@@ -104,6 +107,7 @@ internal static class CedarCapability
         Capability.NatsSubscribe { Queue: null } subscribe => OfSubject(subscribe.Subject, permits),
         Capability.NatsSubscribe { Queue: { } queue } subscribe => [.. OfSubject(subscribe.Subject, permits), Has("queue", queue)],
         Capability.Stream stream => [Is("name", stream.Name), Access(CapabilityText.Of(stream.Access), permits)],
+        Capability.Consumer { Name: NatsJetStream.AnyConsumer } any => [Is("stream", any.StreamName), Access(CapabilityText.Of(any.Access), permits)],
         Capability.Consumer consumer => [Is("stream", consumer.StreamName), Is("name", consumer.Name), Access(CapabilityText.Of(consumer.Access), permits)],
         Capability.Bucket bucket => [Is("name", bucket.Name), .. OfSubject(bucket.Keys, permits), Access(CapabilityText.Of(bucket.Access), permits)],
         Capability.Connect { Target: var target } => [.. OfHost(target, permits), OfPorts(target.Ports, permits), Is("protocol", target.Protocol == TransportProtocol.Udp ? "udp" : "tcp")],

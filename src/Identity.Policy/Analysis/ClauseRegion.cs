@@ -9,12 +9,17 @@ internal sealed record ClauseRegion(PolicyClause Clause, Region Region)
     public bool IsPermit => Clause.Effect == RuleEffect.Permit;
 
     /// <summary>
-    /// The regions of a clause: none, one, or for a forbid about an image two, since whoever cannot tell the image cannot tell its tag.
+    /// The regions of a clause: none, one, or for a forbid several. One about an image has two, since whoever cannot tell the image cannot tell its tag; and one about a
+    /// stream, a consumer or a bucket has those of what it takes of the others (<see cref="NatsRights"/>).
     /// </summary>
-    public static IEnumerable<ClauseRegion> Of(PolicyClause clause)
+    public static IEnumerable<ClauseRegion> Of(PolicyClause clause) => clause.Effect == RuleEffect.Permit
+        ? Of(clause, clause.Capability)
+        : NatsJetStream.AlsoForbidden(clause.Capability).Prepend(clause.Capability).SelectMany(capability => Of(clause, capability));
+
+    private static IEnumerable<ClauseRegion> Of(PolicyClause clause, Capability capability)
     {
         var permits = clause.Effect == RuleEffect.Permit;
-        if (CapabilityRegions.Of(clause.Capability, permits) is not var (kind, what)) yield break;
+        if (CapabilityRegions.Of(capability, permits) is not var (kind, what)) yield break;
         if (SubjectRegions.Of(clause.Subject, permits) is { } who && Whole(clause, kind, who, what) is { } region) yield return new ClauseRegion(clause, region);
         if (permits || (clause.Subject.Image is null && clause.Subject.ImagePrefix is null)) yield break;
         if (SubjectRegions.Of(clause.Subject with { Image = null, ImagePrefix = null }, permits) is not { } anyImage) yield break;

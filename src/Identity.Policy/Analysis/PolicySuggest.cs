@@ -36,7 +36,7 @@ public static class PolicySuggest
         foreach (var observation in observations)
         {
             var (principal, request) = observation;
-            var decision = PolicyDecision.Decide(policy, principal, request, now);
+            var decision = NatsRights.Decide(policy, principal, request, now);
             if (decision.Allowed) continue;
             var capability = request.ToCapability();
             if (decision.Reason != RefusalReason.NotGranted || capability.WhyNotGrantable() is not null)

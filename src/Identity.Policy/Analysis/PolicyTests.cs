@@ -16,11 +16,11 @@ public static class PolicyTests
     private static PolicyTestResult Run(CapabilityPolicy policy, string document, PolicyTestCase test, DateTimeOffset now)
     {
         var at = test.At ?? now;
-        var decision = PolicyDecision.Decide(policy, test.Principal, test.Request, at);
+        var decision = NatsRights.Decide(policy, test.Principal, test.Request, at);
         var passed = decision.Allowed == test.Allow && (test.By is null || test.By == decision.Determining);
         var by = decision.Determining is { } rule ? $" by rule {rule}" : "";
         var found = decision.Allowed ? $"allowed{by}{(decision.Warned ? $", with a warning of rule {decision.Warning}" : "")}"
             : decision.Reason == RefusalReason.Forbidden ? $"forbidden{by}" : "denied: no rule permits it";
-        return new PolicyTestResult(document, test, passed, found, passed ? null : PolicyDecision.Explain(policy, test.Principal, test.Request, at));
+        return new PolicyTestResult(document, test, passed, found, passed ? null : NatsRights.Explain(policy, test.Principal, test.Request, at));
     }
 }

@@ -12,7 +12,8 @@ internal sealed record Proposal<T>(T Answer, IReadOnlyList<Change> Changes, stri
 internal static class LedgerWrites
 {
     private const int MaxAttempts = 64;
-    private const int MaxTransactionBytes = 15 << 20;
+    /// <summary>One change, with all that it says and who makes it.</summary>
+    public const int MaxTransactionBytes = 15 << 20;
 
     /// <summary>
     /// Decides on the current state and appends at exactly that revision; when somebody else was faster, decides again on what is

@@ -27,6 +27,11 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
     private const int MaxAhead = 2;
     private const int Lanes = 8;
 
+    // In a transaction, beside its documents: who and why, the steps of a plan, and the length of each part.
+    private const int RoomBeside = 64 << 10;
+    private const int SizeOfLength = 8;
+    private const int MaxNamedFirst = 20;
+
     // Writers of policy wait for one another here: a thousand who try at once would otherwise undo each other's attempts.
     private readonly SemaphoreSlim _turn = new(1);
 
@@ -74,11 +79,12 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
 
             var then = revisions.DocumentsAt(state, request.ToRevision);
             var names = then.Select(document => document.Name).ToHashSet(StringComparer.Ordinal);
-            return new PolicyEdit(
+            var edit = new PolicyEdit(
                 [.. then.Select(document => new PolicyRecord { Name = document.Name, Text = document.Text })],
                 [.. state.Policies.Keys.Where(name => !names.Contains(name))],
                 [],
                 []).Against(state);
+            return Bounded(edit, state, request.ToRevision);
         },
         $"roll back to revision {request.ToRevision}: {request.Reason}",
         cancellation);
@@ -231,6 +237,31 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
             lane.Release();
         }
     }
+
+    // A rollback has no smaller parts of its own; but what is put back by hand before it is in force already.
+    private static PolicyEdit Bounded(PolicyEdit edit, ControlPlaneState state, ulong to)
+    {
+        if (SizeOf(edit) <= LedgerWrites.MaxTransactionBytes - RoomBeside) return edit;
+        // The end of a file is no change worth a refusal.
+        edit = edit with { Set = [.. edit.Set.Where(set => state.Policies.GetValueOrDefault(set.Name)?.Text.TrimEnd() != set.Text.TrimEnd())] };
+        var bytes = SizeOf(edit);
+        if (bytes <= LedgerWrites.MaxTransactionBytes - RoomBeside) return edit;
+        var first = new List<string>();
+        var left = bytes;
+        foreach (var set in edit.Set.OrderByDescending(set => set.Text.Length).ThenBy(set => set.Name, StringComparer.Ordinal).TakeWhile(_ => left > LedgerWrites.MaxTransactionBytes - RoomBeside))
+        {
+            first.Add(set.Name);
+            left -= set.CalculateSize();
+        }
+
+        throw new RpcException(new Status(
+            StatusCode.ResourceExhausted,
+            $"going back to revision {to} changes {bytes} bytes of documents, and one change has {LedgerWrites.MaxTransactionBytes} at most. Put the largest back first, one by one "
+            + $"(`identity policy show NAME --at {to} > NAME.yaml`, `identity apply -f NAME.yaml`), then roll back the others: "
+            + $"{string.Join(", ", first.Take(MaxNamedFirst))}{(first.Count > MaxNamedFirst ? $" and {first.Count - MaxNamedFirst} more" : "")}; nothing was changed"));
+    }
+
+    private static long SizeOf(PolicyEdit edit) => edit.Changes().Sum(change => (long)change.CalculateSize() + SizeOfLength);
 
     private static void RefuseMissing(PolicyEdit edit, ControlPlaneState state)
     {

@@ -27,7 +27,7 @@ public sealed class CedarTests
                 foreach (var (caller, request, moment) in questions)
                 {
                     var (principal, asks, at) = (SmallWorld.Principals[caller], requests[request], SmallWorld.Moments[moment]);
-                    var ours = PolicyDecision.Decide(policy, principal, asks, at).Allowed;
+                    var ours = NatsRights.Decide(policy, principal, asks, at).Allowed;
                     Assert.True(ours == cedar.Allows(CedarCall.Of("p", principal, asks, at)), $"{SubjectText.Of(principal)} asks for {asks} at {at:u}: we say {ours}\n{CedarExport.Write(policy)}");
                     asked++;
                 }

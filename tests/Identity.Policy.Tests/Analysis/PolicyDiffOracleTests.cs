@@ -36,7 +36,7 @@ public sealed class PolicyDiffOracleTests
                 {
                     for (var request = 0; request < world.Requests.Length; request++)
                     {
-                        var decided = PolicyDecision.Decide(policy, SmallWorld.Principals[caller], world.Requests[request], SmallWorld.Moments[moment]).Allowed;
+                        var decided = NatsRights.Decide(policy, SmallWorld.Principals[caller], world.Requests[request], SmallWorld.Moments[moment]).Allowed;
                         Assert.True(decided == ((allowed[moment][caller] >> request & 1) != 0), $"{SmallWorld.Principals[caller]} asks for {world.Requests[request]}: {decided}");
                     }
                 }
@@ -60,8 +60,8 @@ public sealed class PolicyDiffOracleTests
         {
             var (principal, request, at) = change.Example!;
             if (change.Kind != AuthorityChangeKind.Authority) continue;
-            Assert.False(PolicyDecision.Decide(was, principal, request, at).Allowed, $"{change}: {principal} already could {request}");
-            Assert.True(PolicyDecision.Decide(will, principal, request, at).Allowed, $"{change}: {principal} cannot {request}");
+            Assert.False(NatsRights.Decide(was, principal, request, at).Allowed, $"{change}: {principal} already could {request}");
+            Assert.True(NatsRights.Decide(will, principal, request, at).Allowed, $"{change}: {principal} cannot {request}");
         }
 
         for (var moment = 0; moment < SmallWorld.Moments.Length; moment++)

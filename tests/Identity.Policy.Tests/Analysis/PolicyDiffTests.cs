@@ -235,8 +235,8 @@ public sealed class PolicyDiffTests
 
     private static void Differs(CapabilityPolicy before, CapabilityPolicy after, AuthorityExample example)
     {
-        Assert.False(PolicyDecision.Decide(before, example.Principal, example.Request, example.At).Allowed);
-        Assert.True(PolicyDecision.Decide(after, example.Principal, example.Request, example.At).Allowed);
+        Assert.False(NatsRights.Decide(before, example.Principal, example.Request, example.At).Allowed);
+        Assert.True(NatsRights.Decide(after, example.Principal, example.Request, example.At).Allowed);
     }
 
     private static string Permit(string capabilities) => $"- {{ name: r0, effect: permit, subjects: [{{ {Shop} }}], capabilities: [{capabilities}] }}";

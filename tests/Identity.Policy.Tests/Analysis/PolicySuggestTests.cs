@@ -33,7 +33,7 @@ public sealed class PolicySuggestTests
                         && PlainMeaning.IsGrantable($"{one.Request.ToCapability()}") && words.Matches($"{one.Request.ToCapability()}", $"{request}"));
                     // Accesses to one thing that were seen one by one may then be asked for together.
                     if (!expected && request.ToString().Contains(',', StringComparison.Ordinal)) continue;
-                    Assert.Equal(expected, PolicyDecision.Decide(policy, principal, request, Samples.Now).Allowed);
+                    Assert.Equal(expected, NatsRights.Decide(policy, principal, request, Samples.Now).Allowed);
                 }
             }
         });

@@ -87,14 +87,14 @@ public sealed class ManyPoliciesTests
     private static void AssertDiffer(AuthorityChange change, CapabilityPolicy was, CapabilityPolicy will)
     {
         var example = change.Example!;
-        Assert.Equal(IsAboutResponses(change), PolicyDecision.Decide(was, example.Principal, example.Request, example.At).Allowed);
-        Assert.True(PolicyDecision.Decide(will, example.Principal, example.Request, example.At).Allowed, $"{example} is not allowed");
+        Assert.Equal(IsAboutResponses(change), NatsRights.Decide(was, example.Principal, example.Request, example.At).Allowed);
+        Assert.True(NatsRights.Decide(will, example.Principal, example.Request, example.At).Allowed, $"{example} is not allowed");
     }
 
     private static void AssertDecides(Draw draw, Board board, CapabilityPolicy policy, Answers answers)
     {
         var (caller, request, moment) = (draw.Of(board.Who.Callers.Length), draw.Of(board.What.Requests.Length), draw.Of(Board.Moments.Length));
-        var decided = PolicyDecision.Decide(policy, board.Who.Callers[caller], board.What.Requests[request], Board.Moments[moment]).Allowed;
+        var decided = NatsRights.Decide(policy, board.Who.Callers[caller], board.What.Requests[request], Board.Moments[moment]).Allowed;
         if (decided != ((answers.Allowed[moment * Answers.Rows + request] >> caller & 1) != 0))
             Assert.Fail($"{board.Who.Callers[caller]} asks for {board.What.Requests[request]}: {decided}");
     }

@@ -25,30 +25,55 @@ internal sealed class RequestBoard
             "start", "import", "export", "natsPublish", "natsSubscribe", "natsRespond", "stream", "consumer", "bucket", "connect", "resolve", "config", "secret", "audience", "mount",
             "start import", "natsPublish natsRespond", "stream consumer", "config secret", "resolve mount", "export audience",
         }.Select(kinds => new RequestBoard(kinds.Split(' '))),
+        // A bucket, the stream that it is, and consumers of that: two of each, and beside them a stream that is no bucket.
+        new RequestBoard(
+            [
+                "stream KV_B info", "stream KV_B read", "stream KV_B consume", "stream KV_B purge", "stream KV_B manage,info", "stream KV_C info,read,consume,purge,manage", "stream S read,consume",
+                "consumer KV_B/c info", "consumer KV_B/c consume", "consumer KV_B/c manage", "consumer KV_B/d info,consume,manage", "consumer KV_C/c consume", "consumer S/c info,consume",
+                "bucket B/> read", "bucket B/> write", "bucket B/> watch", "bucket B/> manage", "bucket B/a.> read", "bucket B/a.b read,watch", "bucket B/a.> write", "bucket C/> read,write,watch,manage",
+            ],
+            [
+                "stream KV_B info", "stream KV_B read", "stream KV_B consume", "stream KV_B purge", "stream KV_B manage", "stream KV_B info,read", "stream KV_B consume,manage", "stream KV_C read", "stream KV_C manage", "stream S read",
+                "stream S consume", "consumer KV_B/c info", "consumer KV_B/c consume", "consumer KV_B/c manage", "consumer KV_B/c info,consume", "consumer KV_B/d info", "consumer KV_B/d consume", "consumer KV_C/c consume",
+                "consumer S/c info", "consumer S/c consume", "bucket B/> read", "bucket B/a.b read", "bucket B/a.c read", "bucket B/x read", "bucket B/a.b write", "bucket B/x write", "bucket B/> watch", "bucket B/a.b watch",
+                "bucket B/a.c watch", "bucket B/x watch", "bucket B/> manage", "bucket B/a.b read,watch", "bucket B/x write,manage", "bucket C/a read", "bucket C/a watch", "bucket C/a manage", "bucket C/a write",
+            ]),
     ];
 
     private readonly ulong[] _permitted;
     private readonly ulong[] _forbidden;
+    private readonly WordWorld? _words;
     private readonly Dictionary<Capability, int> _numbers = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<string, ulong> _others = [];
 
     private RequestBoard(string[] kinds)
+        : this(
+            [.. PlainMeaning.Patterns.Where(text => IsOfKind(kinds, text))],
+            [.. PlainMeaning.Things.Where(thing => IsOfKind(kinds, thing) && !thing.StartsWith("natsRespond", StringComparison.Ordinal)), .. Wide.Where(text => IsOfKind(kinds, text))],
+            words: null)
     {
-        Capabilities = [.. PlainMeaning.Patterns.Where(IsOfKind).Select(Capability.Parse)];
+    }
+
+    private RequestBoard(string[] capabilities, string[] requests)
+        : this(capabilities, requests, WordWorld.Of([.. capabilities, .. requests]))
+    {
+    }
+
+    private RequestBoard(string[] capabilities, string[] requests, WordWorld? words)
+    {
+        _words = words;
+        Capabilities = [.. capabilities.Select(Capability.Parse)];
         Requests =
         [
-            .. PlainMeaning.Things.Where(thing => IsOfKind(thing) && !thing.StartsWith("natsRespond", StringComparison.Ordinal)).Concat(Wide.Where(IsOfKind))
-                .Select(CapabilityRequest.Parse)
-                .DistinctBy(request => string.Concat(Capabilities.Select(capability => PolicyWorld.Matches(capability, request) ? '2' : PolicyWorld.Touches(capability, request) ? '1' : '0'))),
+            .. requests.Select(CapabilityRequest.Parse)
+                .DistinctBy(request => string.Concat(Capabilities.Select(capability => (char)('0' + (Matches(capability, request) ? 2 : 0) + (Forbids(capability, request) ? 1 : 0))))),
         ];
-        if (Requests.Length > 64) throw new InvalidOperationException($"{Requests.Length} requests of {string.Join(' ', kinds)} do not fit into one number");
-        _permitted = [.. Capabilities.Select(capability => PlainMeaning.IsGrantable(capability.ToString()) ? Asked(request => PolicyWorld.Matches(capability, request)) : 0)];
-        _forbidden = [.. Capabilities.Select(capability => Asked(request => PolicyWorld.Touches(capability, request)))];
+        if (Requests.Length > 64) throw new InvalidOperationException($"{Requests.Length} requests such as {requests[0]} do not fit into one number");
+        _permitted = [.. Capabilities.Select(capability => PlainMeaning.IsGrantable(capability.ToString()) ? Asked(request => Matches(capability, request)) : 0)];
+        _forbidden = [.. Capabilities.Select(capability => Asked(request => Forbids(capability, request)))];
         Single = Asked(request => !request.ToString().Contains('*', StringComparison.Ordinal));
         Mergeable = Asked(request => request.ToString().Contains(',', StringComparison.Ordinal));
         for (var i = 0; i < Capabilities.Length; i++) _numbers.Add(Capabilities[i], i);
-
-        bool IsOfKind(string text) => kinds.Contains(text.Split(' ')[0]);
     }
 
     public ImmutableArray<Capability> Capabilities { get; }
@@ -70,9 +95,18 @@ internal sealed class RequestBoard
     public ulong Permitted(Capability capability)
     {
         var text = capability.ToString();
-        if (!_others.TryGetValue(text, out var asked)) _others.Add(text, asked = PlainMeaning.IsGrantable(text) ? Asked(request => PolicyWorld.Matches(capability, request)) : 0);
+        if (!_others.TryGetValue(text, out var asked)) _others.Add(text, asked = PlainMeaning.IsGrantable(text) ? Asked(request => Matches(capability, request)) : 0);
         return asked;
     }
+
+    private static bool IsOfKind(string[] kinds, string text) => kinds.Contains(text.Split(' ')[0]);
+
+    private bool Matches(Capability capability, CapabilityRequest request) =>
+        _words?.Matches(capability.ToString(), request.ToString()) ?? PolicyWorld.Matches(capability, request);
+
+    // What a forbid takes of other rights is held against what nats-server is told (NatsRightsTests).
+    private bool Forbids(Capability capability, CapabilityRequest request) =>
+        (_words?.Touches(capability.ToString(), request.ToString()) ?? PolicyWorld.Touches(capability, request)) || NatsJetStream.TakesAway(capability, request);
 
     private ulong Asked(Func<CapabilityRequest, bool> isAsked)
     {

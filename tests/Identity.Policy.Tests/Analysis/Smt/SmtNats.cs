@@ -44,7 +44,8 @@ internal sealed class SmtAccess(string kind, int parts, params string[] accesses
     public override string Means(Capability capability, bool permits)
     {
         var (name, access) = Parts(capability.ToString());
-        // All that is asked for, or some of it.
+        // All that is asked for, or some of it. Whoever fetches from a consumer looks at it, so a forbid to do so is one to look.
+        if (!permits && capability is Capability.Consumer { Access: var forbidden } && forbidden.HasFlag(ConsumerAccess.Consume)) access = $"(bvor {access} #b001)";
         return Formula.And([name, permits ? $"(= (bvand access {access}) access)" : $"(distinct (bvand access {access}) {Zero})"]);
     }
 

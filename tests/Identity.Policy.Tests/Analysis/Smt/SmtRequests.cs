@@ -124,7 +124,11 @@ internal sealed class SmtBucket : SmtRequests
         var (name, keys, access) = (Capability.Bucket)capability;
         // All that is asked for, or some of it.
         var granted = permits ? $"(= (bvand access {Bits(access)}) access)" : $"(distinct (bvand access {Bits(access)}) #b0000)";
-        return Formula.And([Formula.Is("bucket", Formula.NumberOf(name)), SmtSubject.Means(keys.Text, permits), granted]);
+        if (permits) return Formula.And([Formula.Is("bucket", Formula.NumberOf(name)), SmtSubject.Means(keys.Text, permits), granted]);
+        // Who watches keys is told their values; and of who manages the bucket no key can be kept.
+        if (access.HasFlag(BucketAccess.Read)) granted = $"(distinct (bvand access {Bits(access | BucketAccess.Watch)}) #b0000)";
+        var manages = $"(distinct (bvand access {Bits(BucketAccess.Manage)}) #b0000)";
+        return Formula.And([Formula.Is("bucket", Formula.NumberOf(name)), Formula.Or([Formula.And([SmtSubject.Means(keys.Text, permits), granted]), manages])]);
     }
 
     public override string At(CapabilityRequest request)

@@ -76,7 +76,7 @@ public sealed class Z3Tests
         for (var i = 0; i < principals.Length; i++)
         {
             var allowed = z3.Finds(Formula.And([SmtCaller.At(principals[i], at), about.At(requests[i])]));
-            Assert.True(allowed == PolicyDecision.Decide(policy, principals[i], requests[i], at).Allowed, $"{principals[i]} asks for {requests[i]}: {allowed} by the solver");
+            Assert.True(allowed == NatsRights.Decide(policy, principals[i], requests[i], at).Allowed, $"{principals[i]} asks for {requests[i]}: {allowed} by the solver");
         }
 
         z3.Pop();

@@ -122,6 +122,29 @@ public sealed class PolicyRevisionsTests : PolicyServerTest
     }
 
     [Fact]
+    public async Task Says_what_to_put_back_first_when_a_rollback_is_larger_than_one_change_may_be_and_then_rolls_back()
+    {
+        string[] large = [.. Enumerable.Range(10, 15).Select(at => Large($"p{at}"))];
+        foreach (var part in large.Chunk(3)) await _admin.ApplyAsync(part);
+        var full = _server.Ledger.State.Revision;
+        var emptied = await _admin.DeleteAsync([.. Enumerable.Range(10, 15).Select(at => $"p{at}")]);
+
+        var refused = await RefusedAsync(() => RollbackAsync(full, emptied.Revision));
+        Assert.Equal(StatusCode.ResourceExhausted, refused.StatusCode);
+        Assert.Contains($"identity policy show NAME --at {full}", refused.Status.Detail, StringComparison.Ordinal);
+        Assert.EndsWith("then roll back the others: p10; nothing was changed", refused.Status.Detail, StringComparison.Ordinal);
+        Assert.Empty(_server.Ledger.State.Policies);
+
+        var first = await _admin.ApplyAsync(large[0].TrimEnd());
+        await RollbackAsync(full, first.Revision);
+        Assert.Equal(large.Select(text => text.TrimEnd()), _server.Ledger.State.Policies.Values.Select(policy => policy.Text.TrimEnd()));
+
+        // In lines, for none may be very long.
+        static string Large(string name) =>
+            Permit(name) + "\n" + string.Concat(Enumerable.Repeat($"# {new string('x', 997)}\n", (Identity.Server.ComponentPolicy.PolicyRegistry.MaxDocumentBytes - 1000) / 1000));
+    }
+
+    [Fact]
     public async Task Refuses_to_roll_back_without_a_reason_or_into_the_future()
     {
         var applied = await _admin.ApplyAsync(Permit("a"));
