@@ -34,6 +34,8 @@ public sealed class JwtSvidIssuer(JwtSigningAuthority authority, IssuanceProfile
 
         var tokenId = Convert.ToHexStringLower(_tokenIds.Next());
         var signedPart = CompactJwsWriter.Join(_encodedHeader, WriteClaims(request, issuedAt, expiresAt, tokenId));
+        // What is asked for makes it long, and would at any time.
+        if (TokenLint.FindLengthProblem(signedPart, JwtSvid.MaxTokenLength, authority.Key) is { } tooLong) return new JwtSvidPreparation.Refused(tooLong, IsAboutRequest: true);
         var draft = new JwtSvidDraft(this, request, tokenId, issuedAt, expiresAt, signedPart);
         return JwtSvidLint.FindProblem(signedPart, draft, authority) is { } flaw ? Refuse(flaw) : new JwtSvidPreparation.Prepared(draft);
     }

@@ -9,6 +9,6 @@ public abstract record JwtSvidPreparation
 
     public sealed record Prepared(JwtSvidDraft Draft) : JwtSvidPreparation;
 
-    /// <param name="IsAboutRequest">True when the same request would be refused at any time: its identity, its audience or its lifetime cannot be meant.</param>
+    /// <param name="IsAboutRequest">True when the same request would be refused at any time: its identity, its audience or its lifetime cannot be meant, or the token would be too long.</param>
     public sealed record Refused(string Reason, bool IsAboutRequest) : JwtSvidPreparation;
 }

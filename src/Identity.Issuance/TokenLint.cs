@@ -20,8 +20,7 @@ internal static class TokenLint
     public static string? FindProblem<TDraft>(
         ReadOnlySpan<byte> signedPart, int maxLength, IAuthorityKey key, string keyId, string type, TDraft decided, ClaimsLint<TDraft> claimsLint)
     {
-        var length = signedPart.Length + 1 + Base64Url.GetEncodedLength(key.Algorithm.MaxSignatureLength);
-        if (length > maxLength) return $"the token would have {length} characters; at most {maxLength} are accepted anywhere";
+        if (FindLengthProblem(signedPart, maxLength, key) is { } problem) return problem;
         Span<byte> buffer = signedPart.Length <= UsualLength ? stackalloc byte[2 * UsualLength] : new byte[2 * signedPart.Length];
         var scratch = buffer[..(buffer.Length / 2)];
         var decoded = buffer[(buffer.Length / 2)..];
@@ -42,6 +41,13 @@ internal static class TokenLint
         {
             return "the draft is not JSON of Unicode text";
         }
+    }
+
+    /// <summary>Null when a token of this signed part is not too long.</summary>
+    public static string? FindLengthProblem(ReadOnlySpan<byte> signedPart, int maxLength, IAuthorityKey key)
+    {
+        var length = signedPart.Length + 1 + Base64Url.GetEncodedLength(key.Algorithm.MaxSignatureLength);
+        return length > maxLength ? $"the token would have {length} characters; at most {maxLength} are accepted anywhere" : null;
     }
 
     private static string? FindHeaderProblem(ReadOnlySpan<byte> json, IAuthorityKey key, string keyId, string type)

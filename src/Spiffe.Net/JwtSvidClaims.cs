@@ -55,7 +55,14 @@ internal sealed record JwtSvidClaims(
                 return false;
             }
 
-            claims = new JwtSvidClaims(subject, audience, expiresAt.Value, issuedAt, notBefore, StrictJson.GetString(root, "jti"));
+            // RFC 7519 §4.1.1, §4.1.7.
+            if (!StrictJson.TryGetOptionalString(root, "jti", out var tokenId) || !StrictJson.TryGetOptionalString(root, "iss", out _))
+            {
+                problem = "the token's jti or iss is not a string";
+                return false;
+            }
+
+            claims = new JwtSvidClaims(subject, audience, expiresAt.Value, issuedAt, notBefore, tokenId);
             problem = null;
             return true;
         }

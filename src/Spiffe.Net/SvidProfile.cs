@@ -35,6 +35,8 @@ internal static class SvidProfile
         if (!authority.HasCriticalBasicConstraints) return "the signing certificate's basicConstraints is not critical";
         if (authority.KeyUsage is not { } usage || !usage.HasFlag(X509KeyUsageFlags.KeyCertSign))
             return "the signing certificate does not have the key usage keyCertSign";
+        // X509-SVID §2, §5.2: it may have no SPIFFE ID, but not two names that could be one.
+        if (authority.AlternativeNames.Uris.Count > 1) return $"the signing certificate has {authority.AlternativeNames.Uris.Count} URI names; expected one at most";
         if (authority.HasEmptySubject) return "the signing certificate has an empty subject, so nothing can name it as issuer";
 
         // X509-SVID §4.4 leaves the meaning open; many libraries let the purposes of an authority limit those below it, so both are needed here too.

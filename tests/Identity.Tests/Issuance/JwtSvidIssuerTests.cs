@@ -54,6 +54,7 @@ public class JwtSvidIssuerTests
         { [new string('x', 1025)], "printable" },
         { ["\ud800"], "printable" },
         { [.. Enumerable.Range(0, 16).Select(i => new string('x', 1000))], "at most 8192" },
+        { [.. Enumerable.Range(0, 16).Select(i => new string('x', 512))], "at most 8192" },
     };
 
     [Theory]
@@ -109,6 +110,10 @@ public class JwtSvidIssuerTests
     private static JwtSvidDraft Prepare(JwtSvidIssuer issuer, JwtSvidRequest request) =>
         Assert.IsType<JwtSvidPreparation.Prepared>(issuer.Prepare(request, Now)).Draft;
 
-    private static void AssertRefused(string reason, JwtSvidRequest request) =>
-        Assert.Contains(reason, Assert.IsType<JwtSvidPreparation.Refused>(Issuer.Prepare(request, Now)).Reason, StringComparison.Ordinal);
+    private static void AssertRefused(string reason, JwtSvidRequest request)
+    {
+        var refused = Assert.IsType<JwtSvidPreparation.Refused>(Issuer.Prepare(request, Now));
+        Assert.Contains(reason, refused.Reason, StringComparison.Ordinal);
+        Assert.True(refused.IsAboutRequest);
+    }
 }

@@ -55,6 +55,28 @@ public class JwtSvidVerifierTests
         Assert.IsType<JwtSvidVerification.Verified>(JwtSvidVerifier.Verify(token, Audience, forge.Bundles(), Now));
     }
 
+    // RFC 7519 §4.1.1, §4.1.7: strings, where they are there.
+    [Theory]
+    [InlineData("\"jti\":5")]
+    [InlineData("\"jti\":[\"a\"]")]
+    [InlineData("\"jti\":null")]
+    [InlineData("\"iss\":5")]
+    [InlineData("\"iss\":[\"a\"]")]
+    [InlineData("\"iss\":null")]
+    public void Refuses_an_issuer_or_a_token_ID_that_is_no_string(string member) =>
+        Assert.Contains(
+            "jti or iss is not a string",
+            Assert.IsType<JwtSvidVerification.Refused>(Verify(Forge.Sign(JwtForge.GoodHeader, JwtForge.Claims(more: member)))).Reason,
+            StringComparison.Ordinal);
+
+    [Fact]
+    public void Accepts_an_issuer_and_a_token_ID_and_their_absence()
+    {
+        var verified = Assert.IsType<JwtSvidVerification.Verified>(Verify(Forge.Sign(JwtForge.GoodHeader, JwtForge.Claims(more: "\"iss\":\"https://example.org\",\"jti\":\"\""))));
+        Assert.Equal("", verified.Svid.TokenId);
+        Assert.Null(Assert.IsType<JwtSvidVerification.Verified>(Verify(Forge.Sign(JwtForge.GoodHeader, JwtForge.GoodClaims))).Svid.TokenId);
+    }
+
     public static TheoryData<string, string> BadHeaders => new()
     {
         { """{"alg":"none","kid":"k1"}""", "\"none\" is not allowed" },

@@ -145,6 +145,20 @@ public class X509SvidVerifierTests
         else Assert.Contains(reason, problem, StringComparison.Ordinal);
     }
 
+    // §2, §5.2: one at most; which one would name its trust domain?
+    [Theory]
+    [InlineData("spiffe://example.org", "spiffe://other.org")]
+    [InlineData("spiffe://example.org", "https://example.org/")]
+    [Trait("rule", "X509-02")]
+    public void Refuses_a_chain_through_a_signing_certificate_with_two_URI_names(string one, string other)
+    {
+        var recipe = CertificateRecipe.Authority("two") with { Uris = [one, other] };
+        var intermediate = Root.Issue(recipe);
+        AssertRefused("2 URI names", Verify([intermediate.Issue(new CertificateRecipe()).Der, intermediate.Der]));
+        var anchor = ForgedCertificate.SelfSigned(recipe);
+        AssertRefused("2 URI names", X509SvidVerifier.Verify([anchor.Issue(new CertificateRecipe()).Der], new TrustBundleSet(anchor.AsBundle()), Now));
+    }
+
     [Fact]
     public void Refuses_a_leaf_of_a_root_with_the_same_name_but_another_key()
     {
