@@ -18,6 +18,8 @@ internal sealed class ConnectionWatch : IDisposable
     private readonly Action _cut;
     private readonly ITimer _timer;
     private volatile bool _isClosing;
+    private long _closingSince;
+    private bool _isCut;
 
     /// <param name="peer">Verified; from now on told here when it turns out to be nobody.</param>
     /// <param name="close">Asks for no new requests. Called once.</param>
@@ -54,7 +56,7 @@ internal sealed class ConnectionWatch : IDisposable
     {
         if (_isClosing)
         {
-            _cut();
+            if (IsGraceOver()) _cut();
         }
         else if (_peer.FindIdNow() is null || _peer.TimeProvider.GetUtcNow() > _peer.Until)
         {
@@ -69,6 +71,23 @@ internal sealed class ConnectionWatch : IDisposable
         }
     }
 
+    // A timer that came due to look may find that a request asked to close in this very moment: the grace is still to come, and its timer.
+    private bool IsGraceOver()
+    {
+        lock (_lock)
+        {
+            var left = Grace - _peer.TimeProvider.GetElapsedTime(_closingSince);
+            if (_isCut || left > TimeSpan.Zero)
+            {
+                // Timers may be early by a fraction of a millisecond.
+                if (!_isCut) _timer.Change(left + TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
+                return false;
+            }
+
+            return _isCut = true;
+        }
+    }
+
     // From the timer, or from a request that found out first.
     private void Close()
     {
@@ -76,6 +95,7 @@ internal sealed class ConnectionWatch : IDisposable
         {
             if (_isClosing) return;
             _isClosing = true;
+            _closingSince = _peer.TimeProvider.GetTimestamp();
             _timer.Change(Grace, Timeout.InfiniteTimeSpan);
         }
 

@@ -12,7 +12,10 @@ internal static class EndpointChannel
     // Bytes. gRPC's own 4 MiB could be filled by the bundles of foreign trust domains, and then our own rotation would never come through.
     private const int MaxResponse = 64 << 20;
 
-    public static GrpcChannel Create(WorkloadEndpoint endpoint)
+    private static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(20);
+
+    /// <param name="tcpPing">How long a stream may be silent until the other end is asked whether it is there. A Unix socket needs no such question: the kernel tells.</param>
+    public static GrpcChannel Create(WorkloadEndpoint endpoint, TimeSpan tcpPing)
     {
         var handler = new SocketsHttpHandler
         {
@@ -24,6 +27,11 @@ internal static class EndpointChannel
             AllowAutoRedirect = false,
             UseCookies = false,
             EnableMultipleHttp2Connections = true,
+
+            // A host that is gone, or a firewall that forgot the connection, says nothing, and so does a stream on which nothing changed.
+            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+            KeepAlivePingDelay = endpoint.Address is UnixDomainSocketEndPoint ? Timeout.InfiniteTimeSpan : tcpPing,
+            KeepAlivePingTimeout = tcpPing < PingTimeout ? tcpPing : PingTimeout,
         };
         return GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
         {

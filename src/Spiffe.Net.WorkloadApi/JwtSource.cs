@@ -92,10 +92,12 @@ public sealed class JwtSource : IDisposable
 
     private async Task<JwtCredential> FetchAsync(Entry entry, string[] audience, SpiffeId? subject)
     {
+        var isAnswered = false;
         try
         {
             var asked = _client.Options.TimeProvider.GetUtcNow();
             var answer = await _client.FetchJwtSvidsAsync(audience, subject, _stopping.Token).ConfigureAwait(false);
+            isAnswered = true;
             var svid = (subject is null ? Pick(answer) : answer.Default)
                 ?? throw new WorkloadApiException(WorkloadApiFailure.NoIdentity, "none of the identities that the Workload API has for this process was picked");
             var usableUntil = svid.ExpiresAt - Margin;
@@ -108,11 +110,13 @@ public sealed class JwtSource : IDisposable
         }
         catch (WorkloadApiException e) when (!MayBeOver(e))
         {
-            // §5.2: stop using what is withdrawn. A refusal is about the identity, whatever the audience; a call that is not offered is so for all of them.
+            // §5.2: stop using what is withdrawn. A refusal is about the identity, whatever the audience, and about all of them where none was named and it was not our own
+            // choice that found none; a call that is not offered is so for all of them.
+            var isOfAll = e.Failure is WorkloadApiFailure.Unimplemented || (e.Failure is WorkloadApiFailure.NoIdentity && subject is null && !isAnswered);
             entry.Svid = null;
             foreach (var (request, other) in _entries)
             {
-                if (e.Failure is WorkloadApiFailure.Unimplemented || (e.Failure is WorkloadApiFailure.NoIdentity && request.Subject == subject)) other.Svid = null;
+                if (isOfAll || (e.Failure is WorkloadApiFailure.NoIdentity && request.Subject == subject)) other.Svid = null;
             }
 
             throw;

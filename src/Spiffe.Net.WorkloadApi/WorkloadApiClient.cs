@@ -30,7 +30,8 @@ public sealed partial class WorkloadApiClient : IDisposable
     {
         Options = options ?? new WorkloadApiClientOptions();
         Endpoint = Options.Endpoint ?? WorkloadEndpoint.FromEnvironment();
-        _channel = EndpointChannel.Create(Endpoint);
+        Logger = new HarmlessLogger(() => HasOwnLogger ? Options.Logger : _borrowed ?? NullLogger.Instance);
+        _channel = EndpointChannel.Create(Endpoint, Options.TcpPing);
         _api = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(_channel);
         _reader = new ResponseReader(problem => LogLeftOut(Logger, problem));
         _troubles = new News(Options.TimeProvider);
@@ -43,7 +44,8 @@ public sealed partial class WorkloadApiClient : IDisposable
 
     internal bool HasOwnLogger => Options.Logger != NullLogger.Instance;
 
-    internal ILogger Logger => HasOwnLogger ? Options.Logger : _borrowed ?? NullLogger.Instance;
+    /// <summary>Our own or the one that was lent; it never throws.</summary>
+    internal ILogger Logger { get; }
 
     /// <summary>The X.509 identities of this process and whom to trust, as of now (§5.2.1).</summary>
     public Task<X509Context> FetchX509SvidAsync(CancellationToken cancellation = default) =>

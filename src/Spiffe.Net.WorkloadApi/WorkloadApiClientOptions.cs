@@ -32,4 +32,7 @@ public sealed class WorkloadApiClientOptions
     /// server tells its host's loggers of the clients it refuses, and the rest is told to nobody.
     /// </summary>
     public ILogger Logger { get; init; } = NullLogger.Instance;
+
+    /// <summary>After how long a silence the other end of a TCP connection is asked whether it is there. gRPC servers may end a connection that asks more often than every 5 minutes.</summary>
+    internal TimeSpan TcpPing { get; set; } = TimeSpan.FromMinutes(6);
 }

@@ -143,8 +143,8 @@ public sealed partial class X509Source : IAsyncDisposable
         {
             // Nothing more will come, so what is held would never be withdrawn.
             _lastProblem = e as WorkloadApiException ?? _lastProblem;
-            LogWatchEnded(Logger, e.Message);
             if (!_first.TrySetException(e)) Take(X509Context.None);
+            LogWatchEnded(Logger, e.Message);
         }
     }
 

@@ -192,6 +192,23 @@ public sealed class JwtSourceTests : IAsyncLifetime
         await Assert.ThrowsAsync<WorkloadApiException>(() => _source.GetAsync("other", Cancellation));
     }
 
+    [Fact]
+    [Trait("rule", "WLAPI-19")]
+    public async Task Forgets_the_tokens_of_named_identities_too_when_the_endpoint_knows_of_none_but_not_when_its_own_choice_fails()
+    {
+        var fails = false;
+        using var source = new JwtSource(_api.ClientOptions(_clock), all => fails ? null : all.Default);
+        var named = await source.GetAsync(["nats"], _authority.Id("/a"), Cancellation);
+        fails = true;
+        await Assert.ThrowsAsync<WorkloadApiException>(() => source.GetAsync("nats", Cancellation));
+        Assert.Same(named, await source.GetAsync(["nats"], _authority.Id("/a"), Cancellation));
+
+        _api.Refuse(StatusCode.PermissionDenied);
+        await Assert.ThrowsAsync<WorkloadApiException>(() => source.GetAsync("nats", Cancellation));
+        var e = await Assert.ThrowsAsync<WorkloadApiException>(() => source.GetAsync(["nats"], _authority.Id("/a"), Cancellation));
+        Assert.Equal(WorkloadApiFailure.NoIdentity, e.Failure);
+    }
+
     // As X509Source: what nobody would ever withdraw is not used any more.
     [Theory]
     [InlineData(StatusCode.Unimplemented, WorkloadApiFailure.Unimplemented)]
