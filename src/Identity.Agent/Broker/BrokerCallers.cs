@@ -12,6 +12,10 @@ internal sealed record BrokerCaller(SpiffeId Id, DateTimeOffset TrustedUntil);
 /// <summary>Lets a client of the broker socket in, at the handshake and again at each call.</summary>
 internal sealed partial class BrokerCallers(AgentOptions options, ViewHolder views, TimeProvider time, ILogger<BrokerCallers> log)
 {
+    // For all of them together: whoever may open the socket may fail at the handshake as often as it likes, and the log is not theirs to fill.
+    private readonly TokenBuckets<bool> _warnings = new(time, burst: 60, TimeSpan.FromSeconds(1), maxKeys: 1);
+    private long _untold;
+
     public bool TryAdmit(IFeatureCollection connection, X509Certificate? certificate, X509Chain? chain)
     {
         var bundles = views.Current?.Bundles ?? TrustBundleSet.Empty;
@@ -21,10 +25,10 @@ internal sealed partial class BrokerCallers(AgentOptions options, ViewHolder vie
                 connection.Set(new BrokerCaller(verified.Id, verified.TrustedUntil));
                 return true;
             case X509SvidVerification.Verified verified:
-                Refused($"{verified.Id} is not of the trust domain {options.TrustDomain}");
+                Refuse($"{verified.Id} is not of the trust domain {options.TrustDomain}");
                 return false;
             case X509SvidVerification.Refused refused:
-                Refused(refused.Reason);
+                Refuse(refused.Reason);
                 return false;
             default:
                 return false;
@@ -41,6 +45,16 @@ internal sealed partial class BrokerCallers(AgentOptions options, ViewHolder vie
         return caller;
     }
 
+    private void Refuse(string reason)
+    {
+        if (!_warnings.TryTake(true)) Interlocked.Increment(ref _untold);
+        else if (Interlocked.Exchange(ref _untold, 0) is > 0 and var untold) RefusedWithMore(reason, untold);
+        else Refused(reason);
+    }
+
     [LoggerMessage(Level = LogLevel.Warning, Message = "a client of the broker socket is refused: {Reason}")]
     private partial void Refused(string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "a client of the broker socket is refused: {Reason}; {Untold} more were before, which came too fast to be written down")]
+    private partial void RefusedWithMore(string reason, long untold);
 }

@@ -52,7 +52,7 @@ internal static class EndpointsSetup
             kestrel.Limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(20);
             kestrel.ListenUnixSocket(options.WorkloadSocket, listen => ListenForWorkloads(listen, kestrel.ApplicationServices, new FairShares(limits.Workloads)));
             kestrel.ListenUnixSocket(options.BrokerSocket, listen => ListenForHosts(listen, kestrel.ApplicationServices, new FairShares(limits.Hosts)));
-            if (options.UnidentifiedTcp is { } tcp) kestrel.Listen(tcp, listen => ListenForStrangers(listen, new FairShares(MaxTcpConnections)));
+            if (options.UnidentifiedTcp is { } tcp) kestrel.Listen(tcp, listen => ListenForStrangers(listen, new SemaphoreSlim(MaxTcpConnections)));
         });
     }
 
@@ -86,15 +86,22 @@ internal static class EndpointsSetup
 
     // The kernel names no process at the other end of a TCP connection, so nobody here is anyone: such a connection carries no PeerConnection, and what asks
     // for an identity is refused (SPIFFE Workload Endpoint §3: TCP only where the network itself authenticates strongly, which loopback does not).
-    private static void ListenForStrangers(ListenOptions listen, FairShares shares)
+    private static void ListenForStrangers(ListenOptions listen, SemaphoreSlim places)
     {
         listen.Protocols = HttpProtocols.Http2;
         listen.Use(next => async connection =>
         {
-            using var share = shares.TryTake(0);
-            if (share is null) return;
-            connection.Features.Set(new EndpointFeature(AgentEndpoint.Workload));
-            await next(connection);
+            // Nobody tells them apart, so there is nothing to share out among them.
+            if (!places.Wait(TimeSpan.Zero, CancellationToken.None)) return;
+            try
+            {
+                connection.Features.Set(new EndpointFeature(AgentEndpoint.Workload));
+                await next(connection);
+            }
+            finally
+            {
+                places.Release();
+            }
         });
     }
 

@@ -27,7 +27,8 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
         var now = time.GetUtcNow();
         var slot = SlotOf(entry, audience, now);
         if (slot.Held is not { } held || now >= held.ExpiresAt) return (await Joined(slot, entry, audience).WaitAsync(cancellation)).Token;
-        if (now < slot.NextAttempt) return held.Token;
+        // A next attempt beyond the end of what is held is one that was set while the clock was ahead.
+        if (now < slot.NextAttempt && slot.NextAttempt <= held.ExpiresAt) return held.Token;
 
         // Past half of its life but still good: better than nothing while the server is away, and than a long wait for one that says nothing.
         try
@@ -73,7 +74,7 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
             if (!_rate.TryTake(entry.Id))
                 throw new RpcException(new Status(StatusCode.Unavailable, $"this identity has asked for too many tokens at once; about {TokensEachSecond} a second are made, retry"));
             // Who holds a good token does not wait for an answer that another waits for already.
-            slot.NextAttempt = time.GetUtcNow() + Deadline;
+            slot.Pause(time.GetUtcNow(), Deadline);
             slot.Pending = FetchAsync(slot, entry, audience);
             // Perhaps nobody waits for its end.
             _ = slot.Pending.ContinueWith(static ended => _ = ended.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
@@ -104,7 +105,7 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
         catch (Exception e) when (e is RpcException or OperationCanceledException or ObjectDisposedException)
         {
             // Whatever the server has against this agent is nothing it has against the workload, who is entitled: a refusal would tell it to forget its identity.
-            slot.NextAttempt = time.GetUtcNow() + RetryDelay;
+            slot.Pause(time.GetUtcNow(), RetryDelay);
             throw new RpcException(new Status(StatusCode.Unavailable, "the JWT-SVID cannot be had from the server now; retry"));
         }
 
@@ -138,6 +139,13 @@ internal sealed class JwtSvidCache(ServerConnection server, ViewHolder views, Ti
         }
 
         public Task<HeldToken>? Pending { get; set; }
+
+        /// <summary>Leaves the server alone for a while, but not past the end of what is still good.</summary>
+        public void Pause(DateTimeOffset now, TimeSpan pause)
+        {
+            var next = now + pause;
+            NextAttempt = Held is { } held && now < held.ExpiresAt && held.ExpiresAt < next ? held.ExpiresAt : next;
+        }
     }
 
     private sealed class HeldToken(string token, DateTimeOffset expiresAt)

@@ -10,9 +10,13 @@ internal sealed class SvidSlot(AuthorizedEntry entry)
     // Longer than any pause after a failure.
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
 
+    // Some ten seconds of them. A server that is just starting may refuse for a moment what it will sign.
+    private const int ManyRefusals = 5;
+
     private readonly Lock _lock = new();
     private readonly BackOff _backOff = new(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(5));
     private bool _hasFailed;
+    private volatile int _refusals;
     private TaskCompletionSource _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile CachedX509Svid? _current;
     private long _nextAttempt = DateTimeOffset.MinValue.UtcTicks;
@@ -31,6 +35,9 @@ internal sealed class SvidSlot(AuthorizedEntry entry)
         return next <= now || (Volatile.Read(ref _hasFailed) && next - now > LongestPause && next != DateTimeOffset.MaxValue);
     }
 
+    /// <summary>True when the server refused this entry by name, for good or many times over, since it last issued for it.</summary>
+    public bool IsRefused => _refusals >= ManyRefusals;
+
     /// <summary>Completes with the next answer, good or bad.</summary>
     public Task Answer
     {
@@ -45,6 +52,7 @@ internal sealed class SvidSlot(AuthorizedEntry entry)
     public void Succeed(CachedX509Svid svid, DateTimeOffset notBefore)
     {
         _current = svid;
+        _refusals = 0;
         _backOff.Reset();
         Volatile.Write(ref _hasFailed, false);
         Answered(BackOff.HalfLife(notBefore, svid.NotAfter));
@@ -54,6 +62,13 @@ internal sealed class SvidSlot(AuthorizedEntry entry)
     {
         Volatile.Write(ref _hasFailed, true);
         Answered(now + _backOff.Next());
+    }
+
+    /// <summary>As <see cref="Fail"/>, of this entry alone.</summary>
+    public void Refuse(DateTimeOffset now, bool isForGood)
+    {
+        _refusals = isForGood ? ManyRefusals : Math.Min(_refusals + 1, ManyRefusals);
+        Fail(now);
     }
 
     public void RetryNowIfEmpty()

@@ -20,7 +20,8 @@ internal sealed partial class WitSvidCache(ServerConnection server, ViewHolder v
         var now = time.GetUtcNow();
         var slot = SlotOf(entry, now);
         var held = slot.Held;
-        if (held is not null && now < held.ExpiresAt && now < slot.NextAttempt) return held;
+        // A next attempt beyond the end of what is held is one that was set while the clock was ahead.
+        if (held is not null && now < held.ExpiresAt && now < slot.NextAttempt && slot.NextAttempt <= held.ExpiresAt) return held;
         try
         {
             return await slot.JoinAsync(() => FetchAsync(slot, entry)).WaitAsync(cancellation);
@@ -39,7 +40,7 @@ internal sealed partial class WitSvidCache(ServerConnection server, ViewHolder v
             var change = changes.Current;
             ForgetWithdrawn();
             var now = time.GetUtcNow();
-            var next = _slots.Values.Select(s => s.NextAttempt).Where(at => at > now).DefaultIfEmpty(DateTimeOffset.MaxValue).Min();
+            var next = _slots.Values.Select(s => s.NextMoment).Where(at => at > now).DefaultIfEmpty(DateTimeOffset.MaxValue).Min();
             using var waiting = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
             var due = Task.Delay(next - now < LongestWait ? next - now + TimeSpan.FromMilliseconds(1) : LongestWait, time, waiting.Token);
             await Task.WhenAny(due, change.Passed);
@@ -99,7 +100,7 @@ internal sealed partial class WitSvidCache(ServerConnection server, ViewHolder v
         }
         catch (Exception e) when (e is RpcException or OperationCanceledException or ObjectDisposedException)
         {
-            slot.NextAttempt = time.GetUtcNow() + Patience;
+            slot.Pause(time.GetUtcNow());
             // Whoever waits for the hour of the next attempt learns that it is another.
             changes.Signal();
             // That the profile is off at the server is the one refusal a workload can do something about: it stops asking.
@@ -125,7 +126,17 @@ internal sealed partial class WitSvidCache(ServerConnection server, ViewHolder v
         public DateTimeOffset NextAttempt
         {
             get => new(Volatile.Read(ref _nextAttempt), TimeSpan.Zero);
-            set => Volatile.Write(ref _nextAttempt, value.UtcTicks);
+            private set => Volatile.Write(ref _nextAttempt, value.UtcTicks);
+        }
+
+        /// <summary>When those who hold it have something to ask for, whatever the clock was when the next attempt was set.</summary>
+        public DateTimeOffset NextMoment => _held is { } held && held.ExpiresAt < NextAttempt ? held.ExpiresAt : NextAttempt;
+
+        /// <summary>After a failure; not past the end of what is still good.</summary>
+        public void Pause(DateTimeOffset now)
+        {
+            var next = now + Patience;
+            NextAttempt = _held is { } held && now < held.ExpiresAt && held.ExpiresAt < next ? held.ExpiresAt : next;
         }
 
         public void Take(HeldWitSvid svid)

@@ -45,6 +45,9 @@ internal sealed partial class X509SvidCache(
     /// </summary>
     public bool TryGet(AuthorizedEntry entry, out CachedX509Svid? svid) => !IsAwaited(SlotOf(entry), out svid);
 
+    /// <summary>True when the server answers, and refuses an SVID for this very entry, for good or again and again.</summary>
+    public bool IsRefused(AuthorizedEntry entry) => _slots.TryGetValue(entry.Id, out var slot) && slot.IsRefused;
+
     private SvidSlot SlotOf(AuthorizedEntry entry)
     {
         while (true)
@@ -184,7 +187,7 @@ internal sealed partial class X509SvidCache(
             : null;
         if (svid is null)
         {
-            slot.Fail(now);
+            slot.Refuse(now, isForGood: (StatusCode?)result?.Status?.Code is StatusCode.NotFound or StatusCode.InvalidArgument or StatusCode.PermissionDenied);
             SvidRefused(slot.Entry.SpiffeId, problem ?? "no bundle");
             return false;
         }

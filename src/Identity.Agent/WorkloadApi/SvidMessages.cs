@@ -13,7 +13,7 @@ internal static class SvidMessages
     // Workload API §8: longer ones need not be understood.
     private const int MaxHintBytes = 1024;
 
-    /// <param name="svids">In the order of the entries; null where there is none.</param>
+    /// <param name="svids">In the order of the entries; null where there is none, which is left out.</param>
     public static X509SVIDResponse X509(Entitlement entitlement, IReadOnlyList<CachedX509Svid?> svids)
     {
         var response = new X509SVIDResponse();

@@ -25,25 +25,25 @@ internal sealed class WorkloadApiService(
     private static readonly TimeSpan LastWrite = TimeSpan.FromSeconds(1);
 
     public override Task FetchX509SVID(X509SVIDRequest request, IServerStreamWriter<X509SVIDResponse> responseStream, ServerCallContext context) =>
-        StreamAsync(responseStream, context, (entitlement, _) =>
+        StreamAsync(responseStream, context, (entitlement, sent, _) =>
         {
             // All are asked for before any is waited for, so that the server signs them together.
             var svids = new CachedX509Svid?[entitlement.Entries.Length];
             var isWhole = true;
             for (var i = 0; i < svids.Length; i++) isWhole &= x509Svids.TryGet(entitlement.Entries[i], out svids[i]);
             if (!isWhole) return null;
-
-            // §5.2.1: at least one. Entitled but not issued is the server's absence, not a refusal.
-            return svids.Any(s => s is not null)
-                ? Task.FromResult(entitlement.X509(svids))
-                : throw new RpcException(new Status(StatusCode.Unavailable, "the X509-SVID cannot be had from the server now; retry"));
+            if (MayTell(entitlement, svids, sent)) return Task.FromResult(entitlement.X509(svids));
+            // Entitled but not issued is the server's absence, not a refusal. Who has some of it keeps that.
+            return sent is not null && IsAllGranted(sent, entitlement)
+                ? null
+                : throw new RpcException(new Status(StatusCode.Unavailable, "an X509-SVID of the calling process cannot be had from the server now; retry"));
         });
 
     public override Task FetchX509Bundles(X509BundlesRequest request, IServerStreamWriter<X509BundlesResponse> responseStream, ServerCallContext context) =>
-        StreamAsync(responseStream, context, static (entitlement, _) => Task.FromResult(entitlement.X509Bundles));
+        StreamAsync(responseStream, context, static (entitlement, _, _) => Task.FromResult(entitlement.X509Bundles));
 
     public override Task FetchJWTBundles(JWTBundlesRequest request, IServerStreamWriter<JWTBundlesResponse> responseStream, ServerCallContext context) =>
-        StreamAsync(responseStream, context, static (entitlement, _) => Task.FromResult(entitlement.JwtBundles));
+        StreamAsync(responseStream, context, static (entitlement, _, _) => Task.FromResult(entitlement.JwtBundles));
 
     public override async Task<JWTSVIDResponse> FetchJWTSVID(JWTSVIDRequest request, ServerCallContext context)
     {
@@ -71,7 +71,7 @@ internal sealed class WorkloadApiService(
     {
         if (!options.ServesWitSvids) return base.FetchWITSVID(request, responseStream, context);
         var named = NamedIn(request.SpiffeId);
-        return StreamAsync(responseStream, context, async (entitlement, cancellation) =>
+        return StreamAsync(responseStream, context, async (entitlement, _, cancellation) =>
         {
             var entries = entitlement.Entries.Where(e => named is null || e.SpiffeId == named).ToList();
             if (entries.Count == 0) throw entitlements.DenyNamed(entitlement.View, PeerOf(context)!, named!.ToString());
@@ -81,7 +81,7 @@ internal sealed class WorkloadApiService(
 
     public override Task FetchWITBundles(WITBundlesRequest request, IServerStreamWriter<WITBundlesResponse> responseStream, ServerCallContext context) =>
         options.ServesWitSvids
-            ? StreamAsync(responseStream, context, static (entitlement, _) => Task.FromResult(entitlement.WitBundles))
+            ? StreamAsync(responseStream, context, static (entitlement, _, _) => Task.FromResult(entitlement.WitBundles))
             : base.FetchWITBundles(request, responseStream, context);
 
     // Needs no identity of the caller: for the own trust domain it gives nothing away but what the bundle says (as SPIRE). Tokens of another trust domain are
@@ -108,8 +108,8 @@ internal sealed class WorkloadApiService(
     }
 
     /// <summary>Attest, look, send when it differs from what was sent; again at each change, until the caller leaves, ends or is no longer entitled.</summary>
-    /// <param name="compose">Null where there is no answer yet and a change will tell of it, so that a thousand streams that wait for one SVID wake once.</param>
-    private async Task StreamAsync<T>(IServerStreamWriter<T> responses, ServerCallContext context, Func<Entitlement, CancellationToken, Task<T>?> compose)
+    /// <param name="compose">Of what was sent before, null at first. Null where there is no answer yet and a change will tell of it, so that a thousand streams that wait for one SVID wake once.</param>
+    private async Task StreamAsync<T>(IServerStreamWriter<T> responses, ServerCallContext context, Func<Entitlement, T?, CancellationToken, Task<T>?> compose)
         where T : class, IMessage<T>
     {
         var peer = PeerOf(context);
@@ -123,12 +123,12 @@ internal sealed class WorkloadApiService(
             for (var change = changes.Current; ; change = await NextAsync(change, over.Token))
             {
                 // The renewal of somebody else's SVID: nothing moved here.
-                if (sent is not null && entitlements.StillHolds(entitlement) && compose(entitlement, over.Token) is { IsCompletedSuccessfully: true } same && ReferenceEquals(same.Result, sent)) continue;
+                if (sent is not null && entitlements.StillHolds(entitlement) && compose(entitlement, sent, over.Token) is { IsCompletedSuccessfully: true } same && ReferenceEquals(same.Result, sent)) continue;
 
                 // A new stream looks for itself: what was found out at the last change may have been about the program that the process was then.
                 entitlement = await entitlements.DemandAsync(peer, sent is null ? null : change).WaitAsync(over.Token);
                 over.Token.ThrowIfCancellationRequested();
-                if (compose(entitlement, over.Token) is not { } composing) continue;
+                if (compose(entitlement, sent, over.Token) is not { } composing) continue;
                 // Composing may have to wait for the server. Meanwhile the answer may become another, such as a refusal.
                 if (!composing.IsCompleted) await Task.WhenAny(composing, change.Passed).WaitAsync(over.Token);
                 if (!composing.IsCompleted) continue;
@@ -155,7 +155,7 @@ internal sealed class WorkloadApiService(
             {
                 change = changes.Current;
                 var now = await entitlements.DemandAsync(peer, change).WaitAsync(over);
-                if (entitlement.Entries.Any(entry => now.Entries.All(other => other.Id != entry.Id)))
+                if (entitlement.Entries.Any(entry => now.Entries.All(other => other.Id != entry.Id || other.SpiffeId != entry.SpiffeId)))
                     throw new RpcException(new Status(StatusCode.Unavailable, "what is on its way is not all this process's any more; ask again"));
             }
 
@@ -173,6 +173,15 @@ internal sealed class WorkloadApiService(
         await change.Passed.WaitAsync(cancellation);
         return changes.Current;
     }
+
+    // §4.3, §5.2.1: the full set, for what is left out is taken from who has it, and never without the first, or another would be the default (§8). What the server
+    // refuses for good it does not grant; and what was taken away ends now, whatever else is lacking.
+    private bool MayTell(Entitlement entitlement, CachedX509Svid?[] svids, X509SVIDResponse? sent) =>
+        svids[0] is not null
+        && (!svids.Where((svid, i) => svid is null && !x509Svids.IsRefused(entitlement.Entries[i])).Any() || (sent is not null && !IsAllGranted(sent, entitlement)));
+
+    private static bool IsAllGranted(X509SVIDResponse sent, Entitlement entitlement) =>
+        sent.Svids.All(svid => entitlement.Entries.Any(entry => entry.SpiffeId.ToString() == svid.SpiffeId));
 
     private static SpiffeId? NamedIn(string spiffeId)
     {

@@ -90,7 +90,12 @@ internal sealed class FakeControlPlane : IAsyncDisposable
     /// <summary>What the trailer of such a refusal names as its decision; null for a server that names none.</summary>
     public string? RefusalDecision { get; set; }
 
+    /// <summary>With what X509-SVIDs of these entries are refused, each by itself.</summary>
+    public ConcurrentDictionary<string, StatusCode> X509Refusals { get; } = new();
+
     public StatusCode? JwtRefusal { get; set; }
+
+    public StatusCode? WitRefusal { get; set; }
 
     /// <summary>While true, requests for tokens are taken and not answered.</summary>
     public bool IsSilentAboutJwts { get; set; }
@@ -118,6 +123,9 @@ internal sealed class FakeControlPlane : IAsyncDisposable
     /// <summary>From now on requests for X509-SVIDs wait, and then fail.</summary>
     public HeldBatches HoldX509Batches() => _held = new HeldBatches();
 
+    /// <summary>They are answered again.</summary>
+    public void AnswerX509Batches() => _held = null;
+
     public async Task StartAsync(int port = 0)
     {
         var builder = WebApplication.CreateSlimBuilder();
@@ -125,7 +133,6 @@ internal sealed class FakeControlPlane : IAsyncDisposable
         builder.Services.AddGrpc();
         builder.Services.AddSingleton(this);
         builder.WebHost.UseKestrelHttpsConfiguration();
-        var server = SvidOf(ServerId);
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port, listen =>
         {
             listen.Protocols = HttpProtocols.Http2;
@@ -134,7 +141,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
                 OnConnection = _ => IsFull ? throw new IOException("there are as many connections as may be") : ValueTask.FromResult(new SslServerAuthenticationOptions
                 {
                     EnabledSslProtocols = SslProtocols.Tls13,
-                    ServerCertificateContext = SslStreamCertificateContext.Create(server.Leaf, [.. server.Intermediates], offline: true),
+                    ServerCertificateContext = ContextOf(SvidOf(ServerId)), // A new one: tests move the clock beyond the life of the first.
                     ClientCertificateRequired = true,
 #pragma warning disable CA5359 // A fake believes everyone; that the agent shows its certificate is checked by Sync.
                     RemoteCertificateValidationCallback = (_, _, _, _) => true,
@@ -213,6 +220,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
     private IssuedJwtSvid SignJwt(SpiffeId id, IReadOnlyList<string> audience) => _jwt.Prepare(new JwtSvidRequest(id, audience), Time.GetUtcNow()) switch
     {
         JwtSvidPreparation.Prepared prepared => _jwt.Issue(prepared.Draft),
+        JwtSvidPreparation.Refused { IsAboutRequest: true } refused => throw new RpcException(new Status(StatusCode.InvalidArgument, refused.Reason)),
         JwtSvidPreparation.Refused refused => throw new InvalidOperationException(refused.Reason),
         _ => throw new InvalidOperationException(),
     };
@@ -270,6 +278,8 @@ internal sealed class FakeControlPlane : IAsyncDisposable
         }
     }
 
+    private static SslStreamCertificateContext ContextOf(X509Svid svid) => SslStreamCertificateContext.Create(svid.Leaf, [.. svid.Intermediates], offline: true);
+
     private static string NameOf(string policy) => PolicyParser.TryParse(policy, out var document, out _) ? document.Name : "unreadable";
 
     private sealed class AgentService(FakeControlPlane plane) : AgentApi.Agent.AgentBase
@@ -302,6 +312,12 @@ internal sealed class FakeControlPlane : IAsyncDisposable
             foreach (var wanted in request.Params)
             {
                 var entry = plane.Entries.Find(e => e.Id == wanted.EntryId);
+                if (plane.X509Refusals.TryGetValue(wanted.EntryId, out var code))
+                {
+                    response.Results.Add(new SvidApi.BatchNewX509SVIDResponse.Types.Result { Status = new Types.Status { Code = (int)code, Message = "in the server's words" } });
+                    continue;
+                }
+
                 response.Results.Add(entry is null
                     ? new SvidApi.BatchNewX509SVIDResponse.Types.Result { Status = new Types.Status { Code = 5, Message = "no such entry" } }
                     : new SvidApi.BatchNewX509SVIDResponse.Types.Result
@@ -330,6 +346,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
         public override Task<V1.NewWitSvidResponse> NewWitSvid(V1.NewWitSvidRequest request, ServerCallContext context)
         {
             Interlocked.Increment(ref plane._witRequests);
+            if (plane.WitRefusal is { } code) throw new RpcException(new Status(code, "in the server's words"));
             var entry = plane.Entries.Find(e => e.Id == request.EntryId) ?? throw new RpcException(new Status(StatusCode.NotFound, "no such entry"));
             if (!ProofKey.TryParse(request.Jwk.Memory, out var key, out var problem)) throw new RpcException(new Status(StatusCode.InvalidArgument, problem));
             var prepared = (WitSvidPreparation.Prepared)plane._wit.Prepare(

@@ -56,8 +56,10 @@ public sealed class WorkloadApiBadDaysTests
         while (ReferenceEquals(identity.Current, node0)) await Task.Delay(20, deadline.Token);
     }
 
-    [Fact]
-    public async Task Who_does_not_read_is_cut_off_with_its_entitlement_and_reads_nothing_afterwards()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Who_does_not_read_is_cut_off_with_its_entitlement_and_reads_nothing_afterwards(bool isAnotherIdentityInItsPlace)
     {
         var handled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var node = await OneNode.StartAsync(
@@ -82,7 +84,16 @@ public sealed class WorkloadApiBadDaysTests
             await prompt.ResponseStream.NextAsync();
         }
 
-        plane.Entries.Clear();
+        if (isAnotherIdentityInItsPlace)
+        {
+            plane.Entries[0].SpiffeId.Path = "/b";
+            plane.Entries[0].RevisionNumber++;
+        }
+        else
+        {
+            plane.Entries.Clear();
+        }
+
         plane.Push();
         await handled.Task.WaitAsync(TimeSpan.FromMinutes(1));
         var cut = await Assert.ThrowsAsync<RpcException>(() => slow.ResponseStream.NextAsync());
