@@ -119,7 +119,7 @@ internal sealed class WorkloadEntitlements(WorkloadAttestor attestor, ViewHolder
         var shown = string.Join(", ", selectors.Order(StringComparer.Ordinal));
         if (shown.Length > MaxShown) shown = shown[..MaxShown] + "…";
         // Before the selectors: they are long, and who is told may cut.
-        var withoutPath = attested.WithoutPath is { } why ? $", which has no unix:path: {why}" : "";
+        var withoutPath = attested.WithoutPath is { } why ? $", which has neither unix:path nor unix:sha256: {why}" : "";
         var decision = Denial(view, $"no registration entry fits this process{withoutPath} ({shown})");
         var nearest = EntryIndex.FindNearest(view.Entries.All.Where(e => !e.IsForComponent && !e.IsForNode), selectors);
         var asked = selectors.Where(s => s.StartsWith("unix:uid:", StringComparison.Ordinal) || s.StartsWith(PathSelector, StringComparison.Ordinal)).Order(StringComparer.Ordinal);

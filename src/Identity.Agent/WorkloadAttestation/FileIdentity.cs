@@ -11,6 +11,13 @@ internal readonly record struct FileIdentity(uint DeviceMajor, uint DeviceMinor,
 
     /// <summary>The file that this process sees at <paramref name="path"/>; null when it sees none.</summary>
     public static FileIdentity? Of(string path) => FileStamp.Of(path)?.File;
+
+    /// <summary>As <see cref="Of(string)"/>, but without waiting for anybody; null also when the kernel does not know by itself.</summary>
+    public static FileIdentity? OfCached(string path)
+    {
+        using var file = UnlockedFile.TryOpenCached(path);
+        return file is null ? null : Of(file);
+    }
 }
 
 /// <summary>

@@ -24,9 +24,12 @@ internal sealed class KnownProcess(ProcessFacts facts, object names, string? pat
 {
     public PeerAttestation.Attested Attested => attested;
 
-    /// <summary>True when looking again would find the same.</summary>
+    /// <summary>Where the agent saw the executable; null when nowhere.</summary>
+    public string? Path => path;
+
+    /// <summary>True when looking again would find the same, as far as <see cref="Path"/> still leads there.</summary>
     public bool StillHolds(ProcessFacts now, object namesNow, bool withHash) =>
-        now == facts && names.Equals(namesNow) && (isHashed || !withHash) && (path is null || FileIdentity.Of(path) == facts.Executable?.File);
+        now == facts && names.Equals(namesNow) && (isHashed || !withHash);
 
     public void Dispose() => executable?.Dispose();
 }

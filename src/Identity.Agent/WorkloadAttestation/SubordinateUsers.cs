@@ -21,22 +21,36 @@ internal sealed class SubordinateUsers(AccountNames names, string file = "/etc/s
     /// <summary>A number for the owner of this user: its own, that of the user it belongs to, or a negative one where that is nobody in particular.</summary>
     public long OwnerOf(uint uid)
     {
-        // Whoever has an account is nobody's.
-        if (FileStamp.Of(file) is not { } stamp || names.UserOf(uid) is not null) return uid;
-        var accounts = names.Version;
-        if (_read is not { } read || read.Stamp != stamp || !read.Accounts.Equals(accounts))
+        try
         {
-            read = new Read(stamp, accounts, Parse());
-            // A file's time is coarse: two writes within one tick look like one.
-            if (stamp.IsSettledAt(TimeProvider.System.GetUtcNow())) _read = read;
+            // Whoever has an account is nobody's.
+            return FileStamp.Of(file) is not { } stamp || names.UserOf(uid) is not null ? uid : OwnerIn(RangesAt(stamp), uid);
         }
+        catch (IOException)
+        {
+            // Out of descriptors, say: nothing that speaks against the caller.
+            return _read is { } last ? OwnerIn(last.Ranges, uid) : uid;
+        }
+    }
 
-        foreach (var range in read.Ranges)
+    private static long OwnerIn(Range[] ranges, uint uid)
+    {
+        foreach (var range in ranges)
         {
             if (uid >= range.First && uid - range.First < range.Count) return range.Owner ?? -2L - (range.First + ((uid - range.First) / Block * Block));
         }
 
         return uid;
+    }
+
+    private Range[] RangesAt(FileStamp stamp)
+    {
+        var accounts = names.Version;
+        if (_read is { MayBeKept: true } read && read.Stamp == stamp && read.Accounts.Equals(accounts)) return read.Ranges;
+        // A file's time is coarse: two writes within one tick look like one.
+        var ranges = Parse();
+        _read = new Read(stamp, accounts, ranges, stamp.IsSettledAt(TimeProvider.System.GetUtcNow()));
+        return ranges;
     }
 
     private Range[] Parse()
@@ -56,7 +70,7 @@ internal sealed class SubordinateUsers(AccountNames names, string file = "/etc/s
     private uint? NumberOf(string owner) =>
         uint.TryParse(owner, NumberStyles.None, CultureInfo.InvariantCulture, out var uid) ? uid : names.UidOf(owner);
 
-    private sealed record Read(FileStamp Stamp, object Accounts, Range[] Ranges);
+    private sealed record Read(FileStamp Stamp, object Accounts, Range[] Ranges, bool MayBeKept);
 
     /// <param name="Owner">Null when it is no ordinary user.</param>
     private readonly record struct Range(uint First, uint Count, uint? Owner);

@@ -10,13 +10,45 @@ namespace Identity.Agent.WorkloadAttestation;
 internal static partial class UnlockedFile
 {
     private const int ReadOnlyCloseOnExec = 0x80000;
+    private const int PathOnly = 0x200000; // O_PATH
+    private const long OpenAt2Number = 437; // The same on every architecture; Linux 5.6.
+    private const long CurrentFolder = -100; // AT_FDCWD
+    private const ulong ResolveCached = 0x20; // Linux 5.12
     private const int NotPermitted = 1, NoSuchFile = 2, NoSuchProcess = 3, AccessDenied = 13, NotDirectory = 20, NameTooLong = 36, TooManyLinks = 40;
 
     /// <summary>Null when there is no such file, or when we may not read it.</summary>
     /// <exception cref="IOException">It cannot be opened now, which says nothing about the file: too many are open, or the disk failed.</exception>
-    public static SafeFileHandle? TryOpen(string path)
+    public static SafeFileHandle? TryOpen(string path) => TryOpen(path, ReadOnlyCloseOnExec);
+
+    /// <summary>The file itself without its content: whoever answers for its file system is not asked, and so cannot make us wait. Else as <see cref="TryOpen(string)"/>.</summary>
+    public static SafeFileHandle? TryOpenUnread(string path) => TryOpen(path, ReadOnlyCloseOnExec | PathOnly);
+
+    /// <summary>As <see cref="TryOpenUnread"/>, but null also when the way there is not in the kernel's memory: it asks nobody for that either.</summary>
+    public static SafeFileHandle? TryOpenCached(string path)
     {
-        var descriptor = Open(path, ReadOnlyCloseOnExec, 0);
+        var descriptor = OpenAt2(OpenAt2Number, CurrentFolder, path, new OpenHow { Flags = ReadOnlyCloseOnExec | PathOnly, Resolve = ResolveCached }, (nuint)Marshal.SizeOf<OpenHow>());
+        return descriptor < 0 ? null : new SafeFileHandle((nint)descriptor, ownsHandle: true);
+    }
+
+    /// <summary>The content of what <see cref="TryOpenUnread"/> opened, however long that takes. Null when we may not read it.</summary>
+    /// <exception cref="IOException">As with <see cref="TryOpen(string)"/>.</exception>
+    public static SafeFileHandle? TryOpenContent(SafeFileHandle unread)
+    {
+        var taken = false;
+        try
+        {
+            unread.DangerousAddRef(ref taken);
+            return TryOpen($"/proc/self/fd/{unread.DangerousGetHandle()}", ReadOnlyCloseOnExec);
+        }
+        finally
+        {
+            if (taken) unread.DangerousRelease();
+        }
+    }
+
+    private static SafeFileHandle? TryOpen(string path, int flags)
+    {
+        var descriptor = Open(path, flags, 0);
         if (descriptor >= 0) return new SafeFileHandle(descriptor, ownsHandle: true);
         var error = Marshal.GetLastPInvokeError();
         return error is NotPermitted or NoSuchFile or NoSuchProcess or AccessDenied or NotDirectory or NameTooLong or TooManyLinks
@@ -24,8 +56,8 @@ internal static partial class UnlockedFile
             : throw new IOException($"'{path}' cannot be opened: {Marshal.GetPInvokeErrorMessage(error)}");
     }
 
-    /// <summary>What it holds, or its first <paramref name="most"/> bytes. Null as with <see cref="TryOpen"/>, and when it goes while it is read, as a process does.</summary>
-    /// <exception cref="IOException">As with <see cref="TryOpen"/>.</exception>
+    /// <summary>What it holds, or its first <paramref name="most"/> bytes. Null as with <see cref="TryOpen(string)"/>, and when it goes while it is read, as a process does.</summary>
+    /// <exception cref="IOException">As with <see cref="TryOpen(string)"/>.</exception>
     public static byte[]? TryRead(string path, int most)
     {
         using var file = TryOpen(path);
@@ -59,4 +91,15 @@ internal static partial class UnlockedFile
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags, int mode);
+
+    [LibraryImport("libc", EntryPoint = "syscall", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial long OpenAt2(long number, long folder, string path, in OpenHow how, nuint size);
+
+    // struct open_how of linux/openat2.h.
+    private struct OpenHow
+    {
+        public ulong Flags;
+        public ulong Mode;
+        public ulong Resolve;
+    }
 }

@@ -4,7 +4,7 @@ using Microsoft.Win32.SafeHandles;
 namespace Identity.Agent.WorkloadAttestation;
 
 /// <summary>Learns from the kernel which process is calling. Nothing the caller says is asked for.</summary>
-internal sealed class WorkloadAttestor(AccountNames names, SystemdUnits units, ExecutableHashes hashes)
+internal sealed class WorkloadAttestor(AccountNames names, SystemdUnits units, NamedFiles files, ExecutableHashes hashes)
 {
     private const string Deleted = " (deleted)";
     private const int MostAttempts = 5;
@@ -49,7 +49,9 @@ internal sealed class WorkloadAttestor(AccountNames names, SystemdUnits units, E
                 return process.IsAlive() ? new PeerAttestation.Refused("the calling process changed its user or group after it connected; connect again") : Gone;
 
             var version = names.Version;
-            if (process.Known?.StillHolds(facts, version, withHash) is true) return process.IsAlive() ? process.Known.Attested : Gone;
+            if (process.Known is { } known && known.StillHolds(facts, version, withHash)
+                && (known.Path is null || (await files.FindAsync(known.Path, uid) is { } found && found == facts.Executable?.File)))
+                return process.IsAlive() ? known.Attested : Gone;
 
             var learned = await LearnAsync(proc, facts, version, withHash);
             // All of it was read under a number and one after the other: only now is it known to be about the peer, and of one moment.
@@ -84,14 +86,16 @@ internal sealed class WorkloadAttestor(AccountNames names, SystemdUnits units, E
 
         // One descriptor for path and hash, so that both are of the same file whatever the process executes meanwhile. Another user's executable may be
         // closed to us; then it has neither selector.
-        var executable = facts.Executable is null ? null : UnlockedFile.TryOpen($"{proc}/exe");
-        if (executable is null) return new KnownProcess(facts, version, null, isHashed: true, null, new PeerAttestation.Attested(selectors, "the agent may not read its executable"));
+        var executable = facts.Executable is null ? null : UnlockedFile.TryOpenUnread($"{proc}/exe");
+        if (executable is null) return new KnownProcess(facts, version, null, isHashed: true, null, new PeerAttestation.Attested(selectors, "the agent may not look at its executable"));
         try
         {
             if (FileStamp.Of(executable) != facts.Executable) return null;
-            var (path, withoutPath) = PathOf(executable);
+            var (path, withoutPath) = await PathOfAsync(executable, uid);
             if (path is not null) selectors.Add($"unix:path:{path}");
-            var hash = withHash ? await hashes.OfAsync(executable, mayKeep: path is not null, uid) : default;
+            // What only the caller sees is not read: it may lie on a file system of the caller's own, which gives other bytes to the agent than to the one who runs them,
+            // or none for as long as the caller likes.
+            var hash = (withHash, path) switch { (false, _) => default, (true, null) => ExecutableHash.None, _ => await hashes.OfAsync(executable, uid) };
             if (hash.Hash is not null) selectors.Add($"unix:sha256:{hash.Hash}");
             // Without a hash the file need not be held open: what else is said of it follows from its name, which is looked up each time.
             var held = hash.Hash is null ? null : executable;
@@ -106,14 +110,14 @@ internal sealed class WorkloadAttestor(AccountNames names, SystemdUnits units, E
 
     // The path is what the caller's mount namespace shows, and anybody may make one that shows their own file there. It counts only when it leads to the
     // same file here; and only when a person reading it in a refusal or in an entry reads the same.
-    private static (string? Path, string? Without) PathOf(SafeFileHandle executable)
+    private async ValueTask<(string? Path, string? Without)> PathOfAsync(SafeFileHandle executable, uint uid)
     {
         var path = TargetOf($"/proc/self/fd/{executable.DangerousGetHandle()}");
         if (path is null) return (null, "its executable has no path, or one that is too long");
         if (path.EndsWith(Deleted, StringComparison.Ordinal))
             return (null, "its executable was replaced or deleted after it started, as a rebuild or an upgrade does; start it anew");
         if (path.Any(char.IsControl)) return (null, "the path of its executable holds control characters");
-        return FileIdentity.Of(executable) is { } running && FileIdentity.Of(path) == running ? (path, null) : (null, "at the path of its executable the agent sees another file");
+        return FileIdentity.Of(executable) is { } running && await files.FindAsync(path, uid) == running ? (path, null) : (null, "at the path of its executable the agent sees another file");
     }
 
     private static string? TargetOf(string link)

@@ -35,6 +35,23 @@ public sealed class SubordinateUsersTests
     public void Is_everybody_for_himself_where_there_is_no_such_file() =>
         Assert.Equal(100_000, new SubordinateUsers(new AccountNames("/no/such/file", "/no/such/file"), "/no/such/file").OwnerOf(100_000));
 
+    [Fact]
+    public void Goes_by_what_was_read_last_while_the_file_cannot_be_read()
+    {
+        var names = new AccountNames(Write("passwd", "ann:x:1000:1000::/:/bin/sh\n"), Write("group", ""));
+        var file = Write("subuid", "ann:100000:65536\n");
+        var users = new SubordinateUsers(names, file);
+        Assert.Equal(1000, users.OwnerOf(100_000));
+
+        // Nobody can open a socket.
+        File.Delete(file);
+        using var socket = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified);
+        socket.Bind(new System.Net.Sockets.UnixDomainSocketEndPoint(file));
+        Assert.Equal(1000, users.OwnerOf(100_000));
+        Assert.Equal(300_000, users.OwnerOf(300_000));
+        Assert.Equal(100_000, new SubordinateUsers(names, file).OwnerOf(100_000));
+    }
+
     private string Write(string name, string content)
     {
         var file = Path.Combine(_folder, name);

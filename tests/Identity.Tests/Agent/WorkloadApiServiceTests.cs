@@ -143,7 +143,7 @@ public sealed class WorkloadApiServiceTests
         File.Delete(dotnet);
         var refused = await RefusedAsync(StatusCode.PermissionDenied, () => api.FetchX509SVID(new X509SVIDRequest(), WorkloadHeader).ResponseStream.NextAsync());
         Assert.Contains(
-            "no registration entry fits this process, which has no unix:path: its executable was replaced or deleted after it started",
+            "no registration entry fits this process, which has neither unix:path nor unix:sha256: its executable was replaced or deleted after it started",
             refused.Status.Detail, StringComparison.Ordinal);
     }
 
@@ -230,6 +230,15 @@ public sealed class WorkloadApiServiceTests
         await RefusedAsync(byAgent, () => agent.Workload.FetchJWTSVIDAsync(new() { Audience = { "x" } }, WorkloadHeader).ResponseAsync);
         plane.JwtRefusal = null;
         Assert.Single((await agent.Workload.FetchJWTSVIDAsync(new() { Audience = { "x" } }, WorkloadHeader)).Svids);
+    }
+
+    // The agent takes each of them, and together they make a token that nobody would accept.
+    [Fact]
+    public async Task A_token_that_would_be_too_long_is_the_fault_of_who_asks_for_it()
+    {
+        await using var node = await OneNode.StartAsync("/a");
+        var audiences = Enumerable.Range(10, 16).Select(i => $"{i}{new string('x', 510)}");
+        await RefusedAsync(StatusCode.InvalidArgument, () => node.Workload.FetchJWTSVIDAsync(new() { Audience = { audiences } }, WorkloadHeader).ResponseAsync);
     }
 
     [Fact]

@@ -10,7 +10,7 @@ public sealed class WorkloadAttestorPathsTests : WorkloadAttestorTest
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Gives_no_path_to_a_program_whose_file_was_deleted_or_replaced(bool isReplaced)
+    public async Task Gives_no_path_and_no_hash_to_a_program_whose_file_was_deleted_or_replaced(bool isReplaced)
     {
         var program = CopyOfPerl();
         var (listener, path) = Listen();
@@ -24,7 +24,7 @@ public sealed class WorkloadAttestorPathsTests : WorkloadAttestorTest
         if (isReplaced) File.Move(CopyOfPerl(), program, overwrite: true);
         else File.Delete(program);
         var after = Assert.IsType<PeerAttestation.Attested>(await attestor.AttestAsync(peer.Process, withHash: true));
-        Assert.Equal(before.Where(s => !s.StartsWith("unix:path:", StringComparison.Ordinal)).Order(), after.Selectors.Order());
+        Assert.Equal(before.Where(s => !s.StartsWith("unix:path:", StringComparison.Ordinal) && !s.StartsWith("unix:sha256:", StringComparison.Ordinal)).Order(), after.Selectors.Order());
         Assert.Contains("replaced or deleted after it started", after.WithoutPath, StringComparison.Ordinal);
         process.Kill();
     }
@@ -59,7 +59,7 @@ public sealed class WorkloadAttestorPathsTests : WorkloadAttestorTest
             .Select(file => File.OpenHandle(file, FileMode.Open, FileAccess.Read, FileShare.None)).ToList();
         using (var peer = Processes.TryConnect(accepted)!)
         {
-            var attestor = new WorkloadAttestor(new AccountNames(users, groups), new SystemdUnits(), Hashes);
+            var attestor = new WorkloadAttestor(new AccountNames(users, groups), new SystemdUnits(), Files, Hashes);
             var selectors = Assert.IsType<PeerAttestation.Attested>(await attestor.AttestAsync(peer.Process, withHash: true)).Selectors;
             Assert.Contains($"unix:path:{program}", selectors);
             Assert.Contains("unix:user:me", selectors);
@@ -103,7 +103,7 @@ public sealed class WorkloadAttestorPathsTests : WorkloadAttestorTest
     [Fact]
     [Trait("rule", "WLEP-11")]
     [Trait("needs", "mount namespaces")]
-    public async Task Gives_no_path_to_a_program_that_shows_itself_there_in_a_mount_namespace_of_its_own()
+    public async Task Gives_no_path_and_no_hash_to_a_program_that_shows_itself_there_in_a_mount_namespace_of_its_own()
     {
         var program = CopyOfPerl();
         var folder = Path.GetDirectoryName(program)!;
@@ -120,6 +120,7 @@ public sealed class WorkloadAttestorPathsTests : WorkloadAttestorTest
         Assert.DoesNotContain(selectors, s => s.StartsWith("unix:path:", StringComparison.Ordinal));
         // What is not a matter of names it keeps.
         Assert.Contains(OwnUid, selectors);
-        Assert.Contains($"unix:sha256:{Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(program, TestContext.Current.CancellationToken)))}", selectors);
+        // Its file system might be one that gives the agent other bytes than those that run.
+        Assert.DoesNotContain(selectors, s => s.StartsWith("unix:sha256:", StringComparison.Ordinal));
     }
 }

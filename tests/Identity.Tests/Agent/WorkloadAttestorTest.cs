@@ -11,7 +11,9 @@ public abstract class WorkloadAttestorTest : IDisposable
 
     private protected ExecutableHashes Hashes { get; } = new(TimeProvider.System);
 
-    private protected WorkloadAttestor Attestor => new(new AccountNames(), new SystemdUnits(), Hashes);
+    private protected NamedFiles Files { get; } = new(TimeProvider.System);
+
+    private protected WorkloadAttestor Attestor => new(new AccountNames(), new SystemdUnits(), Files, Hashes);
 
     /// <summary>What is found out about a process that this command becomes, which must connect to the socket it is given.</summary>
     private protected async Task<IReadOnlySet<string>> AttestAsync(Func<string, string[]> command)

@@ -40,7 +40,7 @@ public sealed class WorkloadAttestorTests : WorkloadAttestorTest
         using (client)
         {
             using var peer = Processes.TryConnect(accepted);
-            var attestor = new WorkloadAttestor(new AccountNames("/no/such/file", "/no/such/file"), new SystemdUnits(), Hashes);
+            var attestor = new WorkloadAttestor(new AccountNames("/no/such/file", "/no/such/file"), new SystemdUnits(), Files, Hashes);
             var attested = Assert.IsType<PeerAttestation.Attested>(await attestor.AttestAsync(peer!.Process, withHash: false));
             Assert.DoesNotContain(attested.Selectors, s => s.StartsWith("unix:sha256:", StringComparison.Ordinal) || s.StartsWith("unix:user:", StringComparison.Ordinal));
         }
@@ -67,7 +67,7 @@ public sealed class WorkloadAttestorTests : WorkloadAttestorTest
         using var accepted = await listener.AcceptAsync(deadline.Token);
         using var peer = Processes.TryConnect(accepted)!;
 
-        var attestor = new WorkloadAttestor(new AccountNames(users, groups), new SystemdUnits(), Hashes);
+        var attestor = new WorkloadAttestor(new AccountNames(users, groups), new SystemdUnits(), Files, Hashes);
         var attested = Assert.IsType<PeerAttestation.Attested>(await attestor.AttestAsync(peer.Process, withHash: false));
         Assert.Equal(
             [
