@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Net.Sockets;
 using Grpc.Core;
 
 namespace Identity.Cli;
@@ -34,7 +35,7 @@ internal static class CommandRunner
         {
             var socket = GlobalOptions.AdminSocket(parsed);
             await error.WriteLineAsync(e.StatusCode == StatusCode.Unavailable
-                ? $"identity: no server answers at {socket}; is identityd running, and is --admin-socket right?"
+                ? $"identity: {WhyNoAnswer(e.Status.DebugException, socket)}"
                 : $"identity: {e.Status.Detail}");
             return ExitCode.Of(e.StatusCode);
         }
@@ -43,5 +44,17 @@ internal static class CommandRunner
             await error.WriteLineAsync($"identity: {e.Message}");
             return ExitCode.Failed;
         }
+    }
+
+    /// <param name="fault">What kept the channel from connecting; the socket's own fault is somewhere within.</param>
+    internal static string WhyNoAnswer(Exception? fault, string socket)
+    {
+        for (; fault is not null; fault = fault.InnerException)
+        {
+            if (fault is SocketException { SocketErrorCode: SocketError.AccessDenied })
+                return $"permission denied at {socket}: this user may not write to the socket, or may not enter its folder; run as the server's user or root, or as a user that a PolicyRole names where the folder lets others through";
+        }
+
+        return $"no server answers at {socket}; is identityd running, and is --admin-socket right?";
     }
 }

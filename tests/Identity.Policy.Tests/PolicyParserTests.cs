@@ -153,6 +153,7 @@ public sealed class PolicyParserTests
     [InlineData("name: platform", "name: platform # \u2066", 3, "U+2066", null)]
     [InlineData("name: platform", "name: platform # \u2028effect: forbid", 3, "U+2028", null)]
     [InlineData("name: platform", "name: platform \u0085", 3, "U+0085", null)]
+    [InlineData("    effect: forbid", "\teffect: forbid", 20, "a tab indents this line", null)]
     [InlineData("name: platform", "name: platform # \u2029effect: forbid", 3, "U+2029", null)]
     [InlineData("name: platform", "name: platform # hidden\rrules: []", 3, "U+000D", null)]
     [InlineData("name: platform", "name: platform\r\r\n", 3, "U+000D", null)]

@@ -4,6 +4,7 @@ internal static class AdmissionSetup
 {
     public static void AddAdmission(this WebApplicationBuilder builder)
     {
+        Ed25519Signatures.RequireLibrary();
         builder.Services.AddSingleton<ComponentUploads>();
         builder.Services.AddSingleton<AdmissionRegister>();
         builder.Services.AddSingleton<AudienceDoor>();

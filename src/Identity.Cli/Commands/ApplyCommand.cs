@@ -114,6 +114,16 @@ internal static class ApplyCommand
         _ => "unknown",
     };
 
+    /// <summary>Of a change that is not in force.</summary>
+    internal static string Intent(PolicyChange.Types.Kind kind) => kind switch
+    {
+        PolicyChange.Types.Kind.Created => "would be created",
+        PolicyChange.Types.Kind.Updated => "would be updated",
+        PolicyChange.Types.Kind.Unchanged => "would not change",
+        PolicyChange.Types.Kind.Deleted => "would be deleted",
+        _ => Outcome(kind),
+    };
+
     internal static int Print(ParseResult parsed, ulong revision, List<(string Kind, string Name, string Outcome)> changes, IReadOnlyList<string>? notes = null)
     {
         var list = new ListValue();

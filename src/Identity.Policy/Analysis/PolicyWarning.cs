@@ -27,6 +27,12 @@ public enum PolicyWarningKind
 
     /// <summary>It forbids something by the SPIFFE ID that this had once, and does not hold it any more.</summary>
     FormerId,
+
+    /// <summary>It permits everything of a kind, or something to a whole trust domain.</summary>
+    Wide,
+
+    /// <summary>It names a signer by something that is no key.</summary>
+    UnverifiedSigner,
 }
 
 /// <summary>Something in a policy that is probably not what its author meant.</summary>

@@ -56,7 +56,8 @@ internal sealed class DocumentTreeReader
         }
         catch (YamlException malformed)
         {
-            problems.Add((int)malformed.Start.Line, (int)malformed.Start.Column, $"this is neither YAML nor JSON: {WithoutPosition(malformed)}");
+            if (FindTabbedLine(source) is { } tabbed) problems.Add(tabbed, 1, "a tab indents this line; YAML is indented with spaces, and takes no tab for one");
+            else problems.Add((int)malformed.Start.Line, (int)malformed.Start.Column, $"this is neither YAML nor JSON: {WithoutPosition(malformed)}");
         }
 
         return [];
@@ -80,6 +81,20 @@ internal sealed class DocumentTreeReader
                 _ => false,
             };
             if (unfit) return i;
+        }
+
+        return null;
+    }
+
+    // JSON may have tabs there, so this explains what could not be read and refuses nothing.
+    private static int? FindTabbedLine(string source)
+    {
+        var number = 0;
+        foreach (var line in source.AsSpan().EnumerateLines())
+        {
+            number++;
+            var indentation = line[..^line.TrimStart().Length];
+            if (indentation.Contains('\t') && indentation.Length < line.Length) return number;
         }
 
         return null;

@@ -59,6 +59,37 @@ public sealed class PolicyChangeCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_is_staged_is_told_as_what_it_would_do_until_it_has_done_it()
+    {
+        await _cli.AppliedAsync(Permit("shop"));
+        var (code, output, error) = await _cli.RunAsync(
+            "policy", "stage", "-f", _cli.Write("both.yaml", Permit("shop", capability: "start, { config: a }") + "\n---\n" + Forbid("guard", capability: "{ connect: \"a.example:1\" }")), "--soak", "1h", "--reason", "why");
+        Assert.True(code == ExitCode.Ok, error);
+        Assert.Contains("CapabilityPolicy guard would be created\n", output, StringComparison.Ordinal);
+        Assert.Contains("CapabilityPolicy shop would be updated\n", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("guard", (await _cli.RunAsync("policy", "list")).Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("import wasi:io/poll", true)]
+    [InlineData("import wasi:io/poll@0.2.0", false)]
+    [InlineData("connect a.example:1", false)]
+    public async Task A_question_about_an_import_without_version_is_told_the_form(string request, bool isTold)
+    {
+        var (code, output, _) = await _cli.RunAsync(["policy", "decide", CliServer.Cart, .. request.Split(' ')]);
+        Assert.Equal(ExitCode.Refused, code);
+        Assert.Equal(isTold, output.Contains("ask about wasi:io/poll@VERSION", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_socket_that_may_not_be_reached_is_no_server_that_is_away()
+    {
+        var denied = new HttpRequestException("x", new System.Net.Sockets.SocketException((int)System.Net.Sockets.SocketError.AccessDenied));
+        Assert.Contains("permission denied at /run/x.sock", CommandRunner.WhyNoAnswer(denied, "/run/x.sock"), StringComparison.Ordinal);
+        Assert.Contains("no server answers", CommandRunner.WhyNoAnswer(new HttpRequestException("x", new System.Net.Sockets.SocketException((int)System.Net.Sockets.SocketError.ConnectionRefused)), "/run/x.sock"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_staged_change_that_needs_approval_says_what_to_do_next_at_every_step()
     {
         await _cli.Policies.ApplyAsync(Permit("shop", capability: Narrow), Role("shop-team", Ann, approvals: 1));

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using Google.Protobuf.WellKnownTypes;
 using Identity.Policy;
@@ -24,7 +25,8 @@ internal static class PolicyCheckVerb
                 Components = PolicyFiles.Read(parsed.GetValue(components)!, manifest),
                 Identities = [.. PolicyFiles.InventoryOf(manifest.Entries).Concat(await RegisteredAsync(parsed, parsed.GetValue(server), cancellation)).Distinct(PolicyFiles.SamePrincipal)],
             };
-            var warnings = PolicyCheck.Find(PolicyFiles.PolicyOf(manifest), inventory, TimeProvider.System.GetUtcNow());
+            var (policy, now) = (PolicyFiles.PolicyOf(manifest), TimeProvider.System.GetUtcNow());
+            ImmutableArray<PolicyWarning> warnings = [.. PolicyCheck.Find(policy, inventory, now), .. BreadthCheck.Find(policy, now)];
             var places = new RulePlaces(files, manifest);
             Answer.Print(parsed, Message(warnings, places, inventory), output =>
             {
@@ -90,6 +92,8 @@ internal static class PolicyCheckVerb
         PolicyWarningKind.NotGranted => "not-granted",
         PolicyWarningKind.MeansNobody => "means-nobody",
         PolicyWarningKind.FormerId => "former-id",
+        PolicyWarningKind.Wide => "wide",
+        PolicyWarningKind.UnverifiedSigner => "unverified-signer",
         _ => "undecided",
     };
 

@@ -46,6 +46,8 @@ internal static class PolicyDecide
             using var channel = AdminConnection.Open(parsed);
             var answer = await new PolicyAdmin.PolicyAdminClient(channel).DecideAtAsync(question, cancellationToken: cancellation);
             if (unread is not null) answer.Notes.Insert(0, $"the component tells nobody who signed it: {unread}");
+            if (!answer.Allowed && Unversioned(question.Request) is { } name)
+                answer.Notes.Add($"a component imports an interface with its version: ask about {name}@VERSION, as in wasi:io/poll@0.2.0 (`identity component inspect FILE` shows it); what is granted without one helps only who imports it without one");
             Answer.Print(parsed, answer, output => Write(output, answer));
             return answer.Allowed ? ExitCode.Ok : ExitCode.Refused;
 
@@ -58,6 +60,10 @@ internal static class PolicyDecide
         });
         return command;
     }
+
+    // The interface that is asked for; null where it has a version, or something else is asked for.
+    private static string? Unversioned(string request) => CapabilityRequest.TryParse(request, out var asked, out _) && asked is CapabilityRequest.Import { Interface: { Version: null } name }
+        ? name.Text : null;
 
     /// <returns>Why its signers are not told; null when they are.</returns>
     private static string? AddComponent(DecideAtRequest question, string file)

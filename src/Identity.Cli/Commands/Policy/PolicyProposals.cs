@@ -41,7 +41,7 @@ internal static class ProposalText
     public static void Write(TextWriter output, Proposal proposal, bool whole)
     {
         output.WriteLine($"{proposal.Id} by {proposal.Person}: {proposal.Reason}");
-        foreach (var change in proposal.Changes) output.WriteLine($"  {(change.Role ? "PolicyRole" : "CapabilityPolicy")} {change.Name} {ApplyCommand.Outcome(change.Kind)}");
+        foreach (var change in proposal.Changes) output.WriteLine($"  {(change.Role ? "PolicyRole" : "CapabilityPolicy")} {change.Name} {ApplyCommand.Intent(change.Kind)}");
         foreach (var line in proposal.Gained) output.WriteLine($"  + {line}");
         foreach (var line in proposal.Lost) output.WriteLine($"  - {line}");
         WriteApprovals(output, proposal.Approvals);

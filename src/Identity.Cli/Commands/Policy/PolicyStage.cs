@@ -91,7 +91,7 @@ internal static class PolicyStage
 
         output.WriteLine($"{stage.Id} {Standing(stage)}");
         output.WriteLine($"  by {stage.Person}: {stage.Reason}");
-        foreach (var change in stage.Changes) output.WriteLine($"  CapabilityPolicy {change.Name} {ApplyCommand.Outcome(change.Kind)}");
+        foreach (var change in stage.Changes) output.WriteLine($"  CapabilityPolicy {change.Name} {(stage.State == "in force" ? ApplyCommand.Outcome(change.Kind) : ApplyCommand.Intent(change.Kind))}");
         ProposalText.WriteApprovals(output, stage.Approvals);
         output.WriteLine($"  {Count(stage.Checked, "thing")} tried{(stage.WouldDeny > 0 ? $", {stage.WouldDeny} of what may be asked for would be denied" : "")}");
         if (stage.WouldDenyExample.Length > 0) output.WriteLine($"  last: {stage.WouldDenyExample}");

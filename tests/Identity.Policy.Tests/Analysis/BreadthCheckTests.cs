@@ -1,0 +1,57 @@
+using Identity.Policy.Analysis;
+
+namespace Identity.Policy.Tests.Analysis;
+
+public sealed class BreadthCheckTests
+{
+    private const string Narrow = "spiffeIdPrefix: spiffe://example.org/components";
+
+    [Theory]
+    [InlineData("{ connect: \"*:*\" }")]
+    [InlineData("{ connect: \"0.0.0.0/0:*\" }")]
+    [InlineData("{ connect: \"[::]/0:*\", protocol: udp }")]
+    [InlineData("{ resolve: \"*\" }")]
+    [InlineData("{ config: \"*\" }")]
+    [InlineData("{ secret: \"*\" }")]
+    [InlineData("{ mount: /* }")]
+    [InlineData("{ mount: / }")]
+    public void Warns_of_a_permit_of_everything_and_of_no_forbid(string capability)
+    {
+        var warning = Assert.Single(Find(("permit", Narrow, capability)));
+        Assert.Equal((PolicyWarningKind.Wide, true), (warning.Kind, warning.Line > 0));
+        Assert.Contains("everything of its kind", warning.Text, StringComparison.Ordinal);
+        Assert.Empty(Find(("forbid", Narrow, capability)));
+    }
+
+    [Theory]
+    [InlineData("spiffeIdPrefix: spiffe://example.org", true)]
+    [InlineData("spiffeIdPrefix: spiffe://example.org, namespace: shop", false)]
+    [InlineData("spiffeIdPrefix: spiffe://example.org/components", false)]
+    [InlineData("namespace: shop", false)]
+    public void Warns_of_a_permit_to_a_whole_trust_domain(string subject, bool isWide)
+    {
+        Assert.Equal(isWide, Find(("permit", subject, "start")).Any(warning => warning.Kind == PolicyWarningKind.Wide));
+        Assert.Empty(Find(("forbid", subject, "start")));
+    }
+
+    [Theory]
+    [InlineData("signer: release@example.org", "permit", "so nobody has it there")]
+    [InlineData("signer: release@example.org", "forbid", "every component that it could mean")]
+    [InlineData("signer: ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "permit", null)]
+    public void Warns_of_a_signer_whom_nothing_verifies(string subject, string effect, string? why)
+    {
+        var warnings = Find((effect, subject, "start")).ToList();
+        if (why is null) Assert.Empty(warnings);
+        else Assert.Contains(why, Assert.Single(warnings).Text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("{ connect: \"*:443\" }")]
+    [InlineData("{ connect: \"10.0.0.0/8:*\" }")]
+    [InlineData("{ connect: \"*.example.com:*\" }")]
+    [InlineData("{ config: \"db/*\" }")]
+    [InlineData("{ mount: /var/* }")]
+    public void Says_nothing_of_what_is_narrower(string capability) => Assert.Empty(Find(("permit", Narrow, capability)));
+
+    private static IEnumerable<PolicyWarning> Find((string, string, string) rule) => BreadthCheck.Find(Samples.Rules(rule), Samples.Now);
+}
