@@ -231,6 +231,21 @@ public sealed class PolicyDiffTests
         Assert.All(impact.Gained, gained => Differs(before, after, new AuthorityExample(gained.Principal, gained.Request, gained.At)));
     }
 
+    [Theory]
+    [InlineData("{ stream: KV_x, access: [read] }", "{ bucket: x, access: [read] }")]
+    [InlineData("{ bucket: x, access: [watch] }", "{ stream: KV_x, access: [consume] }")]
+    [InlineData("{ consumer: KV_x/c, access: [consume] }", "{ bucket: x, access: [watch] }")]
+    [InlineData("{ consumer: S/c, access: [info] }", "{ stream: S, access: [consume] }")]
+    public void A_forbid_of_a_bucket_or_a_stream_is_a_loss_of_what_is_the_same_by_another_name(string permitted, string forbidden)
+    {
+        var (before, after) = (Policy(Permit(permitted)), Policy(Permit(permitted), Forbid(forbidden)));
+        var lost = Assert.Single(PolicyDiff.Between(before, after, Samples.Now).Lost);
+        Differs(after, before, lost.Example!);
+        Assert.Single(PolicyDiff.Between(after, before, Samples.Now).Gained);
+        // Beside that forbid it grants nothing.
+        Assert.Contains(PolicyCheck.Find(after, PolicyInventory.Empty, Samples.Now), warning => warning.Kind == PolicyWarningKind.Contradiction);
+    }
+
     private static Principal Called(string id) => new() { Id = SpiffeId.Parse("spiffe://" + id) };
 
     private static void Differs(CapabilityPolicy before, CapabilityPolicy after, AuthorityExample example)
