@@ -2,9 +2,9 @@ using Identity.Server;
 using Identity.Server.Authority;
 using Identity.Server.Endpoints;
 using Identity.Server.Ledger;
-using Identity.Tests.Agent;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Identity.Tests.Server.Endpoints;
 
@@ -12,7 +12,7 @@ namespace Identity.Tests.Server.Endpoints;
 public sealed class ServerCertificateRenewerTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
-    private readonly SteppedClock _clock = new();
+    private readonly Clock _clock = new();
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -35,9 +35,11 @@ public sealed class ServerCertificateRenewerTests : IDisposable
         await certificate.RenewAsync(Cancellation);
         var first = certificate.Current;
         using var renewer = new ServerCertificateRenewer(certificate, _clock, NullLogger<ServerCertificateRenewer>.Instance);
+        var waits = _clock.NextWaitAsync();
         await renewer.StartAsync(Cancellation);
         try
         {
+            await waits.WaitAsync(TimeSpan.FromMinutes(1), Cancellation);
             _clock.Step = TimeSpan.FromHours(hours);
             if (hours > 24) await authority.RotateAsync(Cancellation);
             _clock.Advance(TimeSpan.FromMinutes(1));
@@ -52,6 +54,25 @@ public sealed class ServerCertificateRenewerTests : IDisposable
         finally
         {
             await renewer.StopAsync(CancellationToken.None);
+        }
+    }
+
+    /// <summary>It can be set without that any timer notices, and tells when somebody waits on it.</summary>
+    private sealed class Clock() : FakeTimeProvider(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero))
+    {
+        private TaskCompletionSource? _waits;
+
+        public TimeSpan Step { get; set; }
+
+        public Task NextWaitAsync() => (_waits = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + Step;
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            var timer = base.CreateTimer(callback, state, dueTime, period);
+            _waits?.TrySetResult();
+            return timer;
         }
     }
 

@@ -1,6 +1,8 @@
 // Every call here ends with the server, which the test disposes of.
 #pragma warning disable xUnit1051
+using System.IO.Pipelines;
 using System.Net;
+using System.Net.Http.Headers;
 using System.Net.Sockets;
 using Grpc.Core;
 using Grpc.Health.V1;
@@ -81,8 +83,20 @@ public sealed class StrangersAtTheDoorTests : IDisposable
     {
         await using var server = await StartAsync();
         server.Time.Passed = StrangerCall.Patience;
-        using var call = new Spire.Api.Server.Agent.V1.Agent.AgentClient(server.Anonymous).AttestAgent();
-        await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(CancellationToken.None).WaitAsync(Deadline));
+        using var client = new HttpClient(new SocketsHttpHandler { SslOptions = { RemoteCertificateValidationCallback = (_, leaf, _, _) => leaf is not null } });
+        var body = new Pipe();
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"https://{server.Listeners.Grpc}/grpc.health.v1.Health/Check")
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = new StreamContent(body.Reader.AsStream()) { Headers = { ContentType = new MediaTypeHeaderValue("application/grpc") } },
+        };
+
+        // A message of sixteen bytes is announced, and none of them comes.
+        await body.Writer.WriteAsync(new byte[] { 0, 0, 0, 0, 16 });
+        // The reset meets the sending or the waiting, whichever is first to hear of it.
+        var ended = await Assert.ThrowsAnyAsync<Exception>(() => client.SendAsync(request).WaitAsync(Deadline));
+        Assert.True(ended is HttpRequestException or OperationCanceledException, ended.ToString());
     }
 
     [Fact]
