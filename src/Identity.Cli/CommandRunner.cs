@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Net.Sockets;
 using Grpc.Core;
+using Spiffe.Net.WorkloadApi;
 
 namespace Identity.Cli;
 
@@ -33,9 +34,8 @@ internal static class CommandRunner
         }
         catch (RpcException e)
         {
-            var socket = GlobalOptions.AdminSocket(parsed);
             await error.WriteLineAsync(e.StatusCode == StatusCode.Unavailable
-                ? $"identity: {WhyNoAnswer(e.Status.DebugException, socket)}"
+                ? $"identity: {WhyNoAnswer(e.Status.DebugException, GlobalOptions.Where(parsed))}"
                 : $"identity: {e.Status.Detail}");
             return ExitCode.Of(e.StatusCode);
         }
@@ -47,14 +47,16 @@ internal static class CommandRunner
     }
 
     /// <param name="fault">What kept the channel from connecting; the socket's own fault is somewhere within.</param>
-    internal static string WhyNoAnswer(Exception? fault, string socket)
+    internal static string WhyNoAnswer(Exception? fault, string where)
     {
         for (; fault is not null; fault = fault.InnerException)
         {
+            // Over the network a command is somebody by the Workload API, which says best what is missing.
+            if (fault is WorkloadApiException) return fault.Message;
             if (fault is SocketException { SocketErrorCode: SocketError.AccessDenied })
-                return $"permission denied at {socket}: this user may not write to the socket, or may not enter its folder; run as the server's user or root, or as a user that a PolicyRole names where the folder lets others through";
+                return $"permission denied at {where}: this user may not write to the socket, or may not enter its folder; run as the server's user or root, or as a user that a PolicyRole names where the folder lets others through";
         }
 
-        return $"no server answers at {socket}; is identityd running, and is --admin-socket right?";
+        return $"no server answers at {where}; is identityd running, and is {(where.Contains('/') ? GlobalOptions.AdminSocketName : GlobalOptions.ServerName)} right?";
     }
 }

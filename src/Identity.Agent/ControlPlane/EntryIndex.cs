@@ -70,7 +70,10 @@ internal sealed class EntryIndex
         foreach (var entry in candidates)
         {
             var missing = entry.Selectors.RemoveAll(selectors.Contains);
-            var found = new NearestEntry(entry, missing, entry.Selectors.Length - missing.Length) { Likeness = path is null ? 0 : missing.Select(other => Likeness(other, path)).DefaultIfEmpty(0).Max() };
+            var found = new NearestEntry(entry, missing, entry.Selectors.Length - missing.Length)
+            {
+                Likeness = path is null ? 0 : entry.Selectors.Contains(path) ? int.MaxValue : missing.Select(other => Likeness(other, path)).DefaultIfEmpty(0).Max(),
+            };
             if (best is null || found.IsNearerThan(best)) best = found;
         }
 

@@ -39,7 +39,7 @@ internal static class WhyCommand
             output.WriteLine($"  {(reason.Capability.Length > 0 ? reason.Capability : "in general")}");
             // A refusal names its rule itself, and says whether it forbids or only came nearest.
             if (reason.Rule.Length > 0 && !reason.Explanation.Contains(reason.Rule, StringComparison.Ordinal))
-                output.WriteLine($"    rule {reason.Rule}");
+                output.WriteLine($"    {(decision.Kind == DecisionKind.WorkloadSvid ? "entry" : "rule")} {reason.Rule}");
             if (reason.Explanation.Length > 0)
                 output.WriteLine($"    {WithoutCapability(reason)}");
             if (reason.SmallestGrant.Length == 0)

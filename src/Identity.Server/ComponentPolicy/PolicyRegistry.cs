@@ -156,7 +156,7 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
         if (expected < newest || expected > state.Revision)
         {
             throw new RpcException(new Status(
-                StatusCode.Aborted, $"expected_revision is {expected} but policy last changed at revision {newest}; look at what changed since and decide anew"));
+                StatusCode.Aborted, $"expected_revision is {expected} but {(state.Governance.RoleRevision > state.PolicyRevision ? "a role" : "a policy")} changed at revision {newest} (`identity ledger log` has both); look at what changed since and decide anew"));
         }
     }
 

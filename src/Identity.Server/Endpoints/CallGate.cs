@@ -85,6 +85,8 @@ internal sealed class CallGate(CallerIdentification identification, NodeRefusals
         Caller.Anonymous { Problem.Length: > 0 } known => PermissionDeniedStatus.From($"{method} needs an attested agent: {known.Problem}", known.Reason),
         Caller.Anonymous when MethodTable.Allows(method, CallerKinds.Agent) =>
             new RpcException(new Status(StatusCode.Unauthenticated, $"{method} needs an attested agent's SVID as the client certificate; none was shown")),
+        Caller.PolicyAuthor author when MethodTable.Allows(method, CallerKinds.Admin) =>
+            new RpcException(new Status(StatusCode.PermissionDenied, $"{method} is for administrators, the server's own user and root, and {author.Named} is none; a role gives the methods of policy alone")),
         _ when MethodTable.Allows(method, CallerKinds.Admin) =>
             new RpcException(new Status(StatusCode.PermissionDenied, $"{method} is served on the admin socket only")),
         _ => new RpcException(new Status(StatusCode.PermissionDenied, $"{method} is not open to this caller")),

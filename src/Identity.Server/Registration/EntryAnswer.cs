@@ -15,5 +15,5 @@ internal sealed record EntryAnswer(StatusCode Code, string Message, Types.Entry?
     public static EntryAnswer NotFound(string id) => new(StatusCode.NotFound, $"there is no entry with the id {Quote.From(id)}", null);
 
     public static EntryAnswer UnknownTrustDomain(string name) => Refused(
-        StatusCode.FailedPrecondition, $"federates_with names {name}, whose bundle is not known here; set it first (identity bundle set {name} FILE)");
+        StatusCode.FailedPrecondition, $"federatesWith names {name}, whose bundle is not known here; set it first (identity bundle set {name} FILE)");
 }

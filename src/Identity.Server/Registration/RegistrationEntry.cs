@@ -171,13 +171,13 @@ internal sealed partial class RegistrationEntry
         {
             if (!WireTrustDomain.TryParse(text, out var other, out problem))
             {
-                problem = $"federates_with: {problem}";
+                problem = $"federatesWith: {problem}";
                 return false;
             }
 
             if (other == own)
             {
-                problem = $"federates_with names {own}, this server's own trust domain, which its workloads trust anyway; leave it out";
+                problem = $"federatesWith names {own}, this server's own trust domain, which its workloads trust anyway; leave it out";
                 return false;
             }
 

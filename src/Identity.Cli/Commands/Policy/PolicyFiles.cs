@@ -78,7 +78,7 @@ internal static class PolicyFiles
         var entry = manifest.Entries.FirstOrDefault(entry => entry.Selectors.Any(selector => selector == DigestSelector + digest.Text || selector == NameSelector + name));
         var id = equals < 0 ? entry?.SpiffeId : SpiffeId.TryParse(component[..equals], out var given, out var why) ? given : throw new UsageException($"{component}: {why}");
         if (id is null)
-            throw new UsageException($"no entry has the digest or the name of {path}; say which identity it would have: --component spiffe://…={path}");
+            throw new UsageException($"no entry of the files has the digest or the name of {path}; say which identity it would have: --component spiffe://…={path}");
         // Where its entries name one parent, that is the host which runs it.
         var parents = manifest.Entries.Where(other => other.SpiffeId.Equals(id) && other.Selectors.Any(selector => selector.StartsWith(ComponentSelector, StringComparison.Ordinal)))
             .Select(other => other.ParentId).Distinct().ToArray();

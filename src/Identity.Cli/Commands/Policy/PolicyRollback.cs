@@ -22,6 +22,7 @@ internal static class PolicyRollback
             using var channel = AdminConnection.Open(parsed);
             var request = new RollbackRequest { ToRevision = parsed.GetValue(to), ExpectedRevision = parsed.GetValue(expected), Reason = parsed.GetValue(reason) };
             var answer = await new PolicyAdmin.PolicyAdminClient(channel).RollbackAsync(request, cancellationToken: cancellation);
+            if (answer.Changes.Count == 0) parsed.InvocationConfiguration.Error.WriteLine($"identity: every policy is as it was at revision {request.ToRevision}; nothing was changed");
             return ApplyCommand.Print(parsed, answer.Revision, [.. ApplyCommand.Lines(answer)]);
         });
         return command;

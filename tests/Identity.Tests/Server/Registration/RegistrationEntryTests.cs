@@ -59,8 +59,8 @@ public sealed class RegistrationEntryTests
         { "store_svid", e => e.StoreSvid = true },
         { "own trust domain", e => e.FederatesWith.Add("example.org") },
         { "own trust domain", e => e.FederatesWith.Add("spiffe://example.org") },
-        { "federates_with", e => e.FederatesWith.Add("Example.com") },
-        { "federates_with", e => e.FederatesWith.Add("spiffe://example.com/path") },
+        { "federatesWith", e => e.FederatesWith.Add("Example.com") },
+        { "federatesWith", e => e.FederatesWith.Add("spiffe://example.com/path") },
         { "65 trust domains", e => e.FederatesWith.AddRange(Enumerable.Range(0, 65).Select(n => $"td{n}.test")) },
     };
 
