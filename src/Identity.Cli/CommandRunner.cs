@@ -34,7 +34,7 @@ internal static class CommandRunner
         }
         catch (RpcException e)
         {
-            await error.WriteLineAsync(e.StatusCode == StatusCode.Unavailable
+            await error.WriteLineAsync(e.StatusCode == StatusCode.Unavailable || IsOfWorkloadApi(e.Status.DebugException)
                 ? $"identity: {WhyNoAnswer(e.Status.DebugException, GlobalOptions.Where(parsed))}"
                 : $"identity: {e.Status.Detail}");
             return ExitCode.Of(e.StatusCode);
@@ -45,6 +45,8 @@ internal static class CommandRunner
             return ExitCode.Failed;
         }
     }
+
+    private static bool IsOfWorkloadApi(Exception? fault) => fault is not null && (fault is WorkloadApiException || IsOfWorkloadApi(fault.InnerException));
 
     /// <param name="fault">What kept the channel from connecting; the socket's own fault is somewhere within.</param>
     internal static string WhyNoAnswer(Exception? fault, string where)

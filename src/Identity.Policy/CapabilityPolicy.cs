@@ -78,7 +78,7 @@ public sealed class CapabilityPolicy
         var documents = ImmutableArray.CreateBuilder<PolicyDocument>();
         foreach (var source in sources)
         {
-            if (!PolicyParser.TryParse(source, out var document, out var problems))
+            if (!PolicyParser.TryParse(source, out var document, out var problems, isStored: true))
                 return DenyingEverything(revision, $"a policy document of revision {revision} cannot be read: {problems[0]}");
             documents.Add(document);
         }

@@ -10,10 +10,11 @@ public static class ManifestReader
     private static readonly string[] Kinds = [PolicyBinder.Kind, EntryBinder.Kind, RoleBinder.Kind, PolicyTestBinder.Kind];
 
     /// <param name="problems">The problems found, in the order of the text; empty exactly when the file was read.</param>
-    public static bool TryRead(string source, [NotNullWhen(true)] out Manifest? manifest, out IReadOnlyList<PolicyProblem> problems)
+    /// <param name="isStored">In force already: what is refused only of what is written anew does not make it unreadable.</param>
+    public static bool TryRead(string source, [NotNullWhen(true)] out Manifest? manifest, out IReadOnlyList<PolicyProblem> problems, bool isStored = false)
     {
         var found = new ProblemList();
-        manifest = Read(DocumentTreeReader.Read(source, found), found);
+        manifest = Read(DocumentTreeReader.Read(source, found, isStored), found);
         if (!found.IsEmpty) manifest = null;
         problems = found.InOrder();
         return manifest is not null;

@@ -7,10 +7,11 @@ namespace Identity.Policy;
 public static class PolicyParser
 {
     /// <param name="problems">The problems found, in the order of the text; empty exactly when the document was read.</param>
-    public static bool TryParse(string source, [NotNullWhen(true)] out PolicyDocument? document, out IReadOnlyList<PolicyProblem> problems)
+    /// <param name="isStored">As of <see cref="ManifestReader.TryRead"/>.</param>
+    public static bool TryParse(string source, [NotNullWhen(true)] out PolicyDocument? document, out IReadOnlyList<PolicyProblem> problems, bool isStored = false)
     {
         document = null;
-        if (ManifestReader.TryRead(source, out var manifest, out problems))
+        if (ManifestReader.TryRead(source, out var manifest, out problems, isStored))
         {
             if (manifest is { Policies: [var only], Entries.IsEmpty: true, Roles.IsEmpty: true }) document = only;
             else problems = [new PolicyProblem(1, 1, $"expected one document of kind {PolicyBinder.Kind}, found {manifest.Policies.Length} and {manifest.Entries.Length + manifest.Roles.Length} of other kinds")];

@@ -35,10 +35,11 @@ public sealed record PolicyRole
     public required string Source { get; init; }
 
     /// <param name="problems">The problems found, in the order of the text; empty exactly when the document was read.</param>
-    public static bool TryParse(string source, [NotNullWhen(true)] out PolicyRole? role, out IReadOnlyList<PolicyProblem> problems)
+    /// <param name="isStored">As of <see cref="ManifestReader.TryRead"/>.</param>
+    public static bool TryParse(string source, [NotNullWhen(true)] out PolicyRole? role, out IReadOnlyList<PolicyProblem> problems, bool isStored = false)
     {
         role = null;
-        if (ManifestReader.TryRead(source, out var manifest, out problems))
+        if (ManifestReader.TryRead(source, out var manifest, out problems, isStored))
         {
             if (manifest is { Roles: [var only], Policies.IsEmpty: true, Entries.IsEmpty: true }) role = only;
             else problems = [new PolicyProblem(1, 1, $"expected one document of kind {RoleBinder.Kind} and no other")];

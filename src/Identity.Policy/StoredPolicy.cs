@@ -32,7 +32,7 @@ public sealed class StoredPolicy(string name, string text)
     {
         problem = "";
         if (_document is not null) return _document;
-        if (!PolicyParser.TryParse(Text, out var document, out var problems)) problem = problems[0].ToString();
+        if (!PolicyParser.TryParse(Text, out var document, out var problems, isStored: true)) problem = problems[0].ToString();
         else if (document.Name != Name) problem = $"it calls itself {Quoted.From(document.Name)}";
         else _document = document;
         return _document;

@@ -29,8 +29,11 @@ public sealed class VerifiedSigners : IEquatable<VerifiedSigners>
 
     public ComponentSignatures Signatures => _signatures;
 
+    /// <summary>Whether the newest answer would be another one a little later.</summary>
+    public bool IsBeyondShare => _isBeyondShare;
+
     /// <summary>Why nobody can say who signed it; null when the newest answer said. Fit for a stranger.</summary>
-    public string? Problem => _isBeyondShare ? "whoever brings it has had as many signatures tried as it may; a little later more are" : _signatures.Problem;
+    public string? Problem => IsBeyondShare ? "whoever brings it has had as many signatures tried as it may; a little later more are" : _signatures.Problem;
 
     /// <summary>The principal with its signers told, as far as one that asks for these keys and no others can make a difference; as it is when nobody can say who signed it.</summary>
     /// <param name="keys">As <see cref="CapabilityPolicy.SignerKeys"/>.</param>
@@ -45,12 +48,10 @@ public sealed class VerifiedSigners : IEquatable<VerifiedSigners>
         if (_signatures.IsEmpty || keys.IsDefaultOrEmpty) return [];
         // Never changed once it can be seen: whoever asks at the same time may try a key again.
         var tried = Volatile.Read(ref _tried);
-        if (_mayVerify is not null)
-        {
-            var untried = keys.Count(key => key.IsKey && !tried.ContainsKey(key));
-            _isBeyondShare = untried > 0 && !_mayVerify(untried * _signatures.Signatures.Count);
-            if (_isBeyondShare) return default;
-        }
+        var untried = keys.Count(key => key.IsKey && !tried.ContainsKey(key));
+        if (untried > 0 && tried.Count + keys.Length > MaxKept) (tried, untried) = ([], keys.Count(key => key.IsKey));
+        _isBeyondShare = untried > 0 && _mayVerify is not null && !_mayVerify(untried * _signatures.Signatures.Count);
+        if (_isBeyondShare) return default;
 
         Dictionary<SignerName, bool>? more = null;
         var proven = ImmutableArray.CreateBuilder<SignerName>();
@@ -58,7 +59,7 @@ public sealed class VerifiedSigners : IEquatable<VerifiedSigners>
         {
             if (!(more ?? tried).TryGetValue(key, out var isProven))
             {
-                more ??= tried.Count + keys.Length <= MaxKept ? new(tried) : [];
+                more ??= new(tried);
                 more[key] = isProven = IsProven(key);
             }
 

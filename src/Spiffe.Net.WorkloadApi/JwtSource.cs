@@ -111,7 +111,7 @@ public sealed class JwtSource : IDisposable
         catch (WorkloadApiException e) when (!MayBeOver(e))
         {
             // §5.2: stop using what is withdrawn. A refusal is about the identity, whatever the audience, and about all of them where none was named and it was not our own
-            // choice that found none; a call that is not offered is so for all of them.
+            // choice that found none; a call that is not offered is so for all of them. An endpoint that refuses one audience looks the same: the others are asked for again.
             var isOfAll = e.Failure is WorkloadApiFailure.Unimplemented || (e.Failure is WorkloadApiFailure.NoIdentity && subject is null && !isAnswered);
             entry.Svid = null;
             foreach (var (request, other) in _entries)

@@ -67,6 +67,7 @@ public sealed class RemotePolicyTests
         await platform.IdentityAsync(Cancellation, "entry", "delete", await EntryOfAnnAsync());
         (code, _, error) = await AsAnnAsync("policy", "list");
         Assert.NotEqual(0, code);
+        Assert.StartsWith("identity: no X.509-SVID within", error, StringComparison.Ordinal);
         Assert.Contains("no identity", error, StringComparison.Ordinal);
 
         Task<(int Code, string Output, string Error)> AsAnnAsync(params string[] arguments) => LocalPlatform.RunAsync(

@@ -6,6 +6,16 @@ namespace Identity.Policy.Tests;
 
 public sealed class PolicyParserTests
 {
+    [Fact]
+    public void What_is_in_force_with_a_lone_carriage_return_is_still_read_and_what_is_written_with_one_is_not()
+    {
+        var old = "kind: CapabilityPolicy\rname: old\rrules:\r  - name: only\r    effect: permit\r    subjects: [{ spiffeId: spiffe://example.org/a }]\r    capabilities: [start]\r";
+        Assert.Null(CapabilityPolicy.FromSources([old], 1).Unreadable);
+        Assert.False(PolicyParser.TryParse(old, out _, out var problems));
+        Assert.Contains("carriage return", problems[0].ToString(), StringComparison.Ordinal);
+        Assert.False(ManifestReader.TryRead(old, out _, out _));
+    }
+
     private const string Whole = """
         # The greeter says hello.
         kind: CapabilityPolicy

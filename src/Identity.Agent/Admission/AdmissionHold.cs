@@ -17,6 +17,9 @@ internal sealed class AdmissionHold(
     // A host that does not read its answers must not keep an admission by it: while one waits to be sent, nothing is decided anew.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
+    // After it more signatures are tried for a host that had its share.
+    private static readonly TimeSpan SignersLater = TimeSpan.FromSeconds(5);
+
     private LiveAdmission? _live;
     private AdmissionAnswer? _said;
     private V1.Decision? _decision;
@@ -54,6 +57,8 @@ internal sealed class AdmissionHold(
 
         NextLook = _said is AdmissionAnswer.Yes said ? _saidAt + ((said.ExpiresAt - _saidAt) / 2) : DateTimeOffset.MaxValue;
         if (NextLook <= now && _said is AdmissionAnswer.Yes last) NextLook = last.ExpiresAt;
+        // Nothing that moves tells of it.
+        if (_said is AdmissionAnswer.No && component.Signers.IsBeyondShare) NextLook = now + SignersLater;
     }
 
     /// <summary>The host has let go, or the agent stops: whatever was admitted is over.</summary>

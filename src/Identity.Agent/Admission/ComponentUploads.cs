@@ -15,10 +15,10 @@ internal sealed class ComponentUploads(TimeProvider time) : IDisposable
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
     private static readonly SearchValues<char> NameCharacters = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789-");
 
-    // Of one host, some 0.1 ms each: four seconds at once, then a fiftieth of a processor.
-    private const int VerificationsAtOnce = 40_000;
+    // Of one host, some 0.1 ms each: twenty seconds at once, then a twentieth of a processor.
+    private const int VerificationsAtOnce = 200_000;
     private const int MaxHosts = 10_000;
-    private static readonly TimeSpan EachVerification = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan EachVerification = TimeSpan.FromMilliseconds(2);
 
     private readonly UploadPlaces _places = new();
     private readonly TokenBuckets<SpiffeId> _verifications = new(time, VerificationsAtOnce, EachVerification, MaxHosts);

@@ -33,8 +33,9 @@ internal sealed class WorkloadApiService(
             for (var i = 0; i < svids.Length; i++) isWhole &= x509Svids.TryGet(entitlement.Entries[i], out svids[i]);
             if (!isWhole) return null;
             if (MayTell(entitlement, svids, sent)) return Task.FromResult(entitlement.X509(svids));
-            // Entitled but not issued is the server's absence, not a refusal. Who has some of it keeps that.
-            return sent is not null && IsAllGranted(sent, entitlement)
+            // Entitled but not issued is the server's absence, not a refusal. Who has some of it keeps that, while it is not the server's last word: of a stream that will have
+            // nothing more to tell the client must hear.
+            return sent is not null && IsAllGranted(sent, entitlement) && !x509Svids.IsRefused(entitlement.Entries[0])
                 ? null
                 : throw new RpcException(new Status(StatusCode.Unavailable, "an X509-SVID of the calling process cannot be had from the server now; retry"));
         });

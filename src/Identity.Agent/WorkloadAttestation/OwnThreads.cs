@@ -74,8 +74,19 @@ internal sealed class OwnThreads
                 throw new IOException("too many files are waited for, of too many users");
             }
 
+            try
+            {
+                new Thread(() => Answer(question, answer), StackBytes) { IsBackground = true, Name = "files of users" }.Start();
+            }
+#pragma warning disable CA1031 // Out of memory, or of what the machine lets us start: nothing that speaks of the file, and the turn is given back.
+            catch (Exception e)
+#pragma warning restore CA1031
+            {
+                Interlocked.Decrement(ref threads._threads);
+                throw new IOException("no thread can be started to wait for a file", e);
+            }
+
             _isAsked = true;
-            new Thread(() => Answer(question, answer), StackBytes) { IsBackground = true, Name = "files of users" }.Start();
             return answer.Task;
         }
 

@@ -30,7 +30,7 @@ internal sealed class RuleLines(CapabilityPolicy policy)
         foreach (var document in policy.Documents)
         {
             // It was read before; a document made in code has no source, and no lines.
-            foreach (var tree in DocumentTreeReader.Read(document.Source, new ProblemList()))
+            foreach (var tree in DocumentTreeReader.Read(document.Source, new ProblemList(), isStored: true))
             {
                 if (tree.Root is not DocumentNode.Mapping root || Field(root, "rules") is not DocumentNode.Sequence rules) continue;
                 foreach (var rule in rules.Items.OfType<DocumentNode.Mapping>())

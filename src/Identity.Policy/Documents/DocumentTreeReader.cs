@@ -27,7 +27,7 @@ internal sealed class DocumentTreeReader
     }
 
     /// <summary>All documents of the text, in order; none when there was a problem, which is then in <paramref name="problems"/>.</summary>
-    public static IReadOnlyList<DocumentTree> Read(string source, ProblemList problems)
+    public static IReadOnlyList<DocumentTree> Read(string source, ProblemList problems, bool isStored = false)
     {
         if (source.Length > MaxSize || Encoding.UTF8.GetByteCount(source) > MaxSize)
         {
@@ -35,7 +35,7 @@ internal sealed class DocumentTreeReader
             return [];
         }
 
-        if (FindUnfit(source) is { } at)
+        if (FindUnfit(source, isStored) is { } at)
         {
             problems.Add(
                 source.AsSpan(0, at).Count('\n') + 1,
@@ -64,16 +64,17 @@ internal sealed class DocumentTreeReader
     }
 
     // Who approves a document must see what is read: the parser takes U+0000 for the end, and what turns the direction of text shows another one. A carriage
-    // return alone ends a line for the parser, and sends a terminal back to the beginning of the line it has just shown.
+    // return alone ends a line for the parser, and sends a terminal back to the beginning of the line it has just shown; documents that were put into force when it was
+    // let pass are still read.
     // YAML 1.2 §5.1 (c-printable) without the controls that it keeps for old systems; CVE-2021-42574 for the direction.
-    private static int? FindUnfit(string source)
+    private static int? FindUnfit(string source, bool isStored)
     {
         for (var i = 0; i < source.Length; i++)
         {
             var unfit = source[i] switch
             {
                 '\t' or '\n' => false,
-                '\r' => i + 1 == source.Length || source[i + 1] != '\n',
+                '\r' => !isStored && (i + 1 == source.Length || source[i + 1] != '\n'),
                 < ' ' or (>= '\u007f' and <= '\u009f') => true,
                 (>= '\u200e' and <= '\u200f') or (>= '\u2028' and <= '\u202e') or (>= '\u2066' and <= '\u2069') or '\u061c' => true,
                 '\ufeff' => i > 0,

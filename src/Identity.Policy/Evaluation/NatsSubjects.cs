@@ -9,10 +9,14 @@ internal sealed class NatsSubjects
     // Keeps the answer to nats-server, which holds every subject, in the order of tens of kilobytes.
     public const int MaxSubjects = 512;
 
+    // Forbids that concern one caller; each is held against what is permitted, at every login.
+    public const int MaxForbids = 16_384;
+
     // Where everybody's replies arrive; each has a part of it without a rule.
     private static readonly NatsSubject Inboxes = NatsSubject.Raw("_INBOX.>");
 
     private readonly List<NatsSubject> _publish = [];
+    private int _examined;
     private readonly HashSet<string> _streams = new(StringComparer.Ordinal);
     private readonly List<NatsSubject> _publishForbidden = [];
     private readonly List<NatsSubscription> _subscribe = [];
@@ -26,7 +30,7 @@ internal sealed class NatsSubjects
     public List<PolicyClause> Rules { get; } = [];
 
     /// <summary>Then the subjects are incomplete, and no answer may be made of them.</summary>
-    public bool IsTooMany => _publish.Count + _publishForbidden.Count + _subscribe.Count + _subscribeForbidden.Count > MaxSubjects;
+    public bool IsTooMany => _examined > MaxForbids || _publish.Count + _publishForbidden.Count + _subscribe.Count + _subscribeForbidden.Count > MaxSubjects;
 
     /// <summary>The smallest of what was permitted; null when nothing was, or a rule forbids it.</summary>
     public NatsResponses? Responses => _responsesForbidden ? null : _responses;
@@ -130,6 +134,7 @@ internal sealed class NatsSubjects
     private void Forbid(Capability capability)
     {
         _responsesForbidden |= capability is Capability.NatsRespond;
+        _examined++;
         if (IsTooMany) return;
         if (capability is Capability.NatsSubscribe subscribe
             && (subscribe.Subject.Overlaps(Inboxes) || _subscribe.Exists(permitted => permitted.Subject.Overlaps(subscribe.Subject))))

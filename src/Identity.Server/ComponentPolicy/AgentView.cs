@@ -29,7 +29,7 @@ internal sealed class AgentView
 
     public ImmutableSortedDictionary<string, AppliedPolicy> Policies => _state.Policies;
 
-    /// <summary>When the view changes without any transaction: the first of its entries expires. Null: never.</summary>
+    /// <summary>When the view changes without any transaction: the first of its entries expires, or of the node aliases above them. Null: never.</summary>
     public DateTimeOffset? ChangesAt { get; }
 
     /// <param name="last">The agent's view before, if there is one: a change of policy alone, which concerns every agent at once, leaves its entries as they were.</param>
@@ -43,11 +43,10 @@ internal sealed class AgentView
             return new(state, last.Entries, last.FederatedBundles, last.ChangesAt);
         }
 
-        var entries = AuthorizedEntries.For(state, agent, now);
-        var expiries = entries.Where(entry => entry.ExpiresAt > 0).Select(entry => entry.ExpiresAt).ToList();
+        var entries = AuthorizedEntries.For(state, agent, now, out var changesAt);
         var bundles = entries.SelectMany(entry => entry.FederatesWith).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)
             .Select(name => state.FederatedBundles.GetValueOrDefault(name)).OfType<Bundle>();
-        return new(state, entries, [.. bundles], expiries.Count == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(expiries.Min()));
+        return new(state, entries, [.. bundles], changesAt);
     }
 
     /// <summary>The state's maps are immutable and shared between states, so an untouched part is the same object.</summary>

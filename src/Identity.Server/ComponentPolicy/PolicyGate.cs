@@ -119,6 +119,6 @@ internal static class PolicyGate
     /// <summary>A policy as it stands, or would stand; neither a document nor nothing when it cannot be read.</summary>
     private sealed record Written(bool IsNothing, PolicyDocument? Document)
     {
-        public static Written Of(string? text) => new(text is null, text is not null && PolicyParser.TryParse(text, out var document, out _) ? document : null);
+        public static Written Of(string? text) => new(text is null, text is not null && PolicyParser.TryParse(text, out var document, out _, isStored: true) ? document : null);
     }
 }

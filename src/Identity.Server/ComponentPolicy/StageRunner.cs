@@ -53,7 +53,8 @@ internal sealed partial class StageRunner(
 
     private async Task RunAsync(CancellationToken cancellation)
     {
-        await using var states = ledger.WatchAsync(cancellation).GetAsyncEnumerator(cancellation);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        await using var states = ledger.WatchAsync(over.Token).GetAsyncEnumerator(over.Token);
         var next = states.MoveNextAsync().AsTask();
         try
         {
@@ -86,6 +87,8 @@ internal sealed partial class StageRunner(
         }
         finally
         {
+            // After a fault nobody waits for the next change any more.
+            await over.CancelAsync();
             await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
@@ -179,7 +182,12 @@ internal sealed partial class StageRunner(
         }
 
         // 2. The step's end.
-        if (stages.EndOf(stage) > moment) return;
+        if (stages.EndOf(stage) > moment)
+        {
+            tally.Wait = null;
+            return;
+        }
+
         tally.Wait = survey.FindWait(stage, state, away);
         if (tally.Wait is not null) return;
         var isLast = stage.Step + 1 >= stage.Through.Count;

@@ -37,7 +37,7 @@ internal sealed class RoleBook
     public AppliedPolicy? Find(string name) => _roles.TryGetValue(name, out var role) ? role.Document : null;
 
     public RoleBook Set(AppliedPolicy document) =>
-        new(_roles.SetItem(document.Name, (document, PolicyRole.TryParse(document.Text, out var role, out _) && role.Name == document.Name ? role : null)));
+        new(_roles.SetItem(document.Name, (document, PolicyRole.TryParse(document.Text, out var role, out _, isStored: true) && role.Name == document.Name ? role : null)));
 
     public RoleBook Remove(string name) => new(_roles.Remove(name));
 }

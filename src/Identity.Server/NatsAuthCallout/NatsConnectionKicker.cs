@@ -194,8 +194,10 @@ internal sealed partial class NatsConnectionKicker(
             await WaitAsync(next, stopping);
             while (_second.TryPeek(out first) && first.DueAt <= time.GetUtcNow())
             {
+                // Taken off only then: when another of the loops dies meanwhile it is still to be done.
+                var done = await TryRunAsync(connection, first, stopping);
                 _second.Dequeue();
-                if (await TryRunAsync(connection, first, stopping)) continue;
+                if (done) continue;
                 foreach (var id in first.Ids) End(SpiffeId.Parse(id));
             }
         }
@@ -244,7 +246,7 @@ internal sealed partial class NatsConnectionKicker(
         catch (Exception e) when (!stopping.IsCancellationRequested)
 #pragma warning restore CA1031
         {
-            // Told once, not once a _second.
+            // Told once, not once a second.
             if (!_isFailing) CannotKick(e.GetType().Name);
             _isFailing = true;
             return false;

@@ -28,10 +28,8 @@ internal sealed class AgentEntries(ControlPlaneLedger ledger, TimeProvider time)
         var now = time.GetUtcNow();
         if (generation.Kept.TryGetValue(agentId, out var kept) && ReferenceEquals(kept.Agent, agent) && kept.From <= now && !(kept.ChangesAt <= now)) return kept.Entries;
 
-        var entries = AuthorizedEntries.For(state, agentId, now);
-        var expiries = entries.Where(entry => entry.ExpiresAt > 0).Select(entry => entry.ExpiresAt).ToList();
-        var read = new Answer(
-            agent, entries.ToDictionary(entry => entry.Id, StringComparer.Ordinal), now, expiries.Count == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(expiries.Min()));
+        var entries = AuthorizedEntries.For(state, agentId, now, out var changesAt);
+        var read = new Answer(agent, entries.ToDictionary(entry => entry.Id, StringComparer.Ordinal), now, changesAt);
         generation.Kept[agentId] = read;
         return read.Entries;
     }

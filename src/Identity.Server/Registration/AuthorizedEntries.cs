@@ -9,16 +9,24 @@ internal static class AuthorizedEntries
 {
     /// <summary>Empty for an agent that is not attested or is banned.</summary>
     /// <returns>Sorted by entry id; entries that expired by <paramref name="now"/> are left out, and so is everything below them.</returns>
-    public static IReadOnlyList<Entry> For(ControlPlaneState state, SpiffeId agentId, DateTimeOffset now) =>
-        state.Agents.TryGetValue(agentId.ToString(), out var agent) && !agent.Banned
-            ? Below(agentId, agent.Selectors, parent => state.EntriesFor(parent), now)
+    public static IReadOnlyList<Entry> For(ControlPlaneState state, SpiffeId agentId, DateTimeOffset now) => For(state, agentId, now, out _);
+
+    /// <param name="changesAt">When the answer is another without any transaction: the first of the entries ends, or of the node aliases they were reached over. Null: never.</param>
+    public static IReadOnlyList<Entry> For(ControlPlaneState state, SpiffeId agentId, DateTimeOffset now, out DateTimeOffset? changesAt)
+    {
+        changesAt = null;
+        return state.Agents.TryGetValue(agentId.ToString(), out var agent) && !agent.Banned
+            ? Below(agentId, agent.Selectors, parent => state.EntriesFor(parent), now, out changesAt)
             : [];
+    }
 
     /// <param name="nodeSelectors">What attestation established about the agent's node, each as <c>type:value</c>.</param>
     /// <param name="childrenOf">Entries by the text of their parent's SPIFFE ID.</param>
+    /// <param name="changesAt">As of <see cref="For(ControlPlaneState, SpiffeId, DateTimeOffset, out DateTimeOffset?)"/>.</param>
     public static IReadOnlyList<Entry> Below(
-        SpiffeId agentId, IEnumerable<string> nodeSelectors, Func<string, IEnumerable<Entry>> childrenOf, DateTimeOffset now)
+        SpiffeId agentId, IEnumerable<string> nodeSelectors, Func<string, IEnumerable<Entry>> childrenOf, DateTimeOffset now, out DateTimeOffset? changesAt)
     {
+        DateTimeOffset? ends = null;
         var facts = new HashSet<string>(nodeSelectors, StringComparer.Ordinal) { $"{SelectorText.SpiffeIdType}:{agentId}" };
         var seconds = now.ToUnixTimeSeconds();
         var found = new SortedDictionary<string, Entry>(StringComparer.Ordinal);
@@ -47,10 +55,12 @@ internal static class AuthorizedEntries
             }
         }
 
+        changesAt = ends;
         return [.. found.Values];
 
         void Open(Entry entry)
         {
+            if (entry.EndsAt() is { } end && !(ends <= end)) ends = end;
             var id = entry.SpiffeId.ToText();
             if (seen.Add(id)) open.Enqueue(id);
         }

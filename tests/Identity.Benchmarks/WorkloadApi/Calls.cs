@@ -16,7 +16,7 @@ internal static class Calls
     private const int MinWarmUpTurns = 300;
 
     // An agent has the first 3,000 tokens of an entry made at once, and ten a second after them: what is measured is the making.
-    private const int Tokens = 10;
+    private const int Tokens = 40;
 
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(6);
 

@@ -12,7 +12,7 @@ namespace Identity.Server.DecisionPoints.WasmCloudV2;
 internal static class WorkloadQuestions
 {
     /// <summary>Questions of one workload that ask for more than one thing each, such as <c>*.example.com:443</c>: each is compared with every forbid of its kind.</summary>
-    public const int MaxWide = 128;
+    public const int MaxWide = 512;
 
     private static readonly string TooMany = $"it asks for more than {DecisionPoint.MaxQuestions} capabilities";
 

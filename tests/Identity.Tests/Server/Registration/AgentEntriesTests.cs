@@ -67,6 +67,21 @@ public sealed class AgentEntriesTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_is_below_a_node_alias_ends_with_the_alias_although_nothing_was_written()
+    {
+        var alias = TestEntries.Entry("/nodes/all", "/spire/server", $"spiffe_id:{_agent.Id}");
+        alias.ExpiresAt = _server.Time.GetUtcNow().AddMinutes(2).ToUnixTimeSeconds();
+        await CreateAsync(alias);
+        await CreateAsync(TestEntries.Entry("/below", "/nodes/all", "unix:uid:1000"));
+        Assert.Single(Entries.Of(_agent.Id));
+        var view = Identity.Server.ComponentPolicy.AgentView.Of(_server.Ledger.State, _agent.Id, _server.Time.GetUtcNow());
+        Assert.Equal(alias.ExpiresAt, view.ChangesAt?.ToUnixTimeSeconds());
+
+        _server.Time.Shift = TimeSpan.FromMinutes(2);
+        Assert.Empty(Entries.Of(_agent.Id));
+    }
+
+    [Fact]
     public async Task Who_is_banned_or_deleted_has_none()
     {
         await CreateAsync(Below("/hosts/local"));

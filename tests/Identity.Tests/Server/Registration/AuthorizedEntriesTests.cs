@@ -72,6 +72,6 @@ public sealed class AuthorizedEntriesTests
     {
         for (var i = 0; i < all.Count; i++) all[i].Id = $"e{i}";
         var byParent = all.ToLookup(e => e.ParentId.ToText());
-        return [.. AuthorizedEntries.Below(Agent, nodeSelectors, parent => byParent[parent], Now).Select(e => e.SpiffeId.Path).Order(StringComparer.Ordinal)];
+        return [.. AuthorizedEntries.Below(Agent, nodeSelectors, parent => byParent[parent], Now, out _).Select(e => e.SpiffeId.Path).Order(StringComparer.Ordinal)];
     }
 }
