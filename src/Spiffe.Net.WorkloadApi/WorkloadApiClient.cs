@@ -48,14 +48,17 @@ public sealed partial class WorkloadApiClient : IDisposable
     internal ILogger Logger { get; }
 
     /// <summary>The X.509 identities of this process and whom to trust, as of now (§5.2.1).</summary>
+    /// <exception cref="WorkloadApiException">There was no usable answer in time; its <see cref="WorkloadApiException.Failure"/> says of which kind.</exception>
     public Task<X509Context> FetchX509SvidAsync(CancellationToken cancellation = default) =>
         FirstAsync(timed => _api.FetchX509SVID(new X509SVIDRequest(), timed), _reader.ReadX509, cancellation);
 
     /// <summary>The X.509 bundles alone, for a process that only verifies others (§5.2.2).</summary>
+    /// <exception cref="WorkloadApiException">There was no usable answer in time; its <see cref="WorkloadApiException.Failure"/> says of which kind.</exception>
     public Task<TrustBundleSet> FetchX509BundlesAsync(CancellationToken cancellation = default) =>
         FirstAsync(timed => _api.FetchX509Bundles(new X509BundlesRequest(), timed), _reader.ReadX509Bundles, cancellation);
 
     /// <summary>The bundles that JWT-SVIDs are verified with (§6.2.2).</summary>
+    /// <exception cref="WorkloadApiException">There was no usable answer in time; its <see cref="WorkloadApiException.Failure"/> says of which kind.</exception>
     public Task<TrustBundleSet> FetchJwtBundlesAsync(CancellationToken cancellation = default) =>
         FirstAsync(timed => _api.FetchJWTBundles(new JWTBundlesRequest(), timed), _reader.ReadJwtBundles, cancellation);
 
@@ -126,6 +129,7 @@ public sealed partial class WorkloadApiClient : IDisposable
         WatchAsync(options => _api.FetchWITSVID(WitRequest(subject), options), response => ResponseReader.ReadWitSvids(response, subject), [], null, cancellation);
 
     /// <summary>The bundles that WIT-SVIDs are verified with, and nothing else (§7.2.2).</summary>
+    /// <exception cref="WorkloadApiException">There was no usable answer in time; its <see cref="WorkloadApiException.Failure"/> says of which kind.</exception>
     [Experimental(Incubating.Wit)]
     public Task<TrustBundleSet> FetchWitBundlesAsync(CancellationToken cancellation = default) =>
         FirstAsync(options => _api.FetchWITBundles(new WITBundlesRequest(), options), _reader.ReadWitBundles, cancellation);

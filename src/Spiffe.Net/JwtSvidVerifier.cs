@@ -14,7 +14,8 @@ public static class JwtSvidVerifier
     /// <param name="bundles">Whom to trust; only the bundle of the <c>sub</c>'s trust domain is looked at.</param>
     /// <param name="now">The moment to judge for.</param>
     /// <param name="audience">Our own name; one of the token's audiences must equal it.</param>
-    /// <param name="leeway">How far our clock and the issuer's may differ, for <c>exp</c>, <c>nbf</c> and <c>iat</c>; null means <see cref="DefaultLeeway"/>.</param>
+    /// <param name="leeway">How far our clock and the issuer's may differ, for <c>exp</c>, <c>nbf</c> and <c>iat</c>; null means <see cref="DefaultLeeway"/>, at most <see cref="MaxLeeway"/>.</param>
+    /// <exception cref="ArgumentException">The audience is empty, or the leeway negative or too long.</exception>
     public static JwtSvidVerification Verify(
         string token, string audience, TrustBundleSet bundles, DateTimeOffset now, TimeSpan? leeway = null)
     {

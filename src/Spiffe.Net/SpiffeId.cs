@@ -78,7 +78,8 @@ public sealed class SpiffeId : IEquatable<SpiffeId>, IParsable<SpiffeId>
         return true;
     }
 
-    /// <summary>Joins segments below a trust domain; throws <see cref="FormatException"/> for a segment that is not allowed.</summary>
+    /// <summary>Joins segments below a trust domain (SPIFFE-ID §2.2).</summary>
+    /// <exception cref="FormatException">A segment is not allowed.</exception>
     public static SpiffeId FromSegments(TrustDomain trustDomain, params ReadOnlySpan<string> segments)
     {
         foreach (var segment in segments)

@@ -14,6 +14,7 @@ namespace Spiffe.Net;
 [Experimental(Incubating.Wit)]
 public static class WitSvidVerifier
 {
+    /// <summary>Parses both, then asks for times, the bundle of the token's own trust domain, its signature, and whether the proof is of its key and for the target (WIT-SVID §4).</summary>
     /// <param name="token">From the HTTP field <c>Workload-Identity-Token</c>; null or empty when there was none.</param>
     /// <param name="proof">From the credentials of the HTTP authentication scheme <c>WPT</c>; null or empty when there was none, and then the token is refused.</param>
     /// <param name="target">What the proof must have been made for.</param>
@@ -21,6 +22,7 @@ public static class WitSvidVerifier
     /// How far our clock and the others' may differ, for <c>exp</c> and <c>nbf</c>; null means <see cref="JwtSvidVerifier.DefaultLeeway"/>, at most
     /// <see cref="JwtSvidVerifier.MaxLeeway"/>.
     /// </param>
+    /// <exception cref="ArgumentException">The leeway is negative or too long, or the target names no audience.</exception>
     public static WitSvidVerification Verify(
         string? token, string? proof, WorkloadProofTarget target, TrustBundleSet bundles, DateTimeOffset now, TimeSpan? leeway = null)
     {

@@ -96,14 +96,20 @@ internal static class Calls
         var number = 0;
         await MeasureAsync("floor: health check", CheckAsync, isServerAsked: false);
         await MeasureAsync("JWT-SVID, held by the agent", channel => FetchJwtAsync(channel, "audience"), isServerAsked: false);
+        var many = new List<string>();
         await using (var stream = await OpenStreams.OpenAsync(socket, 1, 1))
         {
-            var many = new List<string>();
             for (var token = 0; token < Tokens; token++) many.Add(await entries.CreateAsync($"token-{token}"));
             await stream.AllHaveAsync(1 + Tokens);
-            await MeasureAsync("JWT-SVID, a new audience each time", FetchNewJwtAsync, isServerAsked: true);
-            foreach (var entry in many) await entries.DeleteAsync(entry);
-            await stream.AllHaveAsync(1);
+        }
+
+        await MeasureAsync("JWT-SVID, a new audience each time", FetchNewJwtAsync, isServerAsked: true);
+
+        // Nobody listens meanwhile: a stream is ended that has a message on its way of which part was taken away.
+        foreach (var entry in many) await entries.DeleteAsync(entry);
+        await WorkloadApiLoad.SettleAsync();
+        await using (await OpenStreams.OpenAsync(socket, 1, 1))
+        {
         }
 
         foreach (var channel in channels) channel.Dispose();

@@ -31,6 +31,7 @@ public sealed class WorkloadApiClientTests : IAsyncLifetime
     }
 
     [Trait("rule", "WLAPI-34")]
+    [Trait("rule", "WLEP-02")]
     [Fact]
     public async Task Fetches_identities_in_order_with_every_bundle()
     {
