@@ -1,11 +1,18 @@
 // Every call here ends with the server, which the test disposes of.
 #pragma warning disable xUnit1051
 using System.CommandLine;
+using Identity.Agent.Admission;
+using Identity.Cli;
 using Identity.Cli.Commands;
 using Identity.Cli.Commands.Policy;
+using Identity.Policy;
+using Identity.Server.Endpoints;
+using Identity.Testing.Platform;
 using Identity.Tests.Cli.Guide;
 using Identity.Tests.Server;
 using Identity.Tests.Server.ComponentPolicy;
+using Identity.Tests.WasmHost;
+using Identity.WasmHost;
 using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
 
 namespace Identity.Tests.Cli;
@@ -23,6 +30,9 @@ public sealed class PolicyGuideCommandTests : IAsyncLifetime
     {
         _server = await RegistryServer.StartAsync();
         _reader = new GuideReader(_server, _folder);
+        // What the build of the samples makes of it.
+        Directory.CreateDirectory(_folder.At("artifacts/samples"));
+        File.WriteAllBytes(_folder.At("artifacts/samples/greeter.wasm"), Guest.Binary(File.ReadAllText(Path.Combine(Repository.Root, "deploy", "samples", "greeter.wat"))));
     }
 
     public async ValueTask DisposeAsync()
@@ -35,10 +45,10 @@ public sealed class PolicyGuideCommandTests : IAsyncLifetime
     public async Task The_guide_does_what_it_says()
     {
         await _reader.FollowAsync(GuidePage.Read("policy.md"));
-        // The story is whole: from a first grant over a refusal and a trial to the way back.
-        string[] told = ["check", "diff", "decide", "show", "stage", "stage status", "shadow", "history", "rollback", "schema"];
+        // The story is whole: from a first grant over a refusal and a trial to the way back, and from open to least.
+        string[] told = ["check", "diff", "decide", "show", "stage", "stage status", "shadow", "history", "rollback", "schema", "suggest"];
         Assert.All(told, verb => Assert.Contains(_reader.Executed, line => line.StartsWith($"identity policy {verb}", StringComparison.Ordinal)));
-        Assert.All(["apply", "why", "decisions"], verb => Assert.Contains(_reader.Executed, line => line.StartsWith($"identity {verb}", StringComparison.Ordinal)));
+        Assert.All(["apply", "why", "decisions", "component sign", "component signers"], verb => Assert.Contains(_reader.Executed, line => line.StartsWith($"identity {verb}", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -75,20 +85,78 @@ public sealed class PolicyGuideCommandTests : IAsyncLifetime
         }
     }
 
+    [Fact]
+    public async Task The_page_on_decision_points_does_what_it_says_of_links()
+    {
+        await _reader.FollowAsync(GuidePage.Read("decision-points.md"));
+        Assert.All(["links", "suggest"], verb => Assert.Contains(_reader.Executed, line => line.StartsWith($"identity policy {verb} ", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void Nothing_in_a_block_of_the_guide_is_neither_read_nor_typed() =>
+        Assert.All(GuidePage.Read("policy.md").Languages, language => Assert.True(language is "yaml" or "console", $"nobody tries a block of {language}"));
+
+    [Fact]
+    public void The_host_of_the_guide_starts_what_the_guide_lets_start()
+    {
+        var page = GuidePage.Read("policy.md");
+        var line = Assert.Single(page.Mentioned, mentioned => mentioned.Contains("identity-host ", StringComparison.Ordinal));
+        const string Sample = "artifacts/samples/snooper.wasm";
+        var bytes = Guest.Binary(File.ReadAllText(Path.Combine(Repository.Root, "deploy", "samples", "snooper.wat")));
+        File.WriteAllBytes(_folder.At(Sample), bytes);
+        var words = line.Replace("$IDENTITY_BROKER_SOCKET", "unix:///run/identity/broker.sock", StringComparison.Ordinal).Replace(Sample, _folder.At(Sample), StringComparison.Ordinal).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        var environment = new Dictionary<string, string> { ["SPIFFE_ENDPOINT_SOCKET"] = "unix:///run/identity/agent.sock" };
+        Assert.True(ComponentHostOptions.TryRead(words[1..], environment, out var options, out var problem), problem);
+        var (name, file) = Assert.Single(options.Components);
+
+        // It is the sample that is built from this text, and the page's crawler with the two capabilities that the page adds.
+        Assert.Equal(("crawler", _folder.At(Sample)), (name, file));
+        Assert.True(ComponentReader.TryRead(bytes, out var component, out var flaw), flaw);
+        var crawler = page.Steps.OfType<GuideStep.Document>().Single(document => document.FileName == "crawler.yaml").Text;
+        Assert.All(More, more => Assert.Contains($"`{more}`", page.Text, StringComparison.Ordinal));
+        Assert.IsType<global::Identity.Policy.Decision.Admitted>(Start(crawler.Replace("[start, ", $"[start, {string.Join(", ", More)}, ", StringComparison.Ordinal)));
+        Assert.All(More, missing => Assert.IsType<global::Identity.Policy.Decision.Denied>(Start(crawler.Replace("[start, ", $"[start, {More.Single(other => other != missing)}, ", StringComparison.Ordinal))));
+
+        global::Identity.Policy.Decision Start(string manifest)
+        {
+            Assert.True(ManifestReader.TryRead(manifest, out var read, out var problems), string.Join('\n', problems));
+            var entry = Assert.Single(read.Entries);
+            Assert.Contains($"wasm:name:{name}", entry.Selectors);
+            var start = new ComponentStart(global::Identity.Policy.Principal.Component(entry.SpiffeId, ComponentDigest.Of(bytes), entry.ParentId), name, component);
+            return CallDoor.Decide(CapabilityPolicy.Create(read.Policies, revision: 1), start, HostCalls.FirstOf(HostCalls.All, component), TimeProvider.System.GetUtcNow());
+        }
+    }
+
+    private static readonly string[] More = ["{ import: wasmcloud:messaging/consumer@0.2.0 }", "{ export: \"#run\" }"];
+
     [Theory]
     [InlineData("policy.md")]
     [InlineData("policy-administration.md")]
     [InlineData("policy-enforcement.md")]
     [InlineData("policy-verification.md")]
+    [InlineData("decision-points.md")]
     public void Every_command_that_a_page_mentions_is_there_with_its_options(string page)
     {
-        var root = new RootCommand { ApplyCommand.Create(), DeleteCommand.Create(), PolicyCommand.Create(), BundleCommand.Create(), EntryCommand.Create(), ComponentCommand.Create(), WhyCommand.Create(), DecisionsCommand.Create(), MintCommand.Create() };
+        var root = new RootCommand
+        {
+            ApplyCommand.Create(), DeleteCommand.Create(), PolicyCommand.Create(), BundleCommand.Create(), EntryCommand.Create(), ComponentCommand.Create(), WhyCommand.Create(), DecisionsCommand.Create(),
+            MintCommand.Create(), StatusCommand.Create(), NatsCommand.Create(), AgentCommand.Create(), TokenCommand.Create(), LedgerCommand.Create(),
+        };
+        foreach (var option in GlobalOptions.All(CliConfiguration.Load(_ => null))) root.Options.Add(option);
         foreach (var mentioned in GuidePage.Read(page).Mentioned)
         {
-            Command command = root;
-            foreach (var word in mentioned.Split(' ', StringSplitOptions.RemoveEmptyEntries).Skip(1))
+            var words = mentioned.Split([' ', '\n'], StringSplitOptions.RemoveEmptyEntries);
+            if (words[0] != "identity")
             {
-                if (word.StartsWith('-')) Assert.True(command.Options.Any(option => option.Name == word || option.Aliases.Contains(word)), $"{page}: `{mentioned}`: there is no {word}");
+                // The host's are read whole, above.
+                if (words[0] == "identityd") Assert.All(words.Where(word => word.StartsWith('-')), word => Assert.True(ServerSettings.Known.ContainsKey(word[2..]), $"{page}: `{mentioned}`: there is no {word}"));
+                continue;
+            }
+
+            Command command = root;
+            foreach (var word in words.Skip(1).TakeWhile(word => word != ">"))
+            {
+                if (word.StartsWith('-')) Assert.True(command.Options.Concat(root.Options).Any(option => option.Name == word || option.Aliases.Contains(word)), $"{page}: `{mentioned}`: there is no {word}");
                 else if (command.Subcommands.FirstOrDefault(one => one.Name == word) is { } next) command = next;
                 else Assert.True(command.Subcommands.Count == 0 || command.Arguments.Count > 0, $"{page}: `{mentioned}`: there is no {word}");
             }

@@ -110,7 +110,7 @@ public sealed class PolicySuggestStartTests : IAsyncLifetime
 
         Deny("orders.new", 2);
         var (_, newest, _) = await SuggestAsync("--denied");
-        Assert.StartsWith("# only the newest 1000 decisions were read; what was denied before is not in this\n", newest, StringComparison.Ordinal);
+        Assert.StartsWith("# only the newest 1000 decisions were read; what was asked before is not in this\n", newest, StringComparison.Ordinal);
         Assert.DoesNotContain("orders.old", newest, StringComparison.Ordinal);
     }
 

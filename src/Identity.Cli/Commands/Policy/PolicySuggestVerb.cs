@@ -5,7 +5,6 @@ using Identity.Policy;
 using Identity.Policy.Analysis;
 using Identity.V1;
 using Spiffe.Net;
-using Decision = Identity.V1.Decision;
 
 namespace Identity.Cli.Commands.Policy;
 
@@ -14,9 +13,9 @@ internal static class PolicySuggestVerb
 {
     private const int MostDecisions = 1_000;
 
-    // A line, or a decision, names who asked, and at most the bytes.
+    // A line names who asked.
     private const PrincipalAttributes NotSeen =
-        PrincipalAttributes.Signer | PrincipalAttributes.Image | PrincipalAttributes.Host | PrincipalAttributes.Namespace | PrincipalAttributes.Lattice;
+        PrincipalAttributes.Digest | PrincipalAttributes.Signer | PrincipalAttributes.Image | PrincipalAttributes.Host | PrincipalAttributes.Namespace | PrincipalAttributes.Lattice;
 
     public static Command Create()
     {
@@ -28,7 +27,7 @@ internal static class PolicySuggestVerb
             HelpName = "FILE",
             DefaultValueFactory = _ => [],
         };
-        var denied = new Option<bool>("--denied") { Description = $"From what the server denied, or would have denied by rules in mode shadow, in its newest {MostDecisions} decisions" };
+        var denied = new Option<bool>("--denied") { Description = $"From what the server denied, or permitted by rules in mode warn only, in its newest {MostDecisions} decisions" };
         var unproven = new Option<bool>("--unproven") { Description = "With --denied, also from what was asked at doors that prove nobody (those of wasmCloud, and the Kubernetes webhook without a client CA)" };
         var name = new Option<string>("--name") { Description = "The name of the policy", DefaultValueFactory = _ => "suggested" };
         var anyBytes = new Option<bool>("--any-digest") { Description = "Grant to the identity whatever its bytes, not only to those that were seen; of a component file whole interfaces, not only the functions it imports" };
@@ -39,6 +38,7 @@ internal static class PolicySuggestVerb
             var manifest = given.Length == 0 ? new Manifest([], [], []) : ManifestFiles.ReadToLook(given);
             var isAnyDigest = parsed.GetValue(anyBytes);
             var notes = new List<string>();
+            var now = TimeProvider.System.GetUtcNow();
             var observations = PolicyFiles.Read(parsed.GetValue(components)!, manifest).SelectMany(start => PolicySuggest.ToStart(start, wholeInterfaces: isAnyDigest).Select(asked => asked with { Untold = start.Principal.Unknown }))
                 .Concat(parsed.GetValue(seen)!.SelectMany(ReadSeen)).ToList();
             var policy = PolicyFiles.PolicyOf(manifest);
@@ -46,17 +46,22 @@ internal static class PolicySuggestVerb
             {
                 using var channel = AdminConnection.Open(parsed);
                 var decisions = await new Explain.ExplainClient(channel).ListDecisionsAsync(new() { Limit = MostDecisions }, cancellationToken: cancellation);
-                if (decisions.Decisions.Count >= MostDecisions) notes.Add($"only the newest {MostDecisions} decisions were read; what was denied before is not in this");
-                observations.AddRange(Denied(decisions.Decisions, isAnyDigest, parsed.GetValue(unproven), notes));
+                if (decisions.Decisions.Count >= MostDecisions) notes.Add($"only the newest {MostDecisions} decisions were read; what was asked before is not in this");
                 if (given.Length == 0)
                 {
                     var inForce = await new PolicyAdmin.PolicyAdminClient(channel).ListPoliciesAsync(new(), cancellationToken: cancellation);
                     policy = CapabilityPolicy.FromSources(inForce.Policies.Select(document => document.Text), 0);
                 }
+
+                var (asked, told) = SeenDecisions.Read(decisions.Decisions, policy, now, isAnyDigest, parsed.GetValue(unproven));
+                observations.AddRange(asked);
+                notes.AddRange(told);
             }
-            if (observations.Count == 0 && notes.Count == 0)
+
+            if (observations.Count == 0 && !parsed.GetValue(denied))
                 throw new UsageException("nothing was seen; name a --component, a file with --seen, or use --denied.");
-            var suggestion = PolicySuggest.For(policy, observations, TimeProvider.System.GetUtcNow(), parsed.GetValue(name)!, !isAnyDigest);
+            if (PermittedForNow(policy, observations, now) is { Length: > 0 } rules) notes.Add($"as if {rules} were gone, which {(rules.Contains(',', StringComparison.Ordinal) ? "permit" : "permits")} in mode warn");
+            var suggestion = PolicySuggest.For(SeenDecisions.Lasting(policy), observations, now, parsed.GetValue(name)!, !isAnyDigest);
             var message = new Struct
             {
                 Fields =
@@ -77,6 +82,11 @@ internal static class PolicySuggestVerb
         return command;
     }
 
+    // The permits in mode warn without which something that was seen would have been denied.
+    private static string PermittedForNow(CapabilityPolicy policy, IEnumerable<Observation> observations, DateTimeOffset now) => string.Join(", ", observations
+        .Select(observation => NatsRights.Decide(policy, observation.Principal, observation.Request, now))
+        .Where(decision => decision.Warned && decision.Warning == decision.Determining).Select(decision => decision.Warning.ToString()).Distinct().Order(StringComparer.Ordinal));
+
     private static IEnumerable<Observation> ReadSeen(string file)
     {
         var number = 0;
@@ -88,39 +98,7 @@ internal static class PolicySuggestVerb
             if (space < 0) throw new UsageException($"{file}:{number}: expected a SPIFFE ID, a space and what it asked for.");
             if (!SpiffeId.TryParse(line[..space], out var id, out var problem) || !CapabilityRequest.TryParse(line[(space + 1)..], out var request, out problem))
                 throw new UsageException($"{file}:{number}: {problem}");
-            yield return new Observation(new Principal { Id = id }, request) { Untold = NotSeen | PrincipalAttributes.Digest };
+            yield return new Observation(new Principal { Id = id }, request) { Untold = NotSeen };
         }
     }
-
-    // Of bytes that are not told nothing is granted unless any will do, and nothing that somebody asked for who may be anybody.
-    private static List<Observation> Denied(IEnumerable<Decision> decisions, bool isAnyDigest, bool isUnprovenToo, List<string> notes)
-    {
-        var seen = new List<Observation>();
-        var (untold, strangers) = (0, 0);
-        foreach (var decision in decisions)
-        {
-            if (!SpiffeId.TryParse(decision.Subject, out var id, out _)) continue;
-            var asked = (decision.Allowed ? [] : decision.Reasons.Select(reason => reason.Capability))
-                .Concat(decision.Shadow.Where(shadow => !shadow.WouldAllow).Select(shadow => shadow.Capability)).Select(RequestOf).OfType<CapabilityRequest>().ToList();
-            if (asked.Count == 0) continue;
-            if (decision is { Kind: DecisionKind.Capability, Proven: false } && !isUnprovenToo)
-            {
-                strangers++;
-                continue;
-            }
-
-            var digest = ComponentDigest.TryParse(decision.ComponentDigest, out var told, out _) ? told : null;
-            if (decision.Kind == DecisionKind.ComponentStart && digest is null && !isAnyDigest) untold++;
-            else seen.AddRange(asked.Select(request => new Observation(new Principal { Id = id, Digest = digest }, request) { Untold = NotSeen | (digest is null ? PrincipalAttributes.Digest : 0) }));
-        }
-
-        if (strangers > 0)
-            notes.Add($"not granted: {strangers} {(strangers == 1 ? "decision was" : "decisions were")} asked for at doors that prove nobody, so by anybody; look at {(strangers == 1 ? "it" : "them")} (`identity decisions --denied`) before --unproven grants {(strangers == 1 ? "it" : "them")}");
-        if (untold > 0) notes.Add($"not granted: {untold} {(untold == 1 ? "decision about a start does" : "decisions about starts do")} not tell of which bytes; --any-digest grants whatever they are");
-        return seen;
-    }
-
-    // The start door names an import by its interface alone.
-    private static CapabilityRequest? RequestOf(string capability) =>
-        CapabilityRequest.TryParse(capability, out var request, out _) || CapabilityRequest.TryParse("import", capability, out request, out _) ? request : null;
 }

@@ -15,8 +15,13 @@ internal sealed partial class GuidePage
 
     public IReadOnlyList<GuideStep> Steps { get; }
 
-    /// <summary>What stands between ticks within sentences and tables and is a command.</summary>
-    public IEnumerable<string> Mentioned => Inline().Matches(Fenced().Replace(Text, "")).Select(match => match.Groups[1].Value);
+    /// <summary>Commands of ours that nobody types: those between ticks within sentences and tables, and those of blocks that are no story.</summary>
+    public IEnumerable<string> Mentioned => Inline().Matches(Fenced().Replace(Text, "")).Select(match => match.Groups[1].Value)
+        .Concat(Shell().Matches(Text).SelectMany(block => block.Groups[1].Value.Replace(" \\\n", " ", StringComparison.Ordinal).Split('\n'))
+            .Where(line => OurProgram().IsMatch(line)).Select(line => line.Split(" # ")[0]));
+
+    /// <summary>Of its blocks, what they are written in.</summary>
+    public IEnumerable<string> Languages => Opening().Matches(Text).Select(match => match.Groups[1].Value);
 
     public static GuidePage Read(string name)
     {
@@ -50,8 +55,17 @@ internal sealed partial class GuidePage
     [GeneratedRegex("^```.*?^```$", RegexOptions.Singleline | RegexOptions.Multiline)]
     private static partial Regex Fenced();
 
-    [GeneratedRegex("`(identity [^`]+)`")]
+    [GeneratedRegex("`((?:identity|identityd|[^\\s`]*identity-host) [^`]+)`")]
     private static partial Regex Inline();
+
+    [GeneratedRegex("^```sh\n(.*?)^```$", RegexOptions.Singleline | RegexOptions.Multiline)]
+    private static partial Regex Shell();
+
+    [GeneratedRegex("^(?:identity|identityd) ")]
+    private static partial Regex OurProgram();
+
+    [GeneratedRegex("^```([a-z]+)$", RegexOptions.Multiline)]
+    private static partial Regex Opening();
 }
 
 internal abstract record GuideStep

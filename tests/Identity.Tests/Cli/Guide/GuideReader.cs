@@ -84,6 +84,7 @@ internal sealed partial class GuideReader(RegistryServer server, TemporaryFolder
         if (line == "echo $?") return $"{_code}\n";
         if (!line.StartsWith("identity ", StringComparison.Ordinal)) return await ShellAsync(line);
         var words = Word().Matches(line).Select(word => word.Groups[1].Success ? word.Groups[1].Value : Argument(word.Value)).ToArray();
+        if (Array.IndexOf(words, "--out") is >= 0 and var made) words[made + 1] = folder.At(words[made + 1]);
         Executed.Add(line);
         var file = words is [.., ">", var name] ? folder.At(name) : null;
         (_code, var output, var error) = await CliRun.RunAsync(server, file is null ? words[1..] : words[1..^2]);
