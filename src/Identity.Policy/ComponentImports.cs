@@ -68,6 +68,44 @@ public sealed record ComponentImports(ImmutableArray<ComponentImport> Imports)
     /// <summary>What may be called on it. Exported types, modules and components are not listed: nobody can call them.</summary>
     public ImmutableArray<ComponentExport> Exports { get; init; } = [];
 
+    /// <summary>The imports as whoever has the bytes tells them to others: each interface as it spells it, and each function of it as <c>wasi:io/poll@0.2.0#poll</c>.</summary>
+    public IEnumerable<string> ImportLines() => Imports.SelectMany(import => Functions(import.Name, import.Functions).Prepend(import.Name));
+
+    /// <summary>The exports, likewise; a function by itself is <c>#run</c>.</summary>
+    public IEnumerable<string> ExportLines() => Exports.SelectMany(export => export.Kind == ImportKind.Function ? [$"#{export.Name}"] : Functions(export.Name, export.Functions).Prepend(export.Name));
+
+    /// <summary>What the lines say.</summary>
+    public static ComponentImports OfLines(IEnumerable<string> imports, IEnumerable<string> exports) =>
+        new([.. Group(imports).Select(pair => new ComponentImport(pair.Name, ImportKind.Instance, pair.Functions))])
+        {
+            Exports = [.. Group(exports).Select(pair => pair.Name.Length == 0
+                ? new ComponentExport(pair.Functions[0], ImportKind.Function, [])
+                : new ComponentExport(pair.Name, ImportKind.Instance, pair.Functions))],
+        };
+
+    private static IEnumerable<string> Functions(string name, ImmutableArray<string> functions) => (functions.IsDefault ? [] : functions).Select(function => $"{name}#{function}");
+
+    // `wasi:io/poll@0.2.0` and `wasi:io/poll@0.2.0#poll` are one interface; `#run` and `#stop` are two functions.
+    private static IEnumerable<(string Name, ImmutableArray<string> Functions)> Group(IEnumerable<string> lines)
+    {
+        var functions = new Dictionary<string, List<string>>(StringComparer.Ordinal);
+        var order = new List<string>();
+        foreach (var line in lines)
+        {
+            var hash = line.IndexOf('#', StringComparison.Ordinal);
+            var name = hash <= 0 ? line : line[..hash];
+            if (!functions.TryGetValue(name, out var known))
+            {
+                functions[name] = known = [];
+                order.Add(name);
+            }
+
+            if (hash > 0) known.Add(line[(hash + 1)..]);
+        }
+
+        return order.Select(name => name.StartsWith('#') ? ("", [name[1..]]) : (name, functions[name].ToImmutableArray()));
+    }
+
     public bool Equals(ComponentImports? other) =>
         other is not null && Imports.AsSpan().SequenceEqual(other.Imports.AsSpan()) && Exports.AsSpan().SequenceEqual(other.Exports.AsSpan());
 

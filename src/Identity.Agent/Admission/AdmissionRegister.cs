@@ -51,18 +51,8 @@ internal sealed partial class AdmissionRegister(AgentReports reports, TimeProvid
     // The server asks staged policy about them. What a hostile component makes too long is not told, rather than in part.
     private static void TellNeeds(V1.LiveAdmission told, ComponentImports component)
     {
-        foreach (var import in component.Imports)
-        {
-            told.Imports.Add(import.Name);
-            told.Imports.AddRange(import.Functions.Select(function => $"{import.Name}#{function}"));
-        }
-
-        foreach (var export in component.Exports)
-        {
-            told.Exports.Add(export.Kind == ImportKind.Function ? $"#{export.Name}" : export.Name);
-            told.Exports.AddRange(export.Functions.Select(function => $"{export.Name}#{function}"));
-        }
-
+        told.Imports.AddRange(component.ImportLines());
+        told.Exports.AddRange(component.ExportLines());
         told.ImportsTold = told.CalculateSize() <= MaxToldBytes;
         if (told.ImportsTold) return;
         told.Imports.Clear();

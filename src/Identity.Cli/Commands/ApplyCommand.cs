@@ -43,6 +43,7 @@ internal static class ApplyCommand
             }
             using var channel = AdminConnection.Open(parsed);
             ulong revision = 0;
+            var governance = new List<string>();
             var client = new Entry.EntryClient(channel);
             // What is not clear about an entry is asked before anything is written.
             var plan = manifest.Entries.IsEmpty ? EntryPlan.Nothing : await PlanAsync(client, manifest, others, cancellation);
@@ -54,9 +55,10 @@ internal static class ApplyCommand
                 var applied = await new PolicyAdmin.PolicyAdminClient(channel).ApplyPoliciesAsync(request, cancellationToken: cancellation);
                 revision = applied.Revision;
                 changes.AddRange(Lines(applied));
+                governance.AddRange(applied.Notes);
             }
             changes.AddRange(await plan.CarryOutAsync(client, cancellation));
-            return Print(parsed, revision, changes, plan.Notes);
+            return Print(parsed, revision, changes, [.. governance, .. plan.Notes]);
         });
         return command;
     }

@@ -38,6 +38,7 @@ internal static class DeleteCommand
 
             var changes = new List<(string, string, string)>();
             ulong revision = 0;
+            IReadOnlyList<string> notes = [];
             if (names.Count(applied.Contains) + roleNames.Count(roles.Contains) > 0)
             {
                 var request = new DeletePoliciesRequest { Reason = ReasonOption.Read(parsed, reason) };
@@ -46,10 +47,11 @@ internal static class DeleteCommand
                 var response = await policies.DeletePoliciesAsync(request, cancellationToken: cancellation);
                 revision = response.Revision;
                 changes.AddRange(ApplyCommand.Lines(response));
+                notes = response.Notes;
             }
             if (doomed.Where(entry => entry.Known is not null).Select(entry => entry.Known!).ToArray() is { Length: > 0 } gone)
                 changes.AddRange(await EntryPlan.DeleteAsync(entries, gone, cancellation));
-            return ApplyCommand.Print(parsed, revision, changes);
+            return ApplyCommand.Print(parsed, revision, changes, notes);
         });
         return command;
     }

@@ -54,6 +54,12 @@ internal sealed class ControlService(
             _ => new() { Intact = false, Problem = "no answer" },
         };
 
+    public override async Task ListRunning(ListRunningRequest request, IServerStreamWriter<LiveAdmission> responseStream, ServerCallContext context)
+    {
+        foreach (var admission in admissions.All().DistinctBy(running => (running.SpiffeId, running.Host, running.Digest, running.Signers)))
+            await responseStream.WriteAsync(admission.ToWire(), context.CancellationToken);
+    }
+
     public override Task<ListTransactionsResponse> ListTransactions(ListTransactionsRequest request, ServerCallContext context)
     {
         if (request.Limit is < 0 or > MaxTransactions)

@@ -42,7 +42,8 @@ internal sealed class PolicyAdminService(
     public override Task<ListPoliciesResponse> ListRoles(ListRolesRequest request, ServerCallContext context)
     {
         var state = ledger.State;
-        return Task.FromResult(Response(state.Revision, state.Governance.Roles.Documents));
+        var at = PolicyRevisions.Check(request.AtRevision, state);
+        return Task.FromResult(Response(at, revisions.RolesAt(state, at)));
     }
 
     public override Task<ListPoliciesResponse> GetPolicies(GetPoliciesRequest request, ServerCallContext context)
@@ -60,7 +61,7 @@ internal sealed class PolicyAdminService(
         }
 
         var state = ledger.State;
-        var response = new ListRevisionsResponse { Current = state.PolicyRevision };
+        var response = new ListRevisionsResponse { Current = PolicyProposals.Base(state) };
         response.Revisions.AddRange(revisions.List(
             state, request.Limit == 0 ? DefaultRevisions : request.Limit, request.Before, request.Name.Length > 0 ? request.Name : null));
         return Task.FromResult(response);

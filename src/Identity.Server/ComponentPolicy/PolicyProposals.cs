@@ -117,7 +117,7 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
                 if (isLast) changes.Add(new Change { PolicyProposalClosed = Closed(proposal, stage is null ? PolicyProposalClosed.Types.Outcome.Applied : PolicyProposalClosed.Types.Outcome.Staged) });
 
                 return new Proposal<ApproveResponse>(
-                    new ApproveResponse { Proposal = ProposalText.Of(effect, after) },
+                    new ApproveResponse { Proposal = ProposalText.Of(effect, after), Notes = { isLast && stage is null ? RoleNotes.Of(effect) : [] } },
                     changes,
                     $"approve {proposal.Id} of {proposal.Person}: {proposal.Reason}");
             },

@@ -86,6 +86,7 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
             ToRevision = to,
             Gained = { difference.Gained.Shown(DifferenceLines.MaxKept) },
             Lost = { difference.Lost.Shown(DifferenceLines.MaxKept) },
+            RolesChanged = { state.Governance.RoleHistory.ChangedBetween(from, to) },
         };
     }
 

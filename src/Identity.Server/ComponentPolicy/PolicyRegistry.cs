@@ -67,9 +67,10 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
             cancellation);
     }
 
-    public Task<ApplyPoliciesResponse> RollbackAsync(RollbackRequest request, Caller caller, CancellationToken cancellation) => ChangeAsync(
-        caller,
-        state =>
+    public async Task<ApplyPoliciesResponse> RollbackAsync(RollbackRequest request, Caller caller, CancellationToken cancellation)
+    {
+        IEnumerable<string> left = [];
+        var response = await ChangeAsync(caller, state =>
         {
             RefuseUnseen(request.ExpectedRevision, state);
             if (request.ToRevision > state.Revision)
@@ -84,10 +85,12 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
                 [.. state.Policies.Keys.Where(name => !names.Contains(name))],
                 [],
                 []).Against(state);
+            left = RoleNotes.LeftAlone(state, request.ToRevision);
             return Bounded(edit, state, request.ToRevision);
-        },
-        $"roll back to revision {request.ToRevision}: {request.Reason}",
-        cancellation);
+        }, $"roll back to revision {request.ToRevision}: {request.Reason}", cancellation);
+        response.Notes.AddRange(left);
+        return response;
+    }
 
     /// <summary>
     /// Decides about a change of policy and writes it in its turn. What it would do is compared before the turn comes, so that a costly change holds up nobody
@@ -191,6 +194,7 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
         switch (PolicyGate.Judge(effect, person))
         {
             case PolicyGateAnswer.Free:
+                response.Notes.AddRange(RoleNotes.Of(effect));
                 return new(response, [.. effect.Edit.Changes()], reason);
             case PolicyGateAnswer.NeedsApproval:
                 var proposal = PolicyProposals.Draft(effect, person, reason, plan: null);

@@ -29,15 +29,23 @@ internal sealed class PolicyRevisions(ControlPlaneLedger ledger)
     /// <param name="revision">Not beyond the state's.</param>
     public IReadOnlyList<Ledger.AppliedPolicy> DocumentsAt(ControlPlaneState state, ulong revision)
     {
-        if (state.PolicyRevision <= revision) return [.. state.Policies.Values];
-        var inForce = state.Governance.History.InForceAt(revision).ToList();
+        return state.PolicyRevision <= revision ? [.. state.Policies.Values] : Read(state.Governance.History.InForceAt(revision).ToList(), change => change.PolicySet);
+    }
+
+    /// <summary>The roles in force at a revision, by name in ordinal order.</summary>
+    /// <param name="revision">Not beyond the state's.</param>
+    public IReadOnlyList<Ledger.AppliedPolicy> RolesAt(ControlPlaneState state, ulong revision) =>
+        state.Governance.RoleRevision <= revision ? [.. state.Governance.Roles.Documents] : Read(state.Governance.RoleHistory.InForceAt(revision).ToList(), change => change.PolicyRoleSet);
+
+    private List<Ledger.AppliedPolicy> Read(List<(string Name, ulong Revision)> inForce, Func<Change, PolicyRecord?> documentOf)
+    {
         var byRevision = inForce.ToLookup(document => document.Revision, document => document.Name);
         var found = new List<Ledger.AppliedPolicy>(inForce.Count);
         foreach (var (at, transaction) in ledger.ReadTransactions(byRevision.Select(group => group.Key)))
         {
             var names = byRevision[at].ToHashSet(StringComparer.Ordinal);
             // The last word of a transaction about a name is the one that counts, as in the fold.
-            found.AddRange(transaction.Changes.Select(change => change.PolicySet).OfType<PolicyRecord>().Reverse()
+            found.AddRange(transaction.Changes.Select(documentOf).OfType<PolicyRecord>().Reverse()
                 .Where(set => names.Remove(set.Name)).Select(set => Ledger.AppliedPolicy.Of(set, transaction, at)));
         }
 
@@ -55,14 +63,16 @@ internal sealed class PolicyRevisions(ControlPlaneLedger ledger)
         return policy;
     }
 
-    /// <summary>Revisions that changed a policy, the newest first.</summary>
+    /// <summary>Revisions that changed a policy, or a role that says who may change one; the newest first.</summary>
+    /// <param name="name">Of a policy or a role; null for any.</param>
     public IEnumerable<PolicyRevision> List(ControlPlaneState state, int limit, ulong before, string? name)
     {
-        var history = state.Governance.History;
-        var revisions = history.Revisions(before == 0 ? state.Revision + 1 : before, name).Take(limit).ToList();
+        var governance = state.Governance;
+        var end = before == 0 ? state.Revision + 1 : before;
+        var revisions = governance.History.Revisions(end, name).Take(limit).Union(governance.RoleHistory.Revisions(end, name).Take(limit)).OrderDescending().Take(limit).ToList();
         foreach (var (revision, transaction) in ledger.ReadTransactions(revisions))
         {
-            var changes = transaction.Changes.Select(change => ChangeOf(change, history, revision)).OfType<PolicyChange>().ToList();
+            var changes = transaction.Changes.Select(change => ChangeOf(change, governance, revision)).OfType<PolicyChange>().ToList();
             var line = new PolicyRevision
             {
                 Revision = revision,
@@ -76,14 +86,15 @@ internal sealed class PolicyRevisions(ControlPlaneLedger ledger)
         }
     }
 
-    private static PolicyChange? ChangeOf(Change change, PolicyHistory history, ulong revision) => change.ChangeCase switch
+    private static PolicyChange? ChangeOf(Change change, PolicyGovernance governance, ulong revision) => change.ChangeCase switch
     {
-        Change.ChangeOneofCase.PolicySet => new()
-        {
-            Name = change.PolicySet.Name,
-            Kind = history.WasInForce(change.PolicySet.Name, revision - 1) ? PolicyChange.Types.Kind.Updated : PolicyChange.Types.Kind.Created,
-        },
+        Change.ChangeOneofCase.PolicySet => new() { Name = change.PolicySet.Name, Kind = KindOf(change.PolicySet.Name, governance.History, revision) },
         Change.ChangeOneofCase.PolicyDeleted => new() { Name = change.PolicyDeleted, Kind = PolicyChange.Types.Kind.Deleted },
+        Change.ChangeOneofCase.PolicyRoleSet => new() { Name = change.PolicyRoleSet.Name, Kind = KindOf(change.PolicyRoleSet.Name, governance.RoleHistory, revision), Role = true },
+        Change.ChangeOneofCase.PolicyRoleDeleted => new() { Name = change.PolicyRoleDeleted, Kind = PolicyChange.Types.Kind.Deleted, Role = true },
         _ => null,
     };
+
+    private static PolicyChange.Types.Kind KindOf(string name, PolicyHistory history, ulong revision) =>
+        history.WasInForce(name, revision - 1) ? PolicyChange.Types.Kind.Updated : PolicyChange.Types.Kind.Created;
 }

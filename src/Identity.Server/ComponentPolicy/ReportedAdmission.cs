@@ -71,6 +71,23 @@ internal sealed partial record ReportedAdmission(string Id, SpiffeId SpiffeId, S
         return true;
     }
 
+    /// <summary>What may be told of it to an operator: who runs what where. Its own id and its entry's are its agent's business.</summary>
+    public Identity.V1.LiveAdmission ToWire()
+    {
+        var wire = new Identity.V1.LiveAdmission { SpiffeId = SpiffeId.ToString(), HostSpiffeId = Host.ToString(), Digest = Digest, Name = Name, PolicyRevision = PolicyRevision };
+        if ((SignersBeyond ?? Signers) is { Signatures: { Problem: null } signatures })
+        {
+            wire.Signatures = new Identity.V1.ComponentSignatures { Hashes = Google.Protobuf.ByteString.CopyFrom(signatures.Hashes) };
+            wire.Signatures.Signatures.AddRange(signatures.Signatures.Select(signature => Google.Protobuf.ByteString.CopyFrom(signature)));
+        }
+
+        if (Imports is null) return wire;
+        wire.ImportsTold = true;
+        wire.Imports.AddRange(Imports.ImportLines());
+        wire.Exports.AddRange(Imports.ExportLines());
+        return wire;
+    }
+
     public static bool IsId(string text) => IdPattern().IsMatch(text);
 
     /// <summary>

@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-using Google.Protobuf.Collections;
 using Identity.Policy;
 using Identity.V1;
 
@@ -15,32 +13,6 @@ internal static class ReportedImports
     public static ComponentImports? Read(LiveAdmission wire)
     {
         if (!wire.ImportsTold || wire.Imports.Concat(wire.Exports).Sum(line => (long)line.Length + 16) > MaxCharacters) return null;
-        return new ComponentImports([.. Group(wire.Imports).Select(pair => new ComponentImport(pair.Name, ImportKind.Instance, pair.Functions))])
-        {
-            Exports = [.. Group(wire.Exports).Select(pair => pair.Name.Length == 0
-                ? new ComponentExport(pair.Functions[0], ImportKind.Function, [])
-                : new ComponentExport(pair.Name, ImportKind.Instance, pair.Functions))],
-        };
-    }
-
-    // `wasi:io/poll@0.2.0` and `wasi:io/poll@0.2.0#poll` are one interface; `#run` and `#stop` are two functions.
-    private static IEnumerable<(string Name, ImmutableArray<string> Functions)> Group(RepeatedField<string> lines)
-    {
-        var functions = new Dictionary<string, List<string>>(StringComparer.Ordinal);
-        var order = new List<string>();
-        foreach (var line in lines)
-        {
-            var hash = line.IndexOf('#', StringComparison.Ordinal);
-            var name = hash < 0 ? line : hash == 0 ? line : line[..hash];
-            if (!functions.TryGetValue(name, out var known))
-            {
-                functions[name] = known = [];
-                order.Add(name);
-            }
-
-            if (hash > 0) known.Add(line[(hash + 1)..]);
-        }
-
-        return order.Select(name => name.StartsWith('#') ? ("", [name[1..]]) : (name, functions[name].ToImmutableArray()));
+        return ComponentImports.OfLines(wire.Imports, wire.Exports);
     }
 }

@@ -6,12 +6,15 @@ namespace Identity.Server.Ledger;
 /// <summary>Who may change policy, what waits for approval or is being tried, and what was in force when. Immutable.</summary>
 /// <param name="Proposals">Open ones by id.</param>
 /// <param name="Stages">Staged changes by id; of those that are over only the newest are kept.</param>
+/// <param name="History">Of policies.</param>
+/// <param name="RoleHistory">Of roles, which may be called as policies are.</param>
 /// <param name="RoleRevision">The last revision at which a role changed.</param>
 internal sealed record PolicyGovernance(
     RoleBook Roles,
     ImmutableSortedDictionary<string, OpenProposal> Proposals,
     ImmutableSortedDictionary<string, PolicyStage> Stages,
     PolicyHistory History,
+    PolicyHistory RoleHistory,
     ulong RoleRevision)
 {
     private const int StagesKept = 100;
@@ -20,6 +23,7 @@ internal sealed record PolicyGovernance(
         RoleBook.Empty,
         ImmutableSortedDictionary.Create<string, OpenProposal>(StringComparer.Ordinal),
         ImmutableSortedDictionary.Create<string, PolicyStage>(StringComparer.Ordinal),
+        PolicyHistory.Empty,
         PolicyHistory.Empty,
         0);
 
@@ -31,9 +35,15 @@ internal sealed record PolicyGovernance(
         Change.ChangeOneofCase.PolicyRoleSet => this with
         {
             Roles = Roles.Set(AppliedPolicy.Of(change.PolicyRoleSet, by, revision)),
+            RoleHistory = RoleHistory.Add(revision, change.PolicyRoleSet.Name, isDeleted: false),
             RoleRevision = revision,
         },
-        Change.ChangeOneofCase.PolicyRoleDeleted => this with { Roles = Roles.Remove(change.PolicyRoleDeleted), RoleRevision = revision },
+        Change.ChangeOneofCase.PolicyRoleDeleted => this with
+        {
+            Roles = Roles.Remove(change.PolicyRoleDeleted),
+            RoleHistory = RoleHistory.Add(revision, change.PolicyRoleDeleted, isDeleted: true),
+            RoleRevision = revision,
+        },
         Change.ChangeOneofCase.PolicyProposed => this with { Proposals = Unexpired(by).SetItem(change.PolicyProposed.Id, new(change.PolicyProposed, [])) },
         Change.ChangeOneofCase.PolicyApproved => this with { Proposals = Approve(change.PolicyApproved) },
         Change.ChangeOneofCase.PolicyProposalClosed => this with { Proposals = Proposals.Remove(change.PolicyProposalClosed.ProposalId) },

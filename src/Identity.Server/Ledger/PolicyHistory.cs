@@ -3,7 +3,7 @@ using System.Collections.Immutable;
 namespace Identity.Server.Ledger;
 
 /// <summary>
-/// Which transaction changed which policy document: what finds the documents of a past revision by reading these few transactions and no
+/// Which transaction changed which document of one kind, policies or roles: what finds the documents of a past revision by reading these few transactions and no
 /// other. About 100 bytes a change; the texts stay on disk.
 /// </summary>
 internal sealed class PolicyHistory
@@ -45,6 +45,10 @@ internal sealed class PolicyHistory
     public bool WasInForce(string name, ulong revision) =>
         _byName.TryGetValue(name, out var marks) && LastAt(marks, revision) is { IsDeleted: false };
 
+    /// <summary>Documents that are others at one revision than at another, by name in ordinal order.</summary>
+    public IEnumerable<string> ChangedBetween(ulong one, ulong other) =>
+        _byName.Where(document => InForce(document.Value, one) != InForce(document.Value, other)).Select(document => document.Key);
+
     /// <summary>Revisions that changed a document, the newest first.</summary>
     /// <param name="before">Only earlier ones.</param>
     /// <param name="name">Only those that changed this one; null: any.</param>
@@ -57,6 +61,8 @@ internal sealed class PolicyHistory
             if (marks[i].Revision != last) yield return last = marks[i].Revision;
         }
     }
+
+    private static ulong InForce(ImmutableList<Mark> marks, ulong revision) => LastAt(marks, revision) is { IsDeleted: false } mark ? mark.Revision : 0;
 
     private static Mark? LastAt(ImmutableList<Mark> marks, ulong revision) => CountUpTo(marks, revision) is > 0 and var count ? marks[count - 1] : null;
 

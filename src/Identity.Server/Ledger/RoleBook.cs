@@ -36,6 +36,9 @@ internal sealed class RoleBook
 
     public AppliedPolicy? Find(string name) => _roles.TryGetValue(name, out var role) ? role.Document : null;
 
+    /// <summary>Null when there is none of this name, and when it cannot be read.</summary>
+    public PolicyRole? Read(string name) => _roles.GetValueOrDefault(name).Role;
+
     public RoleBook Set(AppliedPolicy document) =>
         new(_roles.SetItem(document.Name, (document, PolicyRole.TryParse(document.Text, out var role, out _, isStored: true) && role.Name == document.Name ? role : null)));
 

@@ -16,10 +16,14 @@ internal static class PolicyApprove
             using var channel = AdminConnection.Open(parsed);
             var request = new ApproveRequest { Id = parsed.GetValue(id), Hash = parsed.GetValue(hash) };
             var answer = await new PolicyAdmin.PolicyAdminClient(channel).ApproveAsync(request, cancellationToken: cancellation);
-            return Answer.Print(parsed, answer, output => output.WriteLine(
-                answer.Staged is { } staged ? $"{request.Id} is approved, and is tried as {staged.Id}: identity policy stage status {staged.Id}"
-                : answer.AppliedRevision > 0 ? $"{request.Id} is in force since revision {answer.AppliedRevision}"
-                : $"{request.Id} waits for more approvals: {answer.Proposal.Approvals.Count(given => given.Void.Length == 0)} of {answer.Proposal.ApprovalsRequired}"));
+            return Answer.Print(parsed, answer, output =>
+            {
+                output.WriteLine(
+                    answer.Staged is { } staged ? $"{request.Id} is approved, and is tried as {staged.Id}: identity policy stage status {staged.Id}"
+                    : answer.AppliedRevision > 0 ? $"{request.Id} is in force since revision {answer.AppliedRevision}"
+                    : $"{request.Id} waits for more approvals: {answer.Proposal.Approvals.Count(given => given.Void.Length == 0)} of {answer.Proposal.ApprovalsRequired}");
+                foreach (var note in answer.Notes) output.WriteLine($"note: {note}");
+            });
         });
         return command;
     }

@@ -13,20 +13,29 @@ internal static class PolicyCheckVerb
     {
         var paths = new Argument<string[]>("path") { Description = "Files or folders of policies, and of entries to judge them by", Arity = ArgumentArity.OneOrMore };
         var components = PolicyFiles.Components();
-        var server = new Option<bool>("--server") { Description = "Judge by those who are registered at the server as well" };
+        var server = new Option<bool>("--server") { Description = "Judge the files laid over the policies in force there, as if they were applied, by who is registered and what runs" };
         var strict = new Option<bool>("--strict") { Description = "End with exit code 3 when there is a warning" };
         var command = new Command("check", "Warn of rules that say nothing, contradict each other, grant too much or mean nobody") { paths, components, server, strict };
         command.SetAction(async (parsed, cancellation) =>
         {
             var files = parsed.GetValue(paths)!;
             var manifest = ManifestFiles.ReadToLook(files);
+            var there = parsed.GetValue(server) ? await AskAsync(parsed, cancellation) : null;
+            var (policy, now) = (there is null ? PolicyFiles.PolicyOf(manifest) : PolicyComparison.LaidOver(there.Policies, manifest), TimeProvider.System.GetUtcNow());
+            RegistrationEntryDocument[] entries = [.. manifest.Entries, .. there?.Entries ?? []];
             var inventory = new PolicyInventory
             {
-                Components = PolicyFiles.Read(parsed.GetValue(components)!, manifest),
-                Identities = [.. PolicyFiles.InventoryOf(manifest.Entries).Concat(await RegisteredAsync(parsed, parsed.GetValue(server), cancellation)).Distinct(PolicyFiles.SamePrincipal)],
+                Components = [.. PolicyFiles.Read(parsed.GetValue(components)!, entries, policy.SignerKeys), .. there?.Starts(policy.SignerKeys) ?? []],
+                Identities = PolicyFiles.InventoryOf(entries),
             };
-            var (policy, now) = (PolicyFiles.PolicyOf(manifest), TimeProvider.System.GetUtcNow());
-            ImmutableArray<PolicyWarning> warnings = [.. PolicyCheck.Find(policy, inventory, now), .. BreadthCheck.Find(policy, now)];
+            // What was wrong with other documents before is their authors' business; what is refused to a component is everybody's. One build on many hosts is one.
+            var own = manifest.Policies.Select(policy => policy.Name).ToHashSet(StringComparer.Ordinal);
+            var known = there is null ? [] : Find(PolicyComparison.LaidOver(there.Policies, new Manifest([], [], [])), inventory, now).Select(warning => (warning.Kind, warning.Rule)).ToHashSet();
+            ImmutableArray<PolicyWarning> warnings =
+            [
+                .. Find(policy, inventory, now)
+                    .Where(warning => warning.Rule is not { } rule || warning.Kind == PolicyWarningKind.NotGranted || own.Contains(rule.Policy) || !known.Contains((warning.Kind, rule))).Distinct(),
+            ];
             var places = new RulePlaces(files, manifest);
             Answer.Print(parsed, Message(warnings, places, inventory), output =>
             {
@@ -36,7 +45,7 @@ internal static class PolicyCheckVerb
                     Answer.Line(output, $"{places.Of(warning) ?? "-"}: {(warning.Rule is { } rule && warning.Kind != PolicyWarningKind.NotGranted ? $"rule {rule} " : "")}{warning.Text}", width);
                     Answer.Line(output, $"    {warning.Advice}", width);
                 }
-                var untried = NotChecked(inventory).ToArray();
+                var untried = NotChecked(inventory, there).ToArray();
                 foreach (var sentence in untried) Answer.Line(output, sentence, width);
                 output.WriteLine(warnings.IsEmpty
                     ? $"{Answer.Count(manifest.Policies.Sum(policy => policy.Rules.Length), "rule")}, nothing to warn of{(untried.Length > 0 ? " in what was checked" : "")}."
@@ -47,16 +56,19 @@ internal static class PolicyCheckVerb
         return command;
     }
 
-    private static async Task<IEnumerable<Principal>> RegisteredAsync(ParseResult parsed, bool wanted, CancellationToken cancellation)
+    private static IEnumerable<PolicyWarning> Find(CapabilityPolicy policy, PolicyInventory inventory, DateTimeOffset now) =>
+        PolicyCheck.Find(policy, inventory, now).Concat(BreadthCheck.Find(policy, now));
+
+    private static async Task<ServerInventory> AskAsync(ParseResult parsed, CancellationToken cancellation)
     {
-        if (!wanted) return [];
         using var channel = AdminConnection.Open(parsed);
-        return await PolicyComparison.RegisteredAsync(channel, cancellation);
+        return await ServerInventory.ReadAsync(channel, cancellation);
     }
 
     // "Nothing to warn of" is no more than what was looked at.
-    private static IEnumerable<string> NotChecked(PolicyInventory inventory)
+    private static IEnumerable<string> NotChecked(PolicyInventory inventory, ServerInventory? there)
     {
+        if (there is { Untold: > 0 and var untold }) yield return $"Not checked: {Answer.Count(untold, "component that runs and whose agent does", "components that run and whose agents do")} not tell what it imports.";
         if (inventory.Identities.IsEmpty) yield return "Not checked: whether a rule means anybody (add the files of the entries, or --server).";
         if (inventory.Components.IsEmpty) yield return "Not checked: whether components import what is granted to them, and are granted what they import (--component [ID=]FILE).";
     }

@@ -17,7 +17,7 @@ internal static class PolicyDelete
             var request = new DeletePoliciesRequest { Reason = ReasonOption.Read(parsed, reason) };
             request.Names.AddRange(parsed.GetValue(names)!);
             var answer = await new PolicyAdmin.PolicyAdminClient(channel).DeletePoliciesAsync(request, cancellationToken: cancellation);
-            return ApplyCommand.Print(parsed, answer.Revision, [.. ApplyCommand.Lines(answer)]);
+            return ApplyCommand.Print(parsed, answer.Revision, [.. ApplyCommand.Lines(answer)], answer.Notes);
         });
         return command;
     }

@@ -19,16 +19,18 @@ internal static class PolicyDiffVerb
             Arity = ArgumentArity.OneOrMore,
         };
         var server = new Option<bool>("--server") { Description = "Compare what is in force with what would be after applying the files" };
+        var whole = new Option<bool>("--whole") { Description = "Beside a revision, or with --server, files are all of the policy: documents that they lack are removed. Otherwise these stay, as when the files are applied" };
         var fail = new Option<string>("--fail-on") { Description = "End with exit code 3 when something is gained, or when anything differs", HelpName = "gained|any" };
         fail.AcceptOnlyFromAmong("gained", "any");
         var command = new Command("diff", "Say exactly what one policy allows that another does not. No difference is proof that both allow the same")
         {
-            paths, server, fail,
+            paths, server, whole, fail,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
             var now = TimeProvider.System.GetUtcNow();
-            var (before, after, inventory) = await PolicyComparison.ReadAsync(parsed, parsed.GetValue(paths)!, parsed.GetValue(server), cancellation);
+            var (before, after, inventory, notes) = await PolicyComparison.ReadAsync(parsed, parsed.GetValue(paths)!, parsed.GetValue(server), parsed.GetValue(whole), cancellation);
+            foreach (var note in notes) parsed.InvocationConfiguration.Error.WriteLine($"identity: {note}");
             var diff = PolicyDiff.Between(before, after, now);
             var impact = new RegisteredImpact(diff, inventory);
             Answer.Print(parsed, Message(diff, impact), output => Print(line => Answer.Line(output, line, Answer.WidthOf(output)), diff, impact, now));

@@ -19,7 +19,7 @@ internal static class PolicyFiles
 
     public static Option<string[]> Components() => new("--component")
     {
-        Description = "A component file: ID=FILE, or FILE when an entry in the files has its digest or name",
+        Description = "A component file: ID=FILE, or FILE when an entry in the files (with --server also one that is registered) has its digest or name",
         HelpName = "[ID=]FILE",
         AllowMultipleArgumentsPerToken = true,
         DefaultValueFactory = _ => [],
@@ -57,34 +57,41 @@ internal static class PolicyFiles
     }
 
     /// <summary>The component files as they would start.</summary>
-    public static ImmutableArray<ComponentStart> Read(string[] components, Manifest manifest)
-    {
-        if (components.Length == 0) return [];
-        var keys = PolicyOf(manifest).SignerKeys;
-        return [.. components.Select(component => Read(component, manifest, keys))];
-    }
+    public static ImmutableArray<ComponentStart> Read(string[] components, Manifest manifest) =>
+        components.Length == 0 ? [] : Read(components, manifest.Entries, PolicyOf(manifest).SignerKeys);
+
+    /// <param name="entries">Who is registered, as files and perhaps a server say.</param>
+    /// <param name="keys">Those that the policy names.</param>
+    public static ImmutableArray<ComponentStart> Read(string[] components, IReadOnlyCollection<RegistrationEntryDocument> entries, ImmutableArray<SignerName> keys) =>
+        [.. components.Select(component => Read(component, entries, keys))];
 
     public static string Who(PolicySubject subject) => SubjectText.Of(subject);
 
     public static string Who(Principal principal) => SubjectText.Of(principal);
 
-    private static ComponentStart Read(string component, Manifest manifest, ImmutableArray<SignerName> keys)
+    private static ComponentStart Read(string component, IReadOnlyCollection<RegistrationEntryDocument> entries, ImmutableArray<SignerName> keys)
     {
         var equals = component.IndexOf('=', StringComparison.Ordinal);
         var path = equals < 0 ? component : component[(equals + 1)..];
         var (bytes, imports) = ComponentFile.Read(path);
         var digest = ComponentDigest.Of(bytes);
         var name = Path.GetFileNameWithoutExtension(path);
-        var entry = manifest.Entries.FirstOrDefault(entry => entry.Selectors.Any(selector => selector == DigestSelector + digest.Text || selector == NameSelector + name));
-        var id = equals < 0 ? entry?.SpiffeId : SpiffeId.TryParse(component[..equals], out var given, out var why) ? given : throw new UsageException($"{component}: {why}");
+        var id = equals < 0 ? FindId(entries, path, DigestSelector + digest.Text) ?? FindId(entries, path, NameSelector + name) : SpiffeId.TryParse(component[..equals], out var given, out var why) ? given : throw new UsageException($"{component}: {why}");
         if (id is null)
-            throw new UsageException($"no entry of the files has the digest or the name of {path}; say which identity it would have: --component spiffe://…={path}");
+            throw new UsageException($"no entry has the digest or the name of {path}; say which identity it would have: --component spiffe://…={path}");
         // Where its entries name one parent, that is the host which runs it.
-        var parents = manifest.Entries.Where(other => other.SpiffeId.Equals(id) && other.Selectors.Any(selector => selector.StartsWith(ComponentSelector, StringComparison.Ordinal)))
+        var parents = entries.Where(other => other.SpiffeId.Equals(id) && other.Selectors.Any(selector => selector.StartsWith(ComponentSelector, StringComparison.Ordinal)))
             .Select(other => other.ParentId).Distinct().ToArray();
         var host = parents is [var parent] ? parent : null;
         var principal = new Principal { Id = id, Digest = digest, Host = host, Unknown = host is null ? Untold : Untold & ~PrincipalAttributes.Host };
         var signers = new VerifiedSigners(ComponentSignatures.Read(bytes), Ed25519Signatures.Verify);
         return new ComponentStart(signers.Tell(principal, keys), name, imports);
+    }
+
+    private static SpiffeId? FindId(IEnumerable<RegistrationEntryDocument> entries, string path, string selector)
+    {
+        SpiffeId[] ids = [.. entries.Where(entry => entry.Selectors.Contains(selector)).Select(entry => entry.SpiffeId).Distinct()];
+        return ids.Length <= 1 ? ids.FirstOrDefault()
+            : throw new UsageException($"entries of {ids.Length} identities have {selector}, {ids[0]} and {ids[1]} among them; say which one it would have: --component spiffe://…={path}");
     }
 }
