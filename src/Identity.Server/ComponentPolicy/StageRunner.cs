@@ -53,6 +53,7 @@ internal sealed partial class StageRunner(
 
     private async Task RunAsync(CancellationToken cancellation)
     {
+        survey.Recall();
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         await using var states = ledger.WatchAsync(over.Token).GetAsyncEnumerator(over.Token);
         var next = states.MoveNextAsync().AsTask();

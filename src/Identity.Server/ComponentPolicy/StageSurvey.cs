@@ -19,6 +19,16 @@ internal sealed class StageSurvey(
     // Without a policy nobody had a right on NATS, so that no session of an earlier process is left.
     private readonly bool _mayHaveSessions = ledger.State.PolicyRevision > 0;
     private readonly Dictionary<string, Candidate> _candidates = new(StringComparer.Ordinal);
+    private bool _isRecalled;
+
+    /// <summary>To be called first: learns who is logged in to NATS since before this process started.</summary>
+    /// <exception cref="Microsoft.Data.Sqlite.SqliteException">The ledger cannot be read.</exception>
+    public void Recall()
+    {
+        if (!_mayHaveSessions || _isRecalled) return;
+        logins.Recall(ledger.ReadIssuances());
+        _isRecalled = true;
+    }
 
     /// <summary>Forgets those that are over.</summary>
     public void Keep(IReadOnlySet<string> ids)
@@ -35,8 +45,8 @@ internal sealed class StageSurvey(
     {
         var candidate = CandidateOf(stage, state);
         var agents = away is not null && (candidate.Difference.Narrows || candidate.TouchesNats) ? new StageWait($"waits for {away.Text}", away.Until) : null;
-        var sessions = _mayHaveSessions && candidate.TouchesNats && logins.MayMissSome
-            ? new StageWait($"waits until {logins.MayMissSomeUntil:u}, when the last NATS session is over that began before this server did", logins.MayMissSomeUntil)
+        var sessions = _mayHaveSessions && candidate.TouchesNats && logins.MayMissIdsUntil is var until && until > time.GetUtcNow()
+            ? new StageWait($"waits until {until:u}, when the last NATS session is over of which nobody here knows whose it is", until)
             : null;
         return (agents, sessions) is ({ } one, { } other)
             ? new StageWait($"{one.Why}; {other.Why}", one.Until > other.Until ? one.Until : other.Until)

@@ -18,6 +18,9 @@ internal enum DecisionOutcome
     /// <summary>Denied because one more yes could not be kept track of.</summary>
     NoRoom,
 
+    /// <summary>Denied because the yes could not be written to disk.</summary>
+    NotKept,
+
     /// <summary>Not answered at all; whoever asked fails closed.</summary>
     Unanswered,
 }
@@ -39,6 +42,7 @@ internal static class DecisionPointTelemetry
             DecisionOutcome.Malformed => "malformed",
             DecisionOutcome.Late => "late",
             DecisionOutcome.NoRoom => "no-room",
+            DecisionOutcome.NotKept => "not-kept",
             DecisionOutcome.Unanswered => "unanswered",
             _ => "denied",
         }));

@@ -5,6 +5,7 @@ using Identity.Server.DecisionPoints.KubernetesAdmission;
 using Identity.Server.DecisionPoints.WasmCloudV1;
 using Identity.Server.DecisionPoints.WasmCloudV2;
 using Identity.Server.Endpoints;
+using Identity.Server.Ledger;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Spiffe.Net;
 
@@ -43,7 +44,16 @@ internal static class DecisionPointsSetup
             var health = builder.Services.AddHealthChecks();
             if (options.PolicyTopic is not null)
             {
-                builder.Services.AddSingleton(new GivenAnswers(AnswersRemembered, AnswersOfOneHost));
+                // Without a topic there is nobody to tell, and nothing to keep.
+                if (options.ChangesTopic is not null)
+                {
+                    builder.Services.AddSingleton(provider => AnswerStore.Open(
+                        provider.GetRequiredService<ControlPlaneLedger>().Folder,
+                        provider.GetRequiredService<TimeProvider>(),
+                        provider.GetRequiredService<ILogger<AnswerStore>>()));
+                }
+
+                builder.Services.AddSingleton(provider => new GivenAnswers(AnswersRemembered, AnswersOfOneHost, provider.GetService<AnswerStore>()));
                 builder.Services.AddSingleton(provider => new PolicyResponder(
                     provider.GetRequiredService<DecisionPoint>(),
                     provider.GetRequiredService<TrustDomain>(),

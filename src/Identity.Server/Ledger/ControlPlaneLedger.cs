@@ -148,6 +148,13 @@ internal sealed class ControlPlaneLedger : IAsyncDisposable
         }
     }
 
+    /// <summary>All recorded issuances, newest first; one at a time, so that the caller need not hold them all.</summary>
+    public IEnumerable<IssuanceRecord> ReadIssuances()
+    {
+        using var reader = _file.OpenReader();
+        foreach (var (_, payload) in reader.ReadNewest(LedgerFile.Issuances, int.MaxValue)) yield return IssuanceRecord.Parser.ParseFrom(payload);
+    }
+
     /// <summary>Recorded issuances, newest first.</summary>
     public IReadOnlyList<IssuanceRecord> ListIssuances(int limit)
     {

@@ -16,6 +16,12 @@ internal sealed class LedgerFile : IDisposable
     // "idlg": tells `file` and us that the file is a ledger and not some other database.
     private const int ApplicationId = 0x69646c67;
 
+    private const string Schema = $"""
+        CREATE TABLE {Transactions} (number INTEGER PRIMARY KEY, payload BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
+        CREATE TABLE {Issuances} (number INTEGER PRIMARY KEY, payload BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
+        CREATE TABLE decisions (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, payload BLOB NOT NULL) STRICT;
+        """;
+
     private readonly string _path;
     private readonly SqliteConnection _connection;
     private readonly SqliteCommand _begin;
@@ -49,7 +55,7 @@ internal sealed class LedgerFile : IDisposable
         var connection = Connect(path);
         try
         {
-            Prepare(connection, path);
+            Prepare(connection, path, ApplicationId, SchemaVersion, Schema);
             return new LedgerFile(path, connection);
         }
         catch
@@ -104,7 +110,8 @@ internal sealed class LedgerFile : IDisposable
 
     public void Dispose() => _connection.Dispose();
 
-    private static SqliteConnection Connect(string path)
+    /// <summary>A connection to any of our files.</summary>
+    internal static SqliteConnection Connect(string path)
     {
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder
         {
@@ -116,29 +123,30 @@ internal sealed class LedgerFile : IDisposable
         return connection;
     }
 
-    private static void Prepare(SqliteConnection connection, string path)
+    /// <summary>Sets a connection up so that a commit is on disk when it returns, and creates the tables when the file is empty.</summary>
+    /// <param name="applicationId">Tells this kind of file from other databases.</param>
+    /// <param name="schema">Creates the tables.</param>
+    /// <exception cref="CannotStartException">The file is of another kind, or of a newer version.</exception>
+    internal static void Prepare(SqliteConnection connection, string path, int applicationId, int version, string schema)
     {
-        var application = Number(connection, "PRAGMA application_id");
-        var version = Number(connection, "PRAGMA user_version");
-        if ((application, version) is not ((0, 0) or (ApplicationId, SchemaVersion)))
+        var found = (Application: Number(connection, "PRAGMA application_id"), Version: Number(connection, "PRAGMA user_version"));
+        if (found != (0, 0) && found != (applicationId, version))
         {
-            throw new CannotStartException(application == ApplicationId
-                ? $"{path} was written by a newer identityd (format {version}, this one reads {SchemaVersion}). Start that version instead."
+            throw new CannotStartException(found.Application == applicationId
+                ? $"{path} was written by a newer identityd (format {found.Version}, this one reads {version}). Start that version instead."
                 : $"{path} is a database of something else. Choose another folder with --data-dir.");
         }
         Execute(connection, "PRAGMA journal_mode=WAL");
         // FULL: an acknowledged record survives a power cut. Group commit makes the fsync cheap.
         Execute(connection, "PRAGMA synchronous=FULL");
         Execute(connection, "PRAGMA wal_autocheckpoint=0");
-        if (application == 0)
+        if (found.Application == 0)
         {
             Execute(connection, $"""
                 BEGIN IMMEDIATE;
-                CREATE TABLE {Transactions} (number INTEGER PRIMARY KEY, payload BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
-                CREATE TABLE {Issuances} (number INTEGER PRIMARY KEY, payload BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
-                CREATE TABLE decisions (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, payload BLOB NOT NULL) STRICT;
-                PRAGMA application_id = {ApplicationId};
-                PRAGMA user_version = {SchemaVersion};
+                {schema}
+                PRAGMA application_id = {applicationId};
+                PRAGMA user_version = {version};
                 COMMIT;
                 """);
         }
@@ -151,9 +159,9 @@ internal sealed class LedgerFile : IDisposable
         return (long)command.ExecuteScalar()!;
     }
 
-    // Only constants of this file come here.
+    // Only constants come here.
 #pragma warning disable CA2100
-    private static void Execute(SqliteConnection connection, string text)
+    internal static void Execute(SqliteConnection connection, string text)
     {
         using var command = connection.CreateCommand();
         command.CommandText = text;

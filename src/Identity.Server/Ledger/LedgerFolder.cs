@@ -34,9 +34,12 @@ internal sealed class LedgerFolder : IDisposable
     }
 
     /// <summary>A file in the folder that only its owner may read, created empty when it is missing.</summary>
-    public string PrivateFile(string name)
+    public string PrivateFile(string name) => PrivateFile(Path, name);
+
+    /// <summary>The same in a folder that is locked already.</summary>
+    public static string PrivateFile(string folder, string name)
     {
-        var file = System.IO.Path.Combine(Path, name);
+        var file = System.IO.Path.Combine(folder, name);
         var options = new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, UnixCreateMode = OwnerOnlyFile };
         using (new FileStream(file, options))
         {

@@ -47,6 +47,9 @@ internal sealed class RegistryServer : IAsyncDisposable
 
     public DecisionLog Decisions => _server.Services.GetRequiredService<DecisionLog>();
 
+    /// <summary>Where it keeps everything.</summary>
+    public string DataFolder => _options.DataDir;
+
     public string AdminSocket { get; private set; } = "";
 
     public CallInvoker Admin { get; private set; } = null!;

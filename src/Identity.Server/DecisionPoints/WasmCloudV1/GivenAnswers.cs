@@ -6,21 +6,40 @@ namespace Identity.Server.DecisionPoints.WasmCloudV1;
 /// about one peer's question must not be taken for news about another's.
 /// </summary>
 /// <remarks>
-/// Bounded, all together and of each host, which can be told apart by what they say of themselves only. So a yes that is out is never forgotten, nor taken
-/// back to make room: whoever asks under another's name, or under a thousand, could stop what runs there. What finds no room for a yes must be told no
-/// (<see cref="Claim.ForNo"/>). Room for that is made by forgetting the oldest no, which stays a no; of a host that asks too much its own.
+/// Bounded, all together, of each lattice and of each host, which can be told apart by what they say of themselves only. So a yes that is out is never
+/// forgotten, nor taken back to make room: whoever asks under another's name, or under a thousand, could stop what runs there. What finds no room for a yes
+/// must be told no (<see cref="Claim.ForNo"/>). Room for that is made by forgetting the oldest no, which stays a no; of a host that asks too much its own.
+/// <para>Yeses, and what was told unasked, outlive the process: the store has them as they are here.</para>
 /// </remarks>
-/// <param name="capacity">Answers that are kept. A tenth of them can only be noes.</param>
-/// <param name="ofOneHost">Of those, answers to one host; of these too a tenth.</param>
-internal sealed class GivenAnswers(int capacity, int ofOneHost)
+internal sealed class GivenAnswers
 {
+    // How many times what is left one lattice may have. Alone it gets four fifths of all, beside it the next four fifths of the rest: whatever is asked in
+    // the name of one, those that policy speaks of besides have places of their own.
+    private const int OfOneLattice = 4;
+
+    private readonly int _capacity;
+    private readonly int _ofOneHost;
+    private readonly AnswerStore? _store;
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Entry> _byId = new(StringComparer.Ordinal);
-    private readonly Shelf _all = new(capacity);
+    private readonly Shelf _all;
     private readonly Dictionary<(string Lattice, string HostKey), Shelf> _byHost = [];
+    private readonly Dictionary<string, int> _yesesByLattice = new(StringComparer.Ordinal);
     private readonly Dictionary<RunningComponent, int> _mayRun = [];
 
     private long _lastOrder;
+
+    /// <param name="capacity">Answers that are kept. A tenth of them can only be noes.</param>
+    /// <param name="ofOneHost">Of those, answers to one host; of these too a tenth.</param>
+    /// <param name="store">Null: nothing outlives the process. What is in it is remembered from the start, be it more than there is room for.</param>
+    public GivenAnswers(int capacity, int ofOneHost, AnswerStore? store = null)
+    {
+        (_capacity, _ofOneHost, _store, _all) = (capacity, ofOneHost, store, new Shelf(capacity));
+        foreach (var answer in store?.Read() ?? []) Put(answer);
+    }
+
+    /// <summary>Why no yes can be given now, as a sentence's end: it would not outlive the process. Null when it can.</summary>
+    public string? Problem => _store?.Problem;
 
     /// <summary>Answers that are out.</summary>
     public int Count
@@ -43,6 +62,28 @@ internal sealed class GivenAnswers(int capacity, int ofOneHost)
         }
     }
 
+    /// <summary>To be called before a yes is sent: when it returns, it outlives the process.</summary>
+    /// <exception cref="IOException">It could not be written; then <see cref="Unkeep"/> it.</exception>
+    public Task KeepAsync(GivenAnswer yes)
+    {
+        if (_store is null) return Task.CompletedTask;
+        lock (_gate) return _store.Keep(yes);
+    }
+
+    /// <summary>A yes that was to be kept and is not sent.</summary>
+    public void Unkeep(PolicyRequest request)
+    {
+        lock (_gate)
+        {
+            if (_byId.TryGetValue(request.RequestId, out var known) && IsKept(known.Value)) _store?.Keep(known.Value);
+            else _store?.Forget(request.RequestId);
+        }
+    }
+
+    /// <summary>When it returns, all that was noted until now outlives the process.</summary>
+    /// <exception cref="IOException">It could not be written.</exception>
+    public Task WrittenAsync() => _store?.WrittenAsync() ?? Task.CompletedTask;
+
     /// <summary>
     /// Remembers an answer that is out, or may be. Of two to the same question the later one, but a yes stays one until its host is told otherwise. Does
     /// nothing when the id stands for another question.
@@ -54,10 +95,14 @@ internal sealed class GivenAnswers(int capacity, int ofOneHost)
             if (_byId.TryGetValue(answer.Request.RequestId, out var known))
             {
                 if (known.Value.Request != answer.Request || (known.Value is { IsOut: true, Permitted: true } && !answer.Permitted)) return;
-                Remove(known);
+                _byId.Remove(answer.Request.RequestId);
+                Take(known);
             }
 
             Put(answer);
+
+            // A yes to a question that waited was kept before it was sent.
+            if (!answer.Permitted || known is not { Value.IsOut: false }) Store(known?.Value, answer);
         }
     }
 
@@ -128,7 +173,7 @@ internal sealed class GivenAnswers(int capacity, int ofOneHost)
     // Of a host that has its share, its own; otherwise anybody's. What is being answered keeps its place, and is not much: who answers does one at a time.
     private bool TryMakeRoom(PolicyRequest request)
     {
-        var shelf = _byHost.TryGetValue(HostOf(request), out var own) && own.Count >= ofOneHost ? own : _all.Count >= capacity ? _all : null;
+        var shelf = _byHost.TryGetValue(HostOf(request), out var own) && own.Count >= _ofOneHost ? own : _all.Count >= _capacity ? _all : null;
         if (shelf is null) return true;
         if (shelf.No.First is not { } oldest) return false;
         Remove(oldest.Value);
@@ -139,7 +184,9 @@ internal sealed class GivenAnswers(int capacity, int ofOneHost)
     private bool HasRoomForYes(PolicyRequest request, Entry? but)
     {
         if (but is { Value: { IsOut: false, IsForNo: false } }) return true;
-        return _all.HasRoomForYes && (!_byHost.TryGetValue(HostOf(request), out var own) || own.HasRoomForYes);
+        return _all.LeftForYes > 0
+            && (!_byHost.TryGetValue(HostOf(request), out var own) || own.LeftForYes > 0)
+            && _yesesByLattice.GetValueOrDefault(request.Lattice) < (long)OfOneLattice * _all.LeftForYes;
     }
 
     private bool Exchange(GivenAnswer before, GivenAnswer after)
@@ -148,6 +195,7 @@ internal sealed class GivenAnswers(int capacity, int ofOneHost)
         Take(entry);
         entry.Value = after;
         Shelve(entry);
+        Store(before, after);
         return true;
     }
 
@@ -162,12 +210,27 @@ internal sealed class GivenAnswers(int capacity, int ofOneHost)
     {
         _byId.Remove(entry.Value.Request.RequestId);
         Take(entry);
+        Store(entry.Value, after: null);
     }
+
+    // When a grant ends is found out anew at the start, from the policy as it is then.
+    private void Store(GivenAnswer? before, GivenAnswer? after)
+    {
+        if (_store is null) return;
+        if (after is not null && IsKept(after))
+        {
+            if (before is null || !IsKept(before) || before.Permitted != after.Permitted || before.News != after.News) _store.Keep(after);
+        }
+        else if (before is not null && IsKept(before)) _store.Forget(before.Request.RequestId);
+    }
+
+    // A no that answered a question need not outlive the process: nobody runs by it what must be stopped.
+    private static bool IsKept(GivenAnswer answer) => answer.IsOut && (answer.Permitted || answer.News is not null);
 
     private void Shelve(Entry entry)
     {
         var host = HostOf(entry.Value.Request);
-        if (!_byHost.TryGetValue(host, out var own)) _byHost.Add(host, own = new Shelf(ofOneHost));
+        if (!_byHost.TryGetValue(host, out var own)) _byHost.Add(host, own = new Shelf(_ofOneHost));
         entry.OfAll = _all.Of(entry.Value).AddLast(entry);
         entry.OfHost = own.Of(entry.Value).AddLast(entry);
         Note(entry.Value, 1);
@@ -184,6 +247,13 @@ internal sealed class GivenAnswers(int capacity, int ofOneHost)
 
     private void Note(GivenAnswer answer, int by)
     {
+        if (answer.Permitted)
+        {
+            var yeses = _yesesByLattice.GetValueOrDefault(answer.Request.Lattice) + by;
+            if (yeses > 0) _yesesByLattice[answer.Request.Lattice] = yeses;
+            else _yesesByLattice.Remove(answer.Request.Lattice);
+        }
+
         if (!answer.Permitted || answer.Request.IsStop || answer.Request.Kind != PolicyRequestKind.StartComponent) return;
         var component = RunningComponent.Of(answer.Request);
         var count = _mayRun.GetValueOrDefault(component) + by;
@@ -221,7 +291,7 @@ internal sealed class GivenAnswers(int capacity, int ofOneHost)
 
         public int Count => Yes.Count + No.Count + Waiting.Count;
 
-        public bool HasRoomForYes => Yes.Count + Waiting.Count(entry => !entry.Value.IsForNo) < _maxYes;
+        public int LeftForYes => Math.Max(0, _maxYes - Yes.Count - Waiting.Count(entry => !entry.Value.IsForNo));
 
         public IEnumerable<Entry> Answered => Yes.Concat(No);
 

@@ -19,6 +19,8 @@ internal sealed class PolicyResponder(DecisionPoint point, TrustDomain trustDoma
     private const string NoRoom =
         "policy permits it, but there are as many yeses out as are kept track of, to this host or to all; it is permitted as soon as there is room for one more";
 
+    private const string NotKept = "policy permits it, but the yes cannot be kept, and nobody could take it back after a restart";
+
     public PolicyJudgement Judge(ReadOnlyMemory<byte> body)
     {
         if (!PolicyRequest.TryParse(body, out var request, out var requestId, out var problem)) return Refuse(requestId, "", problem);
@@ -63,19 +65,39 @@ internal sealed class PolicyResponder(DecisionPoint point, TrustDomain trustDoma
         };
     }
 
+    /// <summary>The answer in place of a yes that could not be kept: a no that is corrected as soon as it can.</summary>
+    public PolicyJudgement RefuseUnkept(PolicyRequest request)
+    {
+        var refusal = point.Refuse($"{request.Kind} of {Registration.Quote.From(request.Id)}", $"{NotKept}: {given.Problem ?? "the disk is too slow"}", Live, DecisionOutcome.NotKept);
+        return new PolicyJudgement(Response(request, refusal)) { Given = Given(request, refusal), PolicyRevision = refusal.PolicyRevision, IsOwed = true };
+    }
+
     /// <summary>
     /// Decides anew what hosts were told, and returns what they must be told now because it is another answer: noted as told already, so
     /// that who cannot tell it takes that back. The yeses first, for those that end make room for others.
     /// </summary>
-    public IEnumerable<PolicyNews> Review()
+    /// <param name="owed">Told of each yes that is due and cannot be kept now.</param>
+    public IEnumerable<PolicyNews> Review(Action? owed = null)
     {
         foreach (var before in given.ToList().OrderByDescending(answer => answer.Permitted))
         {
-            if (!PolicyQuestions.TryMap(before.Request, trustDomain, out var question, out _)) continue;
+            if (!PolicyQuestions.TryMap(before.Request, trustDomain, out var question, out var problem))
+            {
+                // Kept by an earlier process, which had another name for it.
+                if (before.Permitted && TakeBack(before, problem) is { } taken) yield return taken;
+                continue;
+            }
+
             var silent = point.Decide([question], Silent);
             if (silent.Allowed == before.Permitted)
             {
                 if (silent.ValidUntil != before.ValidUntil) given.Replace(before, before with { ValidUntil = silent.ValidUntil });
+                continue;
+            }
+
+            if (silent.Allowed && given.Problem is not null)
+            {
+                owed?.Invoke();
                 continue;
             }
 
@@ -87,12 +109,21 @@ internal sealed class PolicyResponder(DecisionPoint point, TrustDomain trustDoma
         }
     }
 
+    private PolicyNews? TakeBack(GivenAnswer before, string problem)
+    {
+        var response = Response(before.Request, point.Refuse($"lattice {Registration.Quote.From(before.Request.Lattice)}", problem, Live));
+        var after = before with { Permitted = false, ValidUntil = null, At = time.GetUtcNow(), News = response };
+        return given.Replace(before, after) ? new PolicyNews(before, after, response) : null;
+    }
+
     private PolicyJudgement Judge(PolicyRequest request, Question question, bool isRoomForYes)
     {
-        if (request.IsStop || !isRoomForYes)
+        var isKeepable = !canCorrect || given.Problem is null;
+        if (request.IsStop || !isRoomForYes || !isKeepable)
         {
             var isPermitted = point.Decide([question], Silent).Allowed;
-            if (request.IsStop && !(isPermitted && isRoomForYes) && LetStop(request, question) is { } stop) return stop;
+            if (request.IsStop && !(isPermitted && isRoomForYes && isKeepable) && LetStop(request, question) is { } stop) return stop;
+            if (isPermitted && isRoomForYes && !isKeepable) return RefuseUnkept(request);
             if (isPermitted && !isRoomForYes)
             {
                 var refusal = point.Refuse(question.Principal.Id.ToString(), NoRoom, Live, DecisionOutcome.NoRoom);
@@ -136,6 +167,12 @@ internal sealed record PolicyJudgement(PolicyResponse? Response)
 
     /// <summary>What to tell the host right after, unasked.</summary>
     public PolicyNews? Correction { get; init; }
+
+    /// <summary>A yes that is sent also when it cannot be kept: it only stops something, and is taken back at once.</summary>
+    public bool MayGoUnkept => Correction is not null;
+
+    /// <summary>True when it is refused because the yes could not be kept.</summary>
+    public bool IsOwed { get; init; }
 
     /// <summary>True when it is refused, or not answered, because too many answers are out.</summary>
     public bool FoundNoRoom { get; init; }

@@ -24,7 +24,17 @@ internal sealed partial class PolicyService(
     /// <summary>A request older than this is refused undecided: its host waits one second in all.</summary>
     public static readonly TimeSpan MaxAge = TimeSpan.FromMilliseconds(700);
 
-    private const int Workers = 4;
+    /// <summary>A yes that is not on disk this long after its request came is not given: there must be time left to say so.</summary>
+    public static readonly TimeSpan MaxKeeping = TimeSpan.FromMilliseconds(900);
+
+    // Whoever waited longest has this much.
+    private static readonly TimeSpan MinKeeping = TimeSpan.FromMilliseconds(200);
+
+    // They wait for the disk together, not for each other.
+    private const int Workers = 32;
+
+    // Changed answers that are told together.
+    private const int ToldTogether = 256;
 
     // A host that is told something while it still files the answer before would take it for news of a question it never asked.
     private static readonly TimeSpan RepeatAfter = TimeSpan.FromSeconds(1);
@@ -40,8 +50,11 @@ internal sealed partial class PolicyService(
     private readonly RecordingBound _noRoomLogged = new(1);
     private int _connectedAnew;
 
-    /// <summary>Why requests are not being answered right now; null while they are.</summary>
-    public string? Problem => _lattice.Problem;
+    // Somebody was refused what policy permits because it could not be kept.
+    private volatile bool _isOwed;
+
+    /// <summary>Why requests are not being answered right now, or none with a yes; null while they are.</summary>
+    public string? Problem => _lattice.Problem ?? (given.Problem is { } problem ? $"yeses cannot be kept, so none is given: {problem}" : null);
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => _lattice.KeepAsync(ServeAsync, stoppingToken);
 
@@ -82,18 +95,18 @@ internal sealed partial class PolicyService(
         await foreach (var message in subscription.Msgs.ReadAllAsync(stopping))
         {
             // What is too long to be read need not be held until its turn: thousands of them would be gigabytes.
-            if (message.Data?.Length > PolicyRequest.Bounds.MaxBytes) await AnswerAsync(message.Connection, message, isLate: false, stopping);
-            else if (!waiting.TryWrite(new Waiting(message, time.GetTimestamp()))) await AnswerAsync(message.Connection, message, isLate: true, stopping);
+            if (message.Data?.Length > PolicyRequest.Bounds.MaxBytes) await AnswerAsync(message.Connection, message, waited: TimeSpan.Zero, stopping);
+            else if (!waiting.TryWrite(new Waiting(message, time.GetTimestamp()))) await AnswerAsync(message.Connection, message, waited: TimeSpan.MaxValue, stopping);
         }
     }
 
     private async Task WorkAsync(INatsConnection connection, ChannelReader<Waiting> waiting, CancellationToken stopping)
     {
         await foreach (var (message, arrived) in waiting.ReadAllAsync(stopping))
-            await AnswerAsync(connection, message, isLate: time.GetElapsedTime(arrived) > MaxAge, stopping);
+            await AnswerAsync(connection, message, time.GetElapsedTime(arrived), stopping);
     }
 
-    private async Task AnswerAsync(INatsConnection? connection, NatsMsg<byte[]> message, bool isLate, CancellationToken stopping)
+    private async Task AnswerAsync(INatsConnection? connection, NatsMsg<byte[]> message, TimeSpan waited, CancellationToken stopping)
     {
         try
         {
@@ -105,7 +118,7 @@ internal sealed partial class PolicyService(
             }
 
             var body = message.Data ?? [];
-            var judgement = isLate ? responder.RefuseLate(body) : responder.Judge(body);
+            var judgement = waited > MaxAge ? responder.RefuseLate(body) : await KeepAsync(responder.Judge(body), waited);
             if (judgement.FoundNoRoom && _noRoomLogged.HasRoom(time)) NoRoom(given.Count);
             var answer = options.ChangesTopic is null ? null : judgement.Given;
             try
@@ -119,6 +132,7 @@ internal sealed partial class PolicyService(
             }
 
             if (answer is null) return;
+            if (judgement.IsOwed) _isOwed = true;
             if (judgement.Correction is { } correction && connection is not null && given.Replace(correction.Before, correction.After))
                 await TellAsync(connection, correction, stopping);
 
@@ -131,6 +145,24 @@ internal sealed partial class PolicyService(
             AnswerFailed(e.GetType().Name);
             _reviews.Writer.TryWrite(true);
             DecisionPointTelemetry.Count(DoorName.WasmCloudPolicyService, DecisionOutcome.Unanswered);
+        }
+    }
+
+    // No yes leaves before it is on disk: nobody would take it back after a crash.
+    private async Task<PolicyJudgement> KeepAsync(PolicyJudgement judgement, TimeSpan waited)
+    {
+        if (options.ChangesTopic is null || judgement.Given is not { Permitted: true } yes) return judgement;
+        try
+        {
+            var left = MaxKeeping - waited;
+            await given.KeepAsync(yes).WaitAsync(left > MinKeeping ? left : MinKeeping, time);
+            return judgement;
+        }
+        catch (Exception e) when (e is IOException or TimeoutException)
+        {
+            if (judgement.MayGoUnkept) return judgement;
+            given.Unkeep(yes.Request);
+            return responder.RefuseUnkept(yes.Request);
         }
     }
 
@@ -153,12 +185,46 @@ internal sealed partial class PolicyService(
         while (true)
         {
             await WaitForReviewAsync(stopping);
+            _isOwed = false;
+            foreach (var changed in responder.Review(owed: () => _isOwed = true).Chunk(ToldTogether)) await TellAsync(connection, changed, stopping);
+
+            // Afterwards, so that nothing is told again that is not so any more.
             if (Interlocked.Exchange(ref _connectedAnew, 0) != 0) await TellAgainAsync(connection, stopping);
-            foreach (var changed in responder.Review())
+        }
+    }
+
+    // What is taken back waits for no disk: it is told again by whoever finds it kept as a yes still.
+    private async Task TellAsync(NatsConnection connection, PolicyNews[] changed, CancellationToken stopping)
+    {
+        var untold = new Queue<PolicyNews>(changed.OrderBy(news => news.Response.Permitted));
+        var areKept = false;
+        try
+        {
+            while (untold.TryPeek(out var news))
             {
-                Changed(changed.Response.Permitted);
-                await TellAsync(connection, changed, stopping);
+                if (news.Response.Permitted && !areKept && !(areKept = await AreKeptAsync(stopping))) break;
+                untold.Dequeue();
+                Changed(news.Response.Permitted);
+                await TellAsync(connection, news, stopping);
             }
+        }
+        finally
+        {
+            foreach (var news in untold) given.PutBack(news.After, news.Before);
+            if (untold.Count > 0) _isOwed = true;
+        }
+    }
+
+    private async Task<bool> AreKeptAsync(CancellationToken stopping)
+    {
+        try
+        {
+            await given.WrittenAsync().WaitAsync(MaxKeeping, time, stopping);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or TimeoutException)
+        {
+            return false;
         }
     }
 
@@ -171,7 +237,7 @@ internal sealed partial class PolicyService(
             await waiting.CancelAsync();
             stopping.ThrowIfCancellationRequested();
         }
-        while (!_reviews.Reader.TryRead(out _) && !(given.NextEnd <= time.GetUtcNow()));
+        while (!_reviews.Reader.TryRead(out _) && !(given.NextEnd <= time.GetUtcNow()) && !(_isOwed && given.Problem is null));
     }
 
     private async Task TellAsync(INatsConnection connection, PolicyNews news, CancellationToken stopping)
