@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Identity.Policy;
+using Identity.Server.DecisionPoints.WasmCloudV2;
 using Spiffe.Net;
 
 namespace Identity.Server.ComponentPolicy;
@@ -16,6 +17,9 @@ internal abstract record StageObservation
     public sealed record Question(Principal Principal, CapabilityRequest Request) : StageObservation;
 
     public sealed record Token(SpiffeId Id, string Audience) : StageObservation;
+
+    /// <summary>A door whose caller is proven let a workload through.</summary>
+    public sealed record Workload(AllowedWorkload Allowed) : StageObservation;
 
     /// <summary>An agent that came, or came back, has told all that it runs.</summary>
     public sealed record Told(SpiffeId Agent) : StageObservation;
@@ -72,6 +76,11 @@ internal sealed class StageObservations
     public void Told(SpiffeId agent)
     {
         if (_isOpen) _channel.Writer.TryWrite(new StageObservation.Told(agent));
+    }
+
+    public void Allowed(AllowedWorkload workload)
+    {
+        if (_isOpen) _channel.Writer.TryWrite(new StageObservation.Workload(workload));
     }
 
     public void LoggedIn(SpiffeId id)

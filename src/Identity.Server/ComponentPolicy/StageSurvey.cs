@@ -3,6 +3,7 @@ using Identity.Ledger.V1;
 using Identity.Policy;
 using Identity.Server.DecisionPoints;
 using Identity.Server.DecisionPoints.WasmCloudV1;
+using Identity.Server.DecisionPoints.WasmCloudV2;
 using Identity.Server.Ledger;
 using Identity.Server.NatsAuthCallout;
 using Step = Identity.Ledger.V1.PolicyStage.Types.Step;
@@ -11,7 +12,14 @@ namespace Identity.Server.ComponentPolicy;
 
 /// <summary>Tries staged changes on everything that runs, and on what has happened. Used by one reader: <see cref="StageRunner"/>.</summary>
 internal sealed class StageSurvey(
-    ControlPlaneLedger ledger, StagedChanges stages, LiveAdmissions admissions, GrantedLogins logins, INatsLoginBackend nats, TimeProvider time, HeldAnswers? held = null)
+    ControlPlaneLedger ledger,
+    StagedChanges stages,
+    LiveAdmissions admissions,
+    GrantedLogins logins,
+    INatsLoginBackend nats,
+    IEnumerable<AllowedWorkloads> workloads,
+    TimeProvider time,
+    HeldAnswers? held = null)
 {
     // What a component asks for while it runs, and nobody sees beforehand: lost means perhaps denied. Tokens are refused to it at once.
     private static readonly FrozenSet<string> Asked = FrozenSet.Create(StringComparer.Ordinal, "audience", "connect", "resolve", "config", "secret", "mount");
@@ -75,7 +83,7 @@ internal sealed class StageSurvey(
             if (trial.WhyDeniedLater(id, facts) is { } later && Halts(stage, tally, later)) return later;
         }
 
-        return WhyMissing(stage, candidate, trial, running);
+        return WhyWorkloadDenied(stage, candidate, trial) ?? WhyMissing(stage, candidate, trial, running);
     }
 
     /// <summary>Why something of what has happened would be denied; null when nothing would.</summary>
@@ -94,6 +102,7 @@ internal sealed class StageSurvey(
                 StageObservation.Admission admission => trial.WhyDenied(admission.Begun),
                 StageObservation.Login login => trial.WhyDenied(login.Id, facts),
                 StageObservation.Token token => trial.WhyDenied(token.Id, token.Audience, admissions.Find(token.Id, out _)?.PrincipalFor(trial.SignerKeys)),
+                StageObservation.Workload workload => trial.WhyDenied(workload.Allowed),
                 StageObservation.Question question => trial.WhyDenied(question.Principal, question.Request),
                 _ => null,
             };
@@ -108,6 +117,7 @@ internal sealed class StageSurvey(
             {
                 StageObservation.Admission admission => trial.WhyDeniedLater(admission.Begun),
                 StageObservation.Login login => trial.WhyDeniedLater(login.Id, facts),
+                StageObservation.Workload workload => trial.WhyDeniedLater(workload.Allowed),
                 _ => null,
             };
             if (later is not null && Halts(stage, tally, later)) return later;
@@ -138,6 +148,22 @@ internal sealed class StageSurvey(
         var denied = held.Until(candidate.Difference.Narrows ? until : DateTimeOffset.MinValue).Where(one => trial.Denies(one.Claim.Principal, one.Claim.Request)).ToList();
         var why = denied is [var (first, _), ..] ? trial.WhyDenied(first.Principal, first.Request) : null;
         tally.SetHeld(denied.Sum(one => one.Count), $"{why} (a host holds a yes to it from {DoorName.WasmCloudPolicyService.Text}, where nobody is proven)");
+    }
+
+    // What doors let through whose caller is proven. One of many that ask for the same stands for all of them.
+    private string? WhyWorkloadDenied(PolicyStage stage, Candidate candidate, StageTrial trial)
+    {
+        if (!candidate.Difference.Narrows) return null;
+        var tally = stages.TallyOf(stage.Id);
+        foreach (var alike in workloads.Where(door => door.IsProven).SelectMany(door => door.Look().Known))
+        {
+            tally.Look();
+            var many = alike.Count > 1 ? $" (and {alike.Count - 1} more that ask for the same)" : "";
+            if (trial.WhyDenied(alike.First) is { } why) return why + many;
+            if (trial.WhyDeniedLater(alike.First) is { } later && Halts(stage, tally, later)) return later + many;
+        }
+
+        return null;
     }
 
     // What these may ask for from one moment to the next, and could not any more.

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Identity.Policy;
+using Identity.Server.DecisionPoints.WasmCloudV2;
 using Identity.Server.NatsAuthCallout;
 using Spiffe.Net;
 using Decision = Identity.Policy.Decision;
@@ -44,6 +45,26 @@ internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy cand
     /// <summary>The same without the sentence, which costs more.</summary>
     public bool Denies(Principal principal, CapabilityRequest request) =>
         NatsRights.Decide(current, principal, request, now).Allowed && !NatsRights.Decide(candidate, principal, request, now).Allowed;
+
+    /// <summary>A workload that a door let through, and that its host asks nobody about again: what it was given with its start.</summary>
+    public string? WhyDenied(AllowedWorkload workload)
+    {
+        if (!narrows || workload.Asks is not { } asks) return null;
+        foreach (var (principal, requests) in asks.Questions)
+        {
+            foreach (var request in requests)
+            {
+                if (WhyDenied(principal, request) is { } why) return $"{workload.Text} may run, and {why}";
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>What such a workload is not denied now and would be later.</summary>
+    public string? WhyDeniedLater(AllowedWorkload workload) => !narrows || workload.Asks is not { } asks ? null : FirstLater(
+        at => asks.Questions.SelectMany(question => question.Requests.Select(request => NatsRights.Decide(candidate, question.Principal, request, at).ValidUntil)).Min(),
+        later => later.WhyDenied(workload));
 
     /// <summary>A running component: the start as it would be decided now, what may be called on it, what it may consume, and what it may say on NATS.</summary>
     public string? WhyDenied(ReportedAdmission admission)

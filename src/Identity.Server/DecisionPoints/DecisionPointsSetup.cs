@@ -1,4 +1,5 @@
 using Grpc.AspNetCore.HealthChecks;
+using Identity.Server.ComponentPolicy;
 using Identity.Server.DecisionPoints.AuthZen;
 using Identity.Server.DecisionPoints.Grpc;
 using Identity.Server.DecisionPoints.KubernetesAdmission;
@@ -23,6 +24,12 @@ internal static class DecisionPointsSetup
     private const int AnswersOfOneHost = 5_000;
     private const int RefusalsRemembered = 10_000;
 
+    // An API server tells of deletions where the webhook is registered for them, and of nothing else: what is silent runs on.
+    private static readonly TimeSpan AdmittedFor = TimeSpan.FromDays(30);
+
+    // The operator asks hosts for the state of each workload twice a minute.
+    private static readonly TimeSpan StartedFor = TimeSpan.FromDays(1);
+
     extension(WebApplicationBuilder builder)
     {
         public WebApplicationBuilder AddDecisionPoints(DecisionPointsOptions options, Listeners listeners)
@@ -33,10 +40,19 @@ internal static class DecisionPointsSetup
             // One for each door: strangers at the one take no room at the other.
             builder.Services.AddTransient<BoundedBody>();
             if (options.AuthZen is { } authZen) builder.Services.AddSingleton(authZen).AddSingleton<AuthZenEndpoint>();
-            if (options.Admission is not null) builder.Services.AddSingleton(listeners.AdmissionClients).AddSingleton<AdmissionEndpoint>();
+            if (options.Admission is not null)
+            {
+                builder.Services.AddSingleton(listeners.AdmissionClients);
+                builder.AddAllowedWorkloads(new AllowedWorkloadsOptions(DoorName.KubernetesAdmission, listeners.AdmissionClients.AsksForCertificate, AdmittedFor, HearsEnds: true));
+                builder.Services.AddSingleton(provider => ActivatorUtilities.CreateInstance<AdmissionEndpoint>(provider, WorkloadsOf(provider, DoorName.KubernetesAdmission)));
+            }
+
             if (options.WasmCloud is { } wasmCloud) builder.AddWasmCloud(wasmCloud);
             return builder;
         }
+
+        private void AddAllowedWorkloads(AllowedWorkloadsOptions options) => builder.Services.AddSingleton(provider => new AllowedWorkloads(
+            options, provider.GetRequiredService<StageObservations>(), provider.GetRequiredService<TimeProvider>()));
 
         private void AddWasmCloud(WasmCloudOptions options)
         {
@@ -70,7 +86,8 @@ internal static class DecisionPointsSetup
             {
                 builder.Services.AddSingleton(new RefusedWorkloads(RefusalsRemembered));
                 builder.Services.AddSingleton<StartJudge>();
-                builder.Services.AddSingleton<StartInterposer>();
+                builder.AddAllowedWorkloads(new AllowedWorkloadsOptions(DoorName.WasmCloudInterposer, IsProven: false, StartedFor, HearsEnds: false));
+                builder.Services.AddSingleton(provider => ActivatorUtilities.CreateInstance<StartInterposer>(provider, WorkloadsOf(provider, DoorName.WasmCloudInterposer)));
                 builder.Services.AddHostedService(provider => provider.GetRequiredService<StartInterposer>());
                 AddHealth(DoorName.WasmCloudInterposer, provider => provider.GetRequiredService<StartInterposer>().Problem);
             }
@@ -112,6 +129,9 @@ internal static class DecisionPointsSetup
             return app;
         }
     }
+
+    private static AllowedWorkloads WorkloadsOf(IServiceProvider provider, DoorName door) =>
+        provider.GetServices<AllowedWorkloads>().Single(workloads => workloads.Door == door);
 
     private sealed class DoorHealth(Func<string?> problem) : IHealthCheck
     {

@@ -5,10 +5,16 @@ namespace Identity.Server.DecisionPoints.KubernetesAdmission;
 
 /// <summary>
 /// The validating webhook for workloads of wasmCloud v2, on a listener of its own. Who can reach it may ask: an API server shows no client
-/// certificate unless it is told to. Nothing is stored, and on a dry run nothing is even remembered.
+/// certificate unless it is told to. What is let through is remembered until it is deleted; a dry run leaves nothing behind.
 /// </summary>
 internal sealed partial class AdmissionEndpoint(
-    DecisionPoint point, TrustDomain trustDomain, AdmissionClients clients, BoundedBody bodies, TimeProvider time, ILogger<AdmissionEndpoint> logger)
+    DecisionPoint point,
+    TrustDomain trustDomain,
+    AdmissionClients clients,
+    AllowedWorkloads workloads,
+    BoundedBody bodies,
+    TimeProvider time,
+    ILogger<AdmissionEndpoint> logger)
 {
     private readonly RecordingBound _refusalsLogged = new(60);
 
@@ -43,13 +49,18 @@ internal sealed partial class AdmissionEndpoint(
         var asking = new Asking(DoorName.KubernetesAdmission, Kubernetes, review.IsDryRun) { IsProven = clients.AsksForCertificate };
         switch (review.Question)
         {
-            case AdmissionQuestion.NothingNew:
-                // Not a decision: what is there already was decided when it came.
+            // Not decisions: what is there already was decided when it came.
+            case AdmissionQuestion.Ends:
+                if (!review.IsDryRun) workloads.Forget(review.Id);
+                return new AdmissionAnswer(review.Uid, true, "", [], "");
+            case AdmissionQuestion.NothingNew(var had):
+                if (had is not null && WorkloadQuestions.TryMap(had, trustDomain, out var asked, out _)) Remember(review, asked);
                 return new AdmissionAnswer(review.Uid, true, "", [], "");
             case AdmissionQuestion.Workload(var needs):
-                return WorkloadQuestions.TryMap(needs, trustDomain, out var questions, out var problem)
-                    ? Word(review, point.Decide(questions, asking))
-                    : Refuse(review, problem, asking);
+                if (!WorkloadQuestions.TryMap(needs, trustDomain, out var questions, out var problem)) return Refuse(review, problem, asking);
+                var answer = point.Decide(questions, asking);
+                if (answer.Allowed) Remember(review, questions);
+                return Word(review, answer);
             case AdmissionQuestion.Unanswerable(var why):
                 return Refuse(review, why, asking);
             default:
@@ -90,6 +101,13 @@ internal sealed partial class AdmissionEndpoint(
         call.Response.ContentType = "application/json";
         call.Response.ContentLength = json.Length;
         await call.Response.Body.WriteAsync(json, call.RequestAborted);
+    }
+
+    private void Remember(AdmissionReview review, IReadOnlyList<Question> questions)
+    {
+        if (review.IsDryRun) return;
+        if (review.IsLeaving) workloads.Forget(review.Id);
+        else workloads.Allow(review.Id, review.Namespace, review.Name, questions);
     }
 
     // kubectl prints the message as it is, so one refusal stands on a line, and the last line says how to go on.

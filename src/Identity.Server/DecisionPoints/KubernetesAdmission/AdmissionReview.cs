@@ -11,6 +11,8 @@ internal sealed record AdmissionReview
     /// <summary>etcd takes objects up to 1.5 MiB, and an update sends the old one as well.</summary>
     public static readonly JsonBounds Bounds = new(8 << 20, 32);
 
+    private const int MaxName = 253;
+
     /// <summary>Given back in the answer, byte for byte.</summary>
     public required string Uid { get; init; }
 
@@ -22,6 +24,15 @@ internal sealed record AdmissionReview
 
     /// <summary>Nothing is stored afterwards, and so nothing may be written on this side either.</summary>
     public bool IsDryRun { get; init; }
+
+    /// <summary>What the API server calls it, among all that there are at one time.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>Namespace and name, for messages about it later.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Whether nothing of it is meant to run: it is being deleted, or scaled to nothing.</summary>
+    public bool IsLeaving { get; init; }
 
     public required AdmissionQuestion Question { get; init; }
 
@@ -42,14 +53,16 @@ internal sealed record AdmissionReview
             var uid = reading.Text(request, "request", "uid", 128, required: true) ?? "";
             if (uid.AsSpan().ContainsAnyExceptInRange('!', '~')) reading.Fail("request.uid has characters that are not printable ASCII");
             var kind = reading.Object(request, "request", "kind", required: true);
-            var group = reading.Text(kind, "request.kind", "group", 253) ?? "";
+            var group = reading.Text(kind, "request.kind", "group", MaxName) ?? "";
             var kindVersion = reading.Text(kind, "request.kind", "version", 64, required: true) ?? "";
             var kindName = reading.Text(kind, "request.kind", "kind", 128, required: true) ?? "";
             var subResource = reading.Text(request, "request", "subResource", 128) ?? "";
             var operation = reading.Text(request, "request", "operation", 32, required: true) ?? "";
-            var name = reading.Text(request, "request", "name", 253) ?? "";
-            var ns = reading.Text(request, "request", "namespace", 253) ?? "";
+            var name = reading.Text(request, "request", "name", MaxName) ?? "";
+            var ns = reading.Text(request, "request", "namespace", MaxName) ?? "";
             var dryRun = reading.Bool(request, "request", "dryRun");
+            // Where the API server makes the name up, or deletes many at once, only the object has it.
+            if (name.Length == 0) name = NameIn(request, operation == "DELETE" ? "oldObject" : "object");
             problem = reading.Problem;
             if (problem is not null) return false;
 
@@ -59,10 +72,14 @@ internal sealed record AdmissionReview
                 Namespace = ns,
                 Object = $"{Shown(kindName)} {Shown(ns)}/{(name.Length > 0 ? Shown(name) : "(to be named)")}",
                 IsDryRun = dryRun,
+                Id = $"{ns}/{kindName}/{name}",
+                Name = WorkloadText.Of(ns, name),
+                IsLeaving = IsOver(request),
                 Question = operation switch
                 {
-                    // Registered for CREATE and UPDATE only. What deletes takes authority away, and must not be held up.
-                    "DELETE" => new AdmissionQuestion.NothingNew("it is being deleted"),
+                    // What deletes takes authority away, and must not be held up.
+                    "DELETE" when group == WorkloadManifest.Group && subResource.Length == 0 => new AdmissionQuestion.Ends(),
+                    "DELETE" => new AdmissionQuestion.NothingNew(null),
                     "CREATE" or "UPDATE" when group != WorkloadManifest.Group || kindVersion != WorkloadManifest.Version || subResource.Length > 0 =>
                         new AdmissionQuestion.Unanswerable(
                             $"{Quote.From($"{group}/{kindVersion} {kindName}{(subResource.Length > 0 ? "/" + subResource : "")}")} is not a kind this webhook can judge; "
@@ -73,6 +90,20 @@ internal sealed record AdmissionReview
             };
             return true;
         }
+    }
+
+    private static bool IsOver(JsonElement? request)
+    {
+        var reading = new JsonReading();
+        var written = reading.Object(request, "request", "object");
+        return reading.Text(reading.Object(written, "object", "metadata"), "metadata", "deletionTimestamp", 64) is { Length: > 0 }
+            || reading.Number(reading.Object(written, "object", "spec"), "spec", "replicas") == 0;
+    }
+
+    private static string NameIn(JsonElement? request, string member)
+    {
+        var reading = new JsonReading();
+        return reading.Text(reading.Object(reading.Object(request, "request", member), member, "metadata"), "metadata", "name", MaxName) ?? "";
     }
 
     private static string Shown(string text) => text.Length > 0 && text.All(character => char.IsAsciiLetterOrDigit(character) || character is '-' or '.') ? text : Quote.From(text);
@@ -87,7 +118,11 @@ internal abstract record AdmissionQuestion
     public sealed record Workload(WorkloadNeeds Needs) : AdmissionQuestion;
 
     /// <summary>It asks for nothing that is not there already, so it is let through undecided.</summary>
-    public sealed record NothingNew(string Why) : AdmissionQuestion;
+    /// <param name="Needs">What that is; null when it cannot be told.</param>
+    public sealed record NothingNew(WorkloadNeeds? Needs) : AdmissionQuestion;
+
+    /// <summary>It is deleted, and let through undecided.</summary>
+    public sealed record Ends : AdmissionQuestion;
 
     /// <summary>It cannot be understood whole, so it is denied.</summary>
     public sealed record Unanswerable(string Problem) : AdmissionQuestion;

@@ -21,15 +21,15 @@ internal static class WorkloadManifest
         var reading = new JsonReading();
         var now = Specification(reading, kind, reading.Object(request, "request", "object", required: true));
         if (now is null || reading.Problem is not null) return Unanswerable(reading.Problem ?? UnknownKind(kind));
+        var needs = Needs(reading, now.Value.Workload, now.Value.Path, ns, name);
         if (isUpdate)
         {
             // Without this, an object that policy no longer allows could not lose its finalizer or be scaled to nothing.
             var before = Specification(new JsonReading(), kind, new JsonReading().Object(request, "request", "oldObject"));
             if (before is not null && JsonElement.DeepEquals(before.Value.Workload, now.Value.Workload) && now.Value.Replicas <= before.Value.Replicas)
-                return new AdmissionQuestion.NothingNew("what it asks for is what it had");
+                return new AdmissionQuestion.NothingNew(reading.Problem is null ? needs : null);
         }
 
-        var needs = Needs(reading, now.Value.Workload, now.Value.Path, ns, name);
         return reading.Problem is null ? new AdmissionQuestion.Workload(needs) : Unanswerable(reading.Problem);
     }
 

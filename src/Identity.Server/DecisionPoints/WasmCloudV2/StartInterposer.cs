@@ -11,7 +11,13 @@ namespace Identity.Server.DecisionPoints.WasmCloudV2;
 /// to the hosts (docs/decision-points.md).
 /// </summary>
 internal sealed partial class StartInterposer(
-    StartJudge judge, RefusedWorkloads refused, WasmCloudOptions options, SigningAuthority authority, TimeProvider time, ILogger<StartInterposer> logger) : BackgroundService
+    StartJudge judge,
+    RefusedWorkloads refused,
+    AllowedWorkloads workloads,
+    WasmCloudOptions options,
+    SigningAuthority authority,
+    TimeProvider time,
+    ILogger<StartInterposer> logger) : BackgroundService
 {
     // Of the operator's own time-outs a little less, so that its host's late answer is not taken for one to another question.
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(58);
@@ -100,11 +106,13 @@ internal sealed partial class StartInterposer(
                     await message.ReplyAsync(WorkloadStatus.Refused(id, why), cancellationToken: stopping);
                     return;
                 case HostVerb.Stop:
-                    if (WorkloadIds.Peek(body) is { } stopped) refused.Remove(stopped);
-                    await ForwardAsync(connection, message, body, subject, StopTimeout, stopping);
+                    var stopped = WorkloadIds.Peek(body);
+                    if (stopped is not null) refused.Remove(stopped);
+                    Hear(subject, stopped, await ForwardAsync(connection, message, body, subject, StopTimeout, stopping));
                     return;
                 case HostVerb.Status:
-                    await ForwardAsync(connection, message, body, subject, StatusTimeout, stopping);
+                    var asked = WorkloadIds.Peek(body);
+                    Hear(subject, asked, await ForwardAsync(connection, message, body, subject, StatusTimeout, stopping));
                     return;
                 case HostVerb.Heartbeat:
                     await ForwardAsync(connection, message, body, subject, StartTimeout, stopping);
@@ -126,7 +134,7 @@ internal sealed partial class StartInterposer(
         {
             case StartJudgement.LetThrough allowed:
                 refused.Remove(allowed.WorkloadId);
-                await ForwardAsync(connection, message, body, subject, StartTimeout, stopping);
+                await LetThroughAsync(connection, message, body, subject, allowed, stopping);
                 return;
             case StartJudgement.Refused denied:
                 if (_refusalsLogged.HasRoom(time)) Refused(denied.Answer.DecisionId);
@@ -141,7 +149,45 @@ internal sealed partial class StartInterposer(
         }
     }
 
-    private async Task ForwardAsync(
+    // Remembered before its host can start it. A host that does not answer in time may have started it all the same.
+    private async Task LetThroughAsync(
+        NatsConnection connection, NatsMsg<byte[]> message, byte[] body, GateSubject subject, StartJudgement.LetThrough allowed, CancellationToken stopping)
+    {
+        var id = IdAt(subject, allowed.WorkloadId);
+        var isNew = workloads.Allow(id, allowed.Needs.Namespace, WorkloadText.Of(allowed.Needs.Namespace, allowed.Needs.Name), allowed.Questions);
+        try
+        {
+            var reply = await ForwardAsync(connection, message, body, subject, StartTimeout, stopping);
+            if (isNew && (reply is null || WorkloadStatus.Runs(reply, allowed.WorkloadId) == false)) workloads.Forget(id);
+        }
+        catch (NatsNoRespondersException)
+        {
+            if (isNew) workloads.Forget(id);
+            throw;
+        }
+    }
+
+    // Another host's word about it counts for nothing.
+    private void Hear(GateSubject subject, string? workloadId, byte[]? reply)
+    {
+        if (workloadId is null || reply is null) return;
+        switch (WorkloadStatus.Runs(reply, workloadId))
+        {
+            case true:
+                workloads.Heard(IdAt(subject, workloadId), $"host {subject.HostId}", $"workload {Registration.Quote.From(workloadId)} on host {Registration.Quote.From(subject.HostId)}");
+                return;
+            case false:
+                workloads.Forget(IdAt(subject, workloadId));
+                return;
+            default:
+                return;
+        }
+    }
+
+    private static string IdAt(GateSubject subject, string workloadId) => $"{subject.HostId}/{workloadId}";
+
+    /// <returns>What the host answered; null when it was not asked.</returns>
+    private async Task<byte[]?> ForwardAsync(
         NatsConnection connection, NatsMsg<byte[]> message, byte[] body, GateSubject subject, TimeSpan timeout, CancellationToken stopping)
     {
         using var place = _underWay.TryEnter(subject, subject.Verb == HostVerb.Start ? MaxStartsOfOneHost : MaxOthersOfOneHost);
@@ -149,12 +195,13 @@ internal sealed partial class StartInterposer(
         {
             DecisionPointTelemetry.Count(DoorName.WasmCloudInterposer, DecisionOutcome.Unanswered);
             if (_busyLogged.HasRoom(time)) HostIsBusy(Registration.Quote.From(subject.HostId));
-            return;
+            return null;
         }
 
         var reply = await connection.RequestAsync<byte[], byte[]>(
             subject.AtHost(options.HostPrefix), body, message.Headers, replyOpts: new NatsSubOpts { Timeout = timeout }, cancellationToken: stopping);
         await message.ReplyAsync(reply.Data ?? [], reply.Headers, cancellationToken: stopping);
+        return reply.Data ?? [];
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A wasmCloud v2 start was refused; decision {DecisionId}")]

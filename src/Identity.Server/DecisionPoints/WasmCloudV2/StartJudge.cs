@@ -17,14 +17,14 @@ internal sealed class StartJudge(DecisionPoint point, TrustDomain trustDomain)
             return new StartJudgement.Refused(workloadId, point.Refuse($"workload {workloadId}", problem, Asking), request.Needs.Namespace, request.Needs.Name);
         var answer = point.Decide(questions, Asking);
         return answer.Allowed
-            ? new StartJudgement.LetThrough(workloadId, answer)
+            ? new StartJudgement.LetThrough(workloadId, answer, request.Needs, questions)
             : new StartJudgement.Refused(workloadId, answer, request.Needs.Namespace, request.Needs.Name);
     }
 }
 
 internal abstract record StartJudgement(string WorkloadId, Answer Answer)
 {
-    public sealed record LetThrough(string WorkloadId, Answer Answer) : StartJudgement(WorkloadId, Answer);
+    public sealed record LetThrough(string WorkloadId, Answer Answer, WorkloadNeeds Needs, IReadOnlyList<Question> Questions) : StartJudgement(WorkloadId, Answer);
 
     /// <param name="WorkloadId">Empty when it could not be read: then nobody can be told.</param>
     public sealed record Refused(string WorkloadId, Answer Answer, string Namespace, string Name) : StartJudgement(WorkloadId, Answer)

@@ -111,7 +111,7 @@ public sealed class AdmissionReviewTests
 
     [Fact]
     public void A_deletion_is_never_held_up() =>
-        Assert.IsType<AdmissionQuestion.NothingNew>(Read(AdmissionSamples.Deployment.With("request.operation", "\"DELETE\"").With("request.object", "null")).Question);
+        Assert.IsType<AdmissionQuestion.Ends>(Read(AdmissionSamples.Deployment.With("request.operation", "\"DELETE\"").With("request.object", "null")).Question);
 
     [Fact]
     public void The_answer_has_the_version_and_uid_that_were_asked()

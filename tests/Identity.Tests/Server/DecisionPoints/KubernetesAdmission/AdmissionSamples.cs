@@ -25,6 +25,13 @@ internal static class AdmissionSamples
         }
     }
 
+    /// <summary>As an API server tells of a deletion: the object stands in the place of the old one.</summary>
+    public static string Deletion(string kind) => Of(kind)
+        .With("request.operation", "\"DELETE\"")
+        .With("request.oldObject", System.Text.Json.Nodes.JsonNode.Parse(Of(kind))!["request"]!["object"]!.ToJsonString())
+        .With("request.object", "null")
+        .With("request.options", """{"kind":"DeleteOptions","apiVersion":"meta.k8s.io/v1","propagationPolicy":"Background"}""");
+
     public static string Of(string kind)
     {
         var spec = kind == "Workload" ? Spec : $$"""{"replicas":2,"template":{"labels":{"app":"cart"},"spec":{{Spec}} } }""";

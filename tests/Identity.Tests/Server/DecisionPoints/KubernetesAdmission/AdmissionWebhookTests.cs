@@ -271,9 +271,9 @@ public sealed class AdmissionWebhookTests : IDisposable
         }
     }
 
-    internal static async Task<JsonElement> ReviewAsync(DecisionWorld world, string body)
+    internal static async Task<JsonElement> ReviewAsync(DecisionWorld world, string body, X509Certificate2? certificate = null)
     {
-        using var server = ApiServer(world, null);
+        using var server = ApiServer(world, certificate);
         using var response = await server.PostAsync("/validate?timeout=10s", new StringContent(body, Encoding.UTF8, "application/json"));
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.Equal("application/json", response.Content.Headers.ContentType!.MediaType);
@@ -339,7 +339,7 @@ public sealed class AdmissionWebhookTests : IDisposable
         return authority.ExportCertificatePem();
     }
 
-    private static X509Certificate2 Authority(string name)
+    internal static X509Certificate2 Authority(string name)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest(name, key, HashAlgorithmName.SHA256);
@@ -347,7 +347,7 @@ public sealed class AdmissionWebhookTests : IDisposable
         return request.CreateSelfSigned(DateTimeOffset.UnixEpoch.AddYears(50), DateTimeOffset.UnixEpoch.AddYears(100));
     }
 
-    private static X509Certificate2 Client(X509Certificate2 authority, string use)
+    internal static X509Certificate2 Client(X509Certificate2 authority, string use = "1.3.6.1.5.5.7.3.2")
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest("CN=kube-apiserver", key, HashAlgorithmName.SHA256);

@@ -10,7 +10,7 @@ public sealed class DeploymentManifestTests
     [Fact]
     public void Registers_what_the_webhook_judges_and_fails_closed()
     {
-        var webhook = Map(Sequence(Document("ValidatingWebhookConfiguration"), "webhooks").Single());
+        var webhook = Webhook("workloads.runtime.wasmcloud.dev");
         Assert.Equal("Fail", Text(webhook, "failurePolicy"));
         Assert.Equal("NoneOnDryRun", Text(webhook, "sideEffects"));
         Assert.Equal(["v1"], Sequence(webhook, "admissionReviewVersions").Select(version => version.ToString()));
@@ -24,14 +24,30 @@ public sealed class DeploymentManifestTests
     }
 
     [Fact]
+    public void Tells_of_deletions_of_the_same_and_holds_up_none()
+    {
+        var (webhook, decides) = (Webhook("deletions.runtime.wasmcloud.dev"), Webhook("workloads.runtime.wasmcloud.dev"));
+        Assert.Equal("Ignore", Text(webhook, "failurePolicy"));
+        Assert.InRange(int.Parse(Text(webhook, "timeoutSeconds"), null), 1, 3);
+        Assert.Equal("NoneOnDryRun", Text(webhook, "sideEffects"));
+        Assert.Equal(Map(decides, "clientConfig"), Map(webhook, "clientConfig"));
+        var rule = Map(Sequence(webhook, "rules").Single());
+        Assert.Equal(["DELETE"], Sequence(rule, "operations").Select(operation => operation.ToString()));
+        foreach (var same in new[] { "apiGroups", "apiVersions", "resources" }) Assert.Equal(Sequence(Map(Sequence(decides, "rules").Single()), same), Sequence(rule, same));
+    }
+
+    [Fact]
     public void The_service_is_the_one_that_the_webhook_names()
     {
-        var named = Map(Map(Map(Sequence(Document("ValidatingWebhookConfiguration"), "webhooks").Single()), "clientConfig"), "service");
+        var named = Map(Map(Webhook("workloads.runtime.wasmcloud.dev"), "clientConfig"), "service");
         var metadata = Map(Document("Service"), "metadata");
         Assert.Equal((Text(named, "namespace"), Text(named, "name")), (Text(metadata, "namespace"), Text(metadata, "name")));
         var port = Map(Sequence(Map(Document("Service"), "spec"), "ports").Single());
         Assert.Equal(Text(named, "port"), Text(port, "port"));
     }
+
+    private static YamlMappingNode Webhook(string name) =>
+        Sequence(Document("ValidatingWebhookConfiguration"), "webhooks").Select(webhook => Map(webhook)).Single(webhook => Text(webhook, "name") == name);
 
     private static YamlMappingNode Document(string kind)
     {

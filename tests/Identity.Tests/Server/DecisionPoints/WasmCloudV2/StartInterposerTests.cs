@@ -4,6 +4,7 @@ using System.Collections.Concurrent;
 using System.Text;
 using System.Text.Json;
 using Identity.Server.Authority;
+using Identity.Server.ComponentPolicy;
 using Identity.Server.DecisionPoints;
 using Identity.Server.DecisionPoints.WasmCloudV2;
 using Identity.Testing.Nats;
@@ -237,6 +238,56 @@ public sealed class StartInterposerTests : IAsyncLifetime
         Assert.All(await Task.WhenAll(waiting), Assert.Null);
     }
 
+    [Theory]
+    [InlineData("workload.stop", "STOPPING")]
+    [InlineData("workload.stop", "NOT_FOUND")]
+    [InlineData("workload.status", "NOT_FOUND")]
+    [InlineData("workload.status", "COMPLETED")]
+    public async Task Remembers_what_it_lets_through_until_its_host_says_that_it_does_not_run(string verb, string state)
+    {
+        await using var world = await StartAsync(Policy);
+        await using var host = await Host.StartAsync(_nats.Port, "h1");
+        await using var other = await Host.StartAsync(_nats.Port, "h2");
+        other.State = "NOT_FOUND";
+        await using var @operator = Connect("operator");
+        var workloads = world.Server.Services.GetRequiredService<AllowedWorkloads>();
+        await AskAsync(@operator, "h1", "workload.start", Start.With("workload.namespace", "\"other\""));
+        Assert.Empty(workloads.Look().Known);
+
+        await AskAsync(@operator, "h1", "workload.start", Start);
+        var known = Assert.Single(workloads.Look().Known);
+        Assert.Equal(("workload 'shop/cart-x7k2-p9q1'", 1L), (known.First.Text, known.Count));
+        Assert.DoesNotContain("hunter2", string.Join(' ', known.Asks.Questions.SelectMany(question => question.Requests)), StringComparison.Ordinal);
+        // Not what another host says of it, nor that it runs, or failed, or was asked about at all.
+        foreach (var (at, ask, says) in new[] { ("h2", "workload.status", "NOT_FOUND"), ("h2", "workload.stop", "STOPPING"), ("h1", "workload.status", "RUNNING"), ("h1", "workload.status", "ERROR"), ("h1", "workload.stop", "ERROR") })
+        {
+            (at == "h1" ? host : other).State = says;
+            await AskAsync(@operator, at, ask, $"{{\"workloadId\":\"{Id}\"}}");
+            Assert.Single(workloads.Look().Known);
+        }
+
+        host.State = state;
+        await AskAsync(@operator, "h1", verb, $"{{\"workloadId\":\"{Id}\"}}");
+        await UntilAsync(() => Task.FromResult(workloads.Look().Known.Count == 0));
+        Assert.Equal(0L, workloads.Look().Unknown);
+    }
+
+    [Fact]
+    public async Task Knows_of_what_runs_that_it_did_not_let_through_itself_and_of_nothing_that_was_never_started()
+    {
+        await using var world = await StartAsync(Policy);
+        await using var host = await Host.StartAsync(_nats.Port, "h1");
+        await using var @operator = Connect("operator");
+        var workloads = world.Server.Services.GetRequiredService<AllowedWorkloads>();
+        await AskAsync(@operator, "h1", "workload.status", $"{{\"workloadId\":\"{Id}\"}}");
+        await UntilAsync(() => Task.FromResult(workloads.Look() is { Unknown: 1, UnknownExample: $"workload '{Id}' on host 'h1'" }));
+        Assert.Null(await AskAsync(@operator, "nobody", "workload.start", Start, TimeSpan.FromSeconds(1)));
+        await UntilAsync(() => Task.FromResult(workloads.Look() is { Unknown: 1, Known.Count: 0 }));
+        // Started again where it runs, it is known.
+        await AskAsync(@operator, "h1", "workload.start", Start);
+        await UntilAsync(() => Task.FromResult(workloads.Look() is { Unknown: 0, Known.Count: 1 }));
+    }
+
     [Fact]
     public async Task The_accounts_leave_no_way_around_it()
     {
@@ -254,7 +305,9 @@ public sealed class StartInterposerTests : IAsyncLifetime
             new Uri($"nats://127.0.0.1:{_nats.Port}"), null, null, null, null, null, null, "gate.runtime.host", "runtime.host", "identity.wasmcloud.refusals");
         var log = new FakeLogger<StartInterposer>();
         var judge = new StartJudge(world.Server.Services.GetRequiredService<DecisionPoint>(), TrustDomain.Parse("example.org"));
-        using var interposer = new StartInterposer(judge, new RefusedWorkloads(10), options, world.Server.Services.GetRequiredService<SigningAuthority>(), TimeProvider.System, log);
+        var workloads = new AllowedWorkloads(
+            new AllowedWorkloadsOptions(DoorName.WasmCloudInterposer, IsProven: false, TimeSpan.FromDays(1), HearsEnds: false), new StageObservations(), TimeProvider.System);
+        using var interposer = new StartInterposer(judge, new RefusedWorkloads(10), workloads, options, world.Server.Services.GetRequiredService<SigningAuthority>(), TimeProvider.System, log);
         await interposer.StartAsync(CancellationToken.None);
         await UntilAsync(() => Task.FromResult(interposer.Problem is null));
         await using var @operator = Connect("operator");
@@ -305,8 +358,8 @@ public sealed class StartInterposerTests : IAsyncLifetime
         }
     }
 
-    private static string Running(string hostId) =>
-        $"{{\"workloadStatus\":{{\"workloadId\":\"{Id}\",\"workloadState\":\"WORKLOAD_STATE_RUNNING\",\"message\":\"by {hostId}\"}}}}";
+    private static string Running(string hostId, string state = "RUNNING") =>
+        $"{{\"workloadStatus\":{{\"workloadId\":\"{Id}\",\"workloadState\":\"WORKLOAD_STATE_{state}\",\"message\":\"by {hostId}\"}}}}";
 
     private static JsonElement Status(string? reply) => JsonDocument.Parse(reply!).RootElement.GetProperty("workloadStatus");
 
@@ -329,6 +382,9 @@ public sealed class StartInterposerTests : IAsyncLifetime
         public ConcurrentDictionary<string, string> Received { get; } = new();
 
         private readonly ConcurrentDictionary<string, int> _counts = new();
+
+        /// <summary>What it says of every workload.</summary>
+        public string State { get; set; } = "RUNNING";
 
         public int Count(string verb) => _counts.GetValueOrDefault(verb);
 
@@ -357,7 +413,7 @@ public sealed class StartInterposerTests : IAsyncLifetime
                 {
                     _counts.AddOrUpdate(message.Subject[$"runtime.host.{id}.".Length..], 1, (_, count) => count + 1);
                     Received[message.Subject[$"runtime.host.{id}.".Length..]] = Encoding.UTF8.GetString(message.Data ?? []);
-                    if (answers) await message.ReplyAsync(Encoding.UTF8.GetBytes(Running(id)));
+                    if (answers) await message.ReplyAsync(Encoding.UTF8.GetBytes(Running(id, State)));
                 }
             }
             catch (OperationCanceledException)

@@ -1,0 +1,197 @@
+// Every call here ends with the server, which the test disposes of.
+#pragma warning disable xUnit1051
+using System.Security.Cryptography.X509Certificates;
+using Identity.Server.ComponentPolicy;
+using Identity.Tests.Server.DecisionPoints;
+using Identity.Tests.Server.DecisionPoints.KubernetesAdmission;
+using Identity.V1;
+using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
+
+namespace Identity.Tests.Server.ComponentPolicy;
+
+/// <summary>Staged changes are tried on the workloads that the webhook let through, as an API server tells of them over TLS.</summary>
+public sealed class StagedWorkloadsTests : IAsyncLifetime
+{
+    private const string Stranger = "{ spiffeId: spiffe://example.org/somebody }";
+    private static readonly string NoStore = Forbid("no-store", "{ namespace: shop }", "{ import: wasi:keyvalue/store@0.2.0 }");
+
+    private readonly TemporaryFolder _folder = new();
+    private X509Certificate2 _authority = null!;
+    private DecisionWorld _world = null!;
+    private PolicyWriter _admin = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _authority = AdmissionWebhookTests.Authority("CN=apiserver-ca");
+        await File.WriteAllTextAsync(_folder.At("ca.crt"), _authority.ExportCertificatePem());
+        _world = await DecisionWorld.StartAsync(
+            AdmissionWebhookTests.Policy, ("admission-listen", "127.0.0.1:0"), ("admission-client-ca-file", _folder.At("ca.crt")));
+        _admin = new PolicyWriter(_world.Server.Admin);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _world.DisposeAsync();
+        _authority.Dispose();
+        _folder.Dispose();
+    }
+
+    [Theory]
+    [InlineData("Workload")]
+    [InlineData("WorkloadReplicaSet")]
+    [InlineData("WorkloadDeployment")]
+    public async Task A_workload_that_was_let_through_and_is_silent_since_halts_what_would_deny_it(string kind)
+    {
+        await AskAsync(AdmissionSamples.Of(kind));
+        var end = await StageAsync(NoStore, "shadow", "warn", "enforce");
+        Assert.Equal("halted", end.State);
+        Assert.All(
+            ["workload 'shop/cart' may run", "spiffe://example.org/ns/shop/component/http would be denied import wasi:keyvalue/store@0.2.0", "no-store"],
+            text => Assert.Contains(text, end.Explanation, StringComparison.Ordinal));
+        Assert.True((await AskAsync(AdmissionSamples.Of(kind))).GetProperty("allowed").GetBoolean());
+    }
+
+    [Theory]
+    [InlineData("{ namespace: shop }", "{ import: wasi:keyvalue/atomics@0.2.0 }")]
+    [InlineData("{ namespace: bank }", "start")]
+    [InlineData("{ namespace: shop, imagePrefix: ghcr.io/other }", "start")]
+    public async Task What_would_deny_no_workload_is_put_into_force(string subject, string capability)
+    {
+        await AskAsync(AdmissionSamples.Deployment);
+        await _admin.ApplyAsync(Permit("more", subject, capability));
+        var end = await StageAsync(Forbid("other", subject, capability), "shadow", "warn", "enforce");
+        Assert.Equal(("in force", ""), (end.State, end.Explanation));
+        Assert.True(end.Checked > 0);
+    }
+
+    [Fact]
+    public async Task What_takes_a_permit_away_halts_as_well()
+    {
+        await AskAsync(AdmissionSamples.Deployment);
+        var end = await StageAsync(AdmissionWebhookTests.Policy.Replace("      - mount: /var/data\n", "", StringComparison.Ordinal).Replace("- mount: /var/data", "", StringComparison.Ordinal), "enforce");
+        Assert.Equal("halted", end.State);
+        Assert.Contains("workload 'shop/cart' may run", end.Explanation, StringComparison.Ordinal);
+        Assert.Contains("mount /var/data", end.Explanation, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_ends_a_permit_later_halts_in_step_warn_and_counts_in_step_shadow()
+    {
+        await AskAsync(AdmissionSamples.Deployment);
+        var ends = AdmissionWebhookTests.Policy.Replace("    effect: permit\n", $"    effect: permit\n    reason: a test\n    expires: {_world.Server.Time.GetUtcNow().AddDays(30):yyyy-MM-dd'T'HH:mm:ss'Z'}\n", StringComparison.Ordinal);
+        var end = await StageAsync(ends, "shadow", "warn");
+        Assert.Equal(("halted", "warn", 1UL), (end.State, end.Step, end.WouldDeny));
+        Assert.Contains("workload 'shop/cart' may run", end.Explanation, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_workload_that_is_deleted_holds_up_nothing()
+    {
+        await AskAsync(AdmissionSamples.Deployment);
+        await AskAsync(AdmissionSamples.Of("Workload"));
+        await AskAsync(AdmissionSamples.Deletion("WorkloadDeployment"));
+        Assert.Equal("halted", (await StageAsync(NoStore, "enforce")).State);
+        // As when many are deleted at once: only the object has the name.
+        await AskAsync(AdmissionSamples.Deletion("Workload").With("request.name", "\"\""));
+        Assert.Equal("in force", (await StageAsync(NoStore, "enforce")).State);
+    }
+
+    [Theory]
+    [InlineData("request.dryRun", "true")]
+    [InlineData("request.namespace", "\"bank\"")]
+    [InlineData("request.name", "\"basket\"")]
+    [InlineData("request.kind.kind", "\"Workload\"")]
+    [InlineData("request.kind.group", "\"apps\"")]
+    [InlineData("request.subResource", "\"status\"")]
+    public async Task The_deletion_of_something_else_forgets_nothing_and_is_not_held_up(string member, string value)
+    {
+        await AskAsync(AdmissionSamples.Deployment);
+        Assert.True((await AskAsync(AdmissionSamples.Deletion("WorkloadDeployment").With(member, value))).GetProperty("allowed").GetBoolean());
+        Assert.Equal("halted", (await StageAsync(NoStore, "enforce")).State);
+    }
+
+    [Theory]
+    [InlineData("request.object.spec.replicas", "0")]
+    [InlineData("request.object.metadata.deletionTimestamp", "\"2026-11-23T10:00:00Z\"")]
+    public async Task Neither_does_one_that_is_scaled_to_nothing_or_waits_for_its_finalizers(string member, string value)
+    {
+        await AskAsync(AdmissionSamples.Deployment);
+        await AskAsync(AdmissionSamples.Update.With(member, value));
+        Assert.Equal("in force", (await StageAsync(NoStore, "enforce")).State);
+    }
+
+    [Fact]
+    public async Task A_workload_is_tried_by_what_it_asked_for_last()
+    {
+        await AskAsync(AdmissionSamples.Deployment);
+        var without = AdmissionSamples.Update.With("request.object.spec.template.spec.hostInterfaces[1]", """{"namespace":"wasi","package":"http","interfaces":["incoming-handler"]}""");
+        Assert.True((await AskAsync(without)).GetProperty("allowed").GetBoolean());
+        Assert.Equal("in force", (await StageAsync(NoStore, "enforce")).State);
+    }
+
+    [Fact]
+    public async Task An_update_that_changes_nothing_tells_of_a_workload_that_was_not_known()
+    {
+        await AskAsync(AdmissionSamples.Update);
+        Assert.Equal("halted", (await StageAsync(NoStore, "enforce")).State);
+    }
+
+    [Theory]
+    [InlineData("request.dryRun", "true")]
+    [InlineData("request.object.spec.template.spec.components[0].image", "\"docker.io/evil/cart:1\"")]
+    public async Task What_is_not_let_through_or_only_tried_is_not_remembered(string member, string value)
+    {
+        await AskAsync(AdmissionSamples.Deployment.With(member, value));
+        Assert.Equal("in force", (await StageAsync(NoStore, "enforce")).State);
+    }
+
+    [Fact]
+    public async Task One_that_begins_while_the_change_soaks_halts_it_in_step_shadow()
+    {
+        var staged = await BeginAsync(NoStore, 3600, "shadow");
+        await AskAsync(AdmissionSamples.Deployment);
+        var end = await EndOfAsync(staged);
+        Assert.Equal("halted", end.State);
+        Assert.Contains("workload 'shop/cart' may run", end.Explanation, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_thousand_of_another_namespace_hide_nobody()
+    {
+        await AskAsync(AdmissionSamples.Deployment);
+        await _admin.ApplyAsync(Permit("flood", "{ namespace: flood }", "start, { export: \"wasi:http/incoming-handler\" }, { config: wasi/http/host }"));
+        var book = _world.Server.Service<Identity.Server.DecisionPoints.WasmCloudV2.AllowedWorkloads>();
+        var asked = book.Look().Known.Single().Asks.Questions;
+        for (var at = 0; at < 20_000; at++) book.Allow($"flood/Workload/w-{at}", "flood", "workload 'flood/w'", asked);
+        var end = await StageAsync(NoStore, "enforce");
+        Assert.Equal("halted", end.State);
+    }
+
+    [Fact]
+    public async Task What_takes_nothing_is_put_into_force_whatever_runs()
+    {
+        await AskAsync(AdmissionSamples.Deployment);
+        Assert.Equal("in force", (await StageAsync(Permit("other", Stranger), "enforce")).State);
+    }
+
+    private Task<System.Text.Json.JsonElement> AskAsync(string review) => AdmissionWebhookTests.ReviewAsync(_world, review, AdmissionWebhookTests.Client(_authority));
+
+    private async Task<StagedChange> StageAsync(string document, params string[] through) => await EndOfAsync(await BeginAsync(document, 1, through));
+
+    private async Task<StagedChange> BeginAsync(string document, uint soak, params string[] through)
+    {
+        var request = new StageRequest { Reason = "a test", SoakSeconds = soak, Documents = { new PolicySource { Text = document } } };
+        request.Through.AddRange(through);
+        var staged = await _admin.Client.StageAsync(request);
+        await StagingServer.UntilAsync(async () => _world.Server.Service<StageObservations>().IsOpen || (await FindAsync(staged)).State != "soaking");
+        return staged;
+    }
+
+    private async Task<StagedChange> EndOfAsync(StagedChange staged)
+    {
+        await StagingServer.UntilAsync(async () => (await FindAsync(staged)).State != "soaking");
+        return await FindAsync(staged);
+    }
+
+    private async Task<StagedChange> FindAsync(StagedChange staged) => (await _admin.Client.ListStagesAsync(new())).Stages.Single(stage => stage.Id == staged.Id);
+}
