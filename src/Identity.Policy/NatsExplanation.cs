@@ -49,8 +49,8 @@ public static class NatsExplanation
         return Explain(caller, Explainer.NotGranted(meant is null ? asked : $"{asked} ({meant})") with { NearestMiss = miss }, grant);
     }
 
-    /// <summary>Why somebody to whom policy permits this cannot log in, and so not do it; null when it can.</summary>
-    public static Explanation? WhyNoLogin(CapabilityPolicy policy, Principal caller, string asked, DateTimeOffset now) =>
+    // Whoever has more than fits cannot log in, and so do nothing.
+    private static Explanation? WhyNoLogin(CapabilityPolicy policy, Principal caller, string asked, DateTimeOffset now) =>
         NatsSubjects.Collect(new Evaluator(policy, caller, now)).IsTooMany ? Explain(caller, NatsPermissions.TooMany(asked)) : null;
 
     // A queue group is not asked about: a permit of one group does not permit the subject, a forbid of one may take it away.
@@ -67,9 +67,7 @@ public static class NatsExplanation
         var left = NatsSubjects.Collect(evaluator).Inexpressible().FindIndex(one => one.Queue is null && one.Subject.Covers(subject));
         if (left < 0) return null;
         var star = NatsSubjects.Collect(evaluator).Inexpressible()[left].Subject;
-        return Explain(evaluator.Principal, new Refusal(
-            asked, RefusalReason.NotGrantable,
-            $"a rule permits '{star}', but nats-server takes that for '{star.Text[..^1]}>', and what lies deeper cannot be taken back beside the other subjects that are granted there; name the subjects instead of '{star}'"));
+        return Explain(evaluator.Principal, new Refusal(asked, RefusalReason.NotGrantable, NatsReach.WhyLeftOut(star)));
     }
 
     private static PolicyClause? FirstAbout(in Evaluator evaluator, bool permits, Func<Capability, bool> concerns)

@@ -1,3 +1,5 @@
+using Identity.Policy.Evaluation;
+
 namespace Identity.Policy;
 
 /// <summary>
@@ -170,20 +172,20 @@ internal static class NatsJetStream
     /// </summary>
     public static bool TakesAway(Capability forbidden, CapabilityRequest request) => (forbidden, request) switch
     {
-        (Capability.Bucket bucket, CapabilityRequest.Stream stream) => StreamOf(bucket.Name) == stream.Name && (bucket.Access & Needed(stream.Access)) != 0,
-        (Capability.Bucket bucket, CapabilityRequest.Consumer consumer) => StreamOf(bucket.Name) == consumer.StreamName
+        (Capability.Bucket bucket, CapabilityRequest.Stream stream) => IsBehind(stream.Name, bucket.Name) && (bucket.Access & Needed(stream.Access)) != 0,
+        (Capability.Bucket bucket, CapabilityRequest.Consumer consumer) => IsBehind(consumer.StreamName, bucket.Name)
             && (consumer.Access & ~ConsumerAccess.Info) != 0 && (bucket.Access & Seeing) != 0,
         // Who watches keys is told their values, and who manages a bucket does as he likes with all keys.
-        (Capability.Bucket bucket, CapabilityRequest.Bucket asked) => bucket.Name == asked.Name && (asked.Access.HasFlag(BucketAccess.Manage)
-            || (asked.Access.HasFlag(BucketAccess.Watch) && bucket.Access.HasFlag(BucketAccess.Read) && bucket.Keys.Overlaps(asked.Key))),
-        (Capability.Stream stream, CapabilityRequest.Bucket asked) => stream.Name == StreamOf(asked.Name)
-            && ((asked.Access.HasFlag(BucketAccess.Read) && stream.Access.HasFlag(StreamAccess.Read))
-                || (asked.Access.HasFlag(BucketAccess.Watch) && stream.Access.HasFlag(StreamAccess.Consume))
-                || (asked.Access.HasFlag(BucketAccess.Manage) && (stream.Access & (StreamAccess.Manage | StreamAccess.Purge)) != 0)),
+        (Capability.Bucket bucket, CapabilityRequest.Bucket asked) => bucket.Name == asked.Name && ((asked.Access & BucketAccess.Manage) != 0
+            || ((asked.Access & BucketAccess.Watch) != 0 && (bucket.Access & BucketAccess.Read) != 0 && bucket.Keys.Overlaps(asked.Key))),
+        (Capability.Stream stream, CapabilityRequest.Bucket asked) => IsBehind(stream.Name, asked.Name)
+            && (((asked.Access & BucketAccess.Read) != 0 && (stream.Access & StreamAccess.Read) != 0)
+                || ((asked.Access & BucketAccess.Watch) != 0 && (stream.Access & StreamAccess.Consume) != 0)
+                || ((asked.Access & BucketAccess.Manage) != 0 && (stream.Access & (StreamAccess.Manage | StreamAccess.Purge)) != 0)),
         // Whoever fetches from a consumer looks at it, and whoever consumes a stream has consumers of his own.
         (Capability.Consumer one, CapabilityRequest.Consumer consumer) => one.StreamName == consumer.StreamName && one.Name == consumer.Name
-            && one.Access.HasFlag(ConsumerAccess.Consume) && consumer.Access.HasFlag(ConsumerAccess.Info),
-        (Capability.Stream stream, CapabilityRequest.Consumer consumer) => stream.Name == consumer.StreamName && stream.Access.HasFlag(StreamAccess.Consume),
+            && (one.Access & ConsumerAccess.Consume) != 0 && (consumer.Access & ConsumerAccess.Info) != 0,
+        (Capability.Stream stream, CapabilityRequest.Consumer consumer) => stream.Name == consumer.StreamName && (stream.Access & StreamAccess.Consume) != 0,
         _ => false,
     };
 
@@ -222,10 +224,10 @@ internal static class NatsJetStream
 
     // Any one of which must not be forbidden.
     private static BucketAccess Needed(StreamAccess access) =>
-        (access.HasFlag(StreamAccess.Read) ? BucketAccess.Read : 0)
-        | (access.HasFlag(StreamAccess.Consume) ? Seeing : 0)
-        | (access.HasFlag(StreamAccess.Purge) ? BucketAccess.Write | BucketAccess.Manage : 0)
-        | (access.HasFlag(StreamAccess.Manage) ? Seeing | BucketAccess.Write | BucketAccess.Manage : 0);
+        ((access & StreamAccess.Read) != 0 ? BucketAccess.Read : 0)
+        | ((access & StreamAccess.Consume) != 0 ? Seeing : 0)
+        | ((access & StreamAccess.Purge) != 0 ? BucketAccess.Write | BucketAccess.Manage : 0)
+        | ((access & StreamAccess.Manage) != 0 ? Seeing | BucketAccess.Write | BucketAccess.Manage : 0);
 
     /// <summary>The narrowest capability that lets a client publish on this subject of JetStream, or null when none does.</summary>
     public static Capability? MeaningOf(NatsSubject subject)
@@ -258,6 +260,58 @@ internal static class NatsJetStream
 
     /// <summary>The stream behind a bucket (NATS ADR-8).</summary>
     public static string StreamOf(string bucket) => BucketStream + bucket;
+
+    /// <summary>The same as <see cref="StreamOf"/> compared, without a text of its own.</summary>
+    private static bool IsBehind(string stream, string bucket) =>
+        stream.Length == BucketStream.Length + bucket.Length && stream.StartsWith(BucketStream, StringComparison.Ordinal) && stream.EndsWith(bucket, StringComparison.Ordinal);
+
+    /// <summary>The key of the stream that a request is about; none when it has none.</summary>
+    public static void FindStreamBehind(CapabilityRequest request, KeySpace streams, ref KeySet found)
+    {
+        switch (request)
+        {
+            case CapabilityRequest.Stream stream:
+                streams.Find(stream.Name, ref found);
+                break;
+            case CapabilityRequest.Consumer consumer:
+                streams.Find(consumer.StreamName, ref found);
+                break;
+            // A name that was read is short.
+            case CapabilityRequest.Bucket { Name.Length: > 256 } bucket:
+                streams.Find(StreamOf(bucket.Name), ref found);
+                break;
+            case CapabilityRequest.Bucket bucket:
+                Span<char> name = stackalloc char[BucketStream.Length + 256];
+                BucketStream.CopyTo(name);
+                bucket.Name.CopyTo(name[BucketStream.Length..]);
+                streams.Find(name[..(BucketStream.Length + bucket.Name.Length)], ref found);
+                break;
+        }
+    }
+
+    /// <summary>
+    /// The subjects without which a request is refused, whatever else is told. Not the states beside another right, nor how clients of before 2.9 create
+    /// consumers: with either taken away the right is still one.
+    /// </summary>
+    public static IEnumerable<string> NeededFor(CapabilityRequest request)
+    {
+        switch (request)
+        {
+            case CapabilityRequest.Stream stream:
+                var old = $"{Api}CONSUMER.CREATE.{stream.Name}";
+                return OfStream(stream.Name, stream.Access).Where(subject => subject != old && (stream.Access.HasFlag(StreamAccess.Info) || !IsState(subject)));
+            case CapabilityRequest.Consumer consumer:
+                return OfConsumer(consumer.StreamName, consumer.Name, consumer.Access).Where(subject => consumer.Access.HasFlag(ConsumerAccess.Info) || !IsState(subject));
+            case CapabilityRequest.Bucket bucket:
+                // Who asks for app.* asks for what is told as app.>.
+                var keys = WhyKeysCannotBeGranted(bucket.Key, bucket.Access) is null ? bucket.Key : NatsSubject.Raw($"{bucket.Key.Text[..^1]}>");
+                return OfBucket(bucket.Name, keys, bucket.Access).Where(subject => !IsState(subject));
+            default:
+                return [];
+        }
+
+        static bool IsState(string subject) => subject.StartsWith($"{Api}STREAM.INFO.", StringComparison.Ordinal) || subject.StartsWith($"{Api}CONSUMER.INFO.", StringComparison.Ordinal);
+    }
 
     /// <summary>The bucket that a stream is behind; null when it is behind none.</summary>
     public static string? BucketBehind(string stream) =>

@@ -61,7 +61,7 @@ internal static class WhyCommand
     private static void WriteNotes(TextWriter output, Decision decision)
     {
         if (decision.Warnings.Count + decision.Shadow.Count > 0) output.WriteLine();
-        foreach (var warning in decision.Warnings) output.WriteLine($"  warning: {warning.Capability}: rule {warning.Rule} {warning.Explanation}");
+        foreach (var warning in decision.Warnings) output.WriteLine($"  warning: {warning.Capability}: {(warning.Rule.Length > 0 ? $"rule {warning.Rule} " : "")}{warning.Explanation}");
         foreach (var shadow in decision.Shadow)
             output.WriteLine($"  in mode shadow: {shadow.Capability}: rule {shadow.Rule} would {(shadow.WouldAllow ? "permit" : "forbid")} it if it were enforced");
     }

@@ -37,7 +37,13 @@ public static class PolicySuggest
         {
             var (principal, request) = observation;
             var decision = NatsRights.Decide(policy, principal, request, now);
-            if (decision.Allowed) continue;
+            if (decision.Allowed)
+            {
+                // No permit would help.
+                if (NatsRights.WhyRefusedOnNats(policy, principal, request, now) is { } refused) left.Add($"{principal.Id}: {request} (rule {decision.Determining} permits it, but {refused})");
+                continue;
+            }
+
             var capability = request.ToCapability();
             if (decision.Reason != RefusalReason.NotGranted || capability.WhyNotGrantable() is not null)
             {

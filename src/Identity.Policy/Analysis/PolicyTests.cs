@@ -7,7 +7,7 @@ namespace Identity.Policy.Analysis;
 /// <param name="Explanation">Why, when it is not what was expected; else null.</param>
 public sealed record PolicyTestResult(string Document, PolicyTestCase Case, bool Passed, string Found, Explanation? Explanation);
 
-/// <summary>Runs expectations against a policy.</summary>
+/// <summary>Runs expectations against a policy. What policy permits and nats-server refuses all the same is not allowed to be expected.</summary>
 public static class PolicyTests
 {
     public static ImmutableArray<PolicyTestResult> Run(CapabilityPolicy policy, IEnumerable<PolicyTestDocument> documents, DateTimeOffset now) =>
@@ -17,10 +17,11 @@ public static class PolicyTests
     {
         var at = test.At ?? now;
         var decision = NatsRights.Decide(policy, test.Principal, test.Request, at);
-        var passed = decision.Allowed == test.Allow && (test.By is null || test.By == decision.Determining);
+        var refused = decision.Allowed && test.Allow ? NatsRights.WhyRefusedOnNats(policy, test.Principal, test.Request, at) : null;
+        var passed = decision.Allowed == test.Allow && (test.By is null || test.By == decision.Determining) && refused is null;
         var by = decision.Determining is { } rule ? $" by rule {rule}" : "";
-        var found = decision.Allowed ? $"allowed{by}{(decision.Warned ? $", with a warning of rule {decision.Warning}" : "")}"
+        var found = decision.Allowed ? $"allowed{by}{(decision.Warned ? $", with a warning of rule {decision.Warning}" : "")}{(refused is null ? "" : $", but {refused}")}"
             : decision.Reason == RefusalReason.Forbidden ? $"forbidden{by}" : "denied: no rule permits it";
-        return new PolicyTestResult(document, test, passed, found, passed ? null : NatsRights.Explain(policy, test.Principal, test.Request, at));
+        return new PolicyTestResult(document, test, passed, found, passed || refused is not null ? null : NatsRights.Explain(policy, test.Principal, test.Request, at));
     }
 }

@@ -33,6 +33,9 @@ public enum PolicyWarningKind
 
     /// <summary>It names a signer by something that is no key.</summary>
     UnverifiedSigner,
+
+    /// <summary>It permits on NATS what nats-server cannot be told, or not beside the other rules, so that nobody can use it.</summary>
+    Unusable,
 }
 
 /// <summary>Something in a policy that is probably not what its author meant.</summary>

@@ -19,6 +19,11 @@ internal sealed class ClauseIndex
     private readonly CapabilityKeys _capabilities = new();
     private readonly Dictionary<long, PolicyClause[]> _clauses = [];
     private readonly Dictionary<int, PolicyClause[]> _natsBySubject = [];
+
+    // Forbids about streams, consumers and buckets, by the stream that each is behind, and by whom they mean.
+    private readonly KeySpace _forbiddenStreams = new(new KeyNumbers());
+    private readonly Dictionary<int, PolicyClause[]> _forbidsByStream = [];
+    private readonly Dictionary<long, PolicyClause[]> _forbidsBySubject = [];
     private readonly Dictionary<Type, PolicyClause[]> _byKind = [];
     private readonly Lazy<Dictionary<(int Subject, Type Kind), PolicyClause[]>> _kindsBySubject;
 
@@ -26,6 +31,7 @@ internal sealed class ClauseIndex
     {
         var pairs = new Dictionary<long, List<PolicyClause>>();
         var nats = new Dictionary<int, List<PolicyClause>>();
+        var (streams, taking) = (new Dictionary<int, List<PolicyClause>>(), new Dictionary<long, List<PolicyClause>>());
         var kinds = new Dictionary<Type, List<PolicyClause>>();
         foreach (var clause in clauses)
         {
@@ -39,6 +45,14 @@ internal sealed class ClauseIndex
             _capabilities.Forbid(clause.Capability, capability);
             var unversioned = _capabilities.WhenUnversioned(clause.Capability);
             if (unversioned != 0) Put(pairs, Pair(subject, unversioned), clause);
+            if (NatsJetStream.StreamBehind(clause.Capability) is { } name)
+            {
+                var stream = _forbiddenStreams.KeyOf(name);
+                Put(streams, stream, clause);
+                Put(taking, Pair(subject, stream), clause);
+                if (untold != 0) Put(taking, Pair(untold, stream), clause);
+            }
+
             if (untold == 0) continue;
             Put(pairs, Pair(untold, capability), clause);
             if (unversioned != 0) Put(pairs, Pair(untold, unversioned), clause);
@@ -48,6 +62,8 @@ internal sealed class ClauseIndex
         foreach (var (key, list) in pairs) _clauses.Add(key, [.. list]);
         foreach (var (key, list) in nats) _natsBySubject.Add(key, [.. list]);
         foreach (var (key, list) in kinds) _byKind.Add(key, [.. list]);
+        foreach (var (key, list) in streams) _forbidsByStream.Add(key, [.. list]);
+        foreach (var (key, list) in taking) _forbidsBySubject.Add(key, [.. list]);
         _kindsBySubject = new(() => KindsBySubject(clauses));
     }
 
@@ -84,6 +100,28 @@ internal sealed class ClauseIndex
             {
                 if (_clauses.TryGetValue(Pair(subject, capability), out var clauses)) Hand(clauses, principal, request, ticks, ref sink);
             }
+        }
+    }
+
+    /// <summary>Every forbid that may mean the principal and is about the stream behind the request, by whatever name: a bucket is a stream. At least each once.</summary>
+    public void FindTaking<TSink>(Principal principal, CapabilityRequest request, ref TSink sink)
+        where TSink : struct, IClauseSink
+    {
+        var streams = new KeySet(stackalloc int[1]);
+        NatsJetStream.FindStreamBehind(request, _forbiddenStreams, ref streams);
+        if (streams.Keys.IsEmpty) return;
+        var stream = streams.Keys[0];
+        var subjects = new KeySet(stackalloc int[KeySet.Room]);
+        _subjects.Find(principal, ref subjects);
+        if (subjects.IsTooSmall)
+        {
+            Hand(_forbidsByStream[stream], principal, request, long.MinValue, ref sink);
+            return;
+        }
+
+        foreach (var subject in subjects.Keys)
+        {
+            if (_forbidsBySubject.TryGetValue(Pair(subject, stream), out var clauses)) Hand(clauses, principal, request, long.MinValue, ref sink);
         }
     }
 

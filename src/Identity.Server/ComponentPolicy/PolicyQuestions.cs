@@ -52,22 +52,8 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
         if (response.Untold.Count == 0) response.SmallestGrant = explanation.SmallestGrant ?? "";
         response.Notes.AddRange(explanation.Notes);
         if (principal.SignatureNote is { } note) response.Notes.Add($"the component {note}");
-        if (decision.Allowed && WhyNotOnNats(policy, principal, asked, now) is { } why) response.Notes.Add($"nats-server refuses it all the same: {why}");
+        if (decision.Allowed && NatsRights.WhyRefusedOnNats(policy, principal, asked, now) is { } why) response.Notes.Add(why);
         return response;
-    }
-
-    // Not everything that policy can say can be told to nats-server.
-    private static string? WhyNotOnNats(CapabilityPolicy policy, Principal principal, CapabilityRequest asked, DateTimeOffset now)
-    {
-        var explanation = asked switch
-        {
-            CapabilityRequest.NatsPublish publish => NatsExplanation.WhyNot(policy, principal, NatsAction.Publish, publish.Subject, now),
-            CapabilityRequest.NatsSubscribe { Queue: null } subscribe => NatsExplanation.WhyNot(policy, principal, NatsAction.Subscribe, subscribe.Subject, now),
-            CapabilityRequest.NatsSubscribe or CapabilityRequest.NatsRespond or CapabilityRequest.Stream or CapabilityRequest.Consumer or CapabilityRequest.Bucket =>
-                NatsExplanation.WhyNoLogin(policy, principal, $"{asked}", now),
-            _ => null,
-        };
-        return explanation?.Refusals is [var first, ..] ? first.Detail : null;
     }
 
     /// <exception cref="RpcException">A revision is not there yet, or too many ask for comparisons.</exception>

@@ -30,9 +30,12 @@ internal sealed record Answer
     /// <summary>One policy document (YAML) that would turn all of it; null when none does, as where one of the questions is forbidden, or there are too many.</summary>
     public string? SmallestGrant { get; init; }
 
-    /// <summary>What rules in mode warn had to say, a sentence each.</summary>
+    /// <summary>What rules in mode warn had to say, and what is permitted and nats-server refuses; a sentence each.</summary>
     public IReadOnlyList<string> Warnings =>
-        [.. Verdicts.Where(verdict => verdict.Decision.Warned).Select(verdict => $"{verdict.Request} of {verdict.Principal.Id}: rule {verdict.Decision.Warning} {verdict.Decision.WarningText}")];
+    [
+        .. Verdicts.Where(verdict => verdict.Decision.Warned).Select(verdict => $"{verdict.Request} of {verdict.Principal.Id}: rule {verdict.Decision.Warning} {verdict.Decision.WarningText}"),
+        .. Verdicts.Where(verdict => verdict.RefusedOnNats is not null).Select(verdict => $"{verdict.Request} of {verdict.Principal.Id}: {verdict.RefusedOnNats}"),
+    ];
 
     public IEnumerable<Verdict> Denied => Verdicts.Where(verdict => !verdict.Decision.Allowed);
 }
@@ -41,6 +44,9 @@ internal sealed record Answer
 /// <param name="Explanation">Of a denial, as far as there are not too many of them; null otherwise.</param>
 internal sealed record Verdict(Principal Principal, CapabilityRequest Request, CapabilityDecision Decision, Explanation? Explanation)
 {
+    /// <summary>Why nats-server refuses what is permitted (<see cref="NatsRights.WhyRefusedOnNats"/>); null when it does not.</summary>
+    public string? RefusedOnNats { get; init; }
+
     /// <summary>The rule that determined it, or the one that came nearest; empty when there is none.</summary>
     public string Rule => (Decision.Determining ?? Refusal?.ForbiddenBy ?? Refusal?.NearestMiss?.Rule)?.ToString() ?? "";
 

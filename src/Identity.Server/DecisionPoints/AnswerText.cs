@@ -60,6 +60,8 @@ internal static class AnswerText
                 decision.Shadow.Add(new V1.ShadowOutcome { Rule = shadow.ToString(), WouldAllow = would, Capability = about });
             if (decided is { Warned: true, Warning: { } warning } && decision.Warnings.Count < MaxReasons)
                 decision.Warnings.Add(new Reason { Capability = about, Rule = warning.ToString(), Explanation = decided.WarningText ?? "" });
+            if (verdict.RefusedOnNats is { } refused && decision.Warnings.Count < MaxReasons)
+                decision.Warnings.Add(new Reason { Capability = about, Explanation = refused });
         }
 
         return decision;

@@ -41,13 +41,18 @@ internal sealed class DecisionPoint(
     public Answer Decide(Principal principal, IReadOnlyList<CapabilityRequest> requests, Asking asking) => Decide([new Question(principal, requests)], asking);
 
     /// <summary>One decision about several principals, such as the components of one workload: yes when each may have all it asks for.</summary>
-    public Answer Decide(IReadOnlyList<Question> questions, Asking asking) => Decide(questions, asking, ledger.State);
+    public Answer Decide(IReadOnlyList<Question> questions, Asking asking)
+    {
+        var state = ledger.State;
+        return Decide(questions, asking, state, new NatsReaches(state.Policy, time.GetUtcNow()));
+    }
 
     /// <summary>Decisions of their own, all at one revision.</summary>
     public IReadOnlyList<Answer> DecideEach(IReadOnlyList<Question> questions, Func<int, Asking> asking)
     {
         var state = ledger.State;
-        return [.. questions.Select((question, at) => Decide([question], asking(at), state))];
+        var reaches = new NatsReaches(state.Policy, time.GetUtcNow());
+        return [.. questions.Select((question, at) => Decide([question], asking(at), state, reaches))];
     }
 
     /// <summary>A no that policy was not asked for: what came cannot be understood, or has no name that policy could speak of.</summary>
@@ -96,13 +101,13 @@ internal sealed class DecisionPoint(
         return false;
     }
 
-    private Answer Decide(IReadOnlyList<Question> questions, Asking asking, ControlPlaneState state)
+    private Answer Decide(IReadOnlyList<Question> questions, Asking asking, ControlPlaneState state, NatsReaches reaches)
     {
         var started = time.GetTimestamp();
         var count = questions.Sum(question => question.Requests.Count);
         if (count is 0 or > MaxQuestions) return Refuse("", $"{count} capabilities are asked for; expected 1 to {MaxQuestions}", asking);
 
-        var now = time.GetUtcNow();
+        var now = reaches.At;
         var verdicts = ImmutableArray.CreateBuilder<Verdict>(count);
         var denied = 0;
         DateTimeOffset? validUntil = null;
@@ -112,7 +117,7 @@ internal sealed class DecisionPoint(
             {
                 var decision = NatsRights.Decide(state.Policy, principal, request, now);
                 var explanation = !decision.Allowed && ++denied <= MaxExplained ? NatsRights.Explain(state.Policy, principal, request, now) : null;
-                verdicts.Add(new Verdict(principal, request, decision, explanation));
+                verdicts.Add(new Verdict(principal, request, decision, explanation) { RefusedOnNats = decision.Allowed ? reaches.WhyRefused(principal, request) : null });
                 if (decision.Allowed && decision.ValidUntil is { } end && !(validUntil <= end)) validUntil = end;
             }
         }
@@ -158,6 +163,27 @@ internal sealed class DecisionPoint(
         decision.Proven = asking.IsProven;
         decision.DecidedAt = time.GetUtcNow().ToTimestamp();
         return _bounds[(int)asking.Door].HasRoom(time) ? decisions.Record(decision) : DecisionId.Create();
+    }
+}
+
+/// <summary>What nats-server is told about those who are asked about together: worked out once each, and of no more than some.</summary>
+internal sealed class NatsReaches(CapabilityPolicy policy, DateTimeOffset now)
+{
+    // Each costs what a login costs; of the others nothing is said.
+    private const int Most = 64;
+
+    private readonly Dictionary<Principal, NatsReach> _known = [];
+
+    /// <summary>The moment that is decided at.</summary>
+    public DateTimeOffset At => now;
+
+    public string? WhyRefused(Principal principal, CapabilityRequest request)
+    {
+        if (!NatsReach.IsAbout(request)) return null;
+        if (_known.TryGetValue(principal, out var reach)) return reach.WhyRefused(request);
+        if (_known.Count == Most) return null;
+        _known.Add(principal, reach = NatsReach.Of(policy, principal, now));
+        return reach.WhyRefused(request);
     }
 }
 

@@ -289,7 +289,8 @@ public sealed class PolicyDecisionTests
     [Fact]
     public void Deciding_allocates_nothing()
     {
-        var rules = PlainMeaning.Patterns.Select((pattern, i) => new PolicyRule
+        string[] behind = ["bucket B/a.b read", "stream KV_B read,purge", "consumer KV_B/c consume,manage", "bucket B/> watch", "stream KV_B consume"];
+        var rules = PlainMeaning.Patterns.Concat(behind).Select((pattern, i) => new PolicyRule
         {
             Name = $"r{i}",
             Effect = i % 3 == 0 ? RuleEffect.Forbid : RuleEffect.Permit,
@@ -298,7 +299,8 @@ public sealed class PolicyDecisionTests
             Capabilities = [Capability.Parse(pattern)],
         });
         var policy = CapabilityPolicy.Create([new PolicyDocument { Name = "p", Rules = [.. rules], Source = "" }], 1);
-        var requests = PlainMeaning.Things.Where((_, i) => i % 5 == 0).Concat(PlainMeaning.Wide).Select(CapabilityRequest.Parse).ToArray();
+        var requests = PlainMeaning.Things.Where((_, i) => i % 5 == 0).Concat(PlainMeaning.Wide)
+            .Concat(["stream KV_B read", "stream KV_B purge", "consumer KV_B/c consume", "bucket B/a.b read", "bucket B/a.b watch", "bucket B/> manage", "bucket other/a read"]).Select(CapabilityRequest.Parse).ToArray();
         var principals = new[] { Greeter, Greeter with { Image = ImageReference.Parse("ghcr.io/acme/shop:1"), Signers = [SignerName.Parse("s")], Unknown = PrincipalAttributes.None }, Principal.Process(Samples.Greeter) };
         var allowed = Run();
 
@@ -312,7 +314,7 @@ public sealed class PolicyDecisionTests
             var count = 0;
             foreach (var principal in principals)
             {
-                foreach (var request in requests) count += PolicyDecision.Decide(policy, principal, request, Samples.Now).Allowed ? 1 : 0;
+                foreach (var request in requests) count += NatsRights.Decide(policy, principal, request, Samples.Now).Allowed ? 1 : 0;
             }
 
             return count;

@@ -50,6 +50,19 @@ public sealed class PolicyVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task What_nats_server_refuses_all_the_same_fails_an_expectation_and_is_warned_of()
+    {
+        const string Why = "nats-server refuses it all the same: a rule permits 'orders.*', but";
+        var file = Write(Permit("shop", capability: "{ natsSubscribe: orders.* }"), Permit("more", capability: "{ natsSubscribe: orders.new.items }"), Expect("natsSubscribe: orders.new", "allow"));
+        var (code, output, error) = await RunAsync("test", file);
+        Assert.Equal((ExitCode.Refused, ""), (code, error));
+        Assert.Contains($"but {Why}", output, StringComparison.Ordinal);
+        using var json = JsonDocument.Parse((await RunAsync("check", file, "-o", "json")).Output);
+        Assert.Contains(json.RootElement.GetProperty("warnings").EnumerateArray(), warning =>
+            warning.GetProperty("kind").GetString() == "unusable" && warning.GetProperty("text").GetString()!.Contains(Why, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Check_tells_every_warning_with_its_place_and_ends_with_3_only_when_it_is_strict()
     {
         var file = Write(Permit("shop", capability: "{ natsPublish: orders.> }"), Permit("again", capability: "{ natsPublish: orders.new }"));

@@ -57,7 +57,7 @@ internal static class PolicyCheckVerb
     }
 
     private static IEnumerable<PolicyWarning> Find(CapabilityPolicy policy, PolicyInventory inventory, DateTimeOffset now) =>
-        PolicyCheck.Find(policy, inventory, now).Concat(BreadthCheck.Find(policy, now));
+        PolicyCheck.Find(policy, inventory, now).Concat(BreadthCheck.Find(policy, now)).Concat(NatsUseCheck.Find(policy, now));
 
     private static async Task<ServerInventory> AskAsync(ParseResult parsed, CancellationToken cancellation)
     {
@@ -106,6 +106,7 @@ internal static class PolicyCheckVerb
         PolicyWarningKind.FormerId => "former-id",
         PolicyWarningKind.Wide => "wide",
         PolicyWarningKind.UnverifiedSigner => "unverified-signer",
+        PolicyWarningKind.Unusable => "unusable",
         _ => "undecided",
     };
 

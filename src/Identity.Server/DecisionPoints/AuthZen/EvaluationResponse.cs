@@ -9,7 +9,7 @@ namespace Identity.Server.DecisionPoints.AuthZen;
 /// <param name="DecisionId">Empty when the evaluation could not be asked.</param>
 /// <param name="Reason">One sentence.</param>
 /// <param name="SmallestGrant">Policy text (YAML) that would turn a denial; null when none would.</param>
-/// <param name="Warnings">Rules in warn mode that spoke.</param>
+/// <param name="Warnings">What <see cref="Answer.Warnings"/> says.</param>
 /// <param name="Problem">Set when the evaluation itself is at fault; then the decision is no.</param>
 internal sealed record EvaluationResponse(
     bool Decision, string DecisionId, string Reason, string? SmallestGrant, ulong Revision, IReadOnlyList<string> Warnings, string? Problem = null)

@@ -92,6 +92,7 @@ internal sealed class DecisionPointService(DecisionPoints.DecisionPoint point, D
             Explanation = verdict.Text,
             SmallestGrant = verdict.SmallestGrant ?? "",
             Warning = verdict.Decision.Warned ? verdict.Decision.Warning?.ToString() ?? "" : "",
+            Notes = { verdict.RefusedOnNats is { } refused ? [refused] : Array.Empty<string>() },
         }));
         return response;
     }

@@ -1,0 +1,95 @@
+using Identity.Policy.Evaluation;
+
+namespace Identity.Policy;
+
+/// <summary>
+/// What of its rights one caller can use on NATS: nats-server knows nothing but the subjects it is told at the login, and not everything that policy can say can be
+/// told so. Asked by what it is told, and nothing else.
+/// </summary>
+public sealed class NatsReach
+{
+    private readonly Evaluator _evaluator;
+    private readonly string? _whyNoLogin;
+    private readonly NatsPermissions.Allowed? _told;
+
+    private NatsReach(Evaluator evaluator)
+    {
+        _evaluator = evaluator;
+        var told = NatsPermissions.Of(evaluator, new Determination());
+        _told = told as NatsPermissions.Allowed;
+        _whyNoLogin = told is NatsPermissions.Denied { Explanation.Refusals: [var refusal, ..] } ? refusal.Detail : null;
+    }
+
+    /// <summary>Costs what a login costs, so it is asked for once a caller.</summary>
+    public static NatsReach Of(CapabilityPolicy policy, Principal caller, DateTimeOffset now) => new(new Evaluator(policy, caller, now));
+
+    /// <summary>True for what nats-server enforces.</summary>
+    public static bool IsAbout(CapabilityRequest request) => request is CapabilityRequest.NatsPublish or CapabilityRequest.NatsSubscribe or CapabilityRequest.NatsRespond
+        or CapabilityRequest.Stream or CapabilityRequest.Consumer or CapabilityRequest.Bucket;
+
+    /// <summary>Why nats-server refuses what policy permits, as one sentence; null when it does not, and for what is not of NATS.</summary>
+    /// <param name="request">That <see cref="NatsRights.Decide"/> allows; of others more is said there.</param>
+    public string? WhyRefused(CapabilityRequest request) => WhyNot(request) is { } why ? $"nats-server refuses it all the same: {why}" : null;
+
+    private string? WhyNot(CapabilityRequest request) => !IsAbout(request) ? null
+        : _told is null ? _whyNoLogin
+        : request switch
+        {
+            CapabilityRequest.NatsSubscribe subscribe => WhyNotSubscribed(_told, new NatsSubscription(subscribe.Subject, subscribe.Queue)),
+            CapabilityRequest.NatsPublish publish => WhyNotPublished(_told, request, [publish.Subject.Text]),
+            CapabilityRequest.NatsRespond => _told.Responses is null ? "it is not told that answers are allowed" : null,
+            _ => WhyNotPublished(_told, request, NatsJetStream.NeededFor(request)),
+        };
+
+    private string? WhyNotPublished(NatsPermissions.Allowed told, CapabilityRequest request, IEnumerable<string> needed)
+    {
+        foreach (var subject in needed.Select(NatsSubject.Raw))
+        {
+            if (told.Publish.Allow.Any(allowed => NatsSubject.Raw(allowed).Covers(subject)) && !told.Publish.Deny.Any(denied => NatsSubject.Raw(denied).Covers(subject))) continue;
+            var forbid = FirstForbid(capability => NatsSubjects.ForbiddenUnder(capability).Any(forbidden => forbidden.Covers(subject)));
+            return (forbid?.Capability, request) switch
+            {
+                (null, _) => $"it is not told '{subject}', which this needs",
+                (Capability.Bucket bucket, CapabilityRequest.Bucket) =>
+                    $"rule {forbid.Rule} forbids '{bucket.Keys}' of this bucket{Untold(forbid)}, and keys that are read or watched cannot be told apart there, so that all of them are denied; keep what is forbidden in a bucket of its own",
+                _ => $"rule {forbid.Rule} forbids {forbid.Capability}{Untold(forbid)}, and with it '{subject}', which this needs",
+            };
+        }
+
+        return null;
+    }
+
+    private string? WhyNotSubscribed(NatsPermissions.Allowed told, NatsSubscription asked)
+    {
+        var isAllowed = told.Subscribe.Allow.Select(Read).Any(allowed => allowed.Covers(asked));
+        if (isAllowed && !told.Subscribe.Deny.Select(Read).Any(denied => (denied.Queue is null || denied.Queue == asked.Queue) && denied.Subject.Overlaps(asked.Subject))) return null;
+        if (!isAllowed && NatsSubjects.Collect(_evaluator).Inexpressible() is var left && left.FindIndex(star => star.Covers(asked)) is >= 0 and var at) return WhyLeftOut(left[at].Subject);
+        var forbid = FirstForbid(capability => capability is Capability.NatsSubscribe subscribe && subscribe.Subject.Overlaps(asked.Subject));
+        return forbid is null
+            ? $"it is not told '{asked}'"
+            : $"rule {forbid.Rule} forbids {forbid.Capability}{Untold(forbid)}, and behind a wildcard that is granted the queue group is not seen there, so that the subject is denied to all; grant the subjects without a wildcard";
+    }
+
+    /// <summary>Why a star is not told.</summary>
+    internal static string WhyLeftOut(NatsSubject star) =>
+        $"a rule permits '{star}', but nats-server takes that for '{star.Text[..^1]}>', and what lies deeper cannot be taken back beside the other subjects that are granted there; name the subjects instead of '{star}'";
+
+    // As they are written in a permission.
+    private static NatsSubscription Read(string told) => told.IndexOf(' ', StringComparison.Ordinal) is > 0 and var space
+        ? new NatsSubscription(NatsSubject.Raw(told[..space]), told[(space + 1)..])
+        : new NatsSubscription(NatsSubject.Raw(told), null);
+
+    private PolicyClause? FirstForbid(Predicate<Capability> takes)
+    {
+        PolicyClause? first = null;
+        foreach (var clause in _evaluator.NatsClauses)
+        {
+            if (clause.Effect != RuleEffect.Permit && (first is null || clause.Rank < first.Rank) && takes(clause.Capability)) first = clause;
+        }
+
+        return first;
+    }
+
+    private string Untold(PolicyClause forbid) => forbid.Subject.MayMean(_evaluator.Principal, out var untold) && untold != PrincipalAttributes.None
+        ? $" ({DecisionExplainer.DependsOn(untold, _evaluator.Principal)})" : "";
+}
