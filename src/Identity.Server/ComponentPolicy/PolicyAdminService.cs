@@ -112,6 +112,13 @@ internal sealed class PolicyAdminService(
         return stages.AbortAsync(request, Caller.Of(context), context.CancellationToken);
     }
 
+    public override Task<StagedChange> ConfirmStage(ConfirmStageRequest request, ServerCallContext context)
+    {
+        RefuseUnfit(request.Reason);
+        RefuseWithoutReason(request.Reason);
+        return stages.ConfirmAsync(request, Caller.Of(context), context.CancellationToken);
+    }
+
     private static ListPoliciesResponse Response(ulong revision, IEnumerable<Ledger.AppliedPolicy> documents)
     {
         var response = new ListPoliciesResponse { Revision = revision };

@@ -136,6 +136,7 @@ internal sealed partial class StageRunner(
         try
         {
             survey.CountHeld(stage, state);
+            survey.LookAtUnproven(stage, state, anew: true);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
@@ -194,7 +195,11 @@ internal sealed partial class StageRunner(
         var isLast = stage.Step + 1 >= stage.Through.Count;
         if (!isLast && stage.Through[(int)stage.Step + 1] != Step.Enforce) await StepAsync(stage.Id, cancellation);
         else if (isLast && stage.Through[(int)stage.Step] != Step.Enforce) await EndAsync(stage.Id, State.Passed, "", cancellation);
-        else await PutIntoForceAsync(stage.Id, cancellation);
+        else
+        {
+            tally.Wait = survey.FindUnconfirmed(stage, state, anew: false);
+            if (tally.Wait is null) await PutIntoForceAsync(stage.Id, cancellation);
+        }
     }
 
     /// <summary>What was tried must be what is put into force, by somebody who may, and beside what others put into force meanwhile.</summary>
@@ -266,6 +271,7 @@ internal sealed partial class StageRunner(
         // policy or role does not make it be looked at again, or a busy ledger would keep it out for ever.
         (ulong Base, string? Why)? looked = null;
         var isOvertaken = false;
+        var isFirst = true;
         await ChangeAsync(
             id,
             (stage, state) =>
@@ -275,6 +281,13 @@ internal sealed partial class StageRunner(
                 if (isOvertaken) return null;
                 if (looked?.Base != at) looked = (at, find(stage, state));
                 var why = looked.Value.Why;
+                if (why is null && survey.FindUnconfirmed(stage, state, isFirst) is { } wait)
+                {
+                    stages.TallyOf(id).Wait = wait;
+                    return null;
+                }
+
+                isFirst = false;
                 stage.State = why is null ? State.InForce : State.Halted;
                 stage.Step = (uint)stage.Through.Count - 1;
                 stage.Explanation = why ?? "";

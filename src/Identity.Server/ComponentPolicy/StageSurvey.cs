@@ -24,6 +24,12 @@ internal sealed class StageSurvey(
     // What a component asks for while it runs, and nobody sees beforehand: lost means perhaps denied. Tokens are refused to it at once.
     private static readonly FrozenSet<string> Asked = FrozenSet.Create(StringComparer.Ordinal, "audience", "connect", "resolve", "config", "secret", "mount");
 
+    // Of what doors let through that prove nobody, so many capabilities are tried in one look: half a second.
+    private const int MaxUnprovenTried = 200_000;
+
+    // Strangers say something new as often as they like.
+    private static readonly TimeSpan LookAgainAfter = TimeSpan.FromSeconds(5);
+
     // Without a policy nobody had a right on NATS, so that no session of an earlier process is left.
     private readonly bool _mayHaveSessions = ledger.State.PolicyRevision > 0;
     private readonly Dictionary<string, Candidate> _candidates = new(StringComparer.Ordinal);
@@ -166,6 +172,64 @@ internal sealed class StageSurvey(
         return null;
     }
 
+    /// <summary>
+    /// What must be confirmed before the change is put into force; null when nothing must. Whoever reaches a door that proves nobody can say that something
+    /// runs: that halts no change, and holds it up no longer than until somebody has looked at it.
+    /// </summary>
+    /// <param name="anew">Not as they were looked at a moment ago.</param>
+    public StageWait? FindUnconfirmed(PolicyStage stage, ControlPlaneState state, bool anew)
+    {
+        var found = LookAtUnproven(stage, state, anew);
+        if (found.Count <= stage.ConfirmedDenials) return null;
+        var confirmed = stage.ConfirmedDenials > 0 ? $" ({stage.ConfirmedDenials} are confirmed)" : "";
+        return new StageWait($"waits for `identity policy stage confirm {stage.Id} --denies {found.Count}`{confirmed}: {found.Why}", time.GetUtcNow() + LookAgainAfter);
+    }
+
+    /// <summary>The same for whoever looks at the change.</summary>
+    public UnprovenDenials LookAtUnproven(PolicyStage stage, ControlPlaneState state, bool anew)
+    {
+        var candidate = CandidateOf(stage, state);
+        var now = time.GetUtcNow();
+        if (!anew && candidate.LookedAt is { } at && now >= at && now - at < LookAgainAfter) return candidate.Unproven;
+        (candidate.Unproven, candidate.LookedAt) = (candidate.Difference.Narrows ? UnprovenOf(TrialOf(candidate, state)) : UnprovenDenials.None, now);
+        return stages.TallyOf(stage.Id).Unproven = candidate.Unproven;
+    }
+
+    private UnprovenDenials UnprovenOf(StageTrial trial)
+    {
+        var (denied, unknown, tried) = (0L, 0L, 0L);
+        var (example, unknownExample) = ("", "");
+        foreach (var door in workloads)
+        {
+            var seen = door.Look();
+            (unknown, unknownExample) = (unknown + seen.Unknown, unknownExample.Length > 0 ? unknownExample : seen.UnknownExample);
+            foreach (var alike in door.IsProven ? [] : seen.Known)
+            {
+                // What strangers have us try ends somewhere; what is left is not known.
+                tried += alike.Asks.Questions.Sum(question => question.Requests.Count);
+                if (tried > MaxUnprovenTried)
+                {
+                    (unknown, unknownExample) = (unknown + alike.Count, alike.First.Text);
+                    continue;
+                }
+
+                if ((trial.WhyDenied(alike.First) ?? trial.WhyDeniedLater(alike.First)) is not { } why) continue;
+                (denied, example) = (denied + alike.Count, example.Length > 0 ? example : $"{why} (let through at {door.Door.Text})");
+            }
+        }
+
+        foreach (var (claim, count) in held?.Until(DateTimeOffset.MaxValue) ?? [])
+        {
+            if (!trial.Denies(claim.Principal, claim.Request)) continue;
+            (denied, example) = (denied + count, example.Length > 0 ? example : $"{trial.WhyDenied(claim.Principal, claim.Request)} (a host holds a yes to it from {claim.Door})");
+        }
+
+        List<string> reasons = [];
+        if (denied > 0) reasons.Add($"{denied} that doors let through which prove nobody would be denied, such as: {example}");
+        if (unknown > 0) reasons.Add($"nobody here knows what {unknown} that may run asked for, such as {unknownExample}");
+        return new UnprovenDenials((ulong)(denied + unknown), string.Join("; ", reasons));
+    }
+
     // What these may ask for from one moment to the next, and could not any more.
     private string? WhyMissing(PolicyStage stage, Candidate candidate, StageTrial trial, IReadOnlyCollection<ReportedAdmission> running)
     {
@@ -207,5 +271,11 @@ internal sealed class StageSurvey(
     }
 
     /// <param name="TouchesNats">Whether anybody may be told otherwise on NATS; that follows from rules together, and is no matter of single ones that are lost.</param>
-    private sealed record Candidate(ulong For, CapabilityPolicy Policy, AuthorityDifference Difference, bool TouchesNats);
+    private sealed record Candidate(ulong For, CapabilityPolicy Policy, AuthorityDifference Difference, bool TouchesNats)
+    {
+        public UnprovenDenials Unproven { get; set; } = UnprovenDenials.None;
+
+        /// <summary>When these were looked at; null while they were not.</summary>
+        public DateTimeOffset? LookedAt { get; set; }
+    }
 }

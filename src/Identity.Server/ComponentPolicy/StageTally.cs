@@ -4,6 +4,13 @@ namespace Identity.Server.ComponentPolicy;
 /// <param name="Until">No longer than until then.</param>
 internal sealed record StageWait(string Why, DateTimeOffset Until);
 
+/// <summary>What a change would deny, or may, of what nobody can prove to run, or of which nobody here knows what it asked for.</summary>
+/// <param name="Why">As a part of a sentence; empty when there is none.</param>
+internal sealed record UnprovenDenials(ulong Count, string Why)
+{
+    public static UnprovenDenials None { get; } = new(0, "");
+}
+
 /// <summary>What was looked at for one staged change since this process started. One writer; readers see each value whole.</summary>
 internal sealed class StageTally
 {
@@ -20,6 +27,7 @@ internal sealed class StageTally
     private long _claimsNotTried;
     private volatile string _claimsExample = "";
     private long _heldWouldDeny;
+    private UnprovenDenials _unproven = UnprovenDenials.None;
 
     public ulong Checked => (ulong)Interlocked.Read(ref _checked);
 
@@ -40,6 +48,13 @@ internal sealed class StageTally
 
     /// <summary>The newest of these, as a sentence.</summary>
     public string ClaimsExample => _claimsExample;
+
+    /// <summary>What must be confirmed before it is put into force, as it was looked at last.</summary>
+    public UnprovenDenials Unproven
+    {
+        get => Volatile.Read(ref _unproven);
+        set => Volatile.Write(ref _unproven, value);
+    }
 
     /// <summary>What strangers asked and nobody looked at, because they asked too much.</summary>
     public ulong ClaimsNotTried => (ulong)Interlocked.Read(ref _claimsNotTried);

@@ -10,6 +10,7 @@ using Identity.Server.Ledger;
 using Identity.Server.Registration;
 using Identity.V1;
 using State = Identity.Ledger.V1.PolicyStage.Types.State;
+using Step = Identity.Ledger.V1.PolicyStage.Types.Step;
 using Status = Grpc.Core.Status;
 
 namespace Identity.Server.ComponentPolicy;
@@ -108,16 +109,38 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
                 caller.Author,
                 current =>
                 {
-                    if (!current.Governance.Stages.TryGetValue(request.Id, out var known))
-                        throw new RpcException(new Status(StatusCode.NotFound, $"there is no staged change {Quote.From(request.Id)}"));
-                    if (known.Person != caller.Person?.Text && caller is not Caller.Admin)
-                        throw new RpcException(new Status(StatusCode.PermissionDenied, $"{known.Id} is aborted by {known.Person} or an administrator"));
-                    if (known.State != State.Soaking)
-                        throw new RpcException(new Status(StatusCode.FailedPrecondition, $"{known.Id} is {Word(known.State)}; there is nothing to abort"));
+                    var known = FindSoaking(current, request.Id, caller, "aborted", "abort");
                     var aborted = known.Clone();
                     aborted.State = State.Aborted;
                     aborted.Explanation = $"{caller.Author}: {request.Reason}";
                     return new Proposal<PolicyStage>(aborted, [new Change { PolicyStageSet = aborted }], $"abort {known.Id}: {request.Reason}");
+                },
+                cancellation);
+            return Text(state, stage);
+        },
+        cancellation);
+
+    /// <summary>It may deny so many of those who are said to run where nobody is proven. Who may abort it may confirm it.</summary>
+    public Task<StagedChange> ConfirmAsync(ConfirmStageRequest request, Caller caller, CancellationToken cancellation) => registry.InTurnAsync(
+        async () =>
+        {
+            var (stage, state) = await ledger.ChangeAsync(
+                caller.Author,
+                current =>
+                {
+                    var known = FindSoaking(current, request.Id, caller, "confirmed", "confirm");
+                    if (!known.Through.Contains(Step.Enforce))
+                        throw new RpcException(new Status(StatusCode.FailedPrecondition, $"{known.Id} is tried only, and denies nobody anything; there is nothing to confirm"));
+                    var would = TallyOf(known.Id).Unproven.Count;
+                    if (request.Denies < would || request.Denies == 0)
+                    {
+                        throw new RpcException(new Status(
+                            StatusCode.FailedPrecondition, $"{known.Id} would deny {would} of those who are said to run where nobody is proven; {request.Denies} would be confirmed, and it would not go on"));
+                    }
+
+                    var confirmed = known.Clone();
+                    (confirmed.ConfirmedDenials, confirmed.ConfirmedBy) = (request.Denies, caller.Person?.Text ?? caller.Author);
+                    return new Proposal<PolicyStage>(confirmed, [new Change { PolicyStageSet = confirmed }], $"confirm that {known.Id} may deny {request.Denies} who are not proven: {request.Reason}");
                 },
                 cancellation);
             return Text(state, stage);
@@ -160,12 +183,25 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
             ClaimsWouldDeny = tally.ClaimsWouldDeny,
             ClaimsExample = tally.ClaimsExample,
             ClaimsNotTried = tally.ClaimsNotTried,
+            Unproven = tally.Unproven.Count,
+            UnprovenExample = tally.Unproven.Why,
+            Confirmed = stage.ConfirmedDenials,
+            ConfirmedBy = stage.ConfirmedBy,
             CreatedAt = stage.CreatedAt,
         };
         answer.Changes.AddRange(PolicyEdit.Of(stage).Answers(state));
         answer.Through.AddRange(stage.Through.Select(StagePlanReader.Word));
         if (Approved(stage) is { } approved) answer.Approvals.AddRange(ProposalText.ApprovalsOf(new PolicyEffect(state, PolicyEdit.Of(stage), time.GetUtcNow()), approved));
         return answer;
+    }
+
+    private static PolicyStage FindSoaking(ControlPlaneState state, string id, Caller caller, string done, string todo)
+    {
+        if (!state.Governance.Stages.TryGetValue(id, out var known)) throw new RpcException(new Status(StatusCode.NotFound, $"there is no staged change {Quote.From(id)}"));
+        if (known.Person != caller.Person?.Text && caller is not Caller.Admin)
+            throw new RpcException(new Status(StatusCode.PermissionDenied, $"{known.Id} is {done} by {known.Person} or an administrator"));
+        if (known.State != State.Soaking) throw new RpcException(new Status(StatusCode.FailedPrecondition, $"{known.Id} is {Word(known.State)}; there is nothing to {todo}"));
+        return known;
     }
 
     private static StagedChange Waiting(Identity.V1.Proposal proposal)

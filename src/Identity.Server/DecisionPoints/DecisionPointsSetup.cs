@@ -7,6 +7,7 @@ using Identity.Server.DecisionPoints.WasmCloudV1;
 using Identity.Server.DecisionPoints.WasmCloudV2;
 using Identity.Server.Endpoints;
 using Identity.Server.Ledger;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Spiffe.Net;
 
@@ -51,8 +52,16 @@ internal static class DecisionPointsSetup
             return builder;
         }
 
-        private void AddAllowedWorkloads(AllowedWorkloadsOptions options) => builder.Services.AddSingleton(provider => new AllowedWorkloads(
-            options, provider.GetRequiredService<StageObservations>(), provider.GetRequiredService<TimeProvider>()));
+        private void AddAllowedWorkloads(AllowedWorkloadsOptions options)
+        {
+            builder.Services.TryAddSingleton(provider => WorkloadFile.Open(provider.GetRequiredService<ControlPlaneLedger>().Folder));
+            builder.Services.AddSingleton(provider => new AllowedWorkloads(
+                options,
+                provider.GetRequiredService<StageObservations>(),
+                provider.GetRequiredService<TimeProvider>(),
+                provider.GetRequiredService<WorkloadFile>(),
+                hasEarlier: provider.GetRequiredService<ControlPlaneLedger>().State.PolicyRevision > 0));
+        }
 
         private void AddWasmCloud(WasmCloudOptions options)
         {

@@ -3,7 +3,7 @@ using Identity.V1;
 
 namespace Identity.Cli.Commands.Policy;
 
-/// <summary><c>identity policy stage -f FILE --soak 10m</c>, <c>stage status</c>, <c>stage abort ID</c>.</summary>
+/// <summary><c>identity policy stage -f FILE --soak 10m</c>, <c>stage status</c>, <c>stage confirm ID --denies N</c>, <c>stage abort ID</c>.</summary>
 internal static class PolicyStage
 {
     public static Command Create()
@@ -16,7 +16,7 @@ internal static class PolicyStage
         var reason = ReasonOption.Create();
         var command = new Command("stage", "Try a change on everything that runs; it goes into force by itself, or stops by itself when it would deny something")
         {
-            files, delete, soak, through, reason, Status(), Abort(),
+            files, delete, soak, through, reason, Status(), Confirm(), Abort(),
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -64,6 +64,22 @@ internal static class PolicyStage
         return command;
     }
 
+    private static Command Confirm()
+    {
+        var id = new Argument<string>("id");
+        var denies = new Option<ulong>("--denies") { Description = "It may deny so many of those who are said to run where nobody is proven, and no more", HelpName = "N", Required = true };
+        var reason = ReasonOption.Create();
+        var command = new Command("confirm", "Let a staged change go into force though it would deny what nobody can prove to run") { id, denies, reason };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            using var channel = AdminConnection.Open(parsed);
+            var request = new ConfirmStageRequest { Id = parsed.GetValue(id), Denies = parsed.GetValue(denies), Reason = ReasonOption.Read(parsed, reason) };
+            var answer = await new PolicyAdmin.PolicyAdminClient(channel).ConfirmStageAsync(request, cancellationToken: cancellation);
+            return Answer.Print(parsed, answer, output => Write(output, answer));
+        });
+        return command;
+    }
+
     private static Command Abort()
     {
         var id = new Argument<string>("id");
@@ -98,6 +114,8 @@ internal static class PolicyStage
         if (stage.ClaimsWouldDeny > 0)
             output.WriteLine($"  {Count(stage.ClaimsWouldDeny, "question")} of askers that prove nothing would be denied; that halts nothing. Last: {stage.ClaimsExample}");
         if (stage.ClaimsNotTried > 0) output.WriteLine($"  {Count(stage.ClaimsNotTried, "question")} of such askers not tried: they ask too much");
+        if (stage.Unproven > 0) output.WriteLine($"  to be confirmed before it is in force: {stage.UnprovenExample}");
+        if (stage.Confirmed > 0) output.WriteLine($"  {stage.ConfirmedBy} confirmed that it may deny {stage.Confirmed} of these");
         if (stage.Restarts > 0) output.WriteLine($"  soaked anew {Count(stage.Restarts, "time")}: more happened than could be tried");
         if (stage.Explanation.Length > 0) output.WriteLine($"  {stage.Explanation}");
     }

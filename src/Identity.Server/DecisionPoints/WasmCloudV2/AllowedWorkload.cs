@@ -1,3 +1,6 @@
+using Identity.Policy;
+using Spiffe.Net;
+
 namespace Identity.Server.DecisionPoints.WasmCloudV2;
 
 /// <summary>A workload that a door let through and that is not known to be gone.</summary>
@@ -20,17 +23,43 @@ internal sealed class WorkloadAsks(IReadOnlyList<Question> questions) : IEquatab
     // A parsed request, as much as its text and the objects around it.
     private const int BytesOfOne = 300;
 
-    private readonly string _text = TextOf(questions);
-
     public IReadOnlyList<Question> Questions => questions;
 
-    public long Bytes => (2L * _text.Length) + ((long)BytesOfOne * questions.Sum(question => 1 + question.Requests.Count));
+    /// <summary>As <see cref="Read"/> reads it: a line for each principal, with a line that begins with a space for each thing it asks for.</summary>
+    public string Text { get; } = TextOf(questions);
 
-    public bool Equals(WorkloadAsks? other) => other is not null && other._text == _text;
+    public long Bytes => (2L * Text.Length) + ((long)BytesOfOne * questions.Sum(question => 1 + question.Requests.Count));
+
+    public bool Equals(WorkloadAsks? other) => other is not null && other.Text == Text;
 
     public override bool Equals(object? obj) => Equals(obj as WorkloadAsks);
 
-    public override int GetHashCode() => _text.GetHashCode(StringComparison.Ordinal);
+    public override int GetHashCode() => Text.GetHashCode(StringComparison.Ordinal);
+
+    /// <param name="share">The namespace of all of them.</param>
+    /// <returns>Null when it is not what this version writes: then nobody knows what was asked for.</returns>
+    public static WorkloadAsks? Read(string text, string share)
+    {
+        var found = new List<Question>();
+        List<CapabilityRequest> requests = [];
+        foreach (var line in text.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (line[0] == ' ')
+            {
+                if (!CapabilityRequest.TryParse(line[1..], out var request, out _)) return null;
+                requests.Add(request);
+                continue;
+            }
+
+            ImageReference? image = null;
+            if (line.Split(' ') is not [var id, var pulled, var unknown] || !SpiffeId.TryParse(id, out var who, out _) || !Enum.TryParse<PrincipalAttributes>(unknown, out var attributes)) return null;
+            if (pulled.Length > 0 && !ImageReference.TryParse(pulled, out image, out _)) return null;
+            found.Add(new Question(new Principal { Id = who, Image = image, Namespace = share, Unknown = attributes }, requests = []));
+        }
+
+        var read = new WorkloadAsks(found);
+        return read.Text == text ? read : null;
+    }
 
     private static string TextOf(IReadOnlyList<Question> questions)
     {

@@ -7,40 +7,64 @@ namespace Identity.Server.DecisionPoints.WasmCloudV2;
 /// on it. Bounded, all together and of each namespace. What is remembered is not pushed out by what comes: what finds no room is counted, and a change that
 /// takes something does not go into force by itself as long as that may run.
 /// </summary>
-/// <param name="staged">Told of each, where the door proves who asks.</param>
-internal sealed class AllowedWorkloads(AllowedWorkloadsOptions options, StageObservations staged, TimeProvider time)
+internal sealed class AllowedWorkloads
 {
+    // What is no workload but a note that there may be some, begins with this, which stands in the name of no namespace and no host.
+    private const string Note = "?";
+
     // Of namespaces that found no room so many are told apart.
     private const int MaxSharesWithoutRoom = 1000;
 
     private static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(1);
 
+    private readonly AllowedWorkloadsOptions _options;
+    private readonly StageObservations _staged;
+    private readonly TimeProvider _time;
+    private readonly WorkloadFile? _file;
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Entry> _byId = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Room> _byShare = new(StringComparer.Ordinal);
     private readonly Dictionary<WorkloadAsks, int> _asks = [];
-    private readonly Dictionary<string, (long Count, DateTimeOffset Last)> _withoutRoom = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (long Count, DateTimeOffset Last, DateTimeOffset KeptAt)> _withoutRoom = new(StringComparer.Ordinal);
     private readonly Room _all = new();
     private DateTimeOffset _endHeardAt = DateTimeOffset.MinValue;
     private DateTimeOffset _sweptAt = DateTimeOffset.MinValue;
-    private long _version;
 
-    public DoorName Door => options.Door;
+    /// <param name="staged">Told of each, where the door proves who asks.</param>
+    /// <param name="file">Where it is kept for the next process; null: nowhere.</param>
+    /// <param name="hasEarlier">Whether workloads may have been let through before there was such a file.</param>
+    public AllowedWorkloads(AllowedWorkloadsOptions options, StageObservations staged, TimeProvider time, WorkloadFile? file = null, bool hasEarlier = false)
+    {
+        (_options, _staged, _time) = (options, staged, time);
+        var now = time.GetUtcNow();
+        foreach (var (kept, at, wasProven) in file?.Read(Door.Text) ?? [])
+        {
+            // What a stranger said before this door asked for proof halts nothing, but something may run there all the same.
+            var workload = IsProven && !wasProven ? kept with { Asks = null } : kept;
+            // What was heard since, of it and of ends, is not written.
+            Put(workload, IsNote(workload) ? at : now);
+        }
+
+        _file = file;
+        // Of what runs the interposer hears by itself.
+        if (file is { IsNew: true } && hasEarlier && options.HearsEnds)
+            Put(new AllowedWorkload(Note, "", $"what {Door.Text} let through before {now:u}, when this server began to remember it", Asks: null), now);
+    }
+
+    public DoorName Door => _options.Door;
 
     /// <summary>Whether whoever asks at this door has proven to be the one to ask.</summary>
-    public bool IsProven => options.IsProven;
-
-    /// <summary>Another one whenever something was added or forgotten.</summary>
-    public long Version => Interlocked.Read(ref _version);
+    public bool IsProven => _options.IsProven;
 
     /// <summary>Remembers a workload that is let through, in the place of what is known of it. To be called before the door answers.</summary>
     /// <returns>False when it was known.</returns>
+    /// <exception cref="Microsoft.Data.Sqlite.SqliteException">It cannot be kept, so that the door must not let it through.</exception>
     public bool Allow(string id, string share, string text, IReadOnlyList<Question> questions)
     {
         var workload = new AllowedWorkload(id, share, text, new WorkloadAsks(questions));
         bool isNew;
-        lock (_gate) isNew = Put(workload);
-        if (IsProven) staged.Allowed(workload);
+        lock (_gate) isNew = Put(workload, _time.GetUtcNow());
+        if (IsProven) _staged.Allowed(workload);
         return isNew;
     }
 
@@ -49,8 +73,8 @@ internal sealed class AllowedWorkloads(AllowedWorkloadsOptions options, StageObs
     {
         lock (_gate)
         {
-            if (_byId.TryGetValue(id, out var known)) known.HeardAt = time.GetUtcNow();
-            else Put(new AllowedWorkload(id, share, text, Asks: null));
+            if (_byId.TryGetValue(id, out var known)) known.HeardAt = _time.GetUtcNow();
+            else Put(new AllowedWorkload(id, share, text, Asks: null), _time.GetUtcNow());
         }
     }
 
@@ -59,8 +83,10 @@ internal sealed class AllowedWorkloads(AllowedWorkloadsOptions options, StageObs
     {
         lock (_gate)
         {
-            _endHeardAt = time.GetUtcNow();
-            if (_byId.TryGetValue(id, out var known)) Remove(known);
+            _endHeardAt = _time.GetUtcNow();
+            if (!_byId.TryGetValue(id, out var known)) return;
+            Remove(known);
+            _file?.Delete(Door.Text, [id]);
         }
     }
 
@@ -81,7 +107,9 @@ internal sealed class AllowedWorkloads(AllowedWorkloadsOptions options, StageObs
 
     private static string Quoted(string? share) => share is null ? "" : $"of namespace {Registration.Quote.From(share)}";
 
-    private bool Put(AllowedWorkload workload)
+    private static bool IsNote(AllowedWorkload workload) => workload.Id.StartsWith(Note, StringComparison.Ordinal);
+
+    private bool Put(AllowedWorkload workload, DateTimeOffset at)
     {
         var isNew = !_byId.TryGetValue(workload.Id, out var known);
         if (known is not null) Remove(known);
@@ -91,16 +119,16 @@ internal sealed class AllowedWorkloads(AllowedWorkloadsOptions options, StageObs
             workload = workload with { Asks = null };
             if (!HasRoom(workload))
             {
-                GoWithout(workload.Share);
+                GoWithout(workload.Share, at);
                 return isNew;
             }
         }
 
-        var entry = new Entry(workload) { HeardAt = time.GetUtcNow() };
+        var entry = new Entry(workload) { HeardAt = at };
         _byId.Add(workload.Id, entry);
         if (!_byShare.TryGetValue(workload.Share, out var share)) _byShare.Add(workload.Share, share = new Room());
         Account(share, workload, 1);
-        Interlocked.Increment(ref _version);
+        _file?.Put(Door.Text, workload, at, IsProven);
         return isNew;
     }
 
@@ -111,15 +139,22 @@ internal sealed class AllowedWorkloads(AllowedWorkloadsOptions options, StageObs
         Sweep();
         return Fits();
 
-        bool Fits() => _all.Has(needed, options.MaxCount, options.MaxBytes)
-            && (_byShare.GetValueOrDefault(workload.Share) ?? new Room()).Has(needed, options.MaxCountOfOne, options.MaxBytesOfOne);
+        bool Fits() => _all.Has(needed, _options.MaxCount, _options.MaxBytes)
+            && (_byShare.GetValueOrDefault(workload.Share) ?? new Room()).Has(needed, _options.MaxCountOfOne, _options.MaxBytesOfOne);
     }
 
-    private void GoWithout(string share)
+    private void GoWithout(string share, DateTimeOffset at)
     {
         var name = _withoutRoom.ContainsKey(share) || _withoutRoom.Count < MaxSharesWithoutRoom ? share : "";
-        _withoutRoom[name] = (_withoutRoom.GetValueOrDefault(name).Count + 1, time.GetUtcNow());
-        Interlocked.Increment(ref _version);
+        var (count, _, keptAt) = _withoutRoom.GetValueOrDefault(name);
+        // A flood writes once a day; after a restart it is known that there were some.
+        if (count == 0 || at - keptAt > TimeSpan.FromDays(1))
+        {
+            keptAt = at;
+            _file?.Put(Door.Text, new AllowedWorkload($"{Note}/{name}", name, Quoted(name), Asks: null), at, IsProven);
+        }
+
+        _withoutRoom[name] = (count + 1, at, keptAt);
     }
 
     private void Remove(Entry entry)
@@ -129,7 +164,6 @@ internal sealed class AllowedWorkloads(AllowedWorkloadsOptions options, StageObs
         var share = _byShare[workload.Share];
         Account(share, workload, -1);
         if (share.Count == 0) _byShare.Remove(workload.Share);
-        Interlocked.Increment(ref _version);
     }
 
     private void Account(Room share, AllowedWorkload workload, int by)
@@ -149,13 +183,25 @@ internal sealed class AllowedWorkloads(AllowedWorkloadsOptions options, StageObs
 
     private void Sweep()
     {
-        var now = time.GetUtcNow();
+        var now = _time.GetUtcNow();
         if (now - _sweptAt < SweepEvery) return;
         _sweptAt = now;
-        var oldest = now - options.Silence;
+        var oldest = now - _options.Silence;
+        var gone = new List<string>();
         // Whoever hears of ends would have heard of this one's.
-        foreach (var entry in _byId.Values.Where(entry => entry.HeardAt < oldest && (!options.HearsEnds || _endHeardAt < entry.HeardAt)).ToList()) Remove(entry);
-        foreach (var share in _withoutRoom.Where(one => one.Value.Last < oldest).Select(one => one.Key).ToList()) _withoutRoom.Remove(share);
+        foreach (var entry in _byId.Values.Where(entry => entry.HeardAt < oldest && (!_options.HearsEnds || _endHeardAt < entry.HeardAt || IsNote(entry.Workload))).ToList())
+        {
+            Remove(entry);
+            gone.Add(entry.Workload.Id);
+        }
+
+        foreach (var share in _withoutRoom.Where(one => one.Value.Last < oldest).Select(one => one.Key).ToList())
+        {
+            _withoutRoom.Remove(share);
+            gone.Add($"{Note}/{share}");
+        }
+
+        if (gone.Count > 0) _file?.Delete(Door.Text, gone);
     }
 
     private sealed class Entry(AllowedWorkload workload)

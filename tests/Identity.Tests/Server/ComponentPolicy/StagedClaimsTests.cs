@@ -127,8 +127,15 @@ public sealed class StagedClaimsTests
         await world.Admin.ApplyAsync(Permit("other", "{ spiffeId: spiffe://example.org/somebody }"));
         world.Server.Time.Shift = TimeSpan.FromHours(2);
         await world.Admin.ApplyAsync(Permit("another", "{ spiffeId: spiffe://example.org/somebody }"));
+
+        // It halts nothing, and nobody is denied unasked: what came late is counted here as well.
+        await UntilAsync(async () => (await world.FindAsync(staged.Id)).Explanation.Length > 0);
+        shown = await world.FindAsync(staged.Id);
+        Assert.Equal(("soaking", 3UL, 2UL), (shown.State, shown.Unproven, shown.ClaimsWouldDeny));
+        Assert.StartsWith($"waits for `identity policy stage confirm {staged.Id} --denies 3`: 3 that doors let through which prove nobody would be denied, such as: ", shown.Explanation, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<Grpc.Core.RpcException>(async () => await world.ConfirmAsync(staged, 2));
+        await world.ConfirmAsync(staged, 3);
         await UntilAsync(async () => (await world.FindAsync(staged.Id)).State == "in force");
-        Assert.Equal(2UL, (await world.FindAsync(staged.Id)).ClaimsWouldDeny);
     }
 
     [Theory]
@@ -146,6 +153,63 @@ public sealed class StagedClaimsTests
         world.Server.Service<AdmissionEndpoint>().Judge(review);
         await UntilAsync(async () => await world.FindAsync(staged.Id) is { State: "halted" } or { ClaimsWouldDeny: > 0 });
         Assert.Equal(withAuthority ? "halted" : "soaking", (await world.FindAsync(staged.Id)).State);
+    }
+
+    [Fact]
+    public async Task What_runs_as_strangers_say_waits_for_a_confirmation_of_as_many_before_it_is_denied()
+    {
+        await using var world = await World.StartAsync(("admission-listen", "127.0.0.1:0"));
+        await world.Admin.ApplyAsync(Permit("deployments", "{ namespace: shop }", "start, { import: \"wasi:keyvalue/*@0.2.0\" }"), AdmissionWebhookTests.Policy.Replace("name: shop", "name: webhook", StringComparison.Ordinal));
+        Ask(AdmissionSamples.Deployment);
+        Ask(AdmissionSamples.Of("Workload"));
+        var staged = await world.StageAsync(1, Forbid("no-store", "{ namespace: shop }", "{ import: wasi:keyvalue/store@0.2.0 }"), ["shadow", "enforce"]);
+        await UntilAsync(async () => (await world.FindAsync(staged.Id)).Explanation.Length > 0);
+        var shown = await world.FindAsync(staged.Id);
+        Assert.Equal(("soaking", 2UL, 0UL, ""), (shown.State, shown.Unproven, shown.Confirmed, shown.ConfirmedBy));
+        Assert.All(["--denies 2`", "workload 'shop/cart' may run, and", "no-store", "let through at kubernetes-admission"], text => Assert.Contains(text, shown.Explanation, StringComparison.Ordinal));
+
+        // One confirmed too few does not do, and neither do two once there are three.
+        await Assert.ThrowsAsync<Grpc.Core.RpcException>(async () => await world.ConfirmAsync(staged, 1));
+        await Assert.ThrowsAsync<Grpc.Core.RpcException>(async () => await world.Admin.Client.ConfirmStageAsync(new ConfirmStageRequest { Id = staged.Id, Denies = 2 }));
+        Ask(AdmissionSamples.Of("WorkloadReplicaSet"));
+        await UntilAsync(async () => (await world.FindAsync(staged.Id)).Unproven == 3);
+        Assert.Equal("soaking", (await world.FindAsync(staged.Id)).State);
+
+        // More than there are is good for as many as may come.
+        var confirmed = await world.ConfirmAsync(staged, 1000);
+        Assert.Equal((1000UL, true), (confirmed.Confirmed, confirmed.ConfirmedBy.StartsWith("unix:", StringComparison.Ordinal)));
+        await UntilAsync(async () => (await world.FindAsync(staged.Id)).State == "in force");
+
+        void Ask(string body)
+        {
+            Assert.True(AdmissionReview.TryParse(Encoding.UTF8.GetBytes(body), out var review, out var problem), problem);
+            Assert.True(world.Server.Service<AdmissionEndpoint>().Judge(review).Allowed);
+        }
+    }
+
+    [Fact]
+    public async Task What_runs_as_strangers_say_holds_up_nothing_once_it_is_gone_nor_what_denies_it_nothing_nor_what_is_only_tried()
+    {
+        await using var world = await World.StartAsync(("wasmcloud-nats-url", "nats://127.0.0.1:1"), ("wasmcloud-gate-prefix", "gate.runtime.host"));
+        await world.Admin.ApplyAsync(Permit("more", "{ namespace: shop }"), Permit("bank", "{ namespace: bank }"));
+        var book = world.Server.Service<Identity.Server.DecisionPoints.WasmCloudV2.AllowedWorkloads>();
+        Assert.False(book.IsProven);
+        var who = new Principal { Id = SpiffeId.Parse("spiffe://example.org/ns/shop/component/cart"), Namespace = "shop" };
+        book.Allow("h1/w-1", "shop", "workload 'shop/cart'", [new Question(who, [new CapabilityRequest.Start()])]);
+        var other = await world.StageAsync(1, Forbid("other", "{ namespace: bank }"), ["enforce"]);
+        var tried = await world.StageAsync(1, Forbid("guard", "{ namespace: shop }"), ["shadow", "warn"]);
+        var staged = await world.StageAsync(1, Forbid("guard", "{ namespace: shop }"), ["enforce"]);
+        await UntilAsync(async () => (await world.FindAsync(other.Id)).State == "in force" && (await world.FindAsync(tried.Id)).State == "passed");
+        await UntilAsync(async () => (await world.FindAsync(staged.Id)).Explanation.Length > 0);
+        Assert.Contains("let through at wasmcloud-interposer", (await world.FindAsync(staged.Id)).Explanation, StringComparison.Ordinal);
+
+        // Of what runs and was not let through by us nobody knows what it asked for.
+        book.Heard("h1/w-2", "host h1", "workload 'w-2' on host 'h1'");
+        await UntilAsync(async () => (await world.FindAsync(staged.Id)).Unproven == 2);
+        Assert.Contains("nobody here knows what 1 that may run asked for, such as workload 'w-2' on host 'h1'", (await world.FindAsync(staged.Id)).Explanation, StringComparison.Ordinal);
+        book.Forget("h1/w-1");
+        book.Forget("h1/w-2");
+        await UntilAsync(async () => (await world.FindAsync(staged.Id)).State == "in force");
     }
 
     private static async Task UntilAsync(Func<Task<bool>> condition)
@@ -181,6 +245,9 @@ public sealed class StagedClaimsTests
             await UntilAsync(() => Task.FromResult(observations.IsOpen));
             return staged;
         }
+
+        public async Task<StagedChange> ConfirmAsync(StagedChange staged, ulong denies) =>
+            await Admin.Client.ConfirmStageAsync(new ConfirmStageRequest { Id = staged.Id, Denies = denies, Reason = "a test" });
 
         public async Task<StagedChange> FindAsync(string id) => (await Admin.Client.ListStagesAsync(new())).Stages.Single(stage => stage.Id == id);
 

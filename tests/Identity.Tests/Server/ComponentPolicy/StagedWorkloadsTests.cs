@@ -156,13 +156,27 @@ public sealed class StagedWorkloadsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_thousand_of_another_namespace_hide_nobody()
+    public async Task A_workload_that_was_let_through_before_a_restart_halts_as_well()
+    {
+        await AskAsync(AdmissionSamples.Deployment);
+        await AskAsync(AdmissionSamples.Of("Workload"));
+        await AskAsync(AdmissionSamples.Deletion("Workload"));
+        await _world.Server.RestartAsync();
+        var end = await StageAsync(NoStore, "shadow", "enforce");
+        Assert.Equal(("halted", "shadow"), (end.State, end.Step));
+        Assert.Contains("workload 'shop/cart' may run", end.Explanation, StringComparison.Ordinal);
+        await AskAsync(AdmissionSamples.Deletion("WorkloadDeployment"));
+        Assert.Equal("in force", (await StageAsync(NoStore, "enforce")).State);
+    }
+
+    [Fact]
+    public async Task Many_of_another_namespace_hide_nobody()
     {
         await AskAsync(AdmissionSamples.Deployment);
         await _admin.ApplyAsync(Permit("flood", "{ namespace: flood }", "start, { export: \"wasi:http/incoming-handler\" }, { config: wasi/http/host }"));
         var book = _world.Server.Service<Identity.Server.DecisionPoints.WasmCloudV2.AllowedWorkloads>();
         var asked = book.Look().Known.Single().Asks.Questions;
-        for (var at = 0; at < 20_000; at++) book.Allow($"flood/Workload/w-{at}", "flood", "workload 'flood/w'", asked);
+        for (var at = 0; at < 200; at++) book.Allow($"flood/Workload/w-{at}", "flood", "workload 'flood/w'", asked);
         var end = await StageAsync(NoStore, "enforce");
         Assert.Equal("halted", end.State);
     }

@@ -120,16 +120,111 @@ public sealed class AllowedWorkloadsTests
     }
 
     [Fact]
+    public void What_is_kept_is_known_to_the_next_process_with_all_that_it_asked_for_and_what_was_forgotten_is_not()
+    {
+        using var folder = new TemporaryFolder();
+        string[] asks = ["start", "connect *.example.com:443", "connect [::]/0:*/udp", "import wasi:keyvalue/store@0.2.0", "config a/b", "secret s", "mount /var/a", "resolve *"];
+        using (var file = WorkloadFile.Open(folder.Path))
+        {
+            Assert.True(file.IsNew);
+            var before = Create(Small, file);
+            Allow(before, "shop", "cart", asks);
+            Allow(before, "shop", "gone", "start");
+            Allow(before, "shop", "unlike", "start");
+            before.Forget("shop/gone");
+            for (var at = 0; at < 100; at++) Allow(before, "flood", $"w-{at}", "start");
+        }
+
+        _time.Advance(TimeSpan.FromDays(60));
+        using (var file = WorkloadFile.Open(folder.Path))
+        {
+            Assert.False(file.IsNew);
+            var seen = Create(Small, file, hasEarlier: true).Look();
+            Assert.Equal([("flood", 10L), ("shop", 1L), ("shop", 1L)], seen.Known.Select(alike => (alike.First.Share, alike.Count)).Order());
+            var cart = seen.Known.Single(alike => alike.First.Id == "shop/cart").Asks.Questions.Single();
+            Assert.Equal(asks, cart.Requests.Select(request => request.ToString()));
+            Assert.Equal(Who("shop", "cart"), cart.Principal);
+        }
+    }
+
+    [Fact]
+    public void The_next_process_knows_that_some_found_no_room_for_as_long_as_they_may_run()
+    {
+        using var folder = new TemporaryFolder();
+        using (var file = WorkloadFile.Open(folder.Path))
+        {
+            var before = Create(Small with { MaxCountOfOne = 1 }, file);
+            for (var at = 0; at < 100; at++) Allow(before, "flood", $"w-{at}", "start");
+        }
+
+        using (var file = WorkloadFile.Open(folder.Path))
+        {
+            var after = Create(Small, file);
+            Assert.Equal((1L, "of namespace 'flood'"), (after.Look().Unknown, after.Look().UnknownExample));
+            after.Forget("another");
+            _time.Advance(TimeSpan.FromDays(31));
+            Assert.Equal(0L, after.Look().Unknown);
+        }
+
+        using (var file = WorkloadFile.Open(folder.Path)) Assert.Equal(0L, Create(Small, file).Look().Unknown);
+    }
+
+    [Fact]
+    public void What_was_let_through_before_anything_was_kept_is_known_to_be_unknown()
+    {
+        using var folder = new TemporaryFolder();
+        using (var file = WorkloadFile.Open(folder.Path))
+        {
+            var workloads = Create(Small, file, hasEarlier: true);
+            Assert.Equal(1L, workloads.Look().Unknown);
+            Assert.Contains("what kubernetes-admission let through before 2026-11-23", workloads.Look().UnknownExample, StringComparison.Ordinal);
+            workloads.Forget("another");
+            _time.Advance(TimeSpan.FromDays(31));
+            Assert.Equal(0L, workloads.Look().Unknown);
+        }
+    }
+
+    [Fact]
+    public void What_strangers_said_is_nothing_that_is_known_once_the_door_asks_for_proof()
+    {
+        using var folder = new TemporaryFolder();
+        using (var file = WorkloadFile.Open(folder.Path)) Allow(Create(Small with { IsProven = false }, file), "shop", "cart", "start");
+        using (var file = WorkloadFile.Open(folder.Path))
+        {
+            var workloads = Create(Small, file);
+            Assert.Equal((0, 1L, "workload 'shop/cart'"), (workloads.Look().Known.Count, workloads.Look().Unknown, workloads.Look().UnknownExample));
+            Allow(workloads, "shop", "cart", "start");
+            Assert.Equal((1, 0L), (workloads.Look().Known.Count, workloads.Look().Unknown));
+        }
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("nonsense")]
+    [InlineData(" start\n")]
+    [InlineData("spiffe://example.org/a  0\n frobnicate a\n")]
+    [InlineData("spiffe://example.org/a ::: 0\n start\n")]
+    [InlineData("spiffe://example.org/a  what\n start\n")]
+    public void Nobody_knows_what_was_asked_in_words_that_are_none(string text) => Assert.True(WorkloadAsks.Read(text, "shop") is null or { Questions.Count: 0 });
+
+    [Fact]
     public void A_name_of_a_strangers_is_shown_quoted_and_cut() =>
         Assert.Equal($"workload 'a\\u000ab/{new string('x', 92)}…'", WorkloadText.Of("a\nb", new string('x', 300)));
 
     private static IEnumerable<string> Names(AllowedWorkloads workloads) => workloads.Look().Known.Select(alike => alike.First.Text["workload ".Length..]);
 
-    private AllowedWorkloads Create(AllowedWorkloadsOptions options) => new(options, new StageObservations(), _time);
+    private AllowedWorkloads Create(AllowedWorkloadsOptions options, WorkloadFile? file = null, bool hasEarlier = false) => new(options, new StageObservations(), _time, file, hasEarlier);
+
+    private static Principal Who(string ns, string name) => new()
+    {
+        Id = SpiffeId.Parse($"spiffe://example.org/ns/{ns}/component/{name.Split('-')[0]}"),
+        Namespace = ns,
+        Image = ImageReference.TryParse("ghcr.io/acme/cart:1.2", out var image, out _) ? image : null,
+        Unknown = PrincipalAttributes.Digest | PrincipalAttributes.Signer,
+    };
 
     private static bool Allow(AllowedWorkloads workloads, string ns, string name, params string[] asks)
     {
-        var principal = new Principal { Id = SpiffeId.Parse($"spiffe://example.org/ns/{ns}/component/{name.Split('-')[0]}"), Namespace = ns };
-        return workloads.Allow($"{ns}/{name}", ns, WorkloadText.Of(ns, name), [new Question(principal, [.. asks.Select(ask => CapabilityRequest.Parse(ask))])]);
+        return workloads.Allow($"{ns}/{name}", ns, WorkloadText.Of(ns, name), [new Question(Who(ns, name), [.. asks.Select(ask => CapabilityRequest.Parse(ask))])]);
     }
 }
