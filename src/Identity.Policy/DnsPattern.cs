@@ -11,7 +11,7 @@ namespace Identity.Policy;
 public sealed record DnsPattern
 {
     // RFC 1035 §2.3.4, without the root's dot.
-    private const int MaxLength = 253;
+    internal const int MaxLength = 253;
     private const int MaxLabelLength = 63;
 
     private static readonly SearchValues<char> LabelCharacters = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789-_");

@@ -107,7 +107,7 @@ public sealed record ImageReference
     }
 
     // OCI: runs of lower-case letters and digits joined by one '.', one or two '_', or any number of '-'.
-    private static bool IsPathComponent(ReadOnlySpan<char> text)
+    internal static bool IsPathComponent(ReadOnlySpan<char> text)
     {
         if (text.IsEmpty || !IsAlphanumeric(text[0]) || !IsAlphanumeric(text[^1])) return false;
         foreach (var character in text)

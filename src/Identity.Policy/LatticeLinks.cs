@@ -94,7 +94,9 @@ public static class LatticeLinks
         foreach (var name in link.Interfaces)
         {
             var path = $"{link.Namespace}:{link.Package}/{name}";
-            if (!TryAdd(found, source, "import", path, out problem) || !TryAdd(found, target, "export", path, out problem)) return false;
+            // A link is of whole interfaces, without a version.
+            if (path.Contains('@', StringComparison.Ordinal)) return Fail($"{Quoted.From(path)} has a version, and a link has none", out problem);
+            if (!InterfaceName.TryParse(path, out _, out problem) || !TryAdd(found, source, "import", path, out problem) || !TryAdd(found, target, "export", path, out problem)) return false;
         }
 
         foreach (var name in link.SourceConfig)

@@ -58,6 +58,8 @@ public sealed class LatticeLinksTests
     [InlineData("""{"source_id":"a/b","target":"c","wit_namespace":"wasi","wit_package":"keyvalue","interfaces":["store"]}""", "'a/b' cannot be part of a SPIFFE ID")]
     [InlineData("""{"source_id":"..","target":"c","wit_namespace":"wasi","wit_package":"keyvalue","interfaces":["store"]}""", "link 1: ")]
     [InlineData("""{"source_id":"a","target":"c","wit_namespace":"wasi","wit_package":"keyvalue","interfaces":[]}""", "it lacks 'interfaces'")]
+    [InlineData("""{"source_id":"a","target":"c","wit_namespace":"wasi","wit_package":"keyvalue","interfaces":["store#get"]}""", "is not an interface name")]
+    [InlineData("""{"source_id":"a","target":"c","wit_namespace":"wasi","wit_package":"keyvalue","interfaces":["*"]}""", "is not an interface name")]
     [InlineData("""{"source_id":"a","target":"c","wit_namespace":"wasi","wit_package":"keyvalue","interfaces":["store@0.2.0 x"]}""", "link 1: ")]
     [InlineData("""{"source_id":"a","target":"c","wit_namespace":"wasi","wit_package":"keyvalue","interfaces":["*"]}""", "link 1: ")]
     [InlineData("""{"source_id":"a","target":"c","wit_namespace":"wasi","wit_package":"key value","interfaces":["store"]}""", "link 1: ")]

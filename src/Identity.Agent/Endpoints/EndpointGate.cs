@@ -59,7 +59,7 @@ internal sealed partial class EndpointGate(IHostApplicationLifetime lifetime, IL
     private static void Check(ServerCallContext context)
     {
         var call = context.GetHttpContext();
-        call.Features.Get<AwaitedRequest>()?.Came();
+        call.Features.Get<CallDeadline>()?.Lift();
         var endpoint = call.Features.Get<EndpointFeature>()?.Endpoint ?? AgentEndpoint.None;
         var service = context.Method[1..context.Method.LastIndexOf('/')];
         if (!Served.TryGetValue((endpoint, service), out var header))

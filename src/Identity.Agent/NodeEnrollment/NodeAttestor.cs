@@ -35,17 +35,16 @@ internal sealed class NodeAttestor(AgentOptions options, ServerConnection server
         using (channel)
         {
             using var call = new AgentApi.Agent.AgentClient(channel).AttestAgent(cancellationToken: deadline.Token);
-            await call.RequestStream.WriteAsync(
-                new AgentApi.AttestAgentRequest
-                {
-                    Params = new()
-                    {
-                        Data = new Types.AttestationData { Type = "join_token", Payload = ByteString.CopyFromUtf8(joinToken) },
-                        Params_ = new AgentApi.AgentX509SVIDParams { Csr = request.Csr },
-                    },
-                },
-                deadline.Token);
-            await call.RequestStream.CompleteAsync();
+            try
+            {
+                await call.RequestStream.WriteAsync(Attestation(joinToken, request), deadline.Token);
+                await call.RequestStream.CompleteAsync();
+            }
+            catch (Exception e) when (e is RpcException or InvalidOperationException or OperationCanceledException && !deadline.IsCancellationRequested)
+            {
+                // Refused before all was sent; the reason is on the stream that is read next.
+            }
+
             if (!await call.ResponseStream.MoveNext(deadline.Token)) throw new RpcException(new Status(StatusCode.Unavailable, "no answer"));
             return Complete(request, call.ResponseStream.Current.Result?.Svid, expected: null);
         }
@@ -60,6 +59,15 @@ internal sealed class NodeAttestor(AgentOptions options, ServerConnection server
             new AgentApi.RenewAgentRequest { Params = new() { Csr = request.Csr } }, cancellationToken: deadline.Token);
         return Complete(request, response.Svid, current.Id);
     }
+
+    private static AgentApi.AttestAgentRequest Attestation(string joinToken, SvidRequest request) => new()
+    {
+        Params = new()
+        {
+            Data = new Types.AttestationData { Type = "join_token", Payload = ByteString.CopyFromUtf8(joinToken) },
+            Params_ = new AgentApi.AgentX509SVIDParams { Csr = request.Csr },
+        },
+    };
 
     private X509Svid Complete(SvidRequest request, Types.X509SVID? answer, SpiffeId? expected)
     {

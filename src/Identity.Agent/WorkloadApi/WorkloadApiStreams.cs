@@ -27,8 +27,8 @@ internal sealed class WorkloadApiStreams(IHostApplicationLifetime lifetime, Time
                 return;
             }
 
-            using var request = new AwaitedRequest(call, time);
-            call.Features.Set(request);
+            using var deadline = new CallDeadline(call, time);
+            call.Features.Set(deadline);
             await next(call);
         }
         else

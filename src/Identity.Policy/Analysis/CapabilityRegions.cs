@@ -16,9 +16,10 @@ internal static class CapabilityRegions
     // ::ffff:0:0/96, which is IPv4 and asked for as such.
     private static readonly SpanSet Mapped = SpanSet.Within((UInt128)0xffff << 32, ((UInt128)0xffff << 32) + uint.MaxValue, 128);
 
-    public static TreeDomain Names { get; } = new((node, number) => Child(node, number), path => path.Length > 0);
+    public static TreeDomain Names { get; } = new((node, number) => Child(node, number, SegmentPattern.MaxLength), path => path.Length > 0);
 
-    public static TreeDomain Paths { get; } = new((node, number) => Child(node, number), _ => true);
+    // Without the '/' that they begin with.
+    public static TreeDomain Paths { get; } = new((node, number) => Child(node, number, SegmentPattern.MaxLength - 1), _ => true);
 
     /// <summary>Null when it means nothing that anybody can ask for.</summary>
     public static (RegionKind Kind, ValueSet[] Values)? Of(Capability capability, bool permits) => capability switch
@@ -97,6 +98,5 @@ internal static class CapabilityRegions
     private static SpanSet Spans(UInt128 first, UInt128 last, int networkBits, bool permits) =>
         permits ? SpanSet.Within(first, last, networkBits) : SpanSet.Touching(first, last, networkBits);
 
-    private static string? Child(string node, int number) =>
-        (node.Length == 0 ? FreshNames.Short(number) : $"{node}/{FreshNames.Short(number)}") is { Length: < SegmentPattern.MaxLength } path ? path : null;
+    private static string? Child(string node, int number, int longest) => Dimensions.Child(node, number, FreshNames.OfSegments, Dimensions.IsSegment, longest);
 }

@@ -92,16 +92,26 @@ internal static class Dimensions
     {
         // Workloads have a path; a trust domain alone is nobody one would think of.
         if (node.Length == 0) return number == 0 ? "example.org/x" : $"example{number}.org/x";
-        return Within($"{node}/{FreshNames.Short(number)}", SpiffeId.MaxLength - "spiffe://".Length);
+        return Child(node, number, FreshNames.OfSpiffeIds, IsSegment, SpiffeId.MaxLength - "spiffe://".Length);
     }
 
     private static string? RepositoryChild(string node, int number) => node.Length == 0
         ? number == 0 ? "example.org" : $"example{number}.org"
-        : Within($"{node}/{FreshNames.Short(number)}", ImageReference.MaxLength);
+        : Child(node, number, FreshNames.OfRepositories, component => ImageReference.IsPathComponent(component), ImageReference.MaxLength);
 
     private static string? DnsChild(string node, int number) => node.Length == 0
         ? FreshNames.Of("example", number)
-        : Within($"{node}/{FreshNames.Short(number)}", 253);
+        : Child(node, number, FreshNames.OfLabels, label => label[0] != '-' && label[^1] != '-', DnsPattern.MaxLength);
 
-    private static string? Within(string path, int longest) => path.Length <= longest ? path : null;
+    /// <summary>A numbered child of a node; null when the words have become too long for it.</summary>
+    public static string? Child(string node, int number, string alphabet, Func<string, bool> isName, int longest)
+    {
+        var word = FreshNames.Word(alphabet, number);
+        if ((node.Length == 0 ? 0 : node.Length + 1) + word.Length > longest) return null;
+        // A word that is no name stands for the first one again: whoever asks for this number has found that taken.
+        if (!isName(word)) word = FreshNames.Word(alphabet, 0);
+        return node.Length == 0 ? word : $"{node}/{word}";
+    }
+
+    public static bool IsSegment(string word) => word is not ("." or "..");
 }

@@ -41,7 +41,7 @@ internal static class EndpointsSetup
                 var caller = identification.Identify(call);
                 StrangerBounds.Apply(call, caller);
                 if (caller is Caller.Agent agent) call.Features.Get<DoorPlace>()?.Prove(agent.Id.ToString());
-                using var stranger = StrangerBounds.AreOf(caller) ? new StrangerCall(call, time) : null;
+                using var deadline = StrangerBounds.AreOf(caller) ? new CallDeadline(call, time) : null;
                 await next(call);
             });
             app.MapGrpcHealthChecksService();

@@ -65,7 +65,7 @@ internal sealed class Listeners(ServerOptions options, ServerCertificate certifi
         kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
         kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
         kestrel.Limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(20);
-        // An agent's report stream may say nothing for hours. A stranger's call has a bound of its own: StrangerCall.
+        // An agent's report stream may say nothing for hours. A stranger's call has a bound of its own: CallDeadline.
         kestrel.Limits.MinRequestBodyDataRate = null;
 
         kestrel.ListenUnixSocket(options.AdminSocket, listen =>

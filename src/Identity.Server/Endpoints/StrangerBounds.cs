@@ -11,6 +11,9 @@ internal static class StrangerBounds
     /// <summary>All requests of a call together: a join token and a CSR, or a service-account token's CSR, many times over.</summary>
     public const long MaxRequestBytes = 64 * 1024;
 
+    /// <summary>How long a call may last.</summary>
+    public static TimeSpan Patience => CallDeadline.Patience;
+
     /// <summary>Whether these bounds are its caller's.</summary>
     public static bool AreOf(Caller caller) => caller is Caller.Anonymous or Caller.MeshClient;
 

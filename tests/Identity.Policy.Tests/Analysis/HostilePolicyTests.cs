@@ -135,8 +135,8 @@ public sealed class HostilePolicyTests
 
     private static string Word(int number) => $"w{number}";
 
-    // As Sets/FreshNames numbers them.
-    private static string Fresh(int number) => Identity.Policy.Analysis.Sets.FreshNames.Short(number);
+    // As the analysis numbers them.
+    private static string Fresh(int number) => Dimensions.SpiffeIds.Child("t", number)!["t/".Length..];
 
     private static string Labels(int count, Func<int, string> one, Func<int, string> other)
     {

@@ -29,6 +29,31 @@ public sealed class PolicyDiffTests
         Assert.Equal("connect 10.0.0.0/31:80", lost.Example!.Request.ToString());
     }
 
+    /// <summary>Where a name has room for one character, there are as many names as characters; all of them together are the same as the star.</summary>
+    [Theory]
+    [InlineData("secret", SegmentPattern.MaxLength, "/", "xyzabcdefghijklmnopqrstuvwABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_!\"#$%&'()+,:;<=>?@[\\]^`{|}~")]
+    [InlineData("mount", SegmentPattern.MaxLength, "/", "xyzabcdefghijklmnopqrstuvwABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_!\"#$%&'()+,:;<=>?@[\\]^`{|}~")]
+    [InlineData("resolve", 253, ".", "xyzabcdefghijklmnopqrstuvw0123456789")]
+    [InlineData("natsPublish", NatsSubject.MaxLength, ".", "xyzabcdefghijklmnopqrstuvwABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_!\"#$%&'()+,:;<=?@[\\]^`{|}~/")]
+    public void Near_the_longest_name_every_name_that_is_left_counts(string kind, int longest, string separator, string all)
+    {
+        var isName = kind == "resolve";
+        var start = kind == "mount" ? "/" : "";
+        var room = longest - start.Length - 2;
+        var stem = start + string.Join(separator, Enumerable.Repeat(new string('n', 62), (room / 63) + 1))[^room..].TrimStart('.', '/').PadLeft(room, 'n');
+        var star = Policy(Permit(Of("*")));
+        var each = Policy(Permit(string.Join(", ", all.Select(one => Of(one.ToString())))));
+        Assert.True(PolicyDiff.Between(star, each, Samples.Now).IsEmpty);
+        foreach (var missing in all.Where((_, at) => at % 7 == 0 || at > all.Length - 3))
+        {
+            var lost = Assert.Single(PolicyDiff.Between(star, Policy(Permit(string.Join(", ", all.Where(one => one != missing).Select(one => Of(one.ToString()))))), Samples.Now).Lost);
+            Assert.Equal($"{kind} {Name(missing.ToString())}", lost.Example!.Request.ToString());
+        }
+
+        string Name(string last) => isName ? $"{last}.{stem}" : $"{stem}{separator}{last}";
+        string Of(string last) => $"{{ {kind}: '{Name(last).Replace("'", "''", StringComparison.Ordinal)}' }}";
+    }
+
     [Fact]
     public void A_gain_is_told_without_what_was_granted_before_and_without_what_is_forbidden()
     {

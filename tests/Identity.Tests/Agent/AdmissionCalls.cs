@@ -49,17 +49,7 @@ internal static class AdmissionCalls
         var call = new V1.Admission.AdmissionClient(agent.BrokerChannel(plane.SvidOf(Host))).Admit(BrokerHeader);
         var header = Header(name, component.Length);
         header.Header.Calls.Add(calls);
-        try
-        {
-            await call.RequestStream.WriteAsync(header);
-            await call.RequestStream.WriteAsync(Chunk(component));
-            await call.RequestStream.CompleteAsync();
-        }
-        catch (Exception e) when (e is RpcException or InvalidOperationException)
-        {
-            // Refused before all was sent; the answer says so.
-        }
-
+        await call.RequestStream.SendAllAsync(header, Chunk(component));
         return call;
     }
 

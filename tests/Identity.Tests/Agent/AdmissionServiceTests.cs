@@ -258,16 +258,7 @@ public sealed class AdmissionServiceTests
     private static async Task AssertInvalidAsync(V1.Admission.AdmissionClient client, params V1.AdmitRequest[] messages)
     {
         using var call = client.Admit(BrokerHeader);
-        try
-        {
-            foreach (var message in messages) await call.RequestStream.WriteAsync(message);
-            await call.RequestStream.CompleteAsync();
-        }
-        catch (Exception e) when (e is RpcException or InvalidOperationException)
-        {
-            // Refused before all was sent.
-        }
-
+        await call.RequestStream.SendAllAsync(messages);
         await RefusedAsync(StatusCode.InvalidArgument, () => call.ResponseStream.NextAsync());
     }
 

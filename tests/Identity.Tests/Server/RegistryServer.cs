@@ -151,7 +151,7 @@ internal sealed class RegistryServer : IAsyncDisposable
     public async Task<X509SVID> AttestAsync(string token, ECDsa key, string type = "join_token", byte[]? csr = null)
     {
         using var call = new AgentClient(Anonymous).AttestAgent();
-        await call.RequestStream.WriteAsync(new AttestAgentRequest
+        await call.RequestStream.SendAsync(new AttestAgentRequest
         {
             Params = new()
             {

@@ -85,11 +85,12 @@ internal sealed class SubjectSet : ValueSet
             }
         }
 
-        var fresh = tokens.Contains(null) ? Fresh() : "";
-        return [.. tokens.Select(token => token ?? fresh)];
+        return [.. tokens.Select((token, i) => token ?? Fresh(i))];
     }
 
-    private string Fresh() => _cuts.Length == 0 ? FreshNames.Short(0) : FreshNames.Free(FreshNames.Short, _cuts.SelectMany(cut => cut.Pattern.Tokens).OfType<string>());
+    // As short as there is: a subject has a longest.
+    private string Fresh(int at) => FreshNames.Free(
+        number => FreshNames.Word(FreshNames.OfTokens, number), _cuts.Select(cut => cut.Pattern.TokenAt(at)).OfType<string>());
 
     private static SubjectSet? Given(SubjectPattern within, SubjectPattern[] touching, Cut[] cuts)
     {

@@ -108,6 +108,13 @@ internal static class WorkloadQuestions
             if (asked.Problem is not null) return;
             var path = $"{entry.Namespace}:{entry.Package}/{name}";
             var text = entry.Version.Length == 0 ? path : $"{path}@{entry.Version}";
+            // Nothing else may stand here, a '#' for one function least of all: the host takes a version that it cannot read for none, and links the whole interface.
+            if (name.Contains('@', StringComparison.Ordinal) || !InterfaceName.TryParse(text, out _, out _))
+            {
+                asked.Fail($"{Quote.From(text)} is not namespace:package/interface, with a semantic version or none");
+                return;
+            }
+
             if (!Exported.Contains(path)) asked.Add("import", text);
             if (Exported.Contains(path) || BothWays.Contains(path)) asked.Add("export", text);
         }

@@ -198,7 +198,7 @@ public sealed class SyncServiceTests : IAsyncLifetime
         var nonsense = Admission();
         (nonsense.AdmissionId, nonsense.Digest) = (id, digest);
 
-        await call.RequestStream.WriteAsync(new AgentReport { Admitted = nonsense });
+        await call.RequestStream.SendAsync(new AgentReport { Admitted = nonsense });
         var ended = await Assert.ThrowsAsync<RpcException>(async () => await NextAsync(call));
 
         Assert.Equal(StatusCode.InvalidArgument, ended.StatusCode);
@@ -279,7 +279,7 @@ public sealed class SyncServiceTests : IAsyncLifetime
         var agent = await _server.AttestAsync();
         using var call = Subscribe(agent);
         await NextAsync(call);
-        foreach (var part in parts) await call.RequestStream.WriteAsync(new AgentReport { Admissions = part });
+        await call.RequestStream.SendAsync([.. parts.Select(part => new AgentReport { Admissions = part })]);
         var ended = await Assert.ThrowsAsync<RpcException>(async () => await NextAsync(call));
         Assert.Contains(problem, ended.Status.Detail, StringComparison.Ordinal);
     }
@@ -290,8 +290,7 @@ public sealed class SyncServiceTests : IAsyncLifetime
         var agent = await _server.AttestAsync();
         using var call = Subscribe(agent);
         await NextAsync(call);
-        await call.RequestStream.WriteAsync(new AgentReport { Admissions = Part(0, true, "a") });
-        await call.RequestStream.WriteAsync(new AgentReport { Admitted = Admission("b") });
+        await call.RequestStream.SendAsync(new AgentReport { Admissions = Part(0, true, "a") }, new AgentReport { Admitted = Admission("b") });
         var ended = await Assert.ThrowsAsync<RpcException>(async () => await NextAsync(call));
         Assert.Contains("between the parts", ended.Status.Detail, StringComparison.Ordinal);
     }

@@ -51,7 +51,7 @@ public sealed partial class AdminSocketTests
     private static async Task<IEnumerable<string>> ServicesAsync(CallInvoker invoker)
     {
         using var call = new ServerReflection.ServerReflectionClient(invoker).ServerReflectionInfo();
-        await call.RequestStream.WriteAsync(new ServerReflectionRequest { ListServices = "" });
+        await call.RequestStream.SendAsync(new ServerReflectionRequest { ListServices = "" });
         Assert.True(await call.ResponseStream.MoveNext(CancellationToken.None));
         return call.ResponseStream.Current.ListServicesResponse.Service.Select(service => service.Name);
     }

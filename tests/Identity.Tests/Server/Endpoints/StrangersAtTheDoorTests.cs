@@ -66,7 +66,7 @@ public sealed class StrangersAtTheDoorTests : IDisposable
         var operators = new Health.HealthClient(server.Admin).Watch(new HealthCheckRequest());
         Assert.True(await operators.ResponseStream.MoveNext(CancellationToken.None).WaitAsync(Deadline));
 
-        server.Time.Passed = StrangerCall.Patience;
+        server.Time.Passed = StrangerBounds.Patience;
         using var watch = new Health.HealthClient(server.Anonymous).Watch(new HealthCheckRequest());
         await Assert.ThrowsAsync<RpcException>(async () =>
         {
@@ -82,7 +82,7 @@ public sealed class StrangersAtTheDoorTests : IDisposable
     public async Task A_strangers_unfinished_call_ends()
     {
         await using var server = await StartAsync();
-        server.Time.Passed = StrangerCall.Patience;
+        server.Time.Passed = StrangerBounds.Patience;
         using var client = new HttpClient(new SocketsHttpHandler { SslOptions = { RemoteCertificateValidationCallback = (_, leaf, _, _) => leaf is not null } });
         var body = new Pipe();
         using var request = new HttpRequestMessage(HttpMethod.Post, $"https://{server.Listeners.Grpc}/grpc.health.v1.Health/Check")

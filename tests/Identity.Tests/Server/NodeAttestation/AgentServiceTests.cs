@@ -112,7 +112,7 @@ public sealed class AgentServiceTests : IAsyncLifetime
     public async Task Refuses_a_first_message_that_is_not_params()
     {
         using var call = new AgentClient(_server.Anonymous).AttestAgent();
-        await call.RequestStream.WriteAsync(new AttestAgentRequest { ChallengeResponse = ByteString.CopyFromUtf8("x") });
+        await call.RequestStream.SendAsync(new AttestAgentRequest { ChallengeResponse = ByteString.CopyFromUtf8("x") });
 
         var refused = await RefusedAsync(() => call.ResponseStream.MoveNext(CancellationToken.None));
 

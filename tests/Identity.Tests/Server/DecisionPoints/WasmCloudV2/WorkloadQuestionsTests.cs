@@ -30,6 +30,19 @@ public sealed class WorkloadQuestionsTests
     }
 
     [Theory]
+    [InlineData("wasi", "keyvalue", "store", "0.2.0#get")]
+    [InlineData("wasi", "keyvalue", "store#get", "0.2.0")]
+    [InlineData("wasi", "keyvalue", "store#get", "")]
+    [InlineData("wasi", "keyvalue", "store@0.2.0", "")]
+    [InlineData("wasi", "keyvalue", "*", "")]
+    [InlineData("wasi", "keyvalue/store@0.2.0#get", "x", "")]
+    [InlineData("wasi", "http", "incoming-handler", "0.2.0#handle")]
+    [InlineData("wasi", "http", "incoming-handler", "0.2")]
+    [InlineData("wasi", "keyvalue", "store", "*")]
+    public void An_entry_that_is_not_of_whole_interfaces_is_refused(string ns, string package, string name, string version) => Assert.False(
+        WorkloadQuestions.TryMap(Needs(interfaces: 0, components: 1) with { Interfaces = [new HostInterface(ns, package, version, [name])] }, Domain, out _, out _));
+
+    [Theory]
     [InlineData("10.0.0.1", true)]
     [InlineData("2001:db8::1", true)]
     [InlineData("10", false)]
