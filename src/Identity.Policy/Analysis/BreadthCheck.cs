@@ -15,6 +15,8 @@ public static class BreadthCheck
                     yield return Warn(PolicyWarningKind.Wide, $"permits it to the whole trust domain '{everybody.SpiffeIdPrefix}', to hosts, people and whoever is registered later too", "name a path below it, such as …/components");
                 foreach (var capability in rule.Effect == RuleEffect.Permit ? rule.Capabilities.Where(IsEverything) : [])
                     yield return Warn(PolicyWarningKind.Wide, $"permits '{capability}', which is everything of its kind", "name what is needed; a forbid beside it takes away only what it names");
+                foreach (var capability in rule.Effect == RuleEffect.Permit ? rule.Capabilities.Where(capability => capability is Capability.Stream { Access: var access } && access.HasFlag(StreamAccess.Consume)) : [])
+                    yield return Warn(PolicyWarningKind.Wide, $"permits '{capability}', which reaches every consumer of the stream, also those that others made", "make a durable consumer and grant it alone, consumer: STREAM/NAME, or forbid those of others");
                 foreach (var signer in rule.Subjects.Select(subject => subject.Signer).OfType<SignerName>().Where(signer => !signer.IsKey).Distinct())
                 {
                     yield return Warn(

@@ -23,6 +23,18 @@ internal sealed partial class AgentReports(
     private const int MaxAgents = 100_000;
     private static readonly TimeSpan EachVerification = TimeSpan.FromMilliseconds(2);
 
+    // Of one agent: a few lists of all it may run at once, then a whole list each ten seconds. Fewer than wait for whoever tries a staged change on them, so that no agent
+    // makes another's be lost.
+    private const int AdmissionsAtOnce = 3 * LiveAdmissions.MaxPerAgent;
+    private static readonly TimeSpan EachAdmission = TimeSpan.FromMilliseconds(1);
+
+    private const int WarningsAtOnce = 10;
+    private static readonly TimeSpan EachWarning = TimeSpan.FromSeconds(6);
+
+    private readonly TokenBuckets<SpiffeId> _admissions = new(time, AdmissionsAtOnce, EachAdmission, MaxAgents);
+
+    private readonly TokenBuckets<SpiffeId> _warnings = new(time, WarningsAtOnce, EachWarning, MaxAgents);
+
     private readonly TokenBuckets<SpiffeId> _verifications = new(time, VerificationsAtOnce, EachVerification, MaxAgents);
 
     private readonly TokenBuckets<SpiffeId> _decisions = new(time, DecisionsAtOnce, EachDecision, MaxAgents);
@@ -37,17 +49,19 @@ internal sealed partial class AgentReports(
             switch (report.ReportCase)
             {
                 case AgentReport.ReportOneofCase.Admissions:
+                    RefuseTooMany(session.Agent, report.Admissions.Admissions.Count);
                     if (list.TryFinish(report.Admissions, out var all, out var problem)) session.Replace(Entitled(all, session.Agent));
                     else if (problem is not null) throw Invalid(problem);
                     break;
                 case AgentReport.ReportOneofCase.Admitted:
+                    RefuseTooMany(session.Agent, 1);
                     Admit(Parse(report.Admitted, session.Agent), session);
                     break;
                 case AgentReport.ReportOneofCase.Ended:
                     session.End(report.Ended.AdmissionId);
                     break;
                 case AgentReport.ReportOneofCase.Decision:
-                    if (!_decisions.TryTake(session.Agent) || !decisions.TryRecordReported(report.Decision, session.Agent)) LogDecisionRefused(session.Agent);
+                    if (!_decisions.TryTake(session.Agent) || !decisions.TryRecordReported(report.Decision, session.Agent)) Warn(session.Agent, LogDecisionRefused);
                     else shadows.RecordReported(report.Decision, ledger.State.Policy);
                     break;
                 default:
@@ -80,7 +94,7 @@ internal sealed partial class AgentReports(
         foreach (var admission in admissions)
         {
             if (entries[admission.SpiffeId.ToString()].Any(admission.IsEntitledBy)) entitled.Add(admission);
-            else LogNotEntitled(agent, admission.SpiffeId, admission.Id);
+            else Warn(agent, agent => LogNotEntitled(agent, admission.SpiffeId, admission.Id));
         }
 
         return entitled;
@@ -89,10 +103,26 @@ internal sealed partial class AgentReports(
     private ReportedAdmission Parse(LiveAdmission wire, SpiffeId agent) =>
         ReportedAdmission.TryParse(wire, trustDomain, out var admission, out var problem, count => _verifications.TryTake(agent, count)) ? admission : throw Invalid(problem);
 
+    private void RefuseTooMany(SpiffeId agent, int admissions)
+    {
+        if (admissions == 0 || _admissions.TryTake(agent, admissions)) return;
+        Warn(agent, LogTooMany);
+        throw new RpcException(new Status(StatusCode.ResourceExhausted, $"the agent reports admissions too often: at most {AdmissionsAtOnce} at once, and then one each {EachAdmission.TotalMilliseconds} ms"));
+    }
+
+    // Whoever floods us does not flood the log.
+    private void Warn(SpiffeId agent, Action<SpiffeId> log)
+    {
+        if (_warnings.TryTake(agent)) log(agent);
+    }
+
     private static RpcException Invalid(string problem) => new(new Status(StatusCode.InvalidArgument, problem));
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Agent {Agent} reported admission {Admission} of {Component}, for which it has no entry; not accepted.")]
     private partial void LogNotEntitled(SpiffeId agent, SpiffeId component, string admission);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Agent {Agent} reports admissions too often; its stream is ended.")]
+    private partial void LogTooMany(SpiffeId agent);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Agent {Agent} reported a decision that is malformed, too large, known already or one too many; not kept.")]
     private partial void LogDecisionRefused(SpiffeId agent);

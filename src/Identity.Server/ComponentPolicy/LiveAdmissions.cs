@@ -216,8 +216,8 @@ internal sealed class LiveAdmissions(TimeProvider time, StageObservations? obser
             if (kept.SpiffeId == admission.SpiffeId && kept.Digest == admission.Digest && kept.Host == admission.Host && (kept.SignersBeyond ?? kept.Signers).Equals(admission.Signers))
             {
                 var again = admission with { Signers = kept.Signers, SignersBeyond = kept.SignersBeyond };
-                // It may tell more of itself, or something else, than before.
-                if (kept != again) observations?.Admitted(again);
+                // It may tell more of itself, or something else, than before. No rule asks what its host calls it.
+                if (kept != again with { Name = kept.Name }) observations?.Admitted(again);
                 known.Value = again;
                 return;
             }

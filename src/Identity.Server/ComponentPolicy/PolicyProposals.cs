@@ -23,7 +23,8 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
 
     private const int MaxOpen = 200;
     private const int MaxOpenOfOne = 20;
-    private const long MaxOpenBytes = 32 << 20;
+    private const int MaxOpenMebibytes = 32;
+    private const int MaxOpenMebibytesOfOne = 6;
     private const string Alphabet = "abcdefghijklmnopqrstuvwxyz234567";
 
     /// <summary>A new proposal of what a person wants changed.</summary>
@@ -193,11 +194,17 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
     private static void RefuseTooMany(ControlPlaneState state, PolicyEdit edit, PolicyPerson person, DateTimeOffset now)
     {
         var open = state.Governance.Proposals.Values.Select(known => known.Proposal).Where(proposal => proposal.ExpiresAt.ToDateTimeOffset() > now).ToList();
-        if (open.Count >= MaxOpen || open.Count(proposal => proposal.Person == person.Text) >= MaxOpenOfOne
-            || open.Sum(proposal => (long)proposal.CalculateSize()) + edit.Set.Concat(edit.RoleSet).Sum(set => (long)set.CalculateSize()) > MaxOpenBytes)
-        {
-            throw new RpcException(new Status(
-                StatusCode.ResourceExhausted, $"too many proposals are open (at most {MaxOpenOfOne} of one person, {MaxOpen} in all); withdraw some first"));
-        }
+        var own = open.Where(proposal => proposal.Person == person.Text).ToList();
+        var bytes = edit.Set.Concat(edit.RoleSet).Sum(set => (long)set.CalculateSize());
+        // The last eighth is for administrators: nobody who may write some policies keeps their proposals out.
+        var share = PolicyGate.IsAdmin(person) ? 8 : 7;
+        var why = own.Count >= MaxOpenOfOne ? $"{own.Count} proposals of yours are open, and one person may have {MaxOpenOfOne}; withdraw some first"
+            : BytesOf(own) + bytes > (long)MaxOpenMebibytesOfOne << 20 ? $"your open proposals would have more than {MaxOpenMebibytesOfOne} MiB together; withdraw some first"
+            : open.Count >= MaxOpen * share / 8 ? $"{open.Count} proposals are open; an administrator may withdraw some"
+            : BytesOf(open) + bytes > ((long)MaxOpenMebibytes << 20) * share / 8 ? $"all open proposals would have more than {MaxOpenMebibytes * share / 8} MiB together; an administrator may withdraw some"
+            : null;
+        if (why is not null) throw new RpcException(new Status(StatusCode.ResourceExhausted, why));
+
+        static long BytesOf(List<PolicyProposal> proposals) => proposals.Sum(proposal => (long)proposal.CalculateSize());
     }
 }

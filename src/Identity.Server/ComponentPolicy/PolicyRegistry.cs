@@ -32,6 +32,13 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
     private const int SizeOfLength = 8;
     private const int MaxNamedFirst = 20;
 
+    // What one author who is no administrator may write, in KiB: the ledger forgets nothing, so whoever proposes and withdraws again and again would fill the disk.
+    private const int KibibytesAtOnce = 64 << 10;
+    private const int MaxAuthors = 100_000;
+    private static readonly TimeSpan EachKibibyte = TimeSpan.FromSeconds(1);
+
+    private readonly TokenBuckets<string> _written = new(time, KibibytesAtOnce, EachKibibyte, MaxAuthors);
+
     // Writers of policy wait for one another here: a thousand who try at once would otherwise undo each other's attempts.
     private readonly SemaphoreSlim _turn = new(1);
 
@@ -108,7 +115,7 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
             try
             {
                 if (ahead < MaxAhead && PolicyProposals.Base(ledger.State) != PolicyProposals.Base(seen)) continue;
-                return await ledger.ChangeAsync(author, decide, cancellation);
+                return await ledger.ChangeAsync(author, state => Bounded(author, decide(state)), cancellation);
             }
             finally
             {
@@ -240,6 +247,14 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
         {
             lane.Release();
         }
+    }
+
+    private Proposal<T> Bounded<T>(string author, Proposal<T> proposal)
+    {
+        var kibibytes = (int)Math.Min(proposal.Changes.Sum(change => (long)change.CalculateSize()) / 1024, KibibytesAtOnce) + 1;
+        return LaneOf(author) == Lanes || _written.TryTake(author, kibibytes) ? proposal : throw new RpcException(new Status(
+            StatusCode.ResourceExhausted,
+            $"{author} has written more than {KibibytesAtOnce / 1024} MiB of changes lately, and after that may write 1 KiB each second; write less often, or ask an administrator; nothing was changed"));
     }
 
     // A rollback has no smaller parts of its own; but what is put back by hand before it is in force already.

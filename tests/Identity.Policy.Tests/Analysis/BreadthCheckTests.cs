@@ -24,6 +24,17 @@ public sealed class BreadthCheckTests
     }
 
     [Theory]
+    [InlineData("{ stream: ORDERS, access: [consume] }", true)]
+    [InlineData("{ stream: ORDERS, access: [read, consume] }", true)]
+    [InlineData("{ stream: ORDERS, access: [read] }", false)]
+    [InlineData("{ consumer: ORDERS/billing, access: [consume] }", false)]
+    public void Warns_of_a_permit_that_reaches_the_consumers_of_others(string capability, bool isWide)
+    {
+        Assert.Equal(isWide, Find(("permit", Narrow, capability)).Any(warning => warning.Text.Contains("every consumer of the stream", StringComparison.Ordinal)));
+        Assert.Empty(Find(("forbid", Narrow, capability)));
+    }
+
+    [Theory]
     [InlineData("spiffeIdPrefix: spiffe://example.org", true)]
     [InlineData("spiffeIdPrefix: spiffe://example.org, namespace: shop", false)]
     [InlineData("spiffeIdPrefix: spiffe://example.org/components", false)]

@@ -32,6 +32,18 @@ public sealed class LiveAdmissionsTests
     }
 
     [Fact]
+    public void What_a_host_calls_a_component_is_no_news_to_whoever_tries_a_staged_change()
+    {
+        var observations = new StageObservations { IsOpen = true };
+        var live = new LiveAdmissions(_time, observations);
+        using var session = live.Open(Agent);
+        session.TryAdd(Admission("a1"));
+        for (var i = 0; i < 10; i++) session.TryAdd(Admission("a1") with { Name = $"name-{i}" });
+        Assert.True(observations.Reader.TryRead(out _));
+        Assert.False(observations.Reader.TryRead(out _));
+    }
+
+    [Fact]
     public void Ends_after_the_grace_what_a_returning_agent_does_not_report()
     {
         using (var session = _live.Open(Agent)) session.TryAdd(Admission("a1"));

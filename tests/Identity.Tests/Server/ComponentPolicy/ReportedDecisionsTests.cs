@@ -4,6 +4,7 @@ using Identity.Server.Ledger;
 using Identity.Tests.Server.Registration;
 using Identity.V1;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Time.Testing;
 using Spiffe.Net;
 
@@ -42,6 +43,53 @@ public sealed class ReportedDecisionsTests : IDisposable
             await reports.ReadAsync(new Told(told), session, Cancellation);
             return told.Count(decision => log.TryGet(decision.Id) is not null);
         }
+    }
+
+    [Fact]
+    public async Task An_agent_fills_neither_the_log_nor_the_line_of_whoever_tries_a_staged_change()
+    {
+        await using var ledger = await ControlPlaneLedger.OpenAsync(_folder.At("data"), _time, NullLogger<ControlPlaneLedger>.Instance, Cancellation);
+        var logged = new FakeLogger<AgentReports>();
+        var live = new global::Identity.Server.ComponentPolicy.LiveAdmissions(_time);
+        var reports = new AgentReports(ledger, new DecisionLog(ledger, TestEntries.TrustDomain, _time), new ShadowCounts(_time), TestEntries.TrustDomain, _time, logged);
+        var agent = SpiffeId.Parse("spiffe://example.org/spire/agent/join_token/a");
+        var list = new AgentReport { Admissions = new() };
+        for (var i = 0; i < global::Identity.Server.ComponentPolicy.LiveAdmissions.MaxPerAgent; i++)
+        {
+            list.Admissions.Admissions.Add(new LiveAdmission
+            {
+                AdmissionId = $"a{i}",
+                EntryId = "x",
+                AdmittedAt = Google.Protobuf.WellKnownTypes.Timestamp.FromDateTimeOffset(_time.GetUtcNow()),
+                SpiffeId = "spiffe://example.org/components/greeter",
+                Digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+                HostSpiffeId = "spiffe://example.org/hosts/local",
+            });
+        }
+
+        using (var session = live.Open(agent)) await reports.ReadAsync(new Said([.. Enumerable.Repeat(list, 3)]), session, Cancellation);
+        Assert.InRange(logged.Collector.Count, 1, 10);
+        var refused = await RefusedAsync(agent);
+        Assert.Contains("too often", refused.Status.Detail, StringComparison.Ordinal);
+        using (var other = live.Open(SpiffeId.Parse("spiffe://example.org/spire/agent/join_token/b"))) await reports.ReadAsync(new Said([list]), other, Cancellation);
+
+        _time.Advance(TimeSpan.FromSeconds(10));
+        using (var session = live.Open(agent)) await reports.ReadAsync(new Said([list]), session, Cancellation);
+
+        async Task<RpcException> RefusedAsync(SpiffeId who)
+        {
+            using var session = live.Open(who);
+            return await Assert.ThrowsAsync<RpcException>(() => reports.ReadAsync(new Said([list]), session, Cancellation));
+        }
+    }
+
+    private sealed class Said(IReadOnlyList<AgentReport> said) : IAsyncStreamReader<AgentReport>
+    {
+        private int _at = -1;
+
+        public AgentReport Current => said[_at];
+
+        public Task<bool> MoveNext(CancellationToken cancellationToken) => Task.FromResult(++_at < said.Count);
     }
 
     private sealed class Told(IReadOnlyList<Decision> decisions) : IAsyncStreamReader<AgentReport>

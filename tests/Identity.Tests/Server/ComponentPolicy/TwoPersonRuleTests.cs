@@ -293,6 +293,39 @@ public sealed class TwoPersonRuleTests : IAsyncLifetime
         await _bob.ProposeAsync(Permit("shop.more"));
     }
 
+    [Fact]
+    public async Task Nobody_keeps_others_out_with_large_proposals()
+    {
+        await _ann.ProposeAsync(Large(0));
+        var refused = await Assert.ThrowsAsync<RpcException>(() => _ann.ProposeAsync(Large(1)));
+        Assert.Equal(StatusCode.ResourceExhausted, refused.StatusCode);
+        Assert.Contains("6 MiB", refused.Status.Detail, StringComparison.Ordinal);
+        await _bob.ProposeAsync(Large(2));
+        await _admin.ProposeAsync(Large(3));
+
+        // Under the four MiB of a message.
+        static string[] Large(int number) => [.. Enumerable.Range(0, 4).Select(part => Permit($"shop.p{number}x{part}") + "\n#" + new string('x', 900_000))];
+    }
+
+    [Fact]
+    public async Task Nobody_fills_the_ledger_by_proposing_and_withdrawing()
+    {
+        var number = 0;
+        var refused = await Assert.ThrowsAsync<RpcException>(async () =>
+        {
+            for (; number < 24; number++)
+            {
+                var made = await _ann.ProposeAsync([.. Enumerable.Range(0, 4).Select(part => Permit($"shop.x{part}") + "\n#" + new string('x', 950_000))]);
+                await _ann.Client.WithdrawAsync(new() { Id = made.Id });
+            }
+        });
+        Assert.Equal(StatusCode.ResourceExhausted, refused.StatusCode);
+        Assert.Contains("64 MiB", refused.Status.Detail, StringComparison.Ordinal);
+        Assert.InRange(number, 16, 18);
+        await _bob.ProposeAsync(Permit("shop"));
+        await _admin.ApplyAsync(Permit("shop"));
+    }
+
     private async Task<PolicyWriter> AsAsync(string id) => new(await _server.AsAsync(id));
 
     // As this process's user everything here is administered.
