@@ -59,7 +59,7 @@ internal sealed class RunningPlatform(string folder)
             await output.WriteLineAsync($"Nothing was left running with --detach, but {taken}");
             return 1;
         }
-        await output.WriteLineAsync(pids.Length > 0 ? $"Ended {pids.Length} processes; what they stored is in {folder}." : "Nothing was running.");
+        await output.WriteLineAsync(pids.Length > 0 ? $"Ended {pids.Length} processes; what they stored is in {folder}." : $"Nothing of {folder} was running.");
         return 0;
     }
 
@@ -82,7 +82,7 @@ internal sealed class RunningPlatform(string folder)
         ("ISTIO_CA_ADDRESS", $"https://localhost:{platform.Ports.Istio}"),
         ("ISTIO_CA_ROOT", platform.BundleFile),
         ("ISTIO_TOKEN_FILE", Path.Combine(platform.Folder, "istio", "ztunnel-token")),
-        ("PATH", $"{Path.GetDirectoryName(Repository.Program("Identity.Cli", "identity"))}:$PATH"),
+        ("PATH", $"{Path.GetDirectoryName(Repository.Program("Identity.Cli", "identity"))}:{Path.GetDirectoryName(Repository.Program("Identity.WasmHost", "identity-host"))}:$PATH"),
     ];
 
     private FileStream? TryLock()

@@ -10,12 +10,14 @@ public sealed class CapabilityPolicy
     public const int MaxSignerKeys = 128;
 
     private readonly Lazy<ExplanationIndex> _forExplaining;
+    private readonly ImmutableDictionary<string, int> _labelSteps;
 
     private CapabilityPolicy(long revision, ImmutableArray<PolicyDocument> documents, string? unreadable)
     {
         var usage = default(PolicyUsage);
-        ClauseList = unreadable is null ? ClauseBuilder.Build(documents, out usage, out unreadable) : [];
-        Usage = usage;
+        var labelSteps = ImmutableDictionary<string, int>.Empty;
+        ClauseList = unreadable is null ? ClauseBuilder.Build(documents, out usage, out labelSteps, out unreadable) : [];
+        (Usage, _labelSteps) = (usage, labelSteps);
         SignerKeys = KeysOf(ClauseList);
         Revision = revision;
         Documents = unreadable is null ? documents : [];
@@ -39,6 +41,9 @@ public sealed class CapabilityPolicy
 
     /// <summary>What of the limits that all documents share is used; nothing when it is unreadable.</summary>
     public PolicyUsage Usage { get; }
+
+    /// <summary>Of <see cref="PolicyUsage.LabelSteps"/>, what the rules of one document take.</summary>
+    public int LabelStepsOf(string document) => _labelSteps.GetValueOrDefault(document);
 
     /// <summary>Every key that a rule names as signer, sorted by its text: what a component's signatures are tried with. At most <see cref="MaxSignerKeys"/>.</summary>
     public ImmutableArray<SignerName> SignerKeys { get; }

@@ -58,7 +58,7 @@ internal static class ApplyCommand
                 governance.AddRange(applied.Notes);
             }
             changes.AddRange(await plan.CarryOutAsync(client, cancellation));
-            return Print(parsed, revision, changes, [.. governance, .. plan.Notes]);
+            return Print(parsed, revision, changes, [.. governance, .. plan.Notes, .. plan.Said]);
         });
         return command;
     }

@@ -32,11 +32,24 @@ internal static class EntryCommand
             using var channel = AdminConnection.Open(parsed);
             var answer = new ListEntriesResponse();
             answer.Entries.AddRange((await AllAsync(new(channel), cancellation)).OrderBy(entry => EntryText.Of(entry.SpiffeId), StringComparer.Ordinal));
+            foreach (var note in await BelowNobodyAsync(channel, answer.Entries, cancellation)) parsed.InvocationConfiguration.Error.WriteLine($"identity: {note}");
             return Answer.Print(parsed, answer, output => Answer.Table(output, "There is no entry: nobody gets an identity.",
                 ["ENTRY", "SPIFFE ID", "PARENT", "SELECTORS"],
                 [.. answer.Entries.Select(entry => new[] { entry.Id, EntryText.Of(entry.SpiffeId), EntryText.Of(entry.ParentId), EntryText.Selectors(entry) })]));
         });
         return command;
+    }
+
+    // An entry is taken whether or not its parent is there yet, for the order must not matter; a name that was misspelt is seen here.
+    private static async Task<IEnumerable<string>> BelowNobodyAsync(Grpc.Core.ChannelBase channel, IReadOnlyCollection<Spire.Api.Types.Entry> entries, CancellationToken cancellation)
+    {
+        var known = entries.Select(entry => entry.SpiffeId).ToHashSet();
+        var open = entries.Where(entry => !known.Contains(entry.ParentId) && entry.ParentId.Path != "/spire/server" && entry.Selectors.All(selector => selector.Type != "spiffe_id")).ToList();
+        if (open.Count == 0) return [];
+        var agents = await new Spire.Api.Server.Agent.V1.Agent.AgentClient(channel).ListAgentsAsync(new(), cancellationToken: cancellation);
+        known.UnionWith(agents.Agents.Select(agent => agent.Id));
+        return open.Where(entry => !known.Contains(entry.ParentId)).GroupBy(entry => EntryText.Of(entry.ParentId), StringComparer.Ordinal).OrderBy(group => group.Key, StringComparer.Ordinal)
+            .Select(group => $"no entry and no attested agent is {group.Key}; until one is, {Answer.Count(group.Count(), "entry below it gives", "entries below it give")} nobody an identity");
     }
 
     private static Command Delete()

@@ -22,10 +22,14 @@ internal sealed record EntryPlan(IReadOnlyList<Spire.Api.Types.Entry> Unchanged,
     /// <summary>What a person should know of it, a line each: other programs that keep an identity, or lose one.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
+    /// <summary>What the server said of what was carried out, a line each.</summary>
+    public List<string> Said { get; } = [];
+
     public static EntryPlan Nothing { get; } = new([], [], []);
 
     // What identityd and SPIRE take in one call.
     private const int MaxBatch = 500;
+    private const string But = "OK, but ";
 
     /// <summary>
     /// An entry is known by its SPIFFE ID, parent and selectors. With more selectors it is the same entry made narrower, when there is one such that no other
@@ -107,6 +111,7 @@ internal sealed record EntryPlan(IReadOnlyList<Spire.Api.Types.Entry> Unchanged,
             var request = new BatchCreateEntryRequest { Entries = { batch } };
             var response = await client.BatchCreateEntryAsync(request, cancellationToken: cancellation);
             outcomes.AddRange(Outcomes(batch, [.. response.Results.Select(result => result.Status)], "created"));
+            Said.AddRange(NotesOf(batch, response.Results.Select(result => result.Status)));
         }
 
         foreach (var batch in Update.Chunk(MaxBatch))
@@ -114,6 +119,7 @@ internal sealed record EntryPlan(IReadOnlyList<Spire.Api.Types.Entry> Unchanged,
             var request = new BatchUpdateEntryRequest { Entries = { batch } };
             var response = await client.BatchUpdateEntryAsync(request, cancellationToken: cancellation);
             outcomes.AddRange(Outcomes(batch, [.. response.Results.Select(result => result.Status)], "updated"));
+            Said.AddRange(NotesOf(batch, response.Results.Select(result => result.Status)));
         }
 
         return outcomes;
@@ -148,6 +154,11 @@ internal sealed record EntryPlan(IReadOnlyList<Spire.Api.Types.Entry> Unchanged,
 
         return entries.Select(entry => Line(entry, done));
     }
+
+    // A server of ours says what else is so behind its OK. Of a parent that comes in a later batch nothing is missing.
+    private IEnumerable<string> NotesOf(Spire.Api.Types.Entry[] entries, IEnumerable<Spire.Api.Types.Status> statuses) =>
+        entries.Zip(statuses).Where(pair => pair.Second.Message.StartsWith(But, StringComparison.Ordinal) && !Create.Concat(Update).Any(other => other.SpiffeId.Equals(pair.First.ParentId)))
+            .Select(pair => $"{EntryText.Of(pair.First.SpiffeId)}: {pair.Second.Message[But.Length..]}");
 
     private static string Beside(List<Spire.Api.Types.Entry> made, Spire.Api.Types.Entry other) =>
         $"{EntryText.Of(other.SpiffeId)}: {string.Join(" and ", made.Select(EntryText.Selectors))} is an entry beside {other.Id}, which stays for {EntryText.Selectors(other)}; "

@@ -8,12 +8,14 @@ internal static class ClauseBuilder
     /// <summary>Of one policy. Enough for 10,000 rules of 20 pairs each, few enough to hold and to search.</summary>
     public const int MaxClauses = 200_000;
 
+    /// <param name="labelSteps">Of <paramref name="usage"/>'s, those that the rules of each document took; none where there are none.</param>
     /// <param name="usage">What of the limits that all documents share is used; no use where they are unreadable.</param>
     /// <param name="unreadable">Why the clauses would not be what was meant; then there are none.</param>
-    public static ImmutableArray<PolicyClause> Build(ImmutableArray<PolicyDocument> documents, out PolicyUsage usage, out string? unreadable)
+    public static ImmutableArray<PolicyClause> Build(ImmutableArray<PolicyDocument> documents, out PolicyUsage usage, out ImmutableDictionary<string, int> labelSteps, out string? unreadable)
     {
         unreadable = null;
         usage = default;
+        labelSteps = ImmutableDictionary<string, int>.Empty;
         var labels = new LabelExpansion(documents);
         var clauses = ImmutableArray.CreateBuilder<PolicyClause>();
         var rules = documents
@@ -21,14 +23,22 @@ internal static class ClauseBuilder
             .OrderBy(named => named.Reference);
         var rank = 0;
         var keys = new HashSet<SignerName>();
+        var steps = new Dictionary<string, int>(StringComparer.Ordinal);
         foreach (var (reference, rule) in rules)
         {
-            if ((Add(clauses, reference, rule, rank++, labels) ?? CountKeys(rule, reference, keys)) is not { } problem) continue;
+            var before = labels.Steps;
+            if ((Add(clauses, reference, rule, rank++, labels) ?? CountKeys(rule, reference, keys)) is not { } problem)
+            {
+                if (labels.Steps > before) steps[reference.Policy] = steps.GetValueOrDefault(reference.Policy) + labels.Steps - before;
+                continue;
+            }
+
             unreadable = problem;
             return [];
         }
 
         usage = new PolicyUsage(clauses.Count, labels.Steps, keys.Count);
+        labelSteps = steps.ToImmutableDictionary(StringComparer.Ordinal);
         return clauses.DrainToImmutable();
     }
 

@@ -40,8 +40,9 @@ internal sealed class DecisionLog
         _self = Registration.ReservedPaths.Server(trustDomain).ToString();
         foreach (var payload in ledger.ReadDecisions(MaxCount).Reverse())
         {
-            var decision = Decision.Parser.ParseFrom(payload);
-            Keep(new Kept(decision.Id, decision.Allowed, payload));
+            // Older versions kept what agents and strangers said as they said it; what is fit already is the same bytes.
+            var decision = ReportedText.Printable(Decision.Parser.ParseFrom(payload));
+            Keep(new Kept(decision.Id, decision.Allowed, decision.ToByteArray()));
         }
     }
 

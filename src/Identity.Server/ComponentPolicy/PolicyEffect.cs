@@ -12,17 +12,16 @@ internal sealed class PolicyEffect
     private readonly Lazy<CapabilityPolicy> _after;
     private readonly Lazy<DifferenceSummary> _difference;
     private readonly Lazy<string?> _excess;
-    private readonly Lazy<string?> _beyondShare;
 
     // Reading documents for a role costs as much as they are long.
     private readonly Dictionary<PolicyPerson, string?> _uncovered;
+    private readonly Dictionary<PolicyPerson, string?> _beyondShare;
 
     public PolicyEffect(ControlPlaneState state, PolicyEdit edit, DateTimeOffset now)
     {
-        (State, Edit, Now, _uncovered) = (state, edit, now, []);
+        (State, Edit, Now, _uncovered, _beyondShare) = (state, edit, now, [], []);
         _after = new(() => edit.ApplyTo(state), LazyThreadSafetyMode.None);
         _excess = new(() => PolicyUse.WhyTooMuch(state, edit), LazyThreadSafetyMode.None);
-        _beyondShare = new(() => PolicyUse.WhyBeyondShare(state, edit, _after.Value), LazyThreadSafetyMode.None);
         _difference = new(() => Compare(state.Policy, _after.Value, now), LazyThreadSafetyMode.None);
     }
 
@@ -53,8 +52,10 @@ internal sealed class PolicyEffect
     /// <summary>Why so many documents, or so large, may not be in force together; null when they may.</summary>
     public string? Excess => _excess.Value;
 
-    /// <summary>Why only an administrator may make the change: it fills what all policies share beyond the part that others have of it; null where it does not.</summary>
-    public string? WhyBeyondShare => _beyondShare.Value;
+    /// <summary>Why this person may not make the change, and an administrator may: it fills what all policies share beyond the part they have of it; null where it does not.</summary>
+    public string? WhyBeyondShare(PolicyPerson author) =>
+        PolicyGate.IsAdmin(author) ? null
+        : _beyondShare.TryGetValue(author, out var known) ? known : _beyondShare[author] = PolicyUse.WhyBeyondShare(State, Edit, After, author);
 
     /// <summary>Why no role lets this person make the change; null when one does.</summary>
     public string? WhyUncovered(PolicyPerson person) =>

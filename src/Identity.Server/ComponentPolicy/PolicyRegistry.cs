@@ -156,7 +156,7 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
         if (PolicyGate.WhyLockedOut(effect) is { } lockedOut) return new Status(StatusCode.FailedPrecondition, $"{lockedOut}; nothing was changed");
         if (effect.After.Unreadable is { } unreadable && effect.State.Policy.Unreadable is null)
             return new Status(StatusCode.InvalidArgument, $"together with the policies in force these would deny everything: {unreadable}; nothing was changed");
-        return !PolicyGate.IsAdmin(author) && effect.WhyBeyondShare is { } beyond ? new Status(StatusCode.ResourceExhausted, $"{beyond}; nothing was changed") : null;
+        return effect.WhyBeyondShare(author) is { } beyond ? new Status(StatusCode.ResourceExhausted, $"{beyond}; nothing was changed") : null;
     }
 
     /// <exception cref="RpcException">A policy or role changed after what the caller has seen.</exception>

@@ -5,8 +5,9 @@ using Identity.Server.Ledger;
 namespace Identity.Server.ComponentPolicy;
 
 /// <summary>
-/// What all policies share: numbers and bytes of documents, and what is made of them (<see cref="PolicyUsage"/>). Whoever is no administrator fills nine tenths of
-/// each, so that the narrowest role cannot keep out the forbid that an administrator has to write.
+/// What all policies share: numbers and bytes of documents, and what is made of them (<see cref="PolicyUsage"/>). Those who are no administrators fill nine tenths
+/// of each together, so that the narrowest role cannot keep out the forbid that an administrator has to write. Half of that is divided equally among whom roles
+/// name: what one of them leaves of their part nobody else fills, so that however many of them cannot keep out what another has to write.
 /// </summary>
 internal static class PolicyUse
 {
@@ -24,20 +25,31 @@ internal static class PolicyUse
     }
 
     /// <summary>Asked through <see cref="PolicyEffect.WhyBeyondShare"/>, which remembers. What uses no more than before is in nobody's way.</summary>
-    public static string? WhyBeyondShare(ControlPlaneState state, PolicyEdit edit, CapabilityPolicy after)
+    public static string? WhyBeyondShare(ControlPlaneState state, PolicyEdit edit, CapabilityPolicy after, PolicyPerson author)
     {
         var (documents, bytes) = After(state, edit);
         var (used, made) = (state.Policy.Usage, after.Usage);
-        return Why("policies", state.Policies.Count, documents, PolicyRegistry.MaxDocuments)
-            ?? Why("bytes of policies", Bytes(state), bytes, PolicyRegistry.MaxTotalBytes)
-            ?? Why("combinations of rules, subjects, capabilities and labels", used.Combinations, made.Combinations, PolicyUsage.MaxCombinations)
-            ?? Why("comparisons of labels", used.LabelSteps, made.LabelSteps, PolicyUsage.MaxLabelSteps)
-            ?? Why("keys of signers", used.SignerKeys, made.SignerKeys, CapabilityPolicy.MaxSignerKeys);
+        var others = new UseOfOthers(state, edit, after, author);
+        return Why("policies", state.Policies.Count, documents, PolicyRegistry.MaxDocuments, others.Documents)
+            ?? Why("bytes of policies", Bytes(state), bytes, PolicyRegistry.MaxTotalBytes, others.Bytes)
+            ?? Why("combinations of rules, subjects, capabilities and labels", used.Combinations, made.Combinations, PolicyUsage.MaxCombinations, others.Combinations)
+            ?? Why("comparisons of labels", used.LabelSteps, made.LabelSteps, PolicyUsage.MaxLabelSteps, others.LabelSteps)
+            ?? Why("keys of signers", used.SignerKeys, made.SignerKeys, CapabilityPolicy.MaxSignerKeys, others.SignerKeys);
     }
 
-    private static string? Why(string what, long before, long after, long limit) => after > limit * Share / 10 && after > before
-        ? $"there would be {after} {what}, of all policies together; of the {limit} there may be, administrators alone write beyond {limit * Share / 10}"
-        : null;
+    /// <param name="others">How much each other person uses whom a role names; asked only when it matters.</param>
+    private static string? Why(string what, long before, long after, long limit, Func<IEnumerable<long>> others)
+    {
+        var share = limit * Share / 10;
+        // More than that is never kept for others.
+        if (after <= share - share / 2 || after <= before) return null;
+        var used = others().ToList();
+        var sure = share / 2 / (used.Count + 1);
+        var kept = used.Sum(use => Math.Max(0, sure - use));
+        return after <= share - kept ? null
+            : $"there would be {after} {what}, of all policies together; of the {limit} there may be, administrators alone write beyond {share}"
+                + (kept == 0 ? "" : $", and {kept} are kept for others whom roles name ({used.Count(use => use < sure)}), each of whom is sure of {sure}");
+    }
 
     private static (int Documents, long Bytes) After(ControlPlaneState state, PolicyEdit edit)
     {

@@ -3,6 +3,7 @@ using Grpc.Core;
 using Grpc.Core.Interceptors;
 using Identity.Server.DecisionPoints;
 using Identity.Server.NodeAttestation;
+using Identity.Server.Registration;
 
 namespace Identity.Server.Endpoints;
 
@@ -49,6 +50,7 @@ internal sealed class CallGate(CallerIdentification identification, NodeRefusals
     private async Task RunAsync(ServerCallContext context, Func<Task> call)
     {
         var http = context.GetHttpContext();
+        UnreadableRequest.WasRead(http);
         var caller = identification.Identify(http);
         http.Features.Set(caller);
         StrangerBounds.Apply(http, caller);
@@ -79,6 +81,8 @@ internal sealed class CallGate(CallerIdentification identification, NodeRefusals
 
     private RpcException Refusal(string method, Caller caller) => caller switch
     {
+        Caller.Anonymous { Problem.Length: > 0, Id: { } id } when MethodTable.Allows(method, CallerKinds.PolicyAuthor) && !ReservedPaths.Contains(id) =>
+            new RpcException(new Status(StatusCode.PermissionDenied, $"{method} is for administrators and those whom a PolicyRole names, and none names {id}")),
         Caller.Anonymous { Problem.Length: > 0 } known when MethodTable.Allows(method, CallerKinds.PolicyAuthor) =>
             new RpcException(new Status(StatusCode.PermissionDenied, $"{method} is for administrators and those whom a PolicyRole names: {known.Problem}")),
         Caller.Anonymous { Problem.Length: > 0, Id: { } id } known => nodes.Refuse(id, known.Serial, known.Problem, known.Reason, $"{method} needs an attested agent"),

@@ -43,6 +43,7 @@ internal static class EndpointsSetup
                 if (caller is Caller.Agent agent) call.Features.Get<DoorPlace>()?.Prove(agent.Id.ToString());
                 using var deadline = StrangerBounds.AreOf(caller) ? new CallDeadline(call, time) : null;
                 await next(call);
+                UnreadableRequest.Answer(call);
             });
             app.MapGrpcHealthChecksService();
             app.MapGrpcReflectionService();

@@ -26,6 +26,9 @@ internal sealed class RoleBook
     /// <summary>A role that this version cannot read: nobody knows whom it binds. Null when all can be read.</summary>
     public string? Unreadable { get; }
 
+    /// <summary>Whom any role names.</summary>
+    public IReadOnlyCollection<PolicyPerson> People => _people;
+
     /// <summary>Whether any role names this person.</summary>
     public bool Names(PolicyPerson person) => _people.Contains(person);
 

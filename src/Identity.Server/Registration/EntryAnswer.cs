@@ -10,6 +10,9 @@ internal sealed record EntryAnswer(StatusCode Code, string Message, Types.Entry?
 
     public static EntryAnswer Done(Types.Entry entry) => new(StatusCode.OK, "OK", entry);
 
+    /// <summary>Done, and something the caller may not have meant.</summary>
+    public EntryAnswer But(string what) => this with { Message = $"OK, but {what}" };
+
     public static EntryAnswer Refused(StatusCode code, string message, Types.Entry? inTheWay = null) => new(code, message, inTheWay);
 
     public static EntryAnswer NotFound(string id) => new(StatusCode.NotFound, $"there is no entry with the id {Quote.From(id)}", null);

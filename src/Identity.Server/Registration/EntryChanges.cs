@@ -1,5 +1,6 @@
 using Identity.Ledger.V1;
 using Identity.Server.Ledger;
+using Spiffe.Net;
 using Types = Spire.Api.Types;
 
 namespace Identity.Server.Registration;
@@ -31,6 +32,17 @@ internal sealed class EntryChanges
     public Types.Entry? Find(string id) => _set.GetValueOrDefault(id) ?? _state.Entries.GetValueOrDefault(id);
 
     public Types.Entry? FindLike(RegistrationEntry entry) => _byLikeness.GetValueOrDefault(entry.Likeness);
+
+    /// <summary>Why an entry gives nobody an identity, as far as its parent goes; null when it may. A node alias is created with the token of a node that has yet to come.</summary>
+    public string? WhyBelowNobody(Types.Entry entry, TrustDomain trustDomain)
+    {
+        var parent = ControlPlaneState.Text(entry.ParentId);
+        return parent == ReservedPaths.Server(trustDomain).ToString() || _state.Agents.ContainsKey(parent)
+            || entry.Selectors.Any(selector => selector.Type == SelectorText.SpiffeIdType)
+            || _set.Values.Any(other => entry.ParentId.Equals(other.SpiffeId)) || !_state.EntriesOf(entry.ParentId).IsEmpty
+            ? null
+            : $"no entry and no attested agent is {parent}: until one is, this entry gives nobody an identity";
+    }
 
     public Types.Entry Set(RegistrationEntry entry, Types.Entry wire)
     {

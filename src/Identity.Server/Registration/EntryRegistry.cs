@@ -55,7 +55,7 @@ internal sealed class EntryRegistry(ControlPlaneLedger ledger, TrustDomain trust
 
             return EntryAnswer.Done(changes.Set(entry, entry.ToWire(id, revisionNumber: 0, now)));
         }).ToArray();
-        return new(answers, changes.List, "create entries");
+        return new(Told(answers, changes), changes.List, "create entries");
     }
 
     private Proposal<EntryAnswer[]> ProposeUpdate(IReadOnlyList<Types.Entry> wires, Types.EntryMask? mask, ControlPlaneState state)
@@ -82,7 +82,7 @@ internal sealed class EntryRegistry(ControlPlaneLedger ledger, TrustDomain trust
             if (entry.ToWire(stored.Id, stored.RevisionNumber, createdAt).Equals(stored)) return EntryAnswer.Done(stored);
             return EntryAnswer.Done(changes.Set(entry, entry.ToWire(stored.Id, stored.RevisionNumber + 1, createdAt)));
         }).ToArray();
-        return new(answers, changes.List, "update entries");
+        return new(Told(answers, changes), changes.List, "update entries");
     }
 
     private static Proposal<EntryAnswer[]> ProposeDeletion(IReadOnlyList<string> ids, ControlPlaneState state)
@@ -97,6 +97,10 @@ internal sealed class EntryRegistry(ControlPlaneLedger ledger, TrustDomain trust
         }).ToArray();
         return new(answers, changes, "delete entries");
     }
+
+    // In whatever order entries come, the last word about a parent is that of the whole batch.
+    private EntryAnswer[] Told(EntryAnswer[] answers, EntryChanges changes) =>
+        [.. answers.Select(answer => answer is { Code: StatusCode.OK, Entry: { } entry } && changes.WhyBelowNobody(entry, trustDomain) is { } nobody ? answer.But(nobody) : answer)];
 
     // As SPIRE: nobody federates with a trust domain whose bundle is not known.
     private static string? FindStranger(RegistrationEntry entry, ControlPlaneState state) =>

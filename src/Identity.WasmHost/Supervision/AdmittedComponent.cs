@@ -12,7 +12,11 @@ internal sealed record AdmittedComponent(
     IReadOnlyList<GrantedInterface> Exports,
     NatsAccess? Nats,
     WorkerLimits Limits,
-    string? Traceparent);
+    string? Traceparent)
+{
+    /// <summary>Whether this host was told of a nats-server.</summary>
+    public bool HostHasNats { get; init; } = true;
+}
 
 /// <summary>Why a worker is no longer there.</summary>
 internal abstract record WorkerEnd

@@ -147,6 +147,7 @@ internal sealed class WorkerRun(
         Exports = component.Exports,
         Limits = component.Limits,
         Nats = component.Nats,
+        HostHasNats = component.HostHasNats,
         Traceparent = component.Traceparent,
     };
 

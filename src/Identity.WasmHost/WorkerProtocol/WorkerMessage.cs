@@ -37,6 +37,9 @@ internal sealed class StartComponent : WorkerMessage
     /// <summary>Null: the component has no NATS connection.</summary>
     public NatsAccess? Nats { get; init; }
 
+    /// <summary>Whether this host could give it one.</summary>
+    public bool HostHasNats { get; init; } = true;
+
     /// <summary>W3C trace context of the start, passed on with what the component publishes; null when there is none.</summary>
     public string? Traceparent { get; init; }
 }

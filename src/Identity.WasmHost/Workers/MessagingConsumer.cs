@@ -7,9 +7,10 @@ namespace Identity.WasmHost.Workers;
 /// <c>wasmcloud:messaging/consumer@0.2.0</c> over the component's own NATS connection. nats-server decides what may be published; a
 /// refusal reaches the guest as the WIT error.
 /// </summary>
-internal sealed class MessagingConsumer(NatsPublisher? nats, WorkerLimits limits)
+/// <param name="nats">Null: the component has no connection.</param>
+/// <param name="hostHasNats">Whether that is for want of a grant; otherwise no component on this host has one.</param>
+internal sealed class MessagingConsumer(NatsPublisher? nats, WorkerLimits limits, bool hostHasNats)
 {
-    private const string NoNats = "this component was granted no NATS subject";
 
     public void Define(ComponentLinkerInstance root, NativeImport import)
     {
@@ -21,6 +22,8 @@ internal sealed class MessagingConsumer(NatsPublisher? nats, WorkerLimits limits
         }
     }
 
+    private string WhyNoNats => hostHasNats ? "this component was granted no NATS subject" : "this host was started without --nats-url, so no component on it has a NATS connection";
+
     private ComponentValue Publish(ReadOnlySpan<ComponentValue> arguments)
     {
         if (arguments is not [{ Kind: ComponentValueKind.Record } message]
@@ -28,7 +31,7 @@ internal sealed class MessagingConsumer(NatsPublisher? nats, WorkerLimits limits
             || !message.TryGetField("body", out var body) || body is null || !message.TryGetField("reply-to", out var replyTo))
             return Error("expected one broker-message");
         if (!TryReadBody(body, out var bytes, out var problem)) return Error(problem);
-        if (nats is null) return Error(NoNats);
+        if (nats is null) return Error(WhyNoNats);
         var reply = replyTo is { Kind: ComponentValueKind.Option, IsSome: true, Payload: { } payload } ? payload.AsString() : null;
         // Blocking the guest's own thread: see IdentityStore.
         var refusal = nats.PublishAsync(subject, bytes, reply).GetAwaiter().GetResult();
@@ -40,7 +43,7 @@ internal sealed class MessagingConsumer(NatsPublisher? nats, WorkerLimits limits
         if (arguments is not [{ Kind: ComponentValueKind.String } subject, var body, { Kind: ComponentValueKind.U32 } timeout])
             return Error("expected subject, body and timeout-ms");
         if (!TryReadBody(body, out var bytes, out var problem)) return Error(problem);
-        if (nats is null) return Error(NoNats);
+        if (nats is null) return Error(WhyNoNats);
         var milliseconds = Math.Clamp(timeout.AsU32(), 1, (uint)limits.CallMilliseconds);
         var answer = nats.RequestAsync(subject.AsString(), bytes, TimeSpan.FromMilliseconds(milliseconds)).GetAwaiter().GetResult();
         if (answer.Problem is { } refusal) return Error(refusal);

@@ -90,7 +90,7 @@ internal sealed class RunningComponent(
         foreach (var import in imports)
         {
             if (import.Name == HostInterfaces.IdentityStore) new IdentityStore(tokens, start.Nats?.Audience).Define(root, import);
-            if (import.Name == HostInterfaces.MessagingConsumer) new MessagingConsumer(nats, start.Limits).Define(root, import);
+            if (import.Name == HostInterfaces.MessagingConsumer) new MessagingConsumer(nats, start.Limits, start.HostHasNats).Define(root, import);
         }
 
         return linker;

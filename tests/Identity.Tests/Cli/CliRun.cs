@@ -14,7 +14,7 @@ internal static class CliRun
 
     public static async Task<(int Code, string Output, string Error)> RunAsync(string adminSocket, params string[] arguments)
     {
-        var root = new RootCommand { ApplyCommand.Create(), DeleteCommand.Create(), PolicyCommand.Create(), ComponentCommand.Create(), WhyCommand.Create(), DecisionsCommand.Create(), BundleCommand.Create(), StatusCommand.Create() };
+        var root = new RootCommand { ApplyCommand.Create(), DeleteCommand.Create(), PolicyCommand.Create(), ComponentCommand.Create(), WhyCommand.Create(), DecisionsCommand.Create(), BundleCommand.Create(), StatusCommand.Create(), EntryCommand.Create(), LedgerCommand.Create() };
         foreach (var option in GlobalOptions.All(CliConfiguration.Load(_ => null))) root.Options.Add(option);
         await using var output = new StringWriter();
         await using var error = new StringWriter();

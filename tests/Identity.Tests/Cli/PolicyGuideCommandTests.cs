@@ -44,6 +44,14 @@ public sealed class PolicyGuideCommandTests : IAsyncLifetime
     [Fact]
     public async Task The_guide_does_what_it_says()
     {
+        // Whoever reads the page has a host: `./dev up` registers it.
+        var host = new Spire.Api.Types.Entry
+        {
+            SpiffeId = new() { TrustDomain = "example.org", Path = "/hosts/local" },
+            ParentId = new() { TrustDomain = "example.org", Path = "/spire/server" },
+            Selectors = { new Spire.Api.Types.Selector { Type = "unix", Value = "uid:1" } },
+        };
+        Assert.Equal(0, (await new Spire.Api.Server.Entry.V1.Entry.EntryClient(_server.Admin).BatchCreateEntryAsync(new() { Entries = { host } })).Results[0].Status.Code);
         await _reader.FollowAsync(GuidePage.Read("policy.md"));
         // The story is whole: from a first grant over a refusal and a trial to the way back, and from open to least.
         string[] told = ["check", "diff", "decide", "show", "stage", "stage status", "shadow", "history", "rollback", "schema", "suggest"];

@@ -35,11 +35,12 @@ internal sealed class WorkerHarness : IAsyncDisposable
         string token = "the-token",
         string? traceparent = null,
         IReadOnlyList<GrantedInterface>? linked = null,
-        IReadOnlyList<GrantedInterface>? exports = null)
+        IReadOnlyList<GrantedInterface>? exports = null,
+        bool hostHasNats = true)
     {
         WorkerHarness? harness = null;
         return harness = new WorkerHarness(
-            new AdmittedComponent("guest", component, linked ?? Granted.Imports(component, imports ?? []), exports ?? Granted.Exports(component), nats, limits ?? new WorkerLimits(), traceparent),
+            new AdmittedComponent("guest", component, linked ?? Granted.Imports(component, imports ?? []), exports ?? Granted.Exports(component), nats, limits ?? new WorkerLimits(), traceparent) { HostHasNats = hostHasNats },
             (audience, _) =>
             {
                 harness!.Audiences.Add(audience);

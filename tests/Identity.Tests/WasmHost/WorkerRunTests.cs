@@ -142,6 +142,13 @@ public sealed class WorkerRunTests
         Assert.Equal("this component was granted no NATS subject", (await worker.MessageAsync<GuestReturned>()).Text);
     }
 
+    [Fact]
+    public async Task Says_of_a_host_without_nats_that_it_is_the_host_and_not_a_grant()
+    {
+        await using var worker = WorkerHarness.Start(Guest.Publishing(1), [Consumer], hostHasNats: false);
+        Assert.Equal("this host was started without --nats-url, so no component on it has a NATS connection", (await worker.MessageAsync<GuestReturned>()).Text);
+    }
+
     [Theory]
     [InlineData("""{"type":"ready"}""", """{"type":"ready"}""")]
     [InlineData("""{"type":"started"}""")]

@@ -10,7 +10,7 @@ internal static class PolicyProposals
     public static Command Create()
     {
         var id = new Argument<string>("id") { Description = "Show this one, with its documents", Arity = ArgumentArity.ZeroOrOne, DefaultValueFactory = _ => "" };
-        var command = new Command("proposals", "List the changes that wait for approval") { id };
+        var command = new Command("proposals", "List the changes that wait for approval; with an id show that one") { id };
         command.SetAction(async (parsed, cancellation) =>
         {
             using var channel = AdminConnection.Open(parsed);

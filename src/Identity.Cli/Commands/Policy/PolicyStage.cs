@@ -43,7 +43,7 @@ internal static class PolicyStage
     private static Command Status()
     {
         var id = new Argument<string>("id") { Description = "Only this one", Arity = ArgumentArity.ZeroOrOne, DefaultValueFactory = _ => "" };
-        var command = new Command("status", "Show the staged changes, the newest first") { id };
+        var command = new Command("status", "Show the staged changes, the newest first; with an id that one") { id };
         command.SetAction(async (parsed, cancellation) =>
         {
             using var channel = AdminConnection.Open(parsed);

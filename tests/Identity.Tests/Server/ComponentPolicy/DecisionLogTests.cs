@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Identity.Server.ComponentPolicy;
 using Identity.Server.Ledger;
 using Identity.Tests.Server.Registration;
@@ -43,6 +44,21 @@ public sealed class DecisionLogTests : IAsyncLifetime
         await OpenAsync();
 
         Assert.Equal("no", _log.TryGet(id)?.Summary);
+    }
+
+    [Fact]
+    public async Task Prints_what_an_older_version_kept_as_it_was_said_as_what_is_said_now()
+    {
+        var kept = new Decision { Id = DecisionId.Create(), Kind = DecisionKind.ComponentStart, DecidedBy = Agent.ToString(), Summary = "no\n  allowed: \u001b[2K", Reasons = { new Reason { SmallestGrant = "a\nb", Explanation = "\u202e" } } };
+        var fit = new Decision { Id = DecisionId.Create(), Kind = DecisionKind.NatsLogin, Summary = "no rule permits it", Subject = "spiffe://example.org/a" };
+        foreach (var decision in (Decision[])[kept, fit]) Assert.True(_ledger.TryRecordDecision(decision.Id, decision.ToByteArray()));
+        await _ledger.DisposeAsync();
+        await OpenAsync();
+
+        var told = _log.TryGet(kept.Id)!;
+        Assert.Equal(("no?  allowed: ?[2K", "?", "a\nb"), (told.Summary, told.Reasons[0].Explanation, told.Reasons[0].SmallestGrant));
+        Assert.Equal(told, Assert.Single(_log.List(10, deniedOnly: false), listed => listed.Id == kept.Id));
+        Assert.Equal(fit, _log.TryGet(fit.Id));
     }
 
     [Fact]
