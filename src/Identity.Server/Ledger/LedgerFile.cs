@@ -69,7 +69,13 @@ internal sealed class LedgerFile : IDisposable
 
     public void Commit() => _commit.ExecuteNonQuery();
 
-    public void Rollback() => _rollback.ExecuteNonQuery();
+    public void Rollback()
+    {
+        if (!IsOver(_connection)) _rollback.ExecuteNonQuery();
+    }
+
+    /// <summary>Whether no transaction is open: SQLite has undone it itself where the commit found no room on the disk.</summary>
+    internal static bool IsOver(SqliteConnection connection) => SQLitePCL.raw.sqlite3_get_autocommit(connection.Handle) != 0;
 
     public void InsertTransaction(in HashChain chain, byte[] payload) => _insertTransaction.Execute(chain, payload);
 

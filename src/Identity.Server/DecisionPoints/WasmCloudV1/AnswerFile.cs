@@ -111,8 +111,7 @@ internal sealed class AnswerFile : IDisposable
     {
         try
         {
-            // SQLite has done so itself where the commit found no room.
-            if (SQLitePCL.raw.sqlite3_get_autocommit(_connection.Handle) == 0) _rollback.ExecuteNonQuery();
+            if (!LedgerFile.IsOver(_connection)) _rollback.ExecuteNonQuery();
             return true;
         }
         catch (SqliteException)

@@ -31,7 +31,7 @@ internal sealed partial class PolicyService(
     private static readonly TimeSpan MinKeeping = TimeSpan.FromMilliseconds(200);
 
     // They wait for the disk together, not for each other.
-    private const int Workers = 32;
+    private const int Workers = 64;
 
     // Changed answers that are told together.
     private const int ToldTogether = 256;

@@ -37,6 +37,27 @@ public sealed class ControlPlaneLedgerTests : IDisposable
     }
 
     [Fact]
+    public async Task A_full_disk_refuses_writes_until_there_is_room_and_loses_none_that_was_acknowledged()
+    {
+        using var disk = SmallDisk.Mount();
+        var issuance = new Identity.Ledger.V1.Issuance { SpiffeId = "spiffe://example.org/a" };
+        var written = 0ul;
+        await using (var ledger = await ControlPlaneLedger.OpenAsync(disk.Path, TimeProvider.System, NullLogger<ControlPlaneLedger>.Instance, Cancellation))
+        {
+            await Assert.ThrowsAsync<IOException>(async () =>
+            {
+                for (; written < 1000; written++) await ledger.RecordIssuanceAsync(issuance, Cancellation);
+            });
+            Assert.Null(ledger.Fault);
+            disk.MakeRoom();
+            await ledger.RecordIssuanceAsync(issuance, Cancellation);
+        }
+
+        await using var again = await ControlPlaneLedger.OpenAsync(disk.Path, TimeProvider.System, NullLogger<ControlPlaneLedger>.Instance, Cancellation);
+        Assert.Equal(new LedgerVerification.Intact(0, written + 1), again.Verify(Cancellation));
+    }
+
+    [Fact]
     public async Task Refuses_a_transaction_that_expects_a_revision_long_past()
     {
         await using var ledger = await OpenAsync();

@@ -155,6 +155,26 @@ public sealed class AnswerStoreTests : IDisposable
     }
 
     [Fact]
+    public async Task A_disk_that_is_full_costs_what_found_no_room_and_nothing_else()
+    {
+        using var disk = SmallDisk.Mount();
+        await using (var store = AnswerStore.Open(disk.Path, TimeProvider.System, NullLogger<AnswerStore>.Instance))
+        {
+            var kept = 0;
+            await Assert.ThrowsAsync<IOException>(async () =>
+            {
+                for (; kept < 1000; kept++) await store.Keep(Yes(Request($"r-{kept:0000}"))).WaitAsync(Deadline, TestContext.Current.CancellationToken);
+            });
+            store.Forget($"r-{kept:0000}");
+            Assert.Contains("no room", store.Problem, StringComparison.Ordinal);
+            disk.MakeRoom();
+            await UntilAsync(() => store.Problem is null);
+            await store.Keep(Yes(Request("r-again")));
+            Assert.Equal([.. Enumerable.Range(0, kept).Select(at => $"r-{at:0000}"), "r-again"], store.Read().Select(answer => answer.Request.RequestId));
+        }
+    }
+
+    [Fact]
     public async Task After_a_write_that_failed_for_another_reason_nothing_is_kept_any_more()
     {
         await using var store = Open();

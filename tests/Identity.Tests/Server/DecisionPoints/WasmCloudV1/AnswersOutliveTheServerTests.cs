@@ -1,10 +1,10 @@
 // Every call here ends with the server, which the test disposes of.
 #pragma warning disable xUnit1051
-using Identity.Server.DecisionPoints;
+using System.Text;
 using Identity.Server.DecisionPoints.WasmCloudV1;
 using Identity.Testing.Nats;
 using Microsoft.Data.Sqlite;
-using Microsoft.Extensions.DependencyInjection;
+using NATS.Client.Core;
 
 namespace Identity.Tests.Server.DecisionPoints.WasmCloudV1;
 
@@ -39,7 +39,7 @@ public sealed class AnswersOutliveTheServerTests : IAsyncLifetime
     public async Task A_yes_that_policy_does_not_give_any_more_is_taken_back_at_once_after_a_restart()
     {
         await using var world = await StartAsync();
-        await using var host = await PolicyHost.StartAsync(_nats.Port, Topic, Changes);
+        await using var host = await PolicyHost.StartAsync(_nats.Port, Topic, Changes, policyTimeout: Deadline);
         Assert.True((await host.ScaleAsync("cart", Image, 5))!.Value.Permitted);
 
         // The change comes when nobody can tell it any more.
@@ -54,7 +54,7 @@ public sealed class AnswersOutliveTheServerTests : IAsyncLifetime
     public async Task A_yes_that_policy_gives_still_is_nothing_new_after_a_restart_and_ends_with_policy_later()
     {
         await using var world = await StartAsync();
-        await using var host = await PolicyHost.StartAsync(_nats.Port, Topic, Changes);
+        await using var host = await PolicyHost.StartAsync(_nats.Port, Topic, Changes, policyTimeout: Deadline);
         Assert.True((await host.ScaleAsync("cart", Image, 5))!.Value.Permitted);
         await world.Server.RestartAsync();
         await ServesAsync(world);
@@ -72,7 +72,7 @@ public sealed class AnswersOutliveTheServerTests : IAsyncLifetime
     public async Task What_was_told_unasked_is_told_again_by_the_next_process_for_it_may_not_have_arrived()
     {
         await using var world = await StartAsync();
-        await using var host = await PolicyHost.StartAsync(_nats.Port, Topic, Changes);
+        await using var host = await PolicyHost.StartAsync(_nats.Port, Topic, Changes, policyTimeout: Deadline);
         Assert.True((await host.ScaleAsync("cart", Image, 5))!.Value.Permitted);
         await RememberedAsync(world, 1);
         await world.ApplyAsync(Turned);
@@ -89,6 +89,19 @@ public sealed class AnswersOutliveTheServerTests : IAsyncLifetime
 
         await world.Server.RestartAsync();
         Assert.True((await host.Changes.ReadAsync().AsTask().WaitAsync(Deadline)).Permitted);
+    }
+
+    [Fact]
+    public async Task A_yes_to_what_has_no_name_in_policy_any_more_is_taken_back()
+    {
+        await using var world = await StartAsync();
+        await using var connection = new NatsConnection(NatsOpts.Default with { Url = $"nats://127.0.0.1:{_nats.Port}" });
+        await using var news = await connection.SubscribeCoreAsync<byte[]>(Changes);
+        await connection.PingAsync();
+        Execute(world, "INSERT INTO answers VALUES ('r-1', 'StartComponent', 'no/lattice', 'N', 'cart', 'ghcr.io/acme/cart:1', 1, '', '', 1, 1, NULL)");
+        await world.Server.RestartAsync();
+        var told = Encoding.UTF8.GetString((await news.Msgs.ReadAsync().AsTask().WaitAsync(Deadline)).Data!);
+        Assert.Contains("\"requestId\":\"r-1\",\"permitted\":false", told, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -119,7 +132,7 @@ public sealed class AnswersOutliveTheServerTests : IAsyncLifetime
     public async Task When_a_write_has_failed_no_yes_is_given_until_a_restart_and_what_is_out_can_be_taken_back()
     {
         await using var world = await StartAsync();
-        await using var host = await PolicyHost.StartAsync(_nats.Port, Topic, Changes);
+        await using var host = await PolicyHost.StartAsync(_nats.Port, Topic, Changes, policyTimeout: Deadline);
         Assert.True((await host.ScaleAsync("cart", Image, 5))!.Value.Permitted);
         await RememberedAsync(world, 1);
         Execute(world, "CREATE TRIGGER fault BEFORE INSERT ON answers BEGIN SELECT RAISE(ABORT, 'no'); END");
@@ -150,7 +163,7 @@ public sealed class AnswersOutliveTheServerTests : IAsyncLifetime
     {
         await using var world = await DecisionWorld.StartAsync(Policy, ("wasmcloud-nats-url", $"nats://127.0.0.1:{_nats.Port}"), ("wasmcloud-policy-topic", Topic));
         await ServesAsync(world);
-        await using var host = await PolicyHost.StartAsync(_nats.Port, Topic, null);
+        await using var host = await PolicyHost.StartAsync(_nats.Port, Topic, null, policyTimeout: Deadline);
         Assert.True((await host.ScaleAsync("cart", Image, 5))!.Value.Permitted);
         Assert.False(File.Exists(Path.Combine(world.Server.DataFolder, AnswerFile.Name)));
     }
