@@ -80,7 +80,8 @@ internal sealed class AudienceDoor(AgentOptions options, DecisionLog decisions, 
     {
         var why = PolicyDecision.Explain(view.Policy, principal, request, time.GetUtcNow());
         var refusal = why.Refusals.Length > 0 ? why.Refusals[0] : new Refusal(request.ToString(), decision.Reason, "no rule permits it");
-        var recorded = Refusal(view, principal, refusal.ToString(), refusal.Capability, why.SmallestGrant);
+        // As at every door: where something was not told, a grant without it would be wider than the rule that asks for it.
+        var recorded = Refusal(view, principal, refusal.ToString(), refusal.Capability, refusal.Untold == 0 ? why.SmallestGrant : null);
         recorded.Reasons[0].Rule = (refusal.ForbiddenBy ?? refusal.NearestMiss?.Rule)?.ToString() ?? "";
         AddShadow(recorded, request, decision);
         return recorded;

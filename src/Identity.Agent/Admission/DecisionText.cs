@@ -43,7 +43,9 @@ internal static class DecisionText
         var more = refusals.Length > 1 ? $" (and {refusals.Length - 1} more)" : "";
         // Bytes that were changed after they were signed are not to be granted by their digest.
         var isUnclear = component.Signers.Problem is not null && refusals.Any(refusal => (refusal.Untold & PrincipalAttributes.Signer) != 0);
-        var grant = !isUnclear && denied.Explanation.SmallestGrant is { Length: <= MaxGrantLength } fitting ? fitting : "";
+        // As at every door: where something was not told, a grant without it would be wider than the rule that asks for it.
+        var isTold = refusals.All(refusal => refusal.Untold == 0);
+        var grant = isTold && !isUnclear && denied.Explanation.SmallestGrant is { Length: <= MaxGrantLength } fitting ? fitting : "";
         var answer = Denied(view, component, first + more, refusals.Take(MaxReasons).Select(refusal => new V1.Reason
         {
             Capability = refusal.Capability,

@@ -38,12 +38,14 @@ internal sealed class BoundedBody(TimeProvider time, long maxTogether = BoundedB
     }
 
     /// <param name="provenCaller">Who proved itself; null when nobody did. Then whoever comes from one network (<see cref="RemoteNetwork"/>) is one caller.</param>
-    public async Task<ReadBody> ReadAsync(HttpContext call, int maxBytes, string? provenCaller = null)
+    /// <param name="patience">How long the caller itself waits, where it says; more than <see cref="Within"/> nobody is given.</param>
+    public async Task<ReadBody> ReadAsync(HttpContext call, int maxBytes, string? provenCaller = null, TimeSpan? patience = null)
     {
+        var within = patience < Within ? patience.Value : Within;
         if (call.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } bound) bound.MaxRequestBodySize = maxBytes;
         if (call.Request.ContentLength > maxBytes) return TooLong(maxBytes);
         // With a timer of its own, which does no harm when it goes off while it is disposed of.
-        using var passed = new CancellationTokenSource(Within, time);
+        using var passed = new CancellationTokenSource(within, time);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(call.RequestAborted, passed.Token);
         var reading = new Reading(provenCaller ?? RemoteNetwork.Of(call.Connection.RemoteIpAddress), ending);
         try
@@ -62,7 +64,7 @@ internal sealed class BoundedBody(TimeProvider time, long maxTogether = BoundedB
         }
         catch (OperationCanceledException) when (!call.RequestAborted.IsCancellationRequested)
         {
-            return reading.IsCutOff ? CutOff : new ReadBody(null, StatusCodes.Status408RequestTimeout, $"the body did not come within {Within.TotalSeconds:0} s");
+            return reading.IsCutOff ? CutOff : new ReadBody(null, StatusCodes.Status408RequestTimeout, $"the body did not come within {within.TotalSeconds:0} s");
         }
         finally
         {

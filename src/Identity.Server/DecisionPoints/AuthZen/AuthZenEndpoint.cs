@@ -92,15 +92,17 @@ internal sealed partial class AuthZenEndpoint(
         }
 
         var asking = new Asking(DoorName.AuthZen, pep.ToString());
-        var responses = Evaluate(request, asking);
+        var responses = Evaluate(request, asking, call.RequestAborted);
         await WriteAsync(call, request.IsBatch ? EvaluationResponse.Several(responses) : EvaluationResponse.Single(responses[0]));
     }
 
-    private List<EvaluationResponse> Evaluate(EvaluationRequest request, Asking asking)
+    // What nobody waits for is neither decided nor recorded.
+    private List<EvaluationResponse> Evaluate(EvaluationRequest request, Asking asking, CancellationToken abandoned)
     {
         var responses = new List<EvaluationResponse>(request.Evaluations.Count);
         foreach (var one in request.Evaluations)
         {
+            abandoned.ThrowIfCancellationRequested();
             var response = one.Evaluation is { } evaluation ? Evaluate(evaluation, asking) : EvaluationResponse.Wrong(one.Problem ?? "it cannot be read");
             responses.Add(response);
             if ((request.Semantic == EvaluationsSemantic.DenyOnFirstDeny && !response.Decision)

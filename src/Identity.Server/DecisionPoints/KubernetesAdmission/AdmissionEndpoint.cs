@@ -1,3 +1,4 @@
+using System.Globalization;
 using Identity.Server.DecisionPoints.WasmCloudV2;
 using Spiffe.Net;
 
@@ -83,7 +84,7 @@ internal sealed partial class AdmissionEndpoint(
             return;
         }
 
-        var body = await bodies.ReadAsync(call, AdmissionReview.Bounds.MaxBytes);
+        var body = await bodies.ReadAsync(call, AdmissionReview.Bounds.MaxBytes, patience: PatienceOf(call.Request.Query["timeout"]));
         if (body.Bytes is null)
         {
             await PlainAnswer.SayAsync(call, body.Status, body.Problem);
@@ -97,6 +98,8 @@ internal sealed partial class AdmissionEndpoint(
             return;
         }
 
+        // Who has given up has denied the write: nothing is recorded as allowed to it.
+        call.RequestAborted.ThrowIfCancellationRequested();
         var json = Judge(review).ToJson();
         call.Response.ContentType = "application/json";
         call.Response.ContentLength = json.Length;
@@ -109,6 +112,10 @@ internal sealed partial class AdmissionEndpoint(
         if (review.IsLeaving) workloads.Forget(review.Id);
         else workloads.Allow(review.Id, review.Namespace, review.Name, questions);
     }
+
+    // An API server says how long it waits: whole seconds, 1 to 30. Then it has denied the write, whatever is said here.
+    private static TimeSpan? PatienceOf(string? timeout) =>
+        timeout is [.. var seconds, 's'] && int.TryParse(seconds, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count is >= 1 and <= 30 ? TimeSpan.FromSeconds(count) : null;
 
     // kubectl prints the message as it is, so one refusal stands on a line, and the last line says how to go on.
     private static AdmissionAnswer Word(AdmissionReview review, Answer answer)
