@@ -46,7 +46,7 @@ internal static class InventoryCheck
         {
             if (clause.Effect != RuleEffect.Permit || clause.Mode == RuleMode.Shadow || clause.IsExpired(now) || clause.Capability is not Capability.Import) continue;
             var meant = inventory.Components.Where(component => clause.Subject.MayMean(component.Principal, out var untold) && untold == 0).ToArray();
-            if (meant.Length == 0 || meant.Any(component => component.Imports.Imports.Any(import => Asks(import).Any(clause.Capability.Touches)))) continue;
+            if (meant.Length == 0 || meant.Any(component => component.Imports.Imports.Any(import => Needs(import).Any(clause.Capability.Touches)))) continue;
             yield return new PolicyWarning(
                 PolicyWarningKind.OverGrant, clause.Rule, lines.Of(clause.Rule),
                 $"grants {clause.Capability}, which {Named(meant)} not import", "remove the capability; what nobody imports only waits to be misused");
@@ -74,6 +74,13 @@ internal static class InventoryCheck
     {
         if (!InterfaceName.TryParse(import.Name, out var name, out _)) return [];
         return [new CapabilityRequest.Import(name), .. (import.Functions.IsDefault ? [] : import.Functions).Select(function => new CapabilityRequest.Import(name, function))];
+    }
+
+    // The functions that are listed; the whole interface only where none is.
+    private static CapabilityRequest[] Needs(ComponentImport import)
+    {
+        var asked = Asks(import).ToArray();
+        return asked.Length > 1 ? asked[1..] : asked;
     }
 
     private static string Named(ComponentStart[] components) => components.Length == 1

@@ -7,8 +7,7 @@ namespace Identity.Policy.Tests.Analysis;
 
 /// <summary>
 /// The oracle: the meaning of a policy on the small world, by trying every clause on every caller and request. Written from
-/// docs/policy.md, not from the code that decides; only what a forbid of a stream, consumer or bucket takes of the others is asked of it, which is
-/// held against what nats-server is told (<see cref="NatsRightsTests"/>).
+/// docs/policy.md, not from the code that decides.
 /// </summary>
 internal sealed class Enumeration
 {
@@ -70,7 +69,7 @@ internal sealed class Enumeration
 
         if (!_asked.TryGetValue((capability, permits), out var asked))
         {
-            for (var i = 0; i < _requests.Length; i++) asked |= (permits ? _words.Matches(capability.ToString(), _requests[i].ToString()) : _words.Touches(capability.ToString(), _requests[i].ToString()) || NatsJetStream.TakesAway(capability, _requests[i])) ? 1u << i : 0;
+            for (var i = 0; i < _requests.Length; i++) asked |= (permits ? _words.Matches(capability.ToString(), _requests[i].ToString()) : _words.Forbids(capability.ToString(), _requests[i].ToString())) ? 1u << i : 0;
             _asked.Add((capability, permits), asked);
         }
 

@@ -106,6 +106,19 @@ public sealed class PolicyCheckTests
         Assert.Contains("wasi:cli/stdin@0.2.0", warnings[1].Text, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("get", null)]
+    [InlineData("set", "import wasi:keyvalue/store@0.2.0#set, which the component greeter does not import")]
+    [InlineData(null, null)]
+    public void Of_an_interface_only_the_functions_that_are_imported_are_granted_for_something(string? function, string? said)
+    {
+        var policy = Samples.Rules(("permit", $"spiffeId: {Samples.Greeter}", $"{{ import: 'wasi:keyvalue/store@0.2.0#get' }}, {{ import: 'wasi:keyvalue/store@0.2.0{(function is null ? "" : $"#{function}")}' }}"));
+        var component = Samples.Start() with { Imports = new ComponentImports([new ComponentImport("wasi:keyvalue/store@0.2.3", ImportKind.Instance, ["get"])]) };
+        var warnings = PolicyCheck.Find(policy, new PolicyInventory { Components = [component] }, Samples.Now).Where(warning => warning.Kind == PolicyWarningKind.OverGrant);
+        if (said is null) Assert.Empty(warnings);
+        else Assert.Contains(said, Assert.Single(warnings).Text, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Registered_identities_show_whom_a_rule_misspells()
     {

@@ -111,6 +111,9 @@ internal static class PolicyWorld
     /// <summary>Whether it means some of it.</summary>
     public static bool Touches(Capability capability, CapabilityRequest request) => Words.Touches(capability.ToString(), request.ToString());
 
+    /// <summary>Whether a forbid of it holds of what is asked for, also where the same could be had under another name.</summary>
+    public static bool Forbids(Capability capability, CapabilityRequest request) => Words.Forbids(capability.ToString(), request.ToString());
+
     /// <summary>What is unknown is absent: no permit is given for it.</summary>
     private static bool Means(PolicySubject subject, LabelAssignment[] labels, Principal principal)
     {

@@ -17,6 +17,7 @@ internal sealed class WordWorld
     private readonly ILookup<string, string> _things;
     private readonly string[] _versions;
     private readonly Dictionary<string, HashSet<string>> _listed = [];
+    private readonly Dictionary<string, JetStreamDeeds> _deeds = [];
 
     /// <param name="things">Everything in the world.</param>
     /// <param name="versions">Which versions an interface without one may turn out to have.</param>
@@ -35,6 +36,22 @@ internal sealed class WordWorld
 
     /// <summary>Whether it means some of it, or of what may come of it.</summary>
     public bool Touches(string capability, string request) => Asked(request).SelectMany(thing => PlainMeaning.MayBe(thing, _versions)).Any(Listed(capability).Contains);
+
+    /// <summary>Whether a forbid of it holds of what is asked for: it means some of it, or takes it away under another name.</summary>
+    public bool Forbids(string capability, string request) => Touches(capability, request) || Takes(capability, request);
+
+    private bool Takes(string capability, string request)
+    {
+        if (!IsOfJetStream(capability) || !IsOfJetStream(request)) return false;
+        var forbidden = Listed(capability);
+        lock (_listed)
+        {
+            if (!_deeds.TryGetValue(capability, out var deeds)) _deeds.Add(capability, deeds = new JetStreamDeeds(forbidden));
+            return Asked(request).Any(deeds.Take);
+        }
+    }
+
+    private static bool IsOfJetStream(string text) => text.Split(' ')[0] is "stream" or "consumer" or "bucket";
 
     private IEnumerable<string> Asked(string request) => request == "natsRespond"
         ? ["natsRespond 1 1s"]

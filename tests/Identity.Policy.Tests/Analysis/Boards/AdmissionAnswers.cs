@@ -1,7 +1,10 @@
 namespace Identity.Policy.Tests.Analysis.Boards;
 
-/// <summary>Whether some component, or one request by itself, may consume more, of one limit.</summary>
-internal readonly record struct Rises(bool Fuel, bool Memory);
+/// <summary>The callers of whom some component, or one request by itself, may consume more, of one limit.</summary>
+internal readonly record struct Rises(ulong Fuel, ulong Memory)
+{
+    public Rises Or(Rises other) => new(Fuel | other.Fuel, Memory | other.Memory);
+}
 
 /// <summary>What a policy answers on <see cref="AdmissionBoard"/> at one moment: for each request the callers, as bits.</summary>
 internal sealed class AdmissionAnswers
@@ -31,6 +34,16 @@ internal sealed class AdmissionAnswers
                 _memory[rule.Memory][row] |= callers;
             }
         }
+    }
+
+    public ulong Permitted(int request) => _permitted[request];
+
+    public ulong Forbidden(int request) => _forbidden[request];
+
+    /// <summary>Permits these requests, too, to the callers that stand beside each.</summary>
+    public void Grant(ReadOnlySpan<ulong> more)
+    {
+        for (var row = 0; row < Rows; row++) _permitted[row] |= more[row];
     }
 
     public ulong Admitted(int imports) => AdmissionBoard.Admitted(_permitted, _forbidden, imports);
@@ -63,7 +76,7 @@ internal sealed class AdmissionAnswers
         }
 
         for (var row = 0; row < Rows; row++) Add(before._permitted[row] & ~before._forbidden[row] & after._permitted[row] & ~after._forbidden[row], 1u << row);
-        return new Rises(fuel != 0, memory != 0);
+        return new Rises(fuel, memory);
 
         void Add(ulong both, uint asked)
         {

@@ -22,20 +22,20 @@ internal static class AdmissionBoard
     [
         "start", "natsPublish a", "natsSubscribe b", "natsRespond", "stream S info",
         "import a:b/c@0.2.0", "import a:b/c@0.2.0#f", "import a:b/x@0.2.0", "import d:e/f@1.0.0", "export #run", "export a:b/c@1.0.0", "export a:b/c@1.0.0#f",
-        "audience x", "import a:b/c@0.2.0#zz", "export a:b/c@1.0.0#zz",
+        "audience x", "import a:b/c@0.2.0#zz", "export a:b/c@1.0.0#zz", "export wasi:cli/run@0.2.0", "export wasi:cli/run@0.2.0#run",
     ];
 
-    /// <summary>What a component may import: interfaces, each as its requests, with a function where one is listed.</summary>
-    public static readonly ImmutableArray<int[][]> Imports = Together([[], [[5]], [[5, 6]], [[5, 13]]], [[], [[7]]], [[], [[8]]]);
+    /// <summary>What a component may import: interfaces, each as its requests, with the functions that are listed.</summary>
+    public static readonly ImmutableArray<int[][]> Imports = Together([[], [[5]], [[5, 6]], [[5, 13]], [[5, 6, 13]]], [[], [[7]]], [[], [[8]]]);
 
-    public static readonly ImmutableArray<int[][]> Exports = Together([[], [[9]]], [[], [[10]], [[10, 11]], [[10, 14]]]);
+    public static readonly ImmutableArray<int[][]> Exports = Together([[], [[9]]], [[], [[15, 16]]], [[], [[10]], [[10, 11]], [[10, 14]]]);
 
     public static readonly ImmutableArray<Capability> Capabilities =
     [
         .. new[]
         {
             "start", "import a:b/c@0.2.0", "import a:b/*@0.2.0", "import a:b/c@0.2.0#f", "import d:e/f@1.0.0", "export #run", "export a:b/c@1.0.0",
-            "export a:b/c@1.0.0#f", "natsPublish a", "natsSubscribe b", "natsRespond 1 1m", "stream S info", "audience x",
+            "export a:b/c@1.0.0#f", "natsPublish a", "natsSubscribe b", "natsRespond 1 1m", "stream S info", "audience x", "export wasi:cli/run@0.2.0",
         }.Select(Capability.Parse),
     ];
 
@@ -49,25 +49,28 @@ internal static class AdmissionBoard
     private static readonly ImmutableArray<uint> Asking =
         [.. from imports in Imports from exports in Exports select imports.Concat(exports).SelectMany(rows => rows).Aggregate((1u << Always) - 1, (bits, row) => bits | 1u << row)];
 
+    /// <summary>The requests that one capability means, for a permit or for a forbid.</summary>
+    public static uint AskedOf(int capability, bool permits) => (permits ? Permitted : Forbidden)[capability];
+
     public static uint Asked(AdmissionRule rule)
     {
         var asked = 0u;
-        foreach (var capability in Board.Each(rule.Capabilities)) asked |= (rule.Permits ? Permitted : Forbidden)[capability];
+        foreach (var capability in Board.Each(rule.Capabilities)) asked |= AskedOf(capability, rule.Permits);
         return asked;
     }
 
     /// <summary>The requests of a component, those of always included, as bits.</summary>
     public static uint AskedBy(int imports, int exports) => Asking[imports * Exports.Length + exports];
 
-    /// <summary>Who may start the component: no forbid to start, every import granted, whole or by its function; the start itself when it imports nothing.</summary>
+    /// <summary>Who may start the component: no forbid to start, every import granted, whole or by all its functions; the start itself when it imports nothing.</summary>
     public static ulong Admitted(ReadOnlySpan<ulong> permitted, ReadOnlySpan<ulong> forbidden, int imports)
     {
         var admitted = ~forbidden[Start] & (Imports[imports].Length == 0 ? permitted[Start] : ulong.MaxValue);
         foreach (var import in Imports[imports])
         {
-            var granted = 0ul;
-            foreach (var row in import) granted |= permitted[row] & ~forbidden[row];
-            admitted &= granted;
+            var byFunctions = import.Length > 1 ? ulong.MaxValue : 0;
+            foreach (var row in import.AsSpan(1)) byFunctions &= permitted[row] & ~forbidden[row];
+            admitted &= (permitted[import[0]] & ~forbidden[import[0]]) | byFunctions;
         }
 
         return admitted;
@@ -80,7 +83,8 @@ internal static class AdmissionBoard
 
     private static IEnumerable<CapabilityRequest> Of(int[][] rows) => rows.SelectMany(row => row).Select(row => CapabilityRequest.Parse(Requests[row]));
 
-    private static uint Asked(Capability capability, bool permits)
+    /// <summary>The requests that any capability means.</summary>
+    public static uint Asked(Capability capability, bool permits)
     {
         var asked = 0u;
         for (var row = 0; row < Requests.Length; row++)
@@ -98,7 +102,7 @@ internal static class AdmissionBoard
     private static string[] Things(string request) => request switch
     {
         "natsRespond" => ["natsRespond 1 1s"],
-        _ when request.Contains('/', StringComparison.Ordinal) && !request.Contains('#', StringComparison.Ordinal) => [request + "#f", request + "#zz"],
+        _ when request.Contains('/', StringComparison.Ordinal) && !request.Contains('#', StringComparison.Ordinal) => [request + "#f", request + "#zz", request + "#run"],
         _ => [request],
     };
 }

@@ -96,6 +96,22 @@ internal sealed class Board(CallerBoard who, RequestBoard what)
 
     public ulong AskedOf(DrawnRule rule) => what.Asked(rule.Capability, rule.Permits) | (rule.Beside < 0 ? 0 : what.Asked(rule.Beside, rule.Permits));
 
+    /// <summary>Whether the rules allow one caller one request, be it of the board or not.</summary>
+    public bool Allows(ReadOnlySpan<DrawnRule> rules, int caller, CapabilityRequest request, int moment)
+    {
+        var (permitting, forbidding) = what.About(request);
+        var isPermitted = false;
+        foreach (var rule in rules)
+        {
+            var capabilities = 1ul << rule.Capability | (rule.Beside < 0 ? 0 : 1ul << rule.Beside);
+            if (!rule.Decides || rule.Moments <= moment || (CallersOf(rule) >> caller & 1) == 0 || (capabilities & (rule.Permits ? permitting : forbidding)) == 0) continue;
+            if (!rule.Permits) return false;
+            isPermitted = true;
+        }
+
+        return isPermitted;
+    }
+
     /// <summary>Names by number: <c>r0</c>, <c>r1</c> and so on, the names of <see cref="Written"/>.</summary>
     public static readonly ImmutableArray<string> Names = [.. Enumerable.Range(0, 16).Select(number => $"r{number}")];
 

@@ -105,6 +105,9 @@ internal sealed class CallerBoard
         return callers;
     }
 
+    /// <summary>The callers that any subject may mean, as far as they are told.</summary>
+    public ulong MayBe(PolicySubject subject) => Meant(subject, permits: false);
+
     private ulong Meant(PolicySubject subject, bool permits)
     {
         var callers = 0ul;

@@ -11,6 +11,9 @@ public sealed class ManyPoliciesTests
     private const int Policies = 10_000;
     private const int MostRules = 5;
 
+    /// <summary>How often every caller and request of a board is decided about, and not one of each at random.</summary>
+    private const int OneWholeIn = 25;
+
     private readonly Answers _before = new();
     private readonly Answers _after = new();
     private readonly Telling _telling = new();
@@ -93,10 +96,24 @@ public sealed class ManyPoliciesTests
 
     private static void AssertDecides(Draw draw, Board board, CapabilityPolicy policy, Answers answers)
     {
-        var (caller, request, moment) = (draw.Of(board.Who.Callers.Length), draw.Of(board.What.Requests.Length), draw.Of(Board.Moments.Length));
+        var moment = draw.Of(Board.Moments.Length);
+        if (!draw.OneIn(OneWholeIn))
+        {
+            AssertDecides(board, policy, answers, draw.Of(board.Who.Callers.Length), draw.Of(board.What.Requests.Length), moment);
+            return;
+        }
+
+        for (var request = 0; request < board.What.Requests.Length; request++)
+        {
+            for (var caller = 0; caller < board.Who.Callers.Length; caller++) AssertDecides(board, policy, answers, caller, request, moment);
+        }
+    }
+
+    private static void AssertDecides(Board board, CapabilityPolicy policy, Answers answers, int caller, int request, int moment)
+    {
         var decided = NatsRights.Decide(policy, board.Who.Callers[caller], board.What.Requests[request], Board.Moments[moment]).Allowed;
         if (decided != ((answers.Allowed[moment * Answers.Rows + request] >> caller & 1) != 0))
-            Assert.Fail($"{board.Who.Callers[caller]} asks for {board.What.Requests[request]}: {decided}");
+            Assert.Fail($"{board.Who.Callers[caller]} asks for {board.What.Requests[request]} at {Board.Moments[moment]:u}: {decided}");
     }
 
     // A board does not hold every request for several things at once; the difference that is told then has an example.

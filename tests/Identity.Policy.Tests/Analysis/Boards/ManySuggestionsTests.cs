@@ -19,25 +19,40 @@ public sealed class ManySuggestionsTests
     {
         var board = Board.Of(draw);
         var rules = draw.OneIn(2) ? board.Rules(draw, 3) : [];
-        var picks = new (int Caller, int Request)[1 + draw.Of(6)];
-        for (var i = 0; i < picks.Length; i++) picks[i] = (draw.Of(board.Who.Callers.Length), draw.Of(board.What.Requests.Length));
-        var seen = Array.ConvertAll(picks, pick => new Observation(board.Who.Callers[pick.Caller], board.What.Requests[pick.Request]));
+        var isPinned = !draw.OneIn(3);
+        var picks = new (int Caller, int Request, PrincipalAttributes Untold)[1 + draw.Of(6)];
+        for (var i = 0; i < picks.Length; i++) picks[i] = (draw.Of(board.Who.Callers.Length), draw.Of(board.What.Requests.Length), UntoldOf(draw));
+        var seen = Array.ConvertAll(picks, pick => new Observation(board.Who.Callers[pick.Caller], board.What.Requests[pick.Request]) { Untold = pick.Untold });
         _case = (seen, board.Written(rules), null);
         var policy = SmallWorld.Policy(_case.Beside);
-        var suggestion = PolicySuggest.For(policy, seen, Samples.Now);
+        var suggestion = PolicySuggest.For(policy, seen, Samples.Now, pinDigest: isPinned);
         _case.Suggested = suggestion.Source;
         Array.Reverse(seen);
-        Assert.Equal(suggestion.Source, PolicySuggest.For(policy, seen, Samples.Now).Source);
+        Assert.Equal(suggestion.Source, PolicySuggest.For(policy, seen, Samples.Now, pinDigest: isPinned).Source);
 
         _answers.Read(board, rules);
         Array.Clear(_granted);
         if (suggestion.Source is { } source) Grant(board, Samples.Document(source));
         Array.Clear(_seen);
         var left = new HashSet<string>();
-        foreach (var (caller, request) in picks) See(board, caller, request, left);
-        Assert.Equal(left.Order(), suggestion.Left.Select(told => told[..told.IndexOf(" (", StringComparison.Ordinal)]).Distinct().Order());
+        foreach (var pick in picks) See(board, rules, pick, isPinned, left);
+        Assert.Equal(left.Order(StringComparer.Ordinal), LeftOf(suggestion));
         AssertSame(board);
     }, () => $"{Cases.Show(_case.Beside)}{string.Join('\n', (object[])_case.Seen)}\n{_case.Suggested}");
+
+    /// <summary>What is not granted, each with why in one word.</summary>
+    internal static IEnumerable<string> LeftOf(PolicySuggestion suggestion) => suggestion.Left
+        .Select(told => (Told: told, At: told.IndexOf(" (", StringComparison.Ordinal)))
+        .Select(one => $"{one.Told[..one.At]} {(one.Told.EndsWith("forbids it)", StringComparison.Ordinal) ? "forbidden" : one.Told.Contains("depending on", StringComparison.Ordinal) ? "depends" : "never")}")
+        .Distinct().Order(StringComparer.Ordinal);
+
+    // Mostly nothing; of attributes that are not told on purpose, and of any.
+    private static PrincipalAttributes UntoldOf(Draw draw) => draw.Of(4) switch
+    {
+        0 => (PrincipalAttributes)(1 << draw.Of(6)),
+        1 => (PrincipalAttributes)draw.Of(64),
+        _ => PrincipalAttributes.None,
+    };
 
     private void Grant(Board board, PolicyDocument document)
     {
@@ -53,20 +68,33 @@ public sealed class ManySuggestionsTests
         }
     }
 
-    private void See(Board board, int caller, int request, HashSet<string> left)
+    private void See(Board board, DrawnRule[] rules, (int Caller, int Request, PrincipalAttributes Untold) pick, bool isPinned, HashSet<string> left)
     {
+        var (caller, request, untold) = pick;
         if ((_answers.Allowed[request] >> caller & 1) != 0) return;
         var (principal, asked) = (board.Who.Callers[caller], board.What.Requests[request]);
         var capability = asked is CapabilityRequest.NatsRespond ? "natsRespond 1 1m" : asked.ToString();
-        if ((_answers.Forbidden(request) >> caller & 1) != 0 || !PlainMeaning.IsGrantable(capability))
+        var why = (_answers.Forbidden(request) >> caller & 1) != 0 ? "forbidden" : !PlainMeaning.IsGrantable(capability) ? "never" : IsPermittedToSome() ? "depends" : null;
+        if (why is not null)
         {
-            left.Add($"{principal.Id}: {asked}");
+            left.Add($"{principal.Id}: {asked} {why}");
             return;
         }
 
-        var digest = (principal.Unknown & PrincipalAttributes.Digest) == 0 ? principal.Digest : null;
+        var digest = isPinned && (principal.Unknown & PrincipalAttributes.Digest) == 0 ? principal.Digest : null;
         var callers = board.Who.Permitted(new PolicySubject { SpiffeId = principal.Id, Digest = digest });
         foreach (var granted in Board.Each(board.What.Permitted(Capability.Parse(capability)))) _seen[granted] |= callers;
+
+        // Already permitted to callers that have what was not told: without asking for it the rule would be undone.
+        bool IsPermittedToSome()
+        {
+            if (untold == PrincipalAttributes.None) return false;
+            var whoever = principal with { Unknown = principal.Unknown | untold };
+            return Array.Exists(rules, rule => rule is { Permits: true, Decides: true, Moments: > 0 } && (board.AskedOf(rule) >> request & 1) != 0
+                && (Means(rule.Subject) || (rule.Other >= 0 && Means(rule.Other))));
+
+            bool Means(int subject) => Enumeration.Means(board.Who.Subjects[subject], whoever, permits: false);
+        }
     }
 
     private void AssertSame(Board board)

@@ -45,6 +45,7 @@ internal sealed class RequestBoard
     private readonly WordWorld? _words;
     private readonly Dictionary<Capability, int> _numbers = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<string, ulong> _others = [];
+    private readonly Dictionary<string, (ulong Permitting, ulong Forbidding)> _askedBeside = [];
 
     private RequestBoard(string[] kinds)
         : this(
@@ -99,14 +100,30 @@ internal sealed class RequestBoard
         return asked;
     }
 
+    /// <summary>For any request, be it of the board or not, the capabilities of the board by which a permit means it, and those by which a forbid does.</summary>
+    public (ulong Permitting, ulong Forbidding) About(CapabilityRequest request)
+    {
+        var text = request.ToString();
+        if (_askedBeside.TryGetValue(text, out var about)) return about;
+        var words = WordWorld.Of([.. Capabilities.Select(capability => capability.ToString()), text]);
+        for (var i = 0; i < Capabilities.Length; i++)
+        {
+            var capability = Capabilities[i].ToString();
+            if (PlainMeaning.IsGrantable(capability) && words.Matches(capability, text)) about.Permitting |= 1ul << i;
+            if (words.Forbids(capability, text)) about.Forbidding |= 1ul << i;
+        }
+
+        _askedBeside.Add(text, about);
+        return about;
+    }
+
     private static bool IsOfKind(string[] kinds, string text) => kinds.Contains(text.Split(' ')[0]);
 
     private bool Matches(Capability capability, CapabilityRequest request) =>
         _words?.Matches(capability.ToString(), request.ToString()) ?? PolicyWorld.Matches(capability, request);
 
-    // What a forbid takes of other rights is held against what nats-server is told (NatsRightsTests).
     private bool Forbids(Capability capability, CapabilityRequest request) =>
-        (_words?.Touches(capability.ToString(), request.ToString()) ?? PolicyWorld.Touches(capability, request)) || NatsJetStream.TakesAway(capability, request);
+        _words?.Forbids(capability.ToString(), request.ToString()) ?? PolicyWorld.Forbids(capability, request);
 
     private ulong Asked(Func<CapabilityRequest, bool> isAsked)
     {

@@ -11,7 +11,7 @@ internal abstract class SmtRequests
     [
         new SmtPublish(), new SmtConnect(32), new SmtConnect(128), new SmtInterface("import"), new SmtBucket(),
         new SmtInterface("export"), new SmtSubscribe(), new SmtAccess("stream", 1, "info", "read", "consume", "purge", "manage"), new SmtAccess("consumer", 2, "info", "consume", "manage"),
-        new SmtConnectName(), new SmtNames("resolve"), new SmtNames("config"), new SmtNames("secret"), new SmtNames("mount"), new SmtAudience(), new SmtStart(),
+        new SmtConnectName(), new SmtNames("resolve"), new SmtNames("config"), new SmtNames("secret"), new SmtNames("mount"), new SmtAudience(), new SmtStart(), new SmtJetStream(),
     ];
 
     public abstract string Name { get; }
