@@ -5,7 +5,8 @@ namespace Identity.Policy;
 /// <summary>
 /// <see cref="PolicyDecision"/>, in agreement with what nats-server is told of streams, consumers and buckets: a bucket is a stream by another name,
 /// so that a forbid of the one takes away what could be had by the other (<see cref="NatsPermissions"/>). Of all other requests it says the same.
-/// What nats-server takes away beyond that, because no list of subjects can tell keys apart that are read, is not denied here: <see cref="WhyRefusedOnNats"/> says it.
+/// What nats-server takes away beyond that, because no list of subjects can tell keys apart that are read, is not denied here: <see cref="WhyRefusedOnNats"/> says it of one request, and a
+/// difference of logins (<see cref="Analysis.PolicyDiff"/>).
 /// </summary>
 public static class NatsRights
 {

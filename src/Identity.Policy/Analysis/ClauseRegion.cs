@@ -16,10 +16,15 @@ internal sealed record ClauseRegion(PolicyClause Clause, Region Region)
         ? Of(clause, clause.Capability)
         : NatsJetStream.AlsoForbidden(clause.Capability).Prepend(clause.Capability).SelectMany(capability => Of(clause, capability));
 
-    private static IEnumerable<ClauseRegion> Of(PolicyClause clause, Capability capability)
+    /// <summary>Whom a clause means and when, whatever it is about, in parts that have nobody in common.</summary>
+    public static IEnumerable<Region> CallersOf(PolicyClause clause) => Of(clause, RegionKind.Joint, []).Select(part => part.Region);
+
+    private static IEnumerable<ClauseRegion> Of(PolicyClause clause, Capability capability) =>
+        CapabilityRegions.Of(capability, clause.Effect == RuleEffect.Permit) is var (kind, what) ? Of(clause, kind, what) : [];
+
+    private static IEnumerable<ClauseRegion> Of(PolicyClause clause, RegionKind kind, ValueSet[] what)
     {
         var permits = clause.Effect == RuleEffect.Permit;
-        if (CapabilityRegions.Of(capability, permits) is not var (kind, what)) yield break;
         if (SubjectRegions.Of(clause.Subject, permits) is { } who && Whole(clause, kind, who, what) is { } region) yield return new ClauseRegion(clause, region);
         if (permits || (clause.Subject.Image is null && clause.Subject.ImagePrefix is null)) yield break;
         if (SubjectRegions.Of(clause.Subject with { Image = null, ImagePrefix = null }, permits) is not { } anyImage) yield break;

@@ -17,8 +17,8 @@ internal sealed class ImpactFinder
         _lookup = _byPath.GetAlternateLookup<ReadOnlySpan<char>>();
         foreach (var change in changes)
         {
-            if (change.Kind != AuthorityChangeKind.Authority) continue;
-            foreach (var region in change.Regions)
+            if (change.Kind is not (AuthorityChangeKind.Authority or AuthorityChangeKind.Login)) continue;
+            foreach (var region in change.Regions.Union(change.Login?.Keyed ?? []))
             {
                 var within = ((TreeSet)region[Dimensions.Id]).Within ?? TreePattern.All;
                 if (!_byPath.TryGetValue(within.Path, out var entries)) _byPath.Add(within.Path, entries = []);
@@ -50,7 +50,7 @@ internal sealed class ImpactFinder
                 caller ??= new Caller(principal);
                 foreach (var entry in entries)
                 {
-                    if (caller.IsIn(entry.Region) && entry.LeftFor(caller) is var (request, at)) impacts.Add(new PrincipalImpact(principal, entry.Change, request, at));
+                    if (caller.IsIn(entry.Region) && entry.IsAbout(caller) && entry.LeftFor(caller) is var (request, at)) impacts.Add(new PrincipalImpact(principal, entry.Change, request, at));
                 }
             }
 
@@ -69,8 +69,12 @@ internal sealed class ImpactFinder
 
         public Region Region => mine;
 
+        public bool IsAbout(Caller caller) => change.Login is null || change.RegionsFor(caller).Contains(mine);
+
         public (CapabilityRequest Request, DateTimeOffset At)? LeftFor(Caller caller)
         {
+            // Its regions are what is left.
+            if (change.Kind == AuthorityChangeKind.Login) return (change.Example!.Request, AuthorityExample.MomentOf(mine));
             var cuts = new List<int>();
             for (var end = 0; ;)
             {
@@ -120,6 +124,8 @@ internal sealed class Caller(Principal principal)
     private readonly string? _manifest = principal.Image?.Digest?.Text;
     private readonly string? _host = principal.Host is { } host ? Dimensions.PathOf(host.ToString()) : null;
     private readonly string[] _signers = principal.Signers.IsDefault ? [] : [.. principal.Signers.Select(signer => signer.Text)];
+
+    public bool IsToldByKeys => (principal.Unknown & PrincipalAttributes.NamedSigner) != 0;
 
     public string Path { get; } = Dimensions.PathOf(principal.Id.ToString());
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Identity.Policy.Analysis.Logins;
 
 namespace Identity.Policy.Analysis;
 
@@ -6,11 +7,11 @@ namespace Identity.Policy.Analysis;
 /// What one policy allows that another does not, exactly: over every caller, request and moment from now on, also those that nobody has
 /// thought of. Rules in mode shadow or off, and forbids in mode warn, decide nothing and so count for nothing.
 /// </summary>
-/// <param name="Gained">What the second policy allows and the first does not; and where it allows a component to consume more.</param>
+/// <param name="Gained">What the second policy allows and the first does not; where it allows a component to consume more; and what NATS logins are told more than that explains.</param>
 /// <param name="Lost">The same the other way round.</param>
 public sealed record PolicyDiff(ImmutableArray<AuthorityChange> Gained, ImmutableArray<AuthorityChange> Lost)
 {
-    /// <summary>Proof that both policies allow the same to everybody, now and later.</summary>
+    /// <summary>Proof that both policies allow the same to everybody, now and later, and that nats-server is told the same.</summary>
     public bool IsEmpty => Gained.IsEmpty && Lost.IsEmpty;
 
     /// <summary>False when some of the changes could not be decided within the bounds of work; these are <see cref="AuthorityChangeKind.Undecided"/>.</summary>
@@ -34,7 +35,9 @@ public sealed record PolicyDiff(ImmutableArray<AuthorityChange> Gained, Immutabl
     internal static PolicyDiff Between(CapabilityPolicy before, CapabilityPolicy after, DateTimeOffset now, WorkBudget work)
     {
         var (was, will) = (new Authority(before.Clauses, now, work), new Authority(after.Clauses, now, work));
-        return new PolicyDiff(new AuthorityGain(was, will, work).Find(), new AuthorityGain(will, was, work).Find()) { Was = was, Will = will };
+        var (gained, lost) = (new AuthorityGain(was, will, work).Find(), new AuthorityGain(will, was, work).Find());
+        var logins = LoginChanges.Between(was, will, work);
+        return new PolicyDiff([.. gained, .. logins.Gained], [.. lost, .. logins.Lost]) { Was = was, Will = will };
     }
 
     /// <summary>

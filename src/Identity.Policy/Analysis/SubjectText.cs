@@ -48,6 +48,20 @@ public static class SubjectText
         return told;
     }
 
+    /// <summary>Whom all of them mean.</summary>
+    internal static string OfAll(IEnumerable<PolicySubject> subjects)
+    {
+        var merged = new List<PolicySubject>();
+        foreach (var subject in subjects)
+        {
+            var at = merged.FindIndex(other => SubjectIntersection.Of(other, subject) is not null);
+            if (at < 0) merged.Add(subject);
+            else merged[at] = SubjectIntersection.Of(merged[at], subject)!;
+        }
+
+        return string.Join(" and ", merged.Select(Of));
+    }
+
     internal static string OfBoth(PolicySubject left, PolicySubject right) =>
         SubjectIntersection.Of(left, right) is { } both ? Of(both) : $"{Of(left)} and {Of(right)}";
 }

@@ -13,7 +13,7 @@ internal sealed class NatsSubjects
     public const int MaxForbids = 16_384;
 
     // Where everybody's replies arrive; each has a part of it without a rule.
-    private static readonly NatsSubject Inboxes = NatsSubject.Raw("_INBOX.>");
+    public static readonly NatsSubject Inboxes = NatsSubject.Raw("_INBOX.>");
 
     private readonly List<NatsSubject> _publish = [];
     private int _examined;

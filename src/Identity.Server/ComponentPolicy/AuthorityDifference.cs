@@ -5,7 +5,7 @@ using Identity.Policy.Analysis;
 
 namespace Identity.Server.ComponentPolicy;
 
-/// <summary>What one policy lets anybody do that another does not, exactly (<see cref="PolicyDiff"/>), in lines for a person.</summary>
+/// <summary>What one policy lets anybody do, or tells nats-server, that another does not, exactly (<see cref="PolicyDiff"/>), in lines for a person.</summary>
 internal sealed class AuthorityDifference
 {
     private readonly PolicyDiff _diff;
@@ -96,7 +96,12 @@ internal sealed class AuthorityDifference
 
     private static IEnumerable<string> Whole(IEnumerable<AuthorityChange> changes) => changes.Select(change =>
         $"{change.Kind} {Clause(change.Permit)} {(change.Lifted is { } lifted ? Clause(lifted) : "")} {(change.Held is { } held ? Clause(held) : "")} {change.Ceiling} "
-        + string.Join(';', change.Except.Select(Clause).Order(StringComparer.Ordinal))).Order(StringComparer.Ordinal);
+        + string.Join(';', change.Except.Select(Clause).Order(StringComparer.Ordinal)) + (change.Login is { } login ? Whole(login) : "")).Order(StringComparer.Ordinal);
+
+    // Of each sort of callers, who they are by the rules that mean them.
+    private static string Whole(LoginChange login) => $" {login.IsWhole} {login.IsOfUntoldNames} {string.Join(';', login.Subjects)} " + string.Join(';', login.Rules
+        .Select(rules => $"{string.Join(',', rules.Inside.Select(Clause).Order(StringComparer.Ordinal))}/{string.Join(',', rules.Outside.Select(Clause).Order(StringComparer.Ordinal))}")
+        .Order(StringComparer.Ordinal));
 
     private static string Clause(PolicyClause clause) =>
         $"{clause.Rule} {clause.Effect} {clause.Mode} {clause.Subject} {clause.Capability} {clause.Ceilings} {clause.Expires:O}";

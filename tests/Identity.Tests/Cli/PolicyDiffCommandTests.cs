@@ -78,6 +78,24 @@ public sealed class PolicyDiffCommandTests : IAsyncLifetime
         Assert.Equal(2, _cli.Server.Ledger.State.Policies.Count);
     }
 
+    [Fact]
+    public async Task Diff_tells_what_a_permit_takes_from_a_login_and_from_whom()
+    {
+        await _cli.AppliedAsync(Permit("star", capability: "{ natsSubscribe: orders.* }"));
+        await ComponentAsync("cart", "local");
+        var file = _cli.Write("below.yaml", Permit("below", capability: "{ natsSubscribe: orders.new.items }"));
+
+        var (code, output, _) = await _cli.RunAsync("policy", "diff", "--server", file, "--fail-on", "any");
+        Assert.Equal(ExitCode.Refused, code);
+        Assert.Contains($"- {Shop}/…\n    NATS login: subscribe orders.*\n      by below/only, beside star/only\n", output, StringComparison.Ordinal);
+        Assert.Contains("1 gained, 1 lost.", output, StringComparison.Ordinal);
+        Assert.Contains("Of 1 registered identity 1 may do more and 1 less.", output, StringComparison.Ordinal);
+
+        using var json = JsonDocument.Parse((await _cli.RunAsync("policy", "diff", "--server", file, "-o", "json")).Output);
+        var lost = json.RootElement.GetProperty("lost")[0];
+        Assert.Equal(("login", "subscribe orders.*", Cart), (lost.GetProperty("kind").GetString(), lost.GetProperty("subjects")[0].GetString(), lost.GetProperty("registered")[0].GetString()));
+    }
+
     [Theory]
     [InlineData(ExitCode.Usage, "revision 4000 is not there yet", "4000", "1")]
     [InlineData(ExitCode.Usage, "no file or folder 'x.yaml'", "1", "x.yaml")]

@@ -59,11 +59,13 @@ internal static class PolicyDiffVerb
     {
         line($"{sign} {change.Who}");
         line($"    {(change.Kind == AuthorityChangeKind.Ceiling ? $"{change.What}, with more {change.Ceiling}" : change.What)}{(change.Kind == AuthorityChangeKind.Undecided ? "  (undecided)" : "")}");
-        line(change.Lifted is { } lifted
+        line(change.Login is not null
+            ? $"      by {change.Permit.Rule}{Beside(change)}"
+            : change.Lifted is { } lifted
             ? $"      where {lifted.Rule} forbids it {(sign == '+' ? "no more" : "now")}, and {change.Permit.Rule} permits it"
             : $"      by {change.Permit.Rule}{(change.Held is { } held ? $", which {held.Rule} {(sign == '+' ? "holds down no more" : "holds down now")}" : "")}{(change.Until is { } until ? $", until {until:yyyy-MM-dd HH:mm:ss'Z'}" : "")}");
         foreach (var except in change.Except.Take(5))
-            line($"      except {except.Capability} for {PolicyFiles.Who(except.Subject)} ({except.Rule})");
+            line($"      except {(change.Login is null ? $"{except.Capability} for " : "")}{PolicyFiles.Who(except.Subject)} ({except.Rule})");
         if (change.Except.Length > 5)
             line($"      except {change.Except.Length - 5} more");
         if (change.Example is { } example)
@@ -73,6 +75,10 @@ internal static class PolicyDiffVerb
         if (impact.Depending(change) is ({ Count: > 0 } depending, var on))
             line($"      {(change.Kind == AuthorityChangeKind.Undecided ? "may concern" : $"depending on {RegisteredImpact.Words(on)}")}: {Some(depending)}");
     }
+
+    // A login follows from all rules about somebody.
+    private static string Beside(AuthorityChange change) =>
+        change.Beside.Select(clause => clause.Rule).Where(rule => rule != change.Permit.Rule).Distinct().Select(rule => rule.ToString()).ToList() is { Count: > 0 } rules ? $", beside {Some(rules)}" : "";
 
     private static string Some(IReadOnlyList<string> ids) => $"{string.Join(", ", ids.Take(5))}{(ids.Count > 5 ? $" and {ids.Count - 5} more" : "")}";
 
@@ -90,15 +96,19 @@ internal static class PolicyDiffVerb
     private static Value Message(AuthorityChange change, RegisteredImpact impact)
     {
         var depending = impact.Depending(change);
+        // A login may change by a forbid.
+        var (permit, forbid) = change.Login is not null && change.Permit.Effect != RuleEffect.Permit ? (null, change.Permit) : (change.Permit, change.Lifted);
         var fields = new Struct
         {
             Fields =
             {
-                ["kind"] = Value.ForString(change.Kind switch { AuthorityChangeKind.Authority => "authority", AuthorityChangeKind.Ceiling => "ceiling", _ => "undecided" }),
+                ["kind"] = Value.ForString(change.Kind switch { AuthorityChangeKind.Authority => "authority", AuthorityChangeKind.Ceiling => "ceiling", AuthorityChangeKind.Login => "login", _ => "undecided" }),
                 ["who"] = Value.ForString(change.Who),
                 ["what"] = Value.ForString(change.What),
-                ["permit"] = Value.ForString(change.Permit.Rule.ToString()),
-                ["forbid"] = change.Lifted is { } lifted ? Value.ForString(lifted.Rule.ToString()) : Value.ForNull(),
+                ["permit"] = permit is null ? Value.ForNull() : Value.ForString(permit.Rule.ToString()),
+                ["forbid"] = forbid is null ? Value.ForNull() : Value.ForString(forbid.Rule.ToString()),
+                ["beside"] = Value.ForList([.. change.Beside.Select(clause => clause.Rule).Distinct().Select(rule => Value.ForString(rule.ToString()))]),
+                ["subjects"] = Value.ForList([.. (change.Login?.Subjects ?? []).Select(Value.ForString)]),
                 ["ceiling"] = change.Ceiling is { } ceiling ? Value.ForString(ceiling) : Value.ForNull(),
                 ["except"] = Value.ForList([.. change.Except.Select(except => Value.ForString($"{except.Rule}: {PolicyFiles.Who(except.Subject)}: {except.Capability}"))]),
                 ["registered"] = Value.ForList([.. impact.Concerned(change).Select(Value.ForString)]),

@@ -67,15 +67,15 @@ internal sealed class RegisteredImpact
 
     private (IReadOnlyList<string> Ids, PrincipalAttributes On) FindDepending(AuthorityChange change)
     {
-        // A ceiling rises for whom the permit means that stated it, or states it now.
-        var subject = change.Held?.Subject ?? change.Permit.Subject;
-        var asked = AskedBy(subject);
+        // A ceiling rises for whom the permit means that stated it, or states it now; a login changes for whom several rules mean.
+        PolicySubject[] subjects = [change.Held?.Subject ?? change.Permit.Subject, .. change.Beside.Select(clause => clause.Subject)];
+        var asked = subjects.Aggregate(PrincipalAttributes.None, (all, subject) => all | AskedBy(subject));
         if (asked == PrincipalAttributes.None && !IsUndecided(change)) return ([], PrincipalAttributes.None);
         var concerned = _concerned[change].ToHashSet(StringComparer.Ordinal);
         var (ids, on) = (new SortedSet<string>(StringComparer.Ordinal), PrincipalAttributes.None);
         foreach (var principal in _inventory)
         {
-            if (concerned.Contains(principal.Id.ToString()) || !MayMean(subject, principal)) continue;
+            if (concerned.Contains(principal.Id.ToString()) || !Array.TrueForAll(subjects, subject => MayMean(subject, principal))) continue;
             if (IsUndecided(change) ? change.Lifted is { } lifted && !MayMean(lifted.Subject, principal) : (asked & principal.Unknown) == 0) continue;
             ids.Add(principal.Id.ToString());
             if (!IsUndecided(change)) on |= asked & principal.Unknown;

@@ -86,6 +86,21 @@ public sealed class PolicyTurnTests : IAsyncLifetime
             Convert.ToHexString(AuthorityDifference.Between(policies.Before, policies.After, Now, work).Fingerprint());
     }
 
+    [Fact]
+    public void What_a_login_loses_is_part_of_what_a_change_means()
+    {
+        const string Below = "{ natsSubscribe: orders.new.items }";
+        var alone = AuthorityDifference.Between(Of("{ natsPublish: orders.new }"), Of("{ natsPublish: orders.new }", Below), Now);
+        Assert.False(alone.Narrows);
+        var beside = AuthorityDifference.Between(Of("{ natsSubscribe: orders.* }"), Of("{ natsSubscribe: orders.* }", Below), Now);
+        Assert.True(beside.Narrows);
+        Assert.NotEqual(alone.Fingerprint(), beside.Fingerprint());
+        Assert.Contains("NATS login: subscribe orders.* [p/r1]", Assert.Single(beside.Lost), StringComparison.Ordinal);
+
+        CapabilityPolicy Of(params string[] capabilities) => CapabilityPolicy.FromSources(
+            ["kind: CapabilityPolicy\nname: p\nrules:\n" + string.Concat(capabilities.Select((capability, number) => $"  - {{ name: r{number}, effect: permit, subjects: [{{ spiffeIdPrefix: {Shop} }}], capabilities: [{capability}] }}\n"))], 1);
+    }
+
     private static (CapabilityPolicy Before, CapabilityPolicy After) Policies(string elsewhere)
     {
         var kept = $"  - {{ name: elsewhere, effect: permit, subjects: [{{ spiffeId: spiffe://elsewhere.org/{elsewhere} }}], capabilities: [{{ audience: x }}] }}\n";

@@ -69,6 +69,18 @@ public sealed class TwoPersonRuleTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Taking_away_a_permit_widens_where_a_login_says_more_without_it()
+    {
+        // Beside what lies below it, nats-server cannot be told of a star.
+        await _admin.ApplyAsync(Permit("shop.star", capability: "{ natsSubscribe: orders.* }"), Permit("shop.below", capability: "{ natsSubscribe: orders.new.items }"));
+        var asked = await _ann.DeleteAsync("shop.below");
+        Assert.Equal([PolicyChange.Types.Kind.Proposed], asked.Changes.Select(change => change.Kind));
+        var told = await _bob.FindAsync(asked.Proposal.Id);
+        Assert.StartsWith($"{Shop}/…: NATS login: subscribe orders.* [shop.below/only], for example {Shop}", Assert.Single(told.Gained), StringComparison.Ordinal);
+        Assert.Contains("natsSubscribe orders.new.items", Assert.Single(told.Lost), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_rollback_that_widens_needs_approval_like_any_other_change()
     {
         var before = _server.Ledger.State.Revision;
