@@ -13,7 +13,7 @@ public static class ManifestReader
     /// <param name="isStored">In force already: what is refused only of what is written anew does not make it unreadable.</param>
     public static bool TryRead(string source, [NotNullWhen(true)] out Manifest? manifest, out IReadOnlyList<PolicyProblem> problems, bool isStored = false)
     {
-        var found = new ProblemList();
+        var found = new ProblemList { IsStored = isStored };
         manifest = Read(DocumentTreeReader.Read(source, found, isStored), found);
         if (!found.IsEmpty) manifest = null;
         problems = found.InOrder();

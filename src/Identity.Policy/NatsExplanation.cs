@@ -64,6 +64,9 @@ public static class NatsExplanation
 
     private static Explanation? WhyInexpressible(in Evaluator evaluator, NatsSubject subject, string asked)
     {
+        // By a narrower rule it may be told all the same.
+        if (NatsSubjects.Collect(evaluator).SubscribeSide(inbox: null).Allow.Any(told => NatsSubscription.Read(told) is { Queue: null } one && one.Subject.Covers(subject))) return null;
+
         var left = NatsSubjects.Collect(evaluator).Inexpressible().FindIndex(one => one.Queue is null && one.Subject.Covers(subject));
         if (left < 0) return null;
         var star = NatsSubjects.Collect(evaluator).Inexpressible()[left].Subject;

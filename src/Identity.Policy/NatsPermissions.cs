@@ -13,7 +13,7 @@ public abstract record NatsPermissions
 
     private NatsPermissions() { }
 
-    /// <param name="Subscribe">Includes the identity's own inbox.</param>
+    /// <param name="Subscribe">Includes the identity's own inbox. For nats-servers of kind <see cref="NatsServerKind.Current"/>.</param>
     /// <param name="InboxPrefix">Without the last dot; set it as the client's inbox prefix.</param>
     public sealed record Allowed(
         NatsSide Publish,
@@ -25,10 +25,24 @@ public abstract record NatsPermissions
         /// <summary>How it may answer requests on their reply subjects, beside what it may publish; null when it may not.</summary>
         public NatsResponses? Responses { get; init; }
 
+        /// <summary>In place of <see cref="Subscribe"/> for nats-servers of kind <see cref="NatsServerKind.Older"/>: without the permits that they could not keep from what is denied.</summary>
+        public NatsSide SubscribeOnOlder { get; init; } = Subscribe;
+
+        /// <summary>Why nats-servers of kind <see cref="NatsServerKind.Older"/> refuse a subscription that others are told of, as one sentence; null when they do not.</summary>
+        public string? WhyNotOnOlder(NatsSubject subject, string? queue)
+        {
+            var asked = new NatsSubscription(subject, queue);
+            if (SubscribeOnOlder.Allow.Any(told => NatsSubscription.Read(told).Covers(asked))) return null;
+            return Subscribe.Allow.FirstOrDefault(told => NatsSubscription.Read(told).Covers(asked)) is { } untold
+                ? $"{NatsServerKinds.OlderVersions}, refuses it all the same: it could not keep '{untold}' from what is forbidden or lies deeper, and is not told of it; grant the subjects without a wildcard"
+                : null;
+        }
+
         public bool Equals(Allowed? other) =>
             other is not null
             && Publish == other.Publish
             && Subscribe == other.Subscribe
+            && SubscribeOnOlder == other.SubscribeOnOlder
             && Responses == other.Responses
             && InboxPrefix == other.InboxPrefix
             && DeterminingRules.AsSpan().SequenceEqual(other.DeterminingRules.AsSpan())
@@ -73,9 +87,11 @@ public abstract record NatsPermissions
         var own = new Determination();
         foreach (var rule in subjects.Rules) own.Add(rule);
         var prefix = InboxPrefixOf(evaluator.Principal.Id);
-        return new Allowed(publish, subjects.SubscribeSide(NatsSubject.Parse(prefix + ".>")), prefix, own.References(), own.ValidUntil())
+        var inbox = NatsSubject.Parse(prefix + ".>");
+        return new Allowed(publish, subjects.SubscribeSide(inbox), prefix, own.References(), own.ValidUntil())
         {
             Responses = subjects.Responses,
+            SubscribeOnOlder = subjects.SubscribeSide(inbox, NatsServerKind.Older),
         };
     }
 

@@ -30,8 +30,8 @@ public sealed record NatsSubject
     internal bool HasWildcard => Text.AsSpan().ContainsAny('*', '>');
 
     /// <summary>
-    /// Why a policy may not grant this subject, or null. Subjects that begin with <c>$</c> speak to the server and to JetStream, those
-    /// under <c>_INBOX</c> carry the replies to others, and a wildcard in the first place would cover both.
+    /// Why a policy may not grant this subject, or null. Subjects that begin with <c>$</c> speak to the server and to JetStream, those that begin
+    /// with <c>_INBOX</c> carry the replies to others, as do <c>_R_</c> and <c>_GR_</c> between accounts and clusters, and a wildcard in the first place would cover all.
     /// </summary>
     public string? WhyNotGrantable()
     {
@@ -42,7 +42,9 @@ public sealed record NatsSubject
             return $"'{Text}' is how JetStream is asked; grant what it is for instead: {meaning.ToYaml()}";
         if (first is "$JS" or "$KV") return $"'{Text}' is how JetStream is asked; name the stream, the consumer or the bucket instead, as in {{ stream: ORDERS, access: [read] }}";
         if (first[0] == '$') return $"'{Text}' belongs to the server; subjects that begin with '$' cannot be granted";
-        return first == "_INBOX" ? $"'{Text}' is where replies to others arrive; each identity has an inbox of its own without a rule" : null;
+        if (first.StartsWith("_INBOX", StringComparison.Ordinal)) return $"'{Text}' is where replies to others arrive; each identity has an inbox of its own without a rule";
+        return first.StartsWith("_R_", StringComparison.Ordinal) || first.StartsWith("_GR_", StringComparison.Ordinal)
+            ? $"'{Text}' is where nats-server carries replies to other accounts and clusters; subjects that begin with '_R_' or '_GR_' cannot be granted" : null;
     }
 
     /// <summary>True when every subject that the other one means is also meant by this one.</summary>

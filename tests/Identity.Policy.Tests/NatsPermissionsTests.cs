@@ -129,6 +129,12 @@ public sealed class NatsPermissionsTests
     [InlineData("$JS.API.>")]
     [InlineData("_INBOX.>")]
     [InlineData("_INBOX.*.a")]
+    [InlineData("_INBOX_mine.a")]
+    [InlineData("_R_.>")]
+    [InlineData("_R_.a")]
+    [InlineData("_R_x")]
+    [InlineData("_GR_.>")]
+    [InlineData("_GR_.a.b")]
     public void A_subject_of_the_server_or_of_others_is_not_granted_even_by_a_rule_built_in_code(string subject)
     {
         var rule = Samples.Document(Samples.Source(("permit", IsListener, "start"))).Rules[0] with
@@ -137,6 +143,21 @@ public sealed class NatsPermissionsTests
         };
         var policy = CapabilityPolicy.Create([new PolicyDocument { Name = "code", Rules = [rule], Source = "" }], 1);
         Assert.IsType<NatsPermissions.Denied>(NatsPermissions.For(policy, Listener, Samples.Now));
+    }
+
+    [Fact]
+    public void A_document_in_force_that_grants_what_cannot_be_granted_any_more_stays_readable_and_grants_the_rest_of_it()
+    {
+        var source = Samples.Source(("permit", IsListener, "{ natsSubscribe: _R_.> }, { natsPublish: _GR_.a }, { natsSubscribe: greetings.> }"), ("forbid", IsListener, "{ natsSubscribe: _R_.> }"));
+        Assert.False(PolicyParser.TryParse(source, out _, out var problems));
+        Assert.Equal(2, problems.Count);
+        Assert.Contains("cannot be granted", problems[0].Text, StringComparison.Ordinal);
+
+        var policy = CapabilityPolicy.FromSources([source], 1);
+        Assert.Null(policy.Unreadable);
+        var allowed = Assert.IsType<NatsPermissions.Allowed>(NatsPermissions.For(policy, Listener, Samples.Now));
+        Assert.Equal([Inbox, "greetings.>"], allowed.Subscribe.Allow);
+        Assert.Empty(allowed.Publish.Allow);
     }
 
     [Fact]

@@ -12,8 +12,9 @@ internal sealed class CapabilityBinder(ProblemList problems)
         var before = problems.Count;
         var capability = node is DocumentNode.Scalar scalar ? BindWord(scalar) : BindFields(node);
         if (problems.Count > before) return null;
-        // What may be forbidden is wider than what may be granted.
-        if (effect == RuleEffect.Permit && capability?.WhyNotGrantable() is { } problem) problems.Add(ValueOf(node), problem);
+        // What may be forbidden is wider than what may be granted. A document in force may be from before something could not be granted any more: it stays readable, and that
+        // permit grants nothing.
+        if (effect == RuleEffect.Permit && !problems.IsStored && capability?.WhyNotGrantable() is { } problem) problems.Add(ValueOf(node), problem);
         return capability;
     }
 

@@ -10,6 +10,9 @@ internal sealed class ProblemList
 
     public bool IsEmpty => Count == 0;
 
+    /// <summary>Of a document that is in force already: as of <see cref="ManifestReader.TryRead"/>.</summary>
+    public bool IsStored { get; init; }
+
     /// <summary>Also counts what was too much to keep.</summary>
     public int Count { get; private set; }
 

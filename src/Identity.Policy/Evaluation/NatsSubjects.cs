@@ -92,17 +92,17 @@ internal sealed class NatsSubjects
     }
 
     /// <param name="inbox">Added to what is granted; a forbid can take it away.</param>
-    public NatsSide SubscribeSide(NatsSubject? inbox)
+    public NatsSide SubscribeSide(NatsSubject? inbox, NatsServerKind server = NatsServerKind.Current)
     {
-        var (allow, deny) = SubscriptionSides.Of(inbox is null ? _subscribe : [.. _subscribe, new NatsSubscription(inbox, null)], _subscribeForbidden, inexpressible: null);
+        var (allow, deny) = SubscriptionSides.Of(inbox is null ? _subscribe : [.. _subscribe, new NatsSubscription(inbox, null)], _subscribeForbidden, server, inexpressible: null);
         return NatsSide.Of(Sorted(allow), Sorted(deny));
     }
 
     /// <summary>The permitted subscriptions that nats-server cannot be told of beside the others.</summary>
-    public List<NatsSubscription> Inexpressible()
+    public List<NatsSubscription> Inexpressible(NatsServerKind server = NatsServerKind.Current)
     {
         var found = new List<NatsSubscription>();
-        SubscriptionSides.Of(_subscribe, _subscribeForbidden, found);
+        SubscriptionSides.Of(_subscribe, _subscribeForbidden, server, found);
         return found;
     }
 

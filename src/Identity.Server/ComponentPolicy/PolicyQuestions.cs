@@ -53,6 +53,9 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
         response.Notes.AddRange(explanation.Notes);
         if (principal.SignatureNote is { } note) response.Notes.Add($"the component {note}");
         if (decision.Allowed && NatsRights.WhyRefusedOnNats(policy, principal, asked, now) is { } why) response.Notes.Add(why);
+        // Which servers there are is not known here.
+        if (decision.Allowed && asked is CapabilityRequest.NatsSubscribe subscription
+            && (NatsPermissions.For(policy, principal, now) as NatsPermissions.Allowed)?.WhyNotOnOlder(subscription.Subject, subscription.Queue) is { } older) response.Notes.Add(older);
         return response;
     }
 

@@ -15,7 +15,8 @@ internal static class StageLosses
     public static string? Of(SpiffeId id, NatsPermissions before, NatsPermissions after) => (before, after) switch
     {
         (NatsPermissions.Allowed one, NatsPermissions.Allowed other) =>
-            Of(id, "publish", one.Publish, other.Publish) ?? Of(id, "subscribe", one.Subscribe, other.Subscribe) ?? Of(id, one.Responses, other.Responses),
+            Of(id, "publish", one.Publish, other.Publish) ?? Of(id, "subscribe", one.Subscribe, other.Subscribe) ?? OfOlder(id, one.SubscribeOnOlder, other.SubscribeOnOlder)
+                ?? Of(id, one.Responses, other.Responses),
         (NatsPermissions.Allowed, NatsPermissions.Denied denied) =>
             $"{id} runs and would lose all it may say on NATS{(denied.Explanation.Refusals is [{ } first, ..] ? $": {first.Detail}" : "")}",
         (NatsPermissions.Allowed, _) => $"{id} runs and would lose all it may say on NATS",
@@ -23,7 +24,11 @@ internal static class StageLosses
     };
 
     public static string? Of(SpiffeId id, LoginGrant.Allowed before, LoginGrant.Allowed after) =>
-        Of(id, "publish", before.Publish, after.Publish) ?? Of(id, "subscribe", before.Subscribe, after.Subscribe) ?? Of(id, before.Responses, after.Responses);
+        Of(id, "publish", before.Publish, after.Publish) ?? Of(id, "subscribe", before.Subscribe, after.Subscribe) ?? OfOlder(id, before.SubscribeOnOlder, after.SubscribeOnOlder)
+            ?? Of(id, before.Responses, after.Responses);
+
+    // Which servers there are is not known here, and there may be another tomorrow.
+    private static string? OfOlder(SpiffeId id, NatsSide before, NatsSide after) => Of(id, "subscribe", before, after) is { } loss ? $"{loss}, as {NatsServerKinds.OlderVersions} are told" : null;
 
     private static string? OfExports(SpiffeId id, Decision.Admitted before, Decision.Admitted after)
     {

@@ -20,7 +20,17 @@ internal static class LoginDecision
         decision.Summary = $"{login.Id} may log in to the NATS account {login.Account} until {login.ExpiresAt:O}";
         foreach (var rule in (login.Grant?.DeterminingRules ?? []).Take(MaxReasons))
             decision.Reasons.Add(new Reason { Capability = "nats", Rule = rule.ToString(), Explanation = "permits its subjects" });
-        return WithNotes(decision, login.Notes);
+        WithNotes(decision, login.Notes);
+        foreach (var untold in UntoldTo(login).Take(MaxReasons - decision.Warnings.Count))
+        {
+            decision.Warnings.Add(new Reason
+            {
+                Capability = $"natsSubscribe {untold}",
+                Explanation = $"is not told to this nats-server, which could not keep it from what is forbidden or lies deeper; {NatsServerKinds.OlderVersions} cannot",
+            });
+        }
+
+        return decision;
     }
 
     public static Decision Of(CalloutJudgement.Refused refused, long policyRevision, SpiffeId decidedBy, DateTimeOffset now)
@@ -45,6 +55,9 @@ internal static class LoginDecision
 
         return WithNotes(decision, refused.Notes);
     }
+
+    private static IEnumerable<string> UntoldTo(CalloutJudgement.Admitted login) =>
+        login.Grant is not { } grant ? [] : grant.Subscribe.Allow.Except(grant.SubscribeOn(login.Request.Server).Allow).Where(text => !text.EndsWith(" >", StringComparison.Ordinal));
 
     // What a login would have less, or more, were the rules in these modes enforced.
     private static Decision WithNotes(Decision decision, NatsNotes notes)

@@ -15,9 +15,15 @@ internal abstract record LoginGrant
         /// <summary>How it may answer requests; null when it may not.</summary>
         public NatsResponses? Responses { get; init; }
 
+        /// <summary>As of <see cref="NatsPermissions.Allowed"/>.</summary>
+        public NatsSide SubscribeOnOlder { get; init; } = Subscribe;
+
+        /// <summary>What one nats-server is told. The grant itself is of all of them: a cluster may have servers of both kinds, between which sessions move.</summary>
+        public NatsSide SubscribeOn(NatsServerKind server) => server == NatsServerKind.Current ? Subscribe : SubscribeOnOlder;
+
         /// <summary>Whether both permit the same for as long; which rules say so makes no difference.</summary>
         public bool Equals(Allowed? other) =>
-            other is not null && Publish == other.Publish && Subscribe == other.Subscribe && Responses == other.Responses && Until == other.Until;
+            other is not null && Publish == other.Publish && Subscribe == other.Subscribe && SubscribeOnOlder == other.SubscribeOnOlder && Responses == other.Responses && Until == other.Until;
 
         public override int GetHashCode() => HashCode.Combine(Publish, Subscribe, Until);
     }
@@ -48,6 +54,7 @@ internal abstract record LoginGrant
             allowed.DeterminingRules)
         {
             Responses = allowed.Responses,
+            SubscribeOnOlder = allowed.SubscribeOnOlder,
         },
         NatsPermissions.Denied denied => new Refused(LoginRefusal.Policy, $"policy gives {id} no NATS subject", denied.Explanation),
         _ => new Refused(LoginRefusal.Policy, $"policy has no answer for {id}"),

@@ -82,7 +82,7 @@ internal sealed class NatsAuthCalloutResponder(NatsCalloutKeys keys, TrustDomain
         CalloutJudgement judgement = LoginGrant.For(svid.Id, facts, now) switch
         {
             LoginGrant.Allowed grant => Session(
-                request, svid, ApplicationAccount, SubjectRights.From(grant.Publish), SubjectRights.From(grant.Subscribe), grant, now, jitter),
+                request, svid, ApplicationAccount, SubjectRights.From(grant.Publish), SubjectRights.From(grant.SubscribeOn(request.Server)), grant, now, jitter),
             LoginGrant.Refused refused => Refused(refused.Cause, refused.Reason, svid.Id, refused.Explanation),
             _ => Refused(LoginRefusal.Unspecified, "no answer", svid.Id),
         };

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
+using Identity.Policy;
 using NATS.NKeys;
 
 namespace Identity.Server.NatsAuthCallout;
@@ -37,6 +38,9 @@ internal sealed class NatsAuthorizationRequest
 
     public bool HasTls { get; private init; }
 
+    /// <summary>By the version that the server tells of itself.</summary>
+    public NatsServerKind Server { get; private init; }
+
     /// <summary><c>Client</c> or <c>Leafnode</c>.</summary>
     public string ConnectionKind { get; private init; } = "";
 
@@ -73,6 +77,7 @@ internal sealed class NatsAuthorizationRequest
             request = new NatsAuthorizationRequest(serverId, Text(server, "xkey"u8), userNkey, DateTimeOffset.FromUnixTimeSeconds(expires))
             {
                 Token = NullIfEmpty(Text(options, "auth_token"u8)) ?? NullIfEmpty(Text(options, "pass"u8)),
+                Server = NatsServerKinds.KindOf(Text(server, "version"u8)),
                 HasTls = Text(Child(nats, "client_tls"u8), "version"u8).Length > 0,
                 ConnectionKind = Text(client, "kind"u8),
                 ConnectionType = Text(client, "type"u8),

@@ -60,6 +60,15 @@ public sealed class StageTrialTests
     }
 
     [Fact]
+    public void What_only_older_nats_servers_would_be_told_less_of_is_seen_and_a_group_beside_it_takes_nothing()
+    {
+        var current = Of(Permit("shop", capability: "{ natsSubscribe: orders.eu.new }"), Forbid("guard", capability: "{ natsSubscribe: orders.secret.> }"));
+        Says(current, "would lose subscribe orders.eu.new on NATS, as nats-server before 2.11.16, and 2.12.0 to 2.12.6 are told",
+            Permit("shop", capability: "{ natsSubscribe: orders.> }"), current.Documents.Single(document => document.Name == "guard").Source);
+        Says(Current, null, Permit("shop", capability: "{ natsPublish: orders.new }, { natsSubscribe: orders.done }, { natsSubscribe: orders.>, queue: workers }"));
+    }
+
+    [Fact]
     public void A_component_that_was_given_a_token_needs_its_permit()
     {
         const string Vault = "https://vault.example.com";

@@ -34,6 +34,8 @@ public abstract class NatsRightsTest : IAsyncLifetime
 
     private protected CancellationToken Stop => _callout.Stop;
 
+    private protected IEnumerable<Identity.V1.Decision> Decisions => _callout.World.Decisions;
+
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
     public async ValueTask DisposeAsync()
