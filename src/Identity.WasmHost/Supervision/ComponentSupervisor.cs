@@ -148,7 +148,8 @@ internal sealed partial class ComponentSupervisor(
     {
         using var activity = HostTelemetry.StartComponent(traceparent, run.Admitted.SpiffeId);
         var admitted = new AdmittedComponent(
-            component.Name, component.Bytes, run.Imports(), run.Exports(), run.NatsAccess(nats), run.Limits(), activity?.Id ?? (traceparent is "" ? null : traceparent)) { HostHasNats = nats is not null };
+            component.Name, component.Bytes, run.Imports(), run.Exports(), run.NatsAccess(nats), run.Limits(), activity?.Id ?? (traceparent is "" ? null : traceparent))
+        { HostHasNats = nats is not null };
         var printed = 0;
         WorkerRun worker = null!;
         worker = new WorkerRun(

@@ -62,7 +62,7 @@ internal sealed record SubjectGroup(IReadOnlyList<SubjectPattern> In, IReadOnlyL
     {
         var longest = within.Tokens.Length;
         foreach (var cut in without) longest = Math.Max(longest, cut.Tokens.Length);
-        var fresh = FreshNames.Free(FreshNames.Short, without.SelectMany(cut => cut.Tokens).OfType<string>());
+        var fresh = FreshNames.Free(number => FreshNames.Word(FreshNames.OfTokens, number), without.SelectMany(cut => cut.Tokens).OfType<string>());
         for (var length = within.Shortest; length <= (within.HasTail ? longest + 2 : within.Tokens.Length); length++)
         {
             var tokens = new string[length];

@@ -66,7 +66,7 @@ public sealed class ManyPoliciesTests
         }
     }, () => _pair.Before);
 
-    private void AssertTold(Board board, IReadOnlyCollection<AuthorityChange> changes, Answers before, Answers after)
+    private void AssertTold(Board board, List<AuthorityChange> changes, Answers before, Answers after)
     {
         _telling.Clear();
         foreach (var change in changes)

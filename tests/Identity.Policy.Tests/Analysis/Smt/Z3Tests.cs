@@ -90,7 +90,7 @@ public sealed class Z3Tests
 
     private static Gen<SmtPolicy> PoliciesOf(SmtRequests about, int rules) => Gen.Select(about.Rules.Array[rules], about.Labels, (rules, labels) => new SmtPolicy(Named(rules), labels));
 
-    private static void AssertGained(SmtQuestions z3, SmtPolicy before, SmtPolicy after, IReadOnlyCollection<AuthorityChange> gained)
+    private static void AssertGained(SmtQuestions z3, SmtPolicy before, SmtPolicy after, List<AuthorityChange> gained)
     {
         z3.Push($"(assert {z3.Allowed(after)})(assert (not {z3.Allowed(before)}))");
         Assert.Equal(gained.Count > 0, z3.Finds("true"));
