@@ -67,36 +67,51 @@ internal sealed class AdmissionAnswers
     /// <summary>What rises from the one to the other for somebody who may ask for it before and after.</summary>
     public static Rises Between(AdmissionAnswers before, AdmissionAnswers after)
     {
-        var (fuel, memory) = (0ul, 0ul);
+        var rises = default(Rises);
+        // By imports and by exports alone: what all that is asked for states is both together.
+        var byExports = Enumerable.Range(0, AdmissionBoard.Exports.Length).Select(exports => AdmissionBoard.AskedBy(0, exports)).Select(asked => (Was: Stated.By(before, asked), Will: Stated.By(after, asked))).ToArray();
         for (var imports = 0; imports < AdmissionBoard.Imports.Length; imports++)
         {
             var both = before.Admitted(imports) & after.Admitted(imports);
             if (both == 0) continue;
-            for (var exports = 0; exports < AdmissionBoard.Exports.Length; exports++) Add(both, AdmissionBoard.AskedBy(imports, exports));
+            var asked = AdmissionBoard.AskedBy(imports, 0);
+            var (was, will) = (Stated.By(before, asked), Stated.By(after, asked));
+            foreach (var exports in byExports) rises = rises.Or(will.Or(exports.Will).Above(was.Or(exports.Was), both));
         }
 
-        for (var row = 0; row < Rows; row++) Add(before._permitted[row] & ~before._forbidden[row] & after._permitted[row] & ~after._forbidden[row], 1u << row);
-        return new Rises(fuel, memory);
-
-        void Add(ulong both, uint asked)
+        for (var row = 0; row < Rows; row++)
         {
-            if (both == 0) return;
-            for (var least = 0; least < 3; least++) fuel |= both & FuelAbove(after, asked, least) & ~FuelAbove(before, asked, least);
-            for (var least = 0; least < 2; least++) memory |= both & MemoryAbove(after, asked, least) & ~MemoryAbove(before, asked, least);
+            var both = before._permitted[row] & ~before._forbidden[row] & after._permitted[row] & ~after._forbidden[row];
+            if (both != 0) rises = rises.Or(Stated.By(after, 1u << row).Above(Stated.By(before, 1u << row), both));
         }
+
+        return rises;
     }
 
-    // Above 5; above 1,000,000,000, which holds by default; above 2,000,000,000.
-    private static ulong FuelAbove(AdmissionAnswers answers, uint asked, int least)
+    /// <summary>The callers for whom each of the values is stated, of fuel 5, 1, 2 and 3 thousand millions, of memory 1 and 64 MiB.</summary>
+    private readonly record struct Stated(ulong Five, ulong One, ulong Two, ulong Three, ulong Small, ulong Large)
     {
-        var above = ~Stating(answers._fuel[1], asked);
-        if (least > 0) above &= ~Stating(answers._fuel[2], asked) & (Stating(answers._fuel[3], asked) | Stating(answers._fuel[4], asked));
-        return least > 1 ? above & ~Stating(answers._fuel[3], asked) : above;
-    }
+        // Above 5; above 1,000,000,000, which holds by default; above 2,000,000,000.
+        private ulong Above5 => ~Five;
 
-    // Above 1 MiB; above 16 MiB, which holds by default.
-    private static ulong MemoryAbove(AdmissionAnswers answers, uint asked, int least) =>
-        ~Stating(answers._memory[1], asked) & (least == 0 ? ulong.MaxValue : Stating(answers._memory[2], asked));
+        private ulong Above1 => ~Five & ~One & (Two | Three);
+
+        private ulong Above2 => Above1 & ~Two;
+
+        // Above 1 MiB; above 16 MiB, which holds by default.
+        private ulong AboveSmall => ~Small;
+
+        private ulong AboveDefault => ~Small & Large;
+
+        public static Stated By(AdmissionAnswers answers, uint asked) => new(
+            Stating(answers._fuel[1], asked), Stating(answers._fuel[2], asked), Stating(answers._fuel[3], asked), Stating(answers._fuel[4], asked), Stating(answers._memory[1], asked), Stating(answers._memory[2], asked));
+
+        public Stated Or(in Stated other) => new(Five | other.Five, One | other.One, Two | other.Two, Three | other.Three, Small | other.Small, Large | other.Large);
+
+        public Rises Above(in Stated other, ulong callers) => new(
+            callers & ((Above5 & ~other.Above5) | (Above1 & ~other.Above1) | (Above2 & ~other.Above2)),
+            callers & ((AboveSmall & ~other.AboveSmall) | (AboveDefault & ~other.AboveDefault)));
+    }
 
     private static ulong Stating(ulong[] rows, uint asked)
     {

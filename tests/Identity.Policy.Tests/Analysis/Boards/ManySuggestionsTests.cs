@@ -9,6 +9,8 @@ namespace Identity.Policy.Tests.Analysis.Boards;
 /// </summary>
 public sealed class ManySuggestionsTests
 {
+    private const string RefusedOnNats = " permits it, but ";
+
     private readonly Answers _answers = new();
     private readonly ulong[] _granted = new ulong[Answers.Rows];
     private readonly ulong[] _seen = new ulong[Answers.Rows];
@@ -37,11 +39,14 @@ public sealed class ManySuggestionsTests
         var left = new HashSet<string>();
         foreach (var pick in picks) See(board, rules, pick, isPinned, left);
         Assert.Equal(left.Order(StringComparer.Ordinal), LeftOf(suggestion));
+        var permitted = picks.Where(pick => (_answers.Allowed[pick.Request] >> pick.Caller & 1) != 0).Select(pick => $"{board.Who.Callers[pick.Caller].Id}: {board.What.Requests[pick.Request]}").ToHashSet();
+        Assert.All(suggestion.Left.Where(told => told.Contains(RefusedOnNats, StringComparison.Ordinal)), told => Assert.Contains(told[..told.IndexOf(" (", StringComparison.Ordinal)], permitted));
         AssertSame(board);
     }, () => $"{Cases.Show(_case.Beside)}{string.Join('\n', (object[])_case.Seen)}\n{_case.Suggested}");
 
-    /// <summary>What is not granted, each with why in one word.</summary>
+    /// <summary>What is not granted, each with why in one word; not what is permitted and refused by nats-server all the same, of which <see cref="NatsReachTests"/> are.</summary>
     internal static IEnumerable<string> LeftOf(PolicySuggestion suggestion) => suggestion.Left
+        .Where(told => !told.Contains(RefusedOnNats, StringComparison.Ordinal))
         .Select(told => (Told: told, At: told.IndexOf(" (", StringComparison.Ordinal)))
         .Select(one => $"{one.Told[..one.At]} {(one.Told.EndsWith("forbids it)", StringComparison.Ordinal) ? "forbidden" : one.Told.Contains("depending on", StringComparison.Ordinal) ? "depends" : "never")}")
         .Distinct().Order(StringComparer.Ordinal);
