@@ -87,7 +87,7 @@ public sealed class PolicyDiffCommandTests : IAsyncLifetime
 
         var (code, output, _) = await _cli.RunAsync("policy", "diff", "--server", file, "--fail-on", "any");
         Assert.Equal(ExitCode.Refused, code);
-        Assert.Contains($"- {Shop}/…\n    NATS login: subscribe orders.*\n      by below/only, beside star/only\n", output, StringComparison.Ordinal);
+        Assert.Contains($"- {Shop}/…\n    NATS login: subscribe orders.*\n      by below/only\n", output, StringComparison.Ordinal);
         Assert.Contains("1 gained, 1 lost.", output, StringComparison.Ordinal);
         Assert.Contains("Of 1 registered identity 1 may do more and 1 less.", output, StringComparison.Ordinal);
 
