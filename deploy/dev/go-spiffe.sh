@@ -13,34 +13,21 @@ done
 if [ -z "$missing" ]; then echo "$folder"; exit 0; fi
 
 fail() { echo "go-spiffe: $1" >&2; echo "go-spiffe: the tests against go-spiffe and spike will be skipped." >&2; exit 1; }
+. "$(dirname "$(readlink -f "$0")")/debian-archive.sh"
 
 fetch() {
-  command -v apt-get >/dev/null && command -v dpkg >/dev/null || fail "this machine has no apt to fetch it with."
-  local keyring=/usr/share/keyrings/debian-archive-keyring.gpg archive state=$folder.apt packages
-  [ -r "$keyring" ] || fail "Debian's archive keyring is missing ($keyring)."
-  . /etc/os-release
-  # The archive's address is this machine's own: the one its release comes from.
-  archive=$(apt-get update --print-uris 2>/dev/null | sed -n "s|^'\(.*\)/dists/${VERSION_CODENAME:-none}/InRelease'.*|\1|p" | head -n 1)
-  [ -n "$archive" ] || fail "apt's configuration names no archive for Debian ${VERSION_CODENAME:-(unknown release)}."
-
-  rm -rf "$state"; mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$state/sources" "$(dirname "$folder")"
-  printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' "$archive" "$suite" "$keyring" > "$state/sources/archive.sources"
-  local private=(-o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$state/sources" -o Dir::Etc::preferences=/dev/null
-    -o Dir::Etc::preferencesparts=/dev/null -o "Dir::State::Lists=$state/lists" -o "Dir::Cache=$state/cache" -o Acquire::Languages=none
-    -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false)
-  [ "$(id -u)" != 0 ] || private+=(-o APT::Sandbox::User=root)
-  apt-get -qq "${private[@]}" update >"$state/log" 2>&1 || fail "the archive could not be read; see $state/log."
+  local state=$folder.apt packages go
+  open_debian "$suite" "$state"
 
   # Only what the client imports: the whole closure of the packages' own dependencies is ten times as large.
-  local go; go=$(apt-cache "${private[@]}" depends golang-go 2>>"$state/log" | grep -oE 'golang-[0-9.]+-go' | head -n 1) || true
+  go=$(apt-cache "${debian_apt[@]}" depends golang-go 2>>"$state/log" | grep -oE 'golang-[0-9.]+-go' | head -n 1) || true
   [ -n "$go" ] || fail "Debian $suite has no Go."
   packages="$go ${go%-go}-src spike golang-github-spiffe-go-spiffe-dev golang-github-go-jose-go-jose-dev golang-google-grpc-dev
     golang-google-protobuf-dev golang-google-genproto-dev golang-golang-x-net-dev golang-golang-x-sys-dev golang-golang-x-text-dev
     golang-golang-x-crypto-dev golang-github-golang-protobuf-1-5-dev
     golang-github-stretchr-testify-dev golang-github-davecgh-go-spew-dev golang-github-pmezard-go-difflib-dev golang-gopkg-yaml.v3-dev"
   # shellcheck disable=SC2086
-  (cd "$state" && apt-get -qq "${private[@]}" download $packages >>"$state/log" 2>&1) || fail "the packages could not be fetched; see $state/log."
-  for package in "$state"/*.deb; do dpkg -x "$package" "$state/tree"; done
+  unpack_debian "$state" $packages
   rm -rf "$folder"; mv "$state/tree" "$folder"; rm -rf "$state"
 }
 
