@@ -70,9 +70,11 @@ public sealed class NatsReach
             : $"rule {forbid.Rule} forbids {forbid.Capability}{Untold(forbid)}, and behind a wildcard that is granted the queue group is not seen there, so that the subject is denied to all; grant the subjects without a wildcard";
     }
 
-    /// <summary>Why a star is not told.</summary>
-    internal static string WhyLeftOut(NatsSubject star) =>
-        $"a rule permits '{star}', but nats-server takes that for '{star.Text[..^1]}>', and what lies deeper cannot be taken back beside the other subjects that are granted there; name the subjects instead of '{star}'";
+    /// <summary>Why a permit is not told to a current nats-server.</summary>
+    internal static string WhyLeftOut(NatsSubject left) => left.HasWildcard
+        ? $"a rule permits '{left}', but nats-server takes that for '{left.Text[..^1]}>', and what lies deeper cannot be taken back beside the other subjects that are granted there; name the subjects instead of '{left}'"
+        : $"a rule permits '{left}', but each queue group that is forbidden there is one more subject for nats-server, and together they would be more than {NatsSubjects.MaxSubjects}, which do not fit into one login; "
+            + "forbid fewer queue groups of what is granted, or grant fewer subjects";
 
     // As they are written in a permission.
     private static NatsSubscription Read(string told) => told.IndexOf(' ', StringComparison.Ordinal) is > 0 and var space

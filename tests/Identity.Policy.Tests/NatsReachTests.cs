@@ -95,6 +95,21 @@ public sealed class NatsReachTests
     }
 
     [Fact]
+    public void Many_subjects_beside_many_forbidden_groups_are_no_login_of_thousands_and_it_is_said()
+    {
+        static string Many(int count, Func<int, string> one) => string.Join(", ", Enumerable.Range(0, count).Select(i => $"{{ natsSubscribe: {one(i)} }}"));
+        var policy = Samples.Rules(("permit", Greeter, Many(255, i => $"orders.o{i}")), ("forbid", Greeter, Many(255, i => $"orders.>, queue: q{i}")));
+        var told = Assert.IsType<NatsPermissions.Allowed>(NatsPermissions.For(policy, Caller, Samples.Now));
+        Assert.InRange(told.Subscribe.Deny.Length, 255, 512);
+        Assert.InRange(told.SubscribeOnOlder.Deny.Length, 255, 512);
+
+        // Two subjects of 255 groups each are told; the others are not, and whoever asks learns why.
+        var why = Enumerable.Range(0, 255).Select(i => Why(policy, $"natsSubscribe orders.o{i}")).ToList();
+        Assert.Equal(2, why.Count(one => one is null));
+        Assert.All(why.FindAll(one => one is not null), one => Assert.Contains("each queue group that is forbidden there is one more subject", one, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void A_forbid_of_a_queue_group_that_becomes_one_of_the_subject_is_said()
     {
         var policy = Samples.Rules(("permit", Greeter, "{ natsSubscribe: orders.> }"), ("forbid", Greeter, "{ natsSubscribe: orders.x, queue: workers }"));

@@ -42,7 +42,7 @@ internal static class SubscriptionSides
     /// <summary>Adds what must be denied beside a permit; false when that cannot be told, and so the permit cannot be.</summary>
     private static bool TryDeny(NatsSubscription permit, List<NatsSubscription> deeper, List<NatsSubscription> forbidden, NatsServerKind server, HashSet<NatsSubscription> deny)
     {
-        var found = new List<NatsSubscription>();
+        var found = new HashSet<NatsSubscription>();
         // nats-server (2.10 and 2.15, by experiment) lets a client whose permission is orders.* subscribe to orders.>, as if '>' were a token. A deny of what lies
         // below is applied to each message that is delivered. Where that would take away what another permit gives, nothing keeps the one with the '*' as narrow as it was written.
         if (permit.Subject.Text.EndsWith(".*", StringComparison.Ordinal))
@@ -65,8 +65,9 @@ internal static class SubscriptionSides
             else found.Add(new NatsSubscription(both, null));
         }
 
-        // Where each permit meets each forbid, they could be too many for one answer.
-        if (server == NatsServerKind.Older && deny.Count + found.Count > NatsSubjects.MaxSubjects) return false;
+        found.ExceptWith(deny);
+        // Where each permit meets each forbid, they could be too many for one answer. Of a current one they can only where subjects meet groups.
+        if ((server == NatsServerKind.Older || !permit.Subject.HasWildcard) && deny.Count + found.Count > NatsSubjects.MaxSubjects) return false;
         deny.UnionWith(found);
         return true;
     }
