@@ -45,13 +45,22 @@ internal sealed partial class AgentReports(
         while (await reports.MoveNext(cancellation))
         {
             var report = reports.Current;
-            if (list.IsUnfinished && report.ReportCase != AgentReport.ReportOneofCase.Admissions) throw Invalid("between the parts of a list of admissions only its parts may come");
+            if (list.Unfinished > 0 && report.ReportCase != AgentReport.ReportOneofCase.Admissions) throw Invalid("between the parts of a list of admissions only its parts may come");
             switch (report.ReportCase)
             {
                 case AgentReport.ReportOneofCase.Admissions:
-                    RefuseTooMany(session.Agent, report.Admissions.Admissions.Count);
-                    if (list.TryFinish(report.Admissions, out var all, out var problem)) session.Replace(Entitled(all, session.Agent));
-                    else if (problem is not null) throw Invalid(problem);
+                    // What a list holds counts when it is whole, or when another takes its place: whoever loses its stream midway, again and again, can still tell its list.
+                    if (report.Admissions.Part == 0) RefuseTooMany(session.Agent, list.Unfinished);
+                    if (list.TryFinish(report.Admissions, out var all, out var problem))
+                    {
+                        RefuseTooMany(session.Agent, all.Count);
+                        session.Replace(Entitled(all, session.Agent));
+                    }
+                    else if (problem is not null)
+                    {
+                        throw Invalid(problem);
+                    }
+
                     break;
                 case AgentReport.ReportOneofCase.Admitted:
                     RefuseTooMany(session.Agent, 1);

@@ -10,7 +10,8 @@ internal sealed class ReportedList(Func<LiveAdmission, ReportedAdmission> parse)
     private HashSet<string> _ids = new(StringComparer.Ordinal);
     private uint _next;
 
-    public bool IsUnfinished => _next > 0;
+    /// <summary>How many admissions came of a list whose last part did not.</summary>
+    public int Unfinished => _known.Count;
 
     /// <summary>False without a problem: more parts are to come.</summary>
     public bool TryFinish(

@@ -76,10 +76,24 @@ public sealed class ReportedDecisionsTests : IDisposable
         _time.Advance(TimeSpan.FromSeconds(10));
         using (var session = live.Open(agent)) await reports.ReadAsync(new Said([list]), session, Cancellation);
 
-        async Task<RpcException> RefusedAsync(SpiffeId who)
+        // Whoever loses its stream before its list is told, however often, can still tell it.
+        var lossy = SpiffeId.Parse("spiffe://example.org/spire/agent/join_token/c");
+        var beginning = new AgentReport { Admissions = new() { MoreFollow = true } };
+        beginning.Admissions.Admissions.Add(list.Admissions.Admissions.Take(9_999));
+        for (var lost = 0; lost < 10; lost++)
+        {
+            using var session = live.Open(lossy);
+            await reports.ReadAsync(new Said([beginning]), session, Cancellation);
+        }
+
+        using (var session = live.Open(lossy)) await reports.ReadAsync(new Said([list]), session, Cancellation);
+        // But not by beginning without end on one stream.
+        Assert.Contains("too often", (await RefusedAsync(lossy, [.. Enumerable.Repeat(beginning, 10)])).Status.Detail, StringComparison.Ordinal);
+
+        async Task<RpcException> RefusedAsync(SpiffeId who, IReadOnlyList<AgentReport>? told = null)
         {
             using var session = live.Open(who);
-            return await Assert.ThrowsAsync<RpcException>(() => reports.ReadAsync(new Said([list]), session, Cancellation));
+            return await Assert.ThrowsAsync<RpcException>(() => reports.ReadAsync(new Said(told ?? [list]), session, Cancellation));
         }
     }
 
