@@ -94,6 +94,8 @@ internal sealed class NatsSubjects
     /// <param name="inbox">Added to what is granted; a forbid can take it away.</param>
     public NatsSide SubscribeSide(NatsSubject? inbox, NatsServerKind server = NatsServerKind.Current)
     {
+        // Most components only publish: then there is nothing to weigh.
+        if (_subscribe.Count == 0 && _subscribeForbidden.Count == 0) return NatsSide.Of(inbox is null ? [] : [inbox.Text], []);
         var (allow, deny) = SubscriptionSides.Of(inbox is null ? _subscribe : [.. _subscribe, new NatsSubscription(inbox, null)], _subscribeForbidden, server, inexpressible: null);
         return NatsSide.Of(Sorted(allow), Sorted(deny));
     }

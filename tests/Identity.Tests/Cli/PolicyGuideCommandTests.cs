@@ -112,7 +112,10 @@ public sealed class PolicyGuideCommandTests : IAsyncLifetime
         const string Sample = "artifacts/samples/snooper.wasm";
         var bytes = Guest.Binary(File.ReadAllText(Path.Combine(Repository.Root, "deploy", "samples", "snooper.wat")));
         File.WriteAllBytes(_folder.At(Sample), bytes);
-        var words = line.Replace("$IDENTITY_BROKER_SOCKET", "unix:///run/identity/broker.sock", StringComparison.Ordinal).Replace(Sample, _folder.At(Sample), StringComparison.Ordinal).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        var caFile = _folder.At("ca.pem");
+        File.WriteAllText(caFile, "read when it connects");
+        var words = line.Replace("$IDENTITY_BROKER_SOCKET", "unix:///run/identity/broker.sock", StringComparison.Ordinal)
+            .Replace("$NATS_URL", "tls://127.0.0.1:4222", StringComparison.Ordinal).Replace("$NATS_CA", caFile, StringComparison.Ordinal).Replace(Sample, _folder.At(Sample), StringComparison.Ordinal).Split(' ', StringSplitOptions.RemoveEmptyEntries);
         var environment = new Dictionary<string, string> { ["SPIFFE_ENDPOINT_SOCKET"] = "unix:///run/identity/agent.sock" };
         Assert.True(ComponentHostOptions.TryRead(words[1..], environment, out var options, out var problem), problem);
         var (name, file) = Assert.Single(options.Components);
