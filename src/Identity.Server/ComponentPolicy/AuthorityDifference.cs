@@ -40,6 +40,19 @@ internal sealed class AuthorityDifference
     /// </summary>
     public bool LiftsForbids => !IsReadable || _lifted.Count > 0;
 
+    /// <summary>The policies whose forbids hold back nothing of what is gained any more, be it that another took somebody's label away; all that forbid when that could not be decided.</summary>
+    public IEnumerable<string> LiftedFrom => (IsReadable && _diff.IsComplete ? _diff.Gained.Select(change => change.Lifted).OfType<PolicyClause>().Concat(_lifted) : Forbids(_before)).Select(clause => clause.Rule.Policy).Distinct();
+
+    /// <summary>Forbids that their own policy does not say any more, each with the policies that do.</summary>
+    public IEnumerable<MovedForbids> Moved()
+    {
+        var after = Forbids(_after).ToLookup(clause => (clause.Subject, clause.Capability), clause => clause.Rule.Policy);
+        return Forbids(_before).Select(clause => (From: clause.Rule.Policy, StillIn: after[(clause.Subject, clause.Capability)].Distinct().Order(StringComparer.Ordinal).ToList()))
+            .Where(forbid => !forbid.StillIn.Contains(forbid.From))
+            .DistinctBy(forbid => (forbid.From, string.Join(' ', forbid.StillIn)))
+            .Select(forbid => new MovedForbids(forbid.From, [.. forbid.StillIn]));
+    }
+
     public bool Narrows => !IsReadable || !_diff.Lost.IsEmpty;
 
     /// <summary>Whether it takes away anything of these kinds, or may.</summary>
@@ -85,10 +98,10 @@ internal sealed class AuthorityDifference
     {
         var kept = Forbids(after).Select(clause => (clause.Subject, clause.Capability)).ToHashSet();
         return [.. Forbids(before).Where(clause => !kept.Contains((clause.Subject, clause.Capability)))];
-
-        static IEnumerable<PolicyClause> Forbids(CapabilityPolicy policy) =>
-            policy.Clauses.Where(clause => clause is { Effect: RuleEffect.Forbid, Mode: RuleMode.Enforce });
     }
+
+    private static IEnumerable<PolicyClause> Forbids(CapabilityPolicy policy) =>
+        policy.Clauses.Where(clause => clause is { Effect: RuleEffect.Forbid, Mode: RuleMode.Enforce });
 
     private static string Line(AuthorityChange change) =>
         $"{change}{(change.Until is { } until ? $" until {until:u}" : "")} [{change.Rule}]"

@@ -6,9 +6,22 @@ namespace Identity.Server.ComponentPolicy;
 internal sealed record DifferenceSummary(
     bool Widens, bool LiftsForbids, ReadOnlyMemory<byte> Fingerprint, DifferenceLines Gained, DifferenceLines Lost, DateTimeOffset HoldsUntil)
 {
+    /// <summary>See <see cref="AuthorityDifference.LiftedFrom"/>.</summary>
+    public required IReadOnlyList<string> LiftedFrom { get; init; }
+
+    /// <summary>See <see cref="AuthorityDifference.Moved"/>.</summary>
+    public required IReadOnlyList<MovedForbids> Moved { get; init; }
+
     public static DifferenceSummary Of(AuthorityDifference difference, DateTimeOffset holdsUntil) => new(
-        difference.Widens, difference.LiftsForbids, difference.Fingerprint(), DifferenceLines.Of(difference.Gained), DifferenceLines.Of(difference.Lost), holdsUntil);
+        difference.Widens, difference.LiftsForbids, difference.Fingerprint(), DifferenceLines.Of(difference.Gained), DifferenceLines.Of(difference.Lost), holdsUntil)
+    {
+        LiftedFrom = [.. difference.LiftedFrom],
+        Moved = [.. difference.Moved()],
+    };
 }
+
+/// <summary>Forbids that one policy said and does not say any more, and the policies that still do.</summary>
+internal sealed record MovedForbids(string From, IReadOnlyList<string> StillIn);
 
 /// <summary>The first of so many lines.</summary>
 /// <param name="Count">Of all of them.</param>

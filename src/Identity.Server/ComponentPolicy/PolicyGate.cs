@@ -22,16 +22,15 @@ internal abstract record PolicyGateAnswer
 /// <summary>
 /// The roles applied to one change. Administrators (the server's own user and root) may change anything, the roles too; everyone else only what
 /// some role of theirs covers whole, both what is replaced or deleted and what comes instead. Of all roles that name a person and a policy the
-/// strictest demand for approval counts, for administrators too.
+/// strictest demand for approval counts, for administrators too; a policy whose forbid is lifted counts as changed, wherever that is done.
 /// </summary>
 internal static class PolicyGate
 {
     public static PolicyGateAnswer Judge(PolicyEffect effect, PolicyPerson person)
     {
-        var (state, edit) = (effect.State, effect.Edit);
         if (WhyRefused(effect, person) is { } problem) return new PolicyGateAnswer.Refused(problem);
-        var approvals = state.Governance.Roles.Unreadable is null ? Demand(state, edit, person) : 0;
-        return approvals > 0 && (edit.TouchesRoles || effect.Difference is { Widens: true } or { LiftsForbids: true })
+        var approvals = effect.State.Governance.Roles.Unreadable is null ? Demand(effect, person) : 0;
+        return approvals > 0
             ? new PolicyGateAnswer.NeedsApproval(approvals)
             : new PolicyGateAnswer.Free();
     }
@@ -75,12 +74,17 @@ internal static class PolicyGate
     private static IEnumerable<PolicyPerson> Others(RoleBook roles, PolicyPerson person) =>
         roles.Of(person).Where(role => role.Approvals > 0).SelectMany(role => role.Members).Where(other => other != person);
 
-    private static int Demand(ControlPlaneState state, PolicyEdit edit, PolicyPerson person)
+    private static int Demand(PolicyEffect effect, PolicyPerson person)
     {
-        var own = state.Governance.Roles.Of(person).ToList();
+        var (edit, demanding) = (effect.Edit, effect.State.Governance.Roles.Of(person).Where(role => role.Approvals > 0).ToList());
         // A role is the lock on everything it names, so whoever it binds anywhere is bound when changing roles.
-        var demanding = edit.TouchesRoles ? own : own.Where(role => edit.Names.Any(role.CoversName));
-        return Demand(demanding);
+        if (demanding.Count == 0 || edit.TouchesRoles) return Demand(demanding);
+        var difference = effect.Difference;
+        // A forbid that only a policy under a weaker lock says any more could be taken from there next.
+        var isWider = difference.Widens || difference.LiftsForbids || difference.Moved.Any(moved => DemandOf(moved.From) > moved.StillIn.Select(DemandOf).DefaultIfEmpty(0).Max());
+        return isWider ? edit.Names.Concat(difference.LiftedFrom).Select(DemandOf).DefaultIfEmpty(0).Max() : 0;
+
+        int DemandOf(string policy) => Demand(demanding.Where(role => role.CoversName(policy)));
     }
 
     private static int Demand(IEnumerable<PolicyRole> roles) => roles.Select(role => role.Approvals).DefaultIfEmpty(0).Max();

@@ -107,6 +107,7 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
     /// <returns>The answer, and the state it holds in.</returns>
     public async Task<(T Answer, ControlPlaneState State)> DecideAsync<T>(string author, Func<ControlPlaneState, Proposal<T>> decide, CancellationToken cancellation)
     {
+        var charged = Charged(author, decide);
         for (var ahead = 0; ; ahead++)
         {
             var seen = ledger.State;
@@ -115,7 +116,7 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
             try
             {
                 if (ahead < MaxAhead && PolicyProposals.Base(ledger.State) != PolicyProposals.Base(seen)) continue;
-                return await ledger.ChangeAsync(author, state => Bounded(author, decide(state)), cancellation);
+                return await ledger.ChangeAsync(author, charged, cancellation);
             }
             finally
             {
@@ -124,7 +125,11 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
         }
     }
 
-    /// <summary>Runs a change of policy in its turn, of which nothing has to be compared.</summary>
+    /// <summary>Writes a change of policy in its turn, of which nothing has to be compared.</summary>
+    public Task<(T Answer, ControlPlaneState State)> ChangeInTurnAsync<T>(string author, Func<ControlPlaneState, Proposal<T>> decide, CancellationToken cancellation) =>
+        InTurnAsync(() => ledger.ChangeAsync(author, Charged(author, decide), cancellation), cancellation);
+
+    /// <summary>Runs a change of policy in its turn, of which nothing has to be compared, and that nobody is charged for.</summary>
     public async Task<T> InTurnAsync<T>(Func<Task<T>> change, CancellationToken cancellation)
     {
         await _turn.WaitAsync(cancellation);
@@ -249,12 +254,25 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
         }
     }
 
-    private Proposal<T> Bounded<T>(string author, Proposal<T> proposal)
+    // However often others make it be decided again, a change is paid for once.
+    private Func<ControlPlaneState, Proposal<T>> Charged<T>(string author, Func<ControlPlaneState, Proposal<T>> decide)
     {
-        var kibibytes = (int)Math.Min(proposal.Changes.Sum(change => (long)change.CalculateSize()) / 1024, KibibytesAtOnce) + 1;
-        return LaneOf(author) == Lanes || _written.TryTake(author, kibibytes) ? proposal : throw new RpcException(new Status(
-            StatusCode.ResourceExhausted,
-            $"{author} has written more than {KibibytesAtOnce / 1024} MiB of changes lately, and after that may write 1 KiB each second; write less often, or ask an administrator; nothing was changed"));
+        var paid = 0;
+        return state =>
+        {
+            var proposal = decide(state);
+            if (LaneOf(author) == Lanes || proposal.Changes.Count == 0) return proposal;
+            var kibibytes = (int)Math.Min(proposal.Changes.Sum(change => (long)change.CalculateSize()) / 1024, KibibytesAtOnce - 1) + 1;
+            if (kibibytes > paid && !_written.TryTake(author, kibibytes - paid))
+            {
+                throw new RpcException(new Status(
+                    StatusCode.ResourceExhausted,
+                    $"{author} has written more than {KibibytesAtOnce / 1024} MiB of changes lately, and after that may write 1 KiB each second; write less often, or ask an administrator; nothing was changed"));
+            }
+
+            paid = Math.Max(paid, kibibytes);
+            return proposal;
+        };
     }
 
     // A rollback has no smaller parts of its own; but what is put back by hand before it is in force already.

@@ -1,4 +1,5 @@
 using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
 using Identity.Ledger.V1;
 using Identity.Policy;
 using Identity.Server.Administration;
@@ -82,7 +83,7 @@ internal sealed partial class StageRunner(
                 CountClaims(soaking);
 
                 // 2. Everything that runs, and the step's end.
-                foreach (var stage in Soaking(ledger.State)) await CarryOnAsync(stage, moment, away, cancellation);
+                foreach (var stage in Soaking(ledger.State)) await TryCarryOnAsync(stage, moment, away, cancellation);
                 await WaitAsync(next, cancellation);
             }
         }
@@ -161,6 +162,26 @@ internal sealed partial class StageRunner(
         foreach (var stage in soaking)
         {
             if (survey.WhyDenied(stage, ledger.State, happened) is { } why) await EndAsync(stage.Id, State.Halted, why, cancellation);
+        }
+    }
+
+    // What is the matter with one is not the others' loss: they go on.
+    private async Task TryCarryOnAsync(PolicyStage stage, DateTimeOffset moment, AwayAgents? away, CancellationToken cancellation)
+    {
+        try
+        {
+            await CarryOnAsync(stage, moment, away, cancellation);
+        }
+        catch (RpcException e) when (e.StatusCode == StatusCode.ResourceExhausted)
+        {
+            // It will be no smaller the next time.
+            await EndAsync(stage.Id, State.Halted, $"it cannot be written: {e.Status.Detail}", cancellation);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            LogStageFault(e, stage.Id);
+            _triedAt.Remove(stage.Id);
+            stages.TallyOf(stage.Id).Wait = new StageWait("it could not be carried on, for a fault that the server's log tells; it is tried again", time.GetUtcNow() + RetryAfter);
         }
     }
 
@@ -309,7 +330,7 @@ internal sealed partial class StageRunner(
                     if (!state.Governance.Stages.TryGetValue(id, out var known) || known.State != State.Soaking) return new(null, [], "");
                     var stage = known.Clone();
                     if (change(stage, state) is not var (also, reason)) return new(null, [], "");
-                    return new(stage, [.. also, new Change { PolicyStageSet = stage }], reason);
+                    return new(stage, [.. also, new Change { PolicyStageSet = PolicyGovernance.WithoutDocuments(stage) }], reason);
                 },
                 cancellation);
             if (ended is not null && ended.State != State.Soaking) LogEnd(id, ended.State, ended.Explanation);
@@ -344,6 +365,9 @@ internal sealed partial class StageRunner(
 
     [LoggerMessage(Level = LogLevel.Error, Message = "What strangers ask could not be tried on a staged change.")]
     private partial void LogClaimFault(Exception e);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Staged change {Id} cannot be carried on; trying again.")]
+    private partial void LogStageFault(Exception e, string id);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Staged changes cannot be carried on; trying again.")]
     private partial void LogFault(Exception e);

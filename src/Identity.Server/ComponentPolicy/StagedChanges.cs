@@ -84,6 +84,7 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
     {
         RefuseTooMany(state);
         var proposal = approved.Proposal;
+        if (PolicyPerson.TryParse(proposal.Person, out var proposer, out _) && !PolicyGate.IsAdmin(proposer)) RefuseTooManyOfOne(state, proposer);
         var stage = New(PolicyEdit.Of(proposal), proposal.Stage, proposal.Person, proposal.BaseRevision, proposal.Reason, now);
         stage.Proposal = proposal.Clone();
         stage.Proposal.Set.Clear();
@@ -113,7 +114,7 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
                     var aborted = known.Clone();
                     aborted.State = State.Aborted;
                     aborted.Explanation = $"{caller.Author}: {request.Reason}";
-                    return new Proposal<PolicyStage>(aborted, [new Change { PolicyStageSet = aborted }], $"abort {known.Id}: {request.Reason}");
+                    return new Proposal<PolicyStage>(aborted, [new Change { PolicyStageSet = PolicyGovernance.WithoutDocuments(aborted) }], $"abort {known.Id}: {request.Reason}");
                 },
                 cancellation);
             return Text(state, stage);
@@ -121,31 +122,34 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
         cancellation);
 
     /// <summary>It may deny so many of those who are said to run where nobody is proven. Who may abort it may confirm it.</summary>
-    public Task<StagedChange> ConfirmAsync(ConfirmStageRequest request, Caller caller, CancellationToken cancellation) => registry.InTurnAsync(
-        async () =>
-        {
-            var (stage, state) = await ledger.ChangeAsync(
-                caller.Author,
-                current =>
+    public async Task<StagedChange> ConfirmAsync(ConfirmStageRequest request, Caller caller, CancellationToken cancellation)
+    {
+        var (stage, state) = await registry.ChangeInTurnAsync(
+            caller.Author,
+            current =>
+            {
+                var known = FindSoaking(current, request.Id, caller, "confirmed", "confirm");
+                if (!known.Through.Contains(Step.Enforce))
+                    throw new RpcException(new Status(StatusCode.FailedPrecondition, $"{known.Id} is tried only, and denies nobody anything; there is nothing to confirm"));
+                var would = TallyOf(known.Id).Unproven.Count;
+                if (would == 0)
+                    throw new RpcException(new Status(StatusCode.FailedPrecondition, $"{known.Id} would deny nobody of those who are said to run where nobody is proven; there is nothing to confirm"));
+                if (request.Denies < would || request.Denies == 0)
                 {
-                    var known = FindSoaking(current, request.Id, caller, "confirmed", "confirm");
-                    if (!known.Through.Contains(Step.Enforce))
-                        throw new RpcException(new Status(StatusCode.FailedPrecondition, $"{known.Id} is tried only, and denies nobody anything; there is nothing to confirm"));
-                    var would = TallyOf(known.Id).Unproven.Count;
-                    if (request.Denies < would || request.Denies == 0)
-                    {
-                        throw new RpcException(new Status(
-                            StatusCode.FailedPrecondition, $"{known.Id} would deny {would} of those who are said to run where nobody is proven; {request.Denies} would be confirmed, and it would not go on"));
-                    }
+                    throw new RpcException(new Status(
+                        StatusCode.FailedPrecondition, $"{known.Id} would deny {would} of those who are said to run where nobody is proven; {request.Denies} would be confirmed, and it would not go on"));
+                }
 
-                    var confirmed = known.Clone();
-                    (confirmed.ConfirmedDenials, confirmed.ConfirmedBy) = (request.Denies, caller.Person?.Text ?? caller.Author);
-                    return new Proposal<PolicyStage>(confirmed, [new Change { PolicyStageSet = confirmed }], $"confirm that {known.Id} may deny {request.Denies} who are not proven: {request.Reason}");
-                },
-                cancellation);
-            return Text(state, stage);
-        },
-        cancellation);
+                if (request.Denies <= known.ConfirmedDenials)
+                    throw new RpcException(new Status(StatusCode.FailedPrecondition, $"{known.ConfirmedBy} has confirmed already that {known.Id} may deny {known.ConfirmedDenials}; there is nothing more to confirm"));
+                var confirmed = known.Clone();
+                (confirmed.ConfirmedDenials, confirmed.ConfirmedBy) = (request.Denies, caller.Person?.Text ?? caller.Author);
+                return new Proposal<PolicyStage>(
+                    confirmed, [new Change { PolicyStageSet = PolicyGovernance.WithoutDocuments(confirmed) }], $"confirm that {known.Id} may deny {request.Denies} who are not proven: {request.Reason}");
+            },
+            cancellation);
+        return Text(state, stage);
+    }
 
     /// <summary>The newest first.</summary>
     public IEnumerable<StagedChange> List()

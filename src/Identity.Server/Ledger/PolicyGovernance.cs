@@ -60,17 +60,29 @@ internal sealed record PolicyGovernance(
     private ImmutableSortedDictionary<string, OpenProposal> Unexpired(Transaction by) =>
         Proposals.RemoveRange(Proposals.Values.Where(open => open.Proposal.ExpiresAt <= by.At).Select(open => open.Proposal.Id));
 
-    // What is over is shown, and not tried any more: its documents stay in the ledger, not in memory.
-    private static PolicyStage WithoutDocuments(PolicyStage stage)
+    /// <summary>
+    /// With the names of its documents alone. What is over is shown, and not tried any more: its documents stay in the ledger, not in memory. And a record of what
+    /// becomes of a staged change does not say them again.
+    /// </summary>
+    public static PolicyStage WithoutDocuments(PolicyStage stage)
     {
         var over = stage.Clone();
         foreach (var set in over.Set) set.Text = "";
         return over;
     }
 
+    private PolicyStage WithDocuments(PolicyStage stage)
+    {
+        if (!Stages.TryGetValue(stage.Id, out var known)) return stage;
+        var texts = known.Set.ToDictionary(set => set.Name, set => set.Text, StringComparer.Ordinal);
+        var whole = stage.Clone();
+        foreach (var set in whole.Set.Where(set => set.Text.Length == 0)) set.Text = texts.GetValueOrDefault(set.Name, "");
+        return whole;
+    }
+
     private ImmutableSortedDictionary<string, PolicyStage> Set(PolicyStage stage)
     {
-        var stages = Stages.SetItem(stage.Id, stage.State == PolicyStage.Types.State.Soaking ? stage : WithoutDocuments(stage));
+        var stages = Stages.SetItem(stage.Id, stage.State == PolicyStage.Types.State.Soaking ? WithDocuments(stage) : WithoutDocuments(stage));
         var over = stages.Values.Where(s => s.State != PolicyStage.Types.State.Soaking).OrderByDescending(s => s.CreatedAt).Skip(StagesKept).Select(s => s.Id);
         return stages.RemoveRange([.. over]);
     }

@@ -123,5 +123,5 @@ public sealed class PolicyComparisonsTests
         Assert.Equal(proposal.Id, (await admin.FindAsync(proposal.Id)).Id);
     }
 
-    private static DifferenceSummary Summary(DateTimeOffset until) => new(false, false, default, new([], 0), new([], 0), until);
+    private static DifferenceSummary Summary(DateTimeOffset until) => new(false, false, default, new([], 0), new([], 0), until) { LiftedFrom = [], Moved = [] };
 }

@@ -179,12 +179,39 @@ public sealed class StagedClaimsTests
         var confirmed = await world.ConfirmAsync(staged, 1000);
         Assert.Equal((1000UL, true), (confirmed.Confirmed, confirmed.ConfirmedBy.StartsWith("unix:", StringComparison.Ordinal)));
         await UntilAsync(async () => (await world.FindAsync(staged.Id)).State == "in force");
+        Assert.Contains("wasi:keyvalue/store@0.2.0", world.Server.Ledger.State.Policies["no-store"].Text, StringComparison.Ordinal);
 
         void Ask(string body)
         {
             Assert.True(AdmissionReview.TryParse(Encoding.UTF8.GetBytes(body), out var review, out var problem), problem);
             Assert.True(world.Server.Service<AdmissionEndpoint>().Judge(review).Allowed);
         }
+    }
+
+    [Fact]
+    public async Task A_confirmation_is_written_once_and_without_the_documents_again()
+    {
+        await using var world = await World.StartAsync(("wasmcloud-nats-url", "nats://127.0.0.1:1"), ("wasmcloud-gate-prefix", "gate.runtime.host"));
+        await world.Admin.ApplyAsync(Permit("more", "{ namespace: shop }"));
+        var guard = Forbid("guard", "{ namespace: shop }") + "\n# " + new string('x', 100_000);
+        var staged = await world.StageAsync(3600, guard, ["enforce"]);
+        Assert.Contains("nothing to confirm", (await RefusedAsync(1)).Status.Detail, StringComparison.Ordinal);
+
+        var book = world.Server.Service<Identity.Server.DecisionPoints.WasmCloudV2.AllowedWorkloads>();
+        var who = new Principal { Id = SpiffeId.Parse("spiffe://example.org/ns/shop/component/cart"), Namespace = "shop" };
+        book.Allow("h1/w-1", "shop", "workload 'shop/cart'", [new Question(who, [new CapabilityRequest.Start()])]);
+        // Something happens, so that the change is looked at again.
+        await world.Admin.ApplyAsync(Permit("other", "{ namespace: bank }"));
+        await UntilAsync(async () => (await world.FindAsync(staged.Id)).Unproven == 1);
+        await world.ConfirmAsync(staged, 1);
+        Assert.InRange(world.Server.Ledger.ListTransactions(1).Single().Transaction.CalculateSize(), 1, 5_000);
+        Assert.Equal(guard, Assert.Single(world.Server.Ledger.State.Governance.Stages[staged.Id].Set).Text);
+
+        var revision = world.Server.Ledger.State.Revision;
+        Assert.Contains("confirmed already", (await RefusedAsync(1)).Status.Detail, StringComparison.Ordinal);
+        Assert.Equal(revision, world.Server.Ledger.State.Revision);
+
+        async Task<Grpc.Core.RpcException> RefusedAsync(ulong denies) => await Assert.ThrowsAsync<Grpc.Core.RpcException>(async () => await world.ConfirmAsync(staged, denies));
     }
 
     [Fact]

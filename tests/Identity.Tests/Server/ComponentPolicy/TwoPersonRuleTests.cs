@@ -250,6 +250,45 @@ public sealed class TwoPersonRuleTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_forbid_is_not_carried_out_from_under_its_lock_step_by_step()
+    {
+        await _admin.ApplyAsync(Role("guards", $"{Own()}, {Ann}", "[guard, guard.*]", "any", approvals: 1));
+        await _admin.ApplyAsync(Permit("shop"), Forbid("guard"));
+        Assert.Null((await _admin.ApplyAsync(Forbid("scratch"))).Proposal);
+
+        // Said elsewhere too it is still gone from where it is locked.
+        Assert.NotNull((await _admin.DeleteAsync("guard")).Proposal);
+        Assert.NotNull((await _admin.ApplyAsync(Forbid("guard", capability: "{ import: wasi:io/poll@0.2.0 }"))).Proposal);
+        Assert.Contains("guard", _server.Ledger.State.Policies.Keys);
+        Assert.Null((await _admin.DeleteAsync("scratch")).Proposal);
+
+        // Under the same lock it may move.
+        Assert.Null((await _admin.ApplyAsync(Forbid("guard.moved"))).Proposal);
+        Assert.Null((await _admin.DeleteAsync("guard")).Proposal);
+        Assert.NotNull((await _admin.DeleteAsync("guard.moved")).Proposal);
+    }
+
+    [Fact]
+    public async Task A_locked_forbid_is_not_emptied_by_the_labels_it_is_about()
+    {
+        const string Teams = $$"""
+            kind: CapabilityPolicy
+            name: teams
+            labels:
+              - { name: team, value: shop, subjects: [{ spiffeIdPrefix: {{Shop}} }] }
+            rules:
+              - { name: only, effect: permit, subjects: [{ spiffeIdPrefix: spiffe://example.org/bank }], capabilities: [start] }
+            """;
+        await _admin.ApplyAsync(Role("guards", $"{Own()}, {Ann}", "[guard]", "any", approvals: 1));
+        await _admin.ApplyAsync(Permit("shop"), Teams, Forbid("guard", "{ labels: { team: shop } }"));
+
+        Assert.NotNull((await _admin.DeleteAsync("teams")).Proposal);
+        Assert.Contains("teams", _server.Ledger.State.Policies.Keys);
+        // What has nothing to do with the lock asks nobody.
+        Assert.Null((await _admin.ApplyAsync(Permit("shop.more", capability: "{ import: wasi:io/poll@0.2.0 }"))).Proposal);
+    }
+
+    [Fact]
     public async Task Who_may_agree_to_a_change_of_roles_may_not_make_it_nor_agree_to_policies_beyond_their_own()
     {
         await _admin.ApplyAsync(Role("four-eyes", $"{Own()}, {Ann}", "[four.eyes]", "any", approvals: 1));
