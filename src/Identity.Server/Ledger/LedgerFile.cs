@@ -158,15 +158,15 @@ internal sealed class LedgerFile : IDisposable
         }
     }
 
-    private static long Number(SqliteConnection connection, string text)
+    // Only constants come here.
+#pragma warning disable CA2100
+    internal static long Number(SqliteConnection connection, string text)
     {
         using var command = connection.CreateCommand();
         command.CommandText = text;
         return (long)command.ExecuteScalar()!;
     }
 
-    // Only constants come here.
-#pragma warning disable CA2100
     internal static void Execute(SqliteConnection connection, string text)
     {
         using var command = connection.CreateCommand();

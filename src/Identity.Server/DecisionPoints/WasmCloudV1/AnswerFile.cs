@@ -8,7 +8,7 @@ namespace Identity.Server.DecisionPoints.WasmCloudV1;
 /// The SQLite file beside the ledger that holds the yeses of v1 hosts, and what they were told unasked: one row for each question. It is no authority,
 /// and no part of the ledger: what is in it is judged anew before anything rests on it.
 /// </summary>
-internal sealed class AnswerFile : IDisposable
+internal sealed class AnswerFile : IRowFile<string, GivenAnswer>
 {
     public const string Name = "wasmcloud-answers.db";
 
@@ -20,34 +20,28 @@ internal sealed class AnswerFile : IDisposable
     // "idwa"
     private const int ApplicationId = 0x69647761;
 
-    private const string Schema = """
+    private const string Schema = $"""
         CREATE TABLE answers (
           id TEXT PRIMARY KEY, kind TEXT NOT NULL, lattice TEXT NOT NULL, host TEXT NOT NULL, target TEXT NOT NULL, image TEXT NOT NULL, instances INTEGER NOT NULL,
           interface TEXT NOT NULL, function TEXT NOT NULL, permitted INTEGER NOT NULL, at INTEGER NOT NULL, news TEXT) STRICT, WITHOUT ROWID;
-        CREATE TABLE tries (one INTEGER PRIMARY KEY CHECK (one = 1), count INTEGER NOT NULL) STRICT;
+        {GroupCommit.Schema}
         """;
 
     private const string Put =
         "INSERT OR REPLACE INTO answers VALUES ($id, $kind, $lattice, $host, $target, $image, $instances, $interface, $function, $permitted, $at, $news)";
 
     private readonly SqliteConnection _connection;
-    private readonly SqliteCommand _begin;
-    private readonly SqliteCommand _commit;
-    private readonly SqliteCommand _rollback;
     private readonly SqliteCommand _put;
     private readonly SqliteCommand _delete;
-    private readonly SqliteCommand _try;
 
     private AnswerFile(SqliteConnection connection)
     {
         _connection = connection;
-        _begin = Command("BEGIN IMMEDIATE");
-        _commit = Command("COMMIT");
-        _rollback = Command("ROLLBACK");
         _put = Command(Put, "$id", "$kind", "$lattice", "$host", "$target", "$image", "$instances", "$interface", "$function", "$permitted", "$at", "$news");
         _delete = Command("DELETE FROM answers WHERE id = $id", "$id");
-        _try = Command("INSERT INTO tries VALUES (1, 1) ON CONFLICT DO UPDATE SET count = count + 1");
     }
+
+    public SqliteConnection Connection => _connection;
 
     /// <summary>Opens it in the data folder, creating it when it is missing.</summary>
     /// <exception cref="CannotStartException">It cannot be written, or is something else.</exception>
@@ -89,35 +83,11 @@ internal sealed class AnswerFile : IDisposable
         }
     }
 
-    /// <summary>All of it or nothing. On disk when it returns.</summary>
-    /// <param name="changes">By id; null: the row goes.</param>
-    /// <param name="isTry">Writes something in any case, to see whether that can be done.</param>
-    /// <exception cref="SqliteException">Nothing was written when <see cref="TryRollback"/> says so.</exception>
-    public void Write(IReadOnlyDictionary<string, GivenAnswer?> changes, bool isTry)
+    /// <inheritdoc/>
+    public void Change(string key, GivenAnswer? row)
     {
-        _begin.ExecuteNonQuery();
-        if (isTry) _try.ExecuteNonQuery();
-        foreach (var (id, answer) in changes)
-        {
-            if (answer is null) Execute(_delete, id);
-            else Execute(_put, ValuesOf(answer));
-        }
-
-        _commit.ExecuteNonQuery();
-    }
-
-    /// <summary>Ends a write that failed; false when nobody knows how it ended.</summary>
-    public bool TryRollback()
-    {
-        try
-        {
-            if (!LedgerFile.IsOver(_connection)) _rollback.ExecuteNonQuery();
-            return true;
-        }
-        catch (SqliteException)
-        {
-            return false;
-        }
+        if (row is null) Execute(_delete, key);
+        else Execute(_put, ValuesOf(row));
     }
 
     public void Dispose() => _connection.Dispose();
