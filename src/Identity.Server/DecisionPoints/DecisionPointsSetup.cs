@@ -54,12 +54,15 @@ internal static class DecisionPointsSetup
 
         private void AddAllowedWorkloads(AllowedWorkloadsOptions options)
         {
-            builder.Services.TryAddSingleton(provider => WorkloadFile.Open(provider.GetRequiredService<ControlPlaneLedger>().Folder));
+            builder.Services.TryAddSingleton(provider => WorkloadStore.Open(
+                provider.GetRequiredService<ControlPlaneLedger>().Folder,
+                provider.GetRequiredService<TimeProvider>(),
+                provider.GetRequiredService<ILogger<WorkloadStore>>()));
             builder.Services.AddSingleton(provider => new AllowedWorkloads(
                 options,
                 provider.GetRequiredService<StageObservations>(),
                 provider.GetRequiredService<TimeProvider>(),
-                provider.GetRequiredService<WorkloadFile>(),
+                provider.GetRequiredService<WorkloadStore>(),
                 hasEarlier: provider.GetRequiredService<ControlPlaneLedger>().State.PolicyRevision > 0));
         }
 

@@ -45,22 +45,23 @@ internal sealed partial class AdmissionEndpoint(
     }
 
     /// <summary>The answer to a review.</summary>
-    public AdmissionAnswer Judge(AdmissionReview review)
+    /// <exception cref="IOException">What would be let through cannot be kept, so there is none.</exception>
+    public async Task<AdmissionAnswer> JudgeAsync(AdmissionReview review)
     {
         var asking = new Asking(DoorName.KubernetesAdmission, Kubernetes, review.IsDryRun) { IsProven = clients.AsksForCertificate };
         switch (review.Question)
         {
             // Not decisions: what is there already was decided when it came.
             case AdmissionQuestion.Ends:
-                if (!review.IsDryRun) workloads.Forget(review.Id);
+                if (!review.IsDryRun) await workloads.ForgetAsync(review.Id, isDeletion: true);
                 return new AdmissionAnswer(review.Uid, true, "", [], "");
             case AdmissionQuestion.NothingNew(var had):
-                if (had is not null && WorkloadQuestions.TryMap(had, trustDomain, out var asked, out _)) Remember(review, asked);
+                if (had is not null && WorkloadQuestions.TryMap(had, trustDomain, out var asked, out _)) await RememberAsync(review, asked);
                 return new AdmissionAnswer(review.Uid, true, "", [], "");
             case AdmissionQuestion.Workload(var needs):
                 if (!WorkloadQuestions.TryMap(needs, trustDomain, out var questions, out var problem)) return Refuse(review, problem, asking);
                 var answer = point.Decide(questions, asking);
-                if (answer.Allowed) Remember(review, questions);
+                if (answer.Allowed) await RememberAsync(review, questions);
                 return Word(review, answer);
             case AdmissionQuestion.Unanswerable(var why):
                 return Refuse(review, why, asking);
@@ -100,17 +101,18 @@ internal sealed partial class AdmissionEndpoint(
 
         // Who has given up has denied the write: nothing is recorded as allowed to it.
         call.RequestAborted.ThrowIfCancellationRequested();
-        var json = Judge(review).ToJson();
+        var json = (await JudgeAsync(review)).ToJson();
         call.Response.ContentType = "application/json";
         call.Response.ContentLength = json.Length;
         await call.Response.Body.WriteAsync(json, call.RequestAborted);
     }
 
-    private void Remember(AdmissionReview review, IReadOnlyList<Question> questions)
+    private async Task RememberAsync(AdmissionReview review, IReadOnlyList<Question> questions)
     {
         if (review.IsDryRun) return;
-        if (review.IsLeaving) workloads.Forget(review.Id);
-        else workloads.Allow(review.Id, review.Namespace, review.Name, questions);
+        // An update tells that this one leaves, and not that this door is told of deletions.
+        if (review.IsLeaving) await workloads.ForgetAsync(review.Id, isDeletion: false);
+        else await workloads.AllowAsync(review.Id, review.Namespace, review.Name, questions);
     }
 
     // An API server says how long it waits: whole seconds, 1 to 30. Then it has denied the write, whatever is said here.

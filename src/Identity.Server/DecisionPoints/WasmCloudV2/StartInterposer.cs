@@ -108,11 +108,11 @@ internal sealed partial class StartInterposer(
                 case HostVerb.Stop:
                     var stopped = WorkloadIds.Peek(body);
                     if (stopped is not null) refused.Remove(stopped);
-                    Hear(subject, stopped, await ForwardAsync(connection, message, body, subject, StopTimeout, stopping));
+                    await HearAsync(subject, stopped, await ForwardAsync(connection, message, body, subject, StopTimeout, stopping));
                     return;
                 case HostVerb.Status:
                     var asked = WorkloadIds.Peek(body);
-                    Hear(subject, asked, await ForwardAsync(connection, message, body, subject, StatusTimeout, stopping));
+                    await HearAsync(subject, asked, await ForwardAsync(connection, message, body, subject, StatusTimeout, stopping));
                     return;
                 case HostVerb.Heartbeat:
                     await ForwardAsync(connection, message, body, subject, StartTimeout, stopping);
@@ -154,34 +154,30 @@ internal sealed partial class StartInterposer(
         NatsConnection connection, NatsMsg<byte[]> message, byte[] body, GateSubject subject, StartJudgement.LetThrough allowed, CancellationToken stopping)
     {
         var id = IdAt(subject, allowed.WorkloadId);
-        var isNew = workloads.Allow(id, allowed.Needs.Namespace, WorkloadText.Of(allowed.Needs.Namespace, allowed.Needs.Name), allowed.Questions);
+        var isNew = await workloads.AllowAsync(id, allowed.Needs.Namespace, WorkloadText.Of(allowed.Needs.Namespace, allowed.Needs.Name), allowed.Questions);
         try
         {
             var reply = await ForwardAsync(connection, message, body, subject, StartTimeout, stopping);
-            if (isNew && (reply is null || WorkloadStatus.Runs(reply, allowed.WorkloadId) == false)) workloads.Forget(id);
+            if (isNew && (reply is null || WorkloadStatus.Runs(reply, allowed.WorkloadId) == false)) await workloads.ForgetAsync(id, isDeletion: false);
         }
         catch (NatsNoRespondersException)
         {
-            if (isNew) workloads.Forget(id);
+            if (isNew) await workloads.ForgetAsync(id, isDeletion: false);
             throw;
         }
     }
 
     // Another host's word about it counts for nothing.
-    private void Hear(GateSubject subject, string? workloadId, byte[]? reply)
+    private Task HearAsync(GateSubject subject, string? workloadId, byte[]? reply)
     {
-        if (workloadId is null || reply is null) return;
-        switch (WorkloadStatus.Runs(reply, workloadId))
+        if (workloadId is null || reply is null) return Task.CompletedTask;
+        var id = IdAt(subject, workloadId);
+        return WorkloadStatus.Runs(reply, workloadId) switch
         {
-            case true:
-                workloads.Heard(IdAt(subject, workloadId), $"host {subject.HostId}", $"workload {Registration.Quote.From(workloadId)} on host {Registration.Quote.From(subject.HostId)}");
-                return;
-            case false:
-                workloads.Forget(IdAt(subject, workloadId));
-                return;
-            default:
-                return;
-        }
+            true => workloads.HeardAsync(id, $"host {subject.HostId}", $"workload {Registration.Quote.From(workloadId)} on host {Registration.Quote.From(subject.HostId)}"),
+            false => workloads.ForgetAsync(id, isDeletion: true),
+            _ => Task.CompletedTask,
+        };
     }
 
     private static string IdAt(GateSubject subject, string workloadId) => $"{subject.HostId}/{workloadId}";

@@ -150,7 +150,7 @@ public sealed class StagedClaimsTests
         await world.Admin.ApplyAsync(Permit("deployments", "{ namespace: shop }", "start, { import: \"wasi:keyvalue/*@0.2.0\" }"));
         var staged = await world.StageAsync(3600, Forbid("no-store", "{ namespace: shop }", "{ import: wasi:keyvalue/store@0.2.0 }"), ["warn"]);
         Assert.True(AdmissionReview.TryParse(Encoding.UTF8.GetBytes(AdmissionSamples.Deployment), out var review, out var problem), problem);
-        world.Server.Service<AdmissionEndpoint>().Judge(review);
+        await world.Server.Service<AdmissionEndpoint>().JudgeAsync(review);
         await UntilAsync(async () => await world.FindAsync(staged.Id) is { State: "halted" } or { ClaimsWouldDeny: > 0 });
         Assert.Equal(withAuthority ? "halted" : "soaking", (await world.FindAsync(staged.Id)).State);
     }
@@ -160,8 +160,8 @@ public sealed class StagedClaimsTests
     {
         await using var world = await World.StartAsync(("admission-listen", "127.0.0.1:0"));
         await world.Admin.ApplyAsync(Permit("deployments", "{ namespace: shop }", "start, { import: \"wasi:keyvalue/*@0.2.0\" }"), AdmissionWebhookTests.Policy.Replace("name: shop", "name: webhook", StringComparison.Ordinal));
-        Ask(AdmissionSamples.Deployment);
-        Ask(AdmissionSamples.Of("Workload"));
+        await Ask(AdmissionSamples.Deployment);
+        await Ask(AdmissionSamples.Of("Workload"));
         var staged = await world.StageAsync(1, Forbid("no-store", "{ namespace: shop }", "{ import: wasi:keyvalue/store@0.2.0 }"), ["shadow", "enforce"]);
         await UntilAsync(async () => (await world.FindAsync(staged.Id)).Explanation.Length > 0);
         var shown = await world.FindAsync(staged.Id);
@@ -171,7 +171,7 @@ public sealed class StagedClaimsTests
         // One confirmed too few does not do, and neither do two once there are three.
         await Assert.ThrowsAsync<Grpc.Core.RpcException>(async () => await world.ConfirmAsync(staged, 1));
         await Assert.ThrowsAsync<Grpc.Core.RpcException>(async () => await world.Admin.Client.ConfirmStageAsync(new ConfirmStageRequest { Id = staged.Id, Denies = 2 }));
-        Ask(AdmissionSamples.Of("WorkloadReplicaSet"));
+        await Ask(AdmissionSamples.Of("WorkloadReplicaSet"));
         await UntilAsync(async () => (await world.FindAsync(staged.Id)).Unproven == 3);
         Assert.Equal("soaking", (await world.FindAsync(staged.Id)).State);
 
@@ -181,10 +181,10 @@ public sealed class StagedClaimsTests
         await UntilAsync(async () => (await world.FindAsync(staged.Id)).State == "in force");
         Assert.Contains("wasi:keyvalue/store@0.2.0", world.Server.Ledger.State.Policies["no-store"].Text, StringComparison.Ordinal);
 
-        void Ask(string body)
+        async Task Ask(string body)
         {
             Assert.True(AdmissionReview.TryParse(Encoding.UTF8.GetBytes(body), out var review, out var problem), problem);
-            Assert.True(world.Server.Service<AdmissionEndpoint>().Judge(review).Allowed);
+            Assert.True((await world.Server.Service<AdmissionEndpoint>().JudgeAsync(review)).Allowed);
         }
     }
 
@@ -222,7 +222,7 @@ public sealed class StagedClaimsTests
         var book = world.Server.Service<Identity.Server.DecisionPoints.WasmCloudV2.AllowedWorkloads>();
         Assert.False(book.IsProven);
         var who = new Principal { Id = SpiffeId.Parse("spiffe://example.org/ns/shop/component/cart"), Namespace = "shop" };
-        book.Allow("h1/w-1", "shop", "workload 'shop/cart'", [new Question(who, [new CapabilityRequest.Start()])]);
+        await book.AllowAsync("h1/w-1", "shop", "workload 'shop/cart'", [new Question(who, [new CapabilityRequest.Start()])]);
         var other = await world.StageAsync(1, Forbid("other", "{ namespace: bank }"), ["enforce"]);
         var tried = await world.StageAsync(1, Forbid("guard", "{ namespace: shop }"), ["shadow", "warn"]);
         var staged = await world.StageAsync(1, Forbid("guard", "{ namespace: shop }"), ["enforce"]);
@@ -231,11 +231,11 @@ public sealed class StagedClaimsTests
         Assert.Contains("let through at wasmcloud-interposer", (await world.FindAsync(staged.Id)).Explanation, StringComparison.Ordinal);
 
         // Of what runs and was not let through by us nobody knows what it asked for.
-        book.Heard("h1/w-2", "host h1", "workload 'w-2' on host 'h1'");
+        await book.HeardAsync("h1/w-2", "host h1", "workload 'w-2' on host 'h1'");
         await UntilAsync(async () => (await world.FindAsync(staged.Id)).Unproven == 2);
         Assert.Contains("nobody here knows what 1 that may run asked for, such as workload 'w-2' on host 'h1'", (await world.FindAsync(staged.Id)).Explanation, StringComparison.Ordinal);
-        book.Forget("h1/w-1");
-        book.Forget("h1/w-2");
+        await book.ForgetAsync("h1/w-1", isDeletion: true);
+        await book.ForgetAsync("h1/w-2", isDeletion: true);
         await UntilAsync(async () => (await world.FindAsync(staged.Id)).State == "in force");
     }
 

@@ -2,9 +2,14 @@
 #pragma warning disable xUnit1051
 using System.Security.Cryptography.X509Certificates;
 using Identity.Server.ComponentPolicy;
+using Identity.Server.DecisionPoints.KubernetesAdmission;
+using Identity.Server.DecisionPoints.WasmCloudV2;
 using Identity.Tests.Server.DecisionPoints;
 using Identity.Tests.Server.DecisionPoints.KubernetesAdmission;
 using Identity.V1;
+using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
 using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
 
 namespace Identity.Tests.Server.ComponentPolicy;
@@ -174,11 +179,59 @@ public sealed class StagedWorkloadsTests : IAsyncLifetime
     {
         await AskAsync(AdmissionSamples.Deployment);
         await _admin.ApplyAsync(Permit("flood", "{ namespace: flood }", "start, { export: \"wasi:http/incoming-handler\" }, { config: wasi/http/host }"));
-        var book = _world.Server.Service<Identity.Server.DecisionPoints.WasmCloudV2.AllowedWorkloads>();
+        var book = _world.Server.Service<AllowedWorkloads>();
         var asked = book.Look().Known.Single().Asks.Questions;
-        for (var at = 0; at < 200; at++) book.Allow($"flood/Workload/w-{at}", "flood", "workload 'flood/w'", asked);
+        for (var at = 0; at < 200; at++) await book.AllowAsync($"flood/Workload/w-{at}", "flood", "workload 'flood/w'", asked);
         var end = await StageAsync(NoStore, "enforce");
         Assert.Equal("halted", end.State);
+    }
+
+    [Fact]
+    public async Task What_was_silent_for_a_month_halts_nothing_and_waits_for_a_confirmation_over_a_restart()
+    {
+        await AskAsync(AdmissionSamples.Deployment);
+        await AskAsync(AdmissionSamples.Of("Workload"));
+        // That one is scaled to nothing says nothing of whether deletions are told.
+        await AskAsync(AdmissionSamples.Update.With("request.object.spec.replicas", "0").With("request.name", "\"another\""));
+        _world.Server.Time.Shift = TimeSpan.FromDays(31);
+        var book = _world.Server.Service<AllowedWorkloads>();
+        Assert.Equal((0, 2L), (book.Look().Known.Count, book.Look().Unknown));
+        await _world.Server.RestartAsync();
+        var staged = await BeginAsync(NoStore, 1, "enforce");
+        await StagingServer.UntilAsync(async () => (await FindAsync(staged)).Explanation.Length > 0);
+        Assert.Contains("nobody here knows what 2 that may run asked for, such as of what kubernetes-admission let through", (await FindAsync(staged)).Explanation, StringComparison.Ordinal);
+        await _admin.Client.ConfirmStageAsync(new ConfirmStageRequest { Id = staged.Id, Denies = 2, Reason = "a test" });
+        Assert.Equal("in force", (await EndOfAsync(staged)).State);
+    }
+
+    [Fact]
+    public async Task An_update_that_changes_nothing_is_let_through_where_nothing_can_be_kept_and_a_new_workload_is_not()
+    {
+        using var folder = new TemporaryFolder();
+        await using var store = WorkloadStore.Open(folder.Path, TimeProvider.System, NullLogger<WorkloadStore>.Instance);
+        var known = _world.Server.Service<AllowedWorkloads>();
+        var book = new AllowedWorkloads(new(known.Door, known.IsProven, TimeSpan.FromDays(30), HearsEnds: true), new StageObservations(), TimeProvider.System, store);
+        var endpoint = ActivatorUtilities.CreateInstance<AdmissionEndpoint>(_world.Server.Services, book);
+        Assert.True((await JudgeAsync(AdmissionSamples.Deployment)).Allowed);
+        using (var other = new SqliteConnection($"Data Source={folder.At(WorkloadFile.Name)};Pooling=False"))
+        {
+            other.Open();
+            using var fault = other.CreateCommand();
+            fault.CommandText = "CREATE TRIGGER fault BEFORE INSERT ON workloads BEGIN SELECT RAISE(ABORT, 'no'); END";
+            fault.ExecuteNonQuery();
+        }
+
+        await Assert.ThrowsAsync<IOException>(() => JudgeAsync(AdmissionSamples.Of("Workload")));
+        Assert.True((await JudgeAsync(AdmissionSamples.Update)).Allowed);
+        Assert.True((await JudgeAsync(AdmissionSamples.Deployment)).Allowed);
+        await Assert.ThrowsAsync<IOException>(() => JudgeAsync(AdmissionSamples.Of("Workload")));
+        Assert.True((await JudgeAsync(AdmissionSamples.Deletion("WorkloadDeployment"))).Allowed);
+
+        Task<AdmissionAnswer> JudgeAsync(string body)
+        {
+            Assert.True(AdmissionReview.TryParse(System.Text.Encoding.UTF8.GetBytes(body), out var review, out var problem), problem);
+            return endpoint.JudgeAsync(review);
+        }
     }
 
     [Fact]
