@@ -3,13 +3,14 @@ using System.CommandLine.Parsing;
 
 namespace Identity.Cli.Commands;
 
-/// <summary><c>--reason</c>: why policy is changed, for the ledger. Of who gives none the ledger keeps what was typed: where a change came from, nothing made up.</summary>
+/// <summary><c>--reason</c>: why policy is changed, for the ledger. Of who gives none it keeps what was typed: where a change came from, nothing made up.</summary>
 internal static class ReasonOption
 {
     private const int MaxTyped = 200;
 
-    public static Option<string> Create() =>
-        new("--reason") { Description = "Why, for the ledger (without one it keeps what was typed)", HelpName = "TEXT", DefaultValueFactory = _ => "" };
+    /// <param name="keeper">What keeps it.</param>
+    public static Option<string> Create(string keeper = "ledger") =>
+        new("--reason") { Description = $"Why, for the {keeper} (without one it keeps what was typed)", HelpName = "TEXT", DefaultValueFactory = _ => "" };
 
     public static string Read(ParseResult parsed, Option<string> reason) => parsed.GetValue(reason) is { Length: > 0 } told ? told : Typed(parsed);
 

@@ -1,25 +1,32 @@
 using System.Text;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
+using Identity.Server.DecisionPoints.WasmCloudV2;
 using Identity.Server.Endpoints;
 using Identity.Server.Ledger;
+using Identity.Server.Registration;
 using Identity.V1;
 using Status = Grpc.Core.Status;
 
 namespace Identity.Server.ComponentPolicy;
 
 /// <summary><c>identity.v1.PolicyAdmin</c>.</summary>
-internal sealed class PolicyAdminService(
+internal sealed partial class PolicyAdminService(
     ControlPlaneLedger ledger,
     PolicyRegistry registry,
     PolicyRevisions revisions,
     PolicyProposals proposals,
     PolicyQuestions questions,
     ShadowCounts shadows,
-    StagedChanges stages) : PolicyAdmin.PolicyAdminBase
+    StagedChanges stages,
+    IEnumerable<AllowedWorkloads> workloads,
+    TimeProvider time,
+    ILogger<PolicyAdminService> logger) : PolicyAdmin.PolicyAdminBase
 {
     private const int DefaultRevisions = 50;
     private const int MaxRevisions = 1000;
+    private const uint MinUnheardSeconds = 60;
+    private const uint MaxUnheardSeconds = 30 * 86400;
 
     public override Task<ApplyPoliciesResponse> ApplyPolicies(ApplyPoliciesRequest request, ServerCallContext context)
     {
@@ -119,6 +126,23 @@ internal sealed class PolicyAdminService(
         return stages.ConfirmAsync(request, Caller.Of(context), context.CancellationToken);
     }
 
+    public override async Task<ForgetWorkloadsResponse> ForgetWorkloads(ForgetWorkloadsRequest request, ServerCallContext context)
+    {
+        // It bears on everybody's changes, and no role says whose these are.
+        var caller = Caller.Of(context);
+        if (caller is not Caller.Admin) throw new RpcException(new Status(StatusCode.PermissionDenied, "workloads are forgotten for administrators of this server only"));
+        RefuseUnfit(request.Reason);
+        if (string.IsNullOrWhiteSpace(request.Reason)) throw new RpcException(new Status(StatusCode.InvalidArgument, "a reason is required: the log keeps it"));
+        if (request.UnheardSeconds is < MinUnheardSeconds or > MaxUnheardSeconds)
+            throw new RpcException(new Status(StatusCode.InvalidArgument, $"unheard_seconds is {request.UnheardSeconds}; expected {MinUnheardSeconds} to {MaxUnheardSeconds}"));
+        // The interposer's hosts say by themselves what runs.
+        var door = workloads.SingleOrDefault(one => one.HearsEnds)
+            ?? throw new RpcException(new Status(StatusCode.FailedPrecondition, "this server remembers nothing that could be forgotten: it serves no webhook of Kubernetes (--admission-listen)"));
+        var answer = await door.ForgetUnheardAsync(time.GetUtcNow() - TimeSpan.FromSeconds(request.UnheardSeconds));
+        Forgot(caller.Author, answer.Forgotten, request.UnheardSeconds, answer.Remembered, Quote.From(request.Reason));
+        return new ForgetWorkloadsResponse { Forgotten = (ulong)answer.Forgotten, Example = answer.Example, Remembered = (ulong)answer.Remembered };
+    }
+
     private static ListPoliciesResponse Response(ulong revision, IEnumerable<Ledger.AppliedPolicy> documents)
     {
         var response = new ListPoliciesResponse { Revision = revision };
@@ -157,4 +181,7 @@ internal sealed class PolicyAdminService(
                 StatusCode.InvalidArgument, $"the reason is longer than {PolicyRegistry.MaxReasonBytes} bytes or contains characters that cannot be seen; write one line of plain text"));
         }
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Author} had {Forgotten} workloads forgotten that the webhook had not heard of for {Seconds} s; {Remembered} are remembered: {Reason}")]
+    private partial void Forgot(string author, long forgotten, uint seconds, long remembered, string reason);
 }

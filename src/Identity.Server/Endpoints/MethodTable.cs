@@ -72,6 +72,7 @@ internal static class MethodTable
         ["/identity.v1.PolicyAdmin/ListStages"] = PolicyAuthors,
         ["/identity.v1.PolicyAdmin/AbortStage"] = PolicyAuthors,
         ["/identity.v1.PolicyAdmin/ConfirmStage"] = PolicyAuthors,
+        ["/identity.v1.PolicyAdmin/ForgetWorkloads"] = PolicyAuthors,
         ["/identity.v1.DecisionPoint/Decide"] = DecisionClients,
         ["/identity.v1.DecisionPoint/DecideBatch"] = DecisionClients,
         ["/identity.v1.DecisionPoint/Explain"] = DecisionClients,

@@ -110,6 +110,18 @@ public sealed class PolicyChangeCommandTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData(ExitCode.Usage, "--unheard-for 5 is no time", "5")]
+    [InlineData(ExitCode.Usage, "--unheard-for 31d is no time", "31d")]
+    [InlineData(ExitCode.Usage, "unheard_seconds is 59; expected 60 to 2592000", "59s")]
+    [InlineData(ExitCode.Refused, "it serves no webhook of Kubernetes", "10m")]
+    public async Task Stage_forget_says_why_it_forgets_nothing(int expected, string problem, string time)
+    {
+        var (code, output, error) = await _cli.RunAsync("policy", "stage", "forget", "--unheard-for", time, "--reason", "r");
+        Assert.Equal((expected, ""), (code, output));
+        Assert.Contains(problem, error, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("--soak 5 is no time", "--soak", "5")]
     [InlineData("--soak 0s is no time", "--soak", "0s")]
     [InlineData("--soak 31d is no time", "--soak", "31d")]

@@ -3,7 +3,7 @@ using Identity.V1;
 
 namespace Identity.Cli.Commands.Policy;
 
-/// <summary><c>identity policy stage -f FILE --soak 10m</c>, <c>stage status</c>, <c>stage confirm ID --denies N</c>, <c>stage abort ID</c>.</summary>
+/// <summary><c>identity policy stage -f FILE --soak 10m</c>, <c>stage status</c>, <c>stage confirm ID --denies N</c>, <c>stage abort ID</c>, <c>stage forget --unheard-for 10m</c>.</summary>
 internal static class PolicyStage
 {
     public static Command Create()
@@ -16,7 +16,7 @@ internal static class PolicyStage
         var reason = ReasonOption.Create();
         var command = new Command("stage", "Try a change on everything that runs; it goes into force by itself, or stops by itself when it would deny something")
         {
-            files, delete, soak, through, reason, Status(), Confirm(), Abort(),
+            files, delete, soak, through, reason, Status(), Confirm(), Abort(), Forget(),
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -91,6 +91,23 @@ internal static class PolicyStage
             var request = new AbortStageRequest { Id = parsed.GetValue(id), Reason = ReasonOption.Read(parsed, reason) };
             var answer = await new PolicyAdmin.PolicyAdminClient(channel).AbortStageAsync(request, cancellationToken: cancellation);
             return Answer.Print(parsed, answer, output => Write(output, answer));
+        });
+        return command;
+    }
+
+    private static Command Forget()
+    {
+        var unheard = new Option<string>("--unheard-for") { Description = "What the Kubernetes webhook has not heard of for so long: 10m, 2h, 1d", HelpName = "TIME", Required = true };
+        var reason = ReasonOption.Create("log");
+        var command = new Command("forget", "Forget the workloads that are gone without the webhook having heard of it; have all that there is told anew first") { unheard, reason };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            var time = parsed.GetValue(unheard)!;
+            var request = new ForgetWorkloadsRequest { UnheardSeconds = StageSteps.Seconds("--unheard-for", time), Reason = ReasonOption.Read(parsed, reason) };
+            using var channel = AdminConnection.Open(parsed);
+            var answer = await new PolicyAdmin.PolicyAdminClient(channel).ForgetWorkloadsAsync(request, cancellationToken: cancellation);
+            return Answer.Print(parsed, answer, output => output.WriteLine(
+                $"{Count(answer.Forgotten, "workload")} forgotten that {(answer.Forgotten == 1 ? "was" : "were")} not heard of for {time}{(answer.Example.Length > 0 ? $", such as {answer.Example}" : "")}; {answer.Remembered} remembered"));
         });
         return command;
     }

@@ -18,7 +18,7 @@ internal static class StageSteps
 
     public static StagePlan Read(string soak, string through)
     {
-        var plan = new StagePlan { SoakSeconds = Seconds(soak) };
+        var plan = new StagePlan { SoakSeconds = Seconds("--soak", soak) };
         plan.Through.AddRange(through.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
         return plan;
     }
@@ -31,11 +31,12 @@ internal static class StageSteps
         return string.Create(CultureInfo.InvariantCulture, $"{seconds / size}{unit}");
     }
 
-    private static uint Seconds(string text)
+    /// <param name="option">Whose value it is, for whoever typed it.</param>
+    public static uint Seconds(string option, string text)
     {
         var unit = Units.FirstOrDefault(one => text.Length > 1 && text[^1] == one.Unit).Seconds;
         return unit > 0 && uint.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 && number <= MaxSeconds / unit
             ? number * unit
-            : throw new UsageException($"--soak {text} is no time; expected such as 30s, 10m, 2h or 1d, and at most 30d.");
+            : throw new UsageException($"{option} {text} is no time; expected such as 30s, 10m, 2h or 1d, and at most 30d.");
     }
 }

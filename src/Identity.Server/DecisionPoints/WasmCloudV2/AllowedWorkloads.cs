@@ -59,6 +59,9 @@ internal sealed class AllowedWorkloads
     /// <summary>Whether whoever asks at this door has proven to be the one to ask.</summary>
     public bool IsProven => _options.IsProven;
 
+    /// <summary>Whether this door is told what ends, and of nothing else that runs.</summary>
+    public bool HearsEnds => _options.HearsEnds;
+
     /// <summary>Remembers a workload that is let through, in the place of what is known of it: when it returns, the next process knows it too. To be awaited before the door answers.</summary>
     /// <returns>False when it was known.</returns>
     /// <exception cref="IOException">It cannot be kept, so that the door must not let it through; what was known of it still is. Never where nothing new had to be kept.</exception>
@@ -89,6 +92,28 @@ internal sealed class AllowedWorkloads
         _store?.Change(new(Door.Text, id), null);
         return true;
     });
+
+    /// <summary>Forgets what was not heard of since then, and the notes from before: who asks has had all that runs told anew.</summary>
+    /// <returns>When that is on disk.</returns>
+    /// <exception cref="IOException">It could not be written; the next process may remember it.</exception>
+    public async Task<UnheardWorkloads> ForgetUnheardAsync(DateTimeOffset since)
+    {
+        UnheardWorkloads answer;
+        lock (_gate)
+        {
+            var entries = _byId.Values.Where(entry => entry.HeardAt < since && !_underWay.ContainsKey(entry.Workload.Id)).ToList();
+            var notes = _notes.Where(note => note.Value.At < since).ToList();
+            foreach (var entry in entries) Drop(entry);
+            foreach (var (id, _) in notes) Drop(id);
+            answer = new(
+                entries.Count + notes.Sum(note => note.Value.Count),
+                _byId.Count + _notes.Values.Sum(note => note.Count),
+                entries.FirstOrDefault()?.Workload.Text ?? notes.FirstOrDefault().Value?.Text ?? "");
+        }
+
+        if (_store is not null) await _store.WrittenAsync();
+        return answer;
+    }
 
     /// <summary>All that may run now.</summary>
     public WorkloadSurvey Look()
@@ -330,13 +355,13 @@ internal sealed class AllowedWorkloads
         var oldest = now - _options.Silence;
         // Whoever hears of ends would have heard of this one's.
         var silent = _byId.Values
-            .Where(entry => entry.HeardAt < oldest && (!_options.HearsEnds || _endHeardAt < entry.At) && !_underWay.ContainsKey(entry.Workload.Id))
+            .Where(entry => entry.HeardAt < oldest && (!HearsEnds || _endHeardAt < entry.At) && !_underWay.ContainsKey(entry.Workload.Id))
             .ToList();
         // Who is told of nothing else cannot tell what is gone from what runs on: it is counted until somebody says that it is gone.
-        if (_options.HearsEnds && silent.Count > 0)
+        if (HearsEnds && silent.Count > 0)
             Count(NoteOfSilent, "", $"of what {Door.Text} let through and has heard nothing of for {_options.Silence.TotalDays:0} days, nor of any deletion", silent.Count, atMostEvery: TimeSpan.Zero);
         foreach (var entry in silent) Drop(entry);
-        if (_options.HearsEnds) return;
+        if (HearsEnds) return;
         foreach (var note in _notes.Where(one => one.Value.At < oldest).Select(one => one.Key).ToList()) Drop(note);
     }
 
@@ -414,3 +439,8 @@ internal sealed record WorkloadSurvey(IReadOnlyList<AlikeWorkloads> Known, long 
 
 /// <summary>Workloads that ask for the same.</summary>
 internal sealed record AlikeWorkloads(WorkloadAsks Asks, AllowedWorkload First, long Count);
+
+/// <param name="Forgotten">How many, with those that notes spoke of.</param>
+/// <param name="Remembered">How many are left.</param>
+/// <param name="Example">One that was forgotten, for a person; empty when there is none.</param>
+internal sealed record UnheardWorkloads(long Forgotten, long Remembered, string Example);

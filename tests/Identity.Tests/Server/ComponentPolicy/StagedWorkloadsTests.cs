@@ -187,6 +187,45 @@ public sealed class StagedWorkloadsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_workload_whose_end_nobody_told_halts_until_an_operator_has_it_forgotten_that_was_not_told_anew()
+    {
+        await AskAsync(AdmissionSamples.Deployment);
+        await AskAsync(AdmissionSamples.Of("Workload"));
+        _world.Server.Time.Shift = TimeSpan.FromMinutes(10);
+        await AskAsync(AdmissionSamples.Update);
+        Assert.Equal("halted", (await StageAsync(NoStore, "enforce")).State);
+        var request = new ForgetWorkloadsRequest { UnheardSeconds = 300, Reason = "the webhook was away" };
+        Assert.Equal(new ForgetWorkloadsResponse { Forgotten = 1, Example = "workload 'shop/cart'", Remembered = 1 }, await _admin.Client.ForgetWorkloadsAsync(request));
+        // What was told anew stays.
+        Assert.Equal("halted", (await StageAsync(NoStore, "enforce")).State);
+        _world.Server.Time.Shift = TimeSpan.FromMinutes(20);
+        Assert.Equal(1UL, (await _admin.Client.ForgetWorkloadsAsync(request)).Forgotten);
+        Assert.Equal("in force", (await StageAsync(NoStore, "enforce")).State);
+    }
+
+    [Theory]
+    [InlineData(0u, "why")]
+    [InlineData(59u, "why")]
+    [InlineData(2592001u, "why")]
+    [InlineData(60u, " ")]
+    public async Task Nothing_is_forgotten_of_the_last_minute_or_without_a_reason(uint seconds, string reason)
+    {
+        var refused = await Assert.ThrowsAsync<Grpc.Core.RpcException>(
+            async () => await _admin.Client.ForgetWorkloadsAsync(new ForgetWorkloadsRequest { UnheardSeconds = seconds, Reason = reason }));
+        Assert.Equal(Grpc.Core.StatusCode.InvalidArgument, refused.StatusCode);
+    }
+
+    [Fact]
+    public async Task Nothing_is_forgotten_for_who_writes_policy_only()
+    {
+        await _admin.ApplyAsync(Role("shop-team", Ann));
+        var ann = new PolicyWriter(await _world.Server.AsAsync(Ann));
+        var refused = await Assert.ThrowsAsync<Grpc.Core.RpcException>(async () => await ann.Client.ForgetWorkloadsAsync(new ForgetWorkloadsRequest { UnheardSeconds = 60, Reason = "why" }));
+        Assert.Equal(Grpc.Core.StatusCode.PermissionDenied, refused.StatusCode);
+        Assert.Contains("for administrators of this server only", refused.Status.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task What_was_silent_for_a_month_halts_nothing_and_waits_for_a_confirmation_over_a_restart()
     {
         await AskAsync(AdmissionSamples.Deployment);

@@ -394,6 +394,32 @@ public sealed class AllowedWorkloadsTests
     }
 
     [Fact]
+    public async Task What_was_not_told_anew_is_forgotten_when_an_operator_says_so_and_so_are_the_notes()
+    {
+        using var folder = new TemporaryFolder();
+        await using (var file = Open(folder))
+        {
+            var workloads = Create(Small with { MaxCountOfOne = 2 }, file, hasEarlier: true);
+            await Allow(workloads, "shop", "cart", "start");
+            for (var at = 0; at < 5; at++) await Allow(workloads, "flood", $"ghost-{at}", "start");
+            Assert.Equal((3L, 4L), (Known(workloads), workloads.Look().Unknown));
+            _time.Advance(TimeSpan.FromMinutes(10));
+            // As an update tells that changes nothing.
+            await Allow(workloads, "shop", "cart", "start");
+            var since = _time.GetUtcNow() - TimeSpan.FromMinutes(5);
+            Assert.Equal(new UnheardWorkloads(6, 1, WorkloadText.Of("flood", "ghost-0")), await workloads.ForgetUnheardAsync(since));
+            Assert.Equal(new UnheardWorkloads(0, 1, ""), await workloads.ForgetUnheardAsync(since));
+            Assert.Equal((1L, 0L), (Known(workloads), workloads.Look().Unknown));
+        }
+
+        await using (var file = Open(folder))
+        {
+            var after = Create(Small, file, hasEarlier: true);
+            Assert.Equal((1L, 0L), (Known(after), after.Look().Unknown));
+        }
+    }
+
+    [Fact]
     public async Task What_strangers_said_is_nothing_that_is_known_once_the_door_asks_for_proof()
     {
         using var folder = new TemporaryFolder();
