@@ -17,6 +17,7 @@ namespace Identity.Tests.Server.ComponentPolicy;
 /// <summary>Staged changes are tried on the workloads that the webhook let through, as an API server tells of them over TLS.</summary>
 public sealed class StagedWorkloadsTests : IAsyncLifetime
 {
+    private const string Ann = "spiffe://example.org/people/ann";
     private const string Stranger = "{ spiffeId: spiffe://example.org/somebody }";
     private static readonly string NoStore = Forbid("no-store", "{ namespace: shop }", "{ import: wasi:keyvalue/store@0.2.0 }");
 
