@@ -79,13 +79,16 @@ public sealed record AuthorityChange
 
 /// <summary>Subjects that the NATS login of somebody says more of, or less.</summary>
 /// <param name="IsWhole">One of the two policies refuses the login whole, because its rules name more subjects than fit.</param>
-/// <param name="Subjects">As <c>publish …</c> or <c>subscribe …</c>, each perhaps without others; with <c>_INBOX.…</c> where the identity's own replies arrive. Empty when it is undecided.</param>
+/// <param name="Subjects">As <c>publish …</c> or <c>subscribe …</c>, each perhaps without others, or <c>answer requests</c>; with <c>_INBOX.…</c> where the identity's own replies arrive. Empty when it is undecided.</param>
 public sealed record LoginChange(bool IsWhole, ImmutableArray<string> Subjects)
 {
     private const int MostShown = 4;
 
     /// <summary>It is about callers of whom signers are told only as far as they are keys, as at our own hosts.</summary>
     public bool IsOfUntoldNames { get; init; }
+
+    /// <summary>Only of nats-servers of kind <see cref="NatsServerKind.Older"/>, which are told otherwise of subscriptions than current ones.</summary>
+    public bool IsOnOlder { get; init; }
 
     internal static LoginChange Unknown { get; } = new(false, []);
 
@@ -97,13 +100,21 @@ public sealed record LoginChange(bool IsWhole, ImmutableArray<string> Subjects)
     /// <summary>Of each sort of callers the clauses that mean them, and those that do not.</summary>
     public ImmutableArray<(ImmutableArray<PolicyClause> Inside, ImmutableArray<PolicyClause> Outside)> Rules { get; init; } = [];
 
-    public bool Equals(LoginChange? other) => other is not null && IsWhole == other.IsWhole && Subjects.AsSpan().SequenceEqual(other.Subjects.AsSpan());
+    /// <summary>Something that shows it, of one whom it concerns: by the own inbox, where it is about that.</summary>
+    internal CapabilityRequest RequestOf(Spiffe.Net.SpiffeId id)
+    {
+        var inbox = NatsPermissions.InboxPrefixOf(id)["_INBOX.".Length..];
+        string[] subject = [.. Parts[0].Example.Select(token => token == Logins.LoginSide.Own ? inbox : token)];
+        return Logins.SubjectGroup.RequestOf(subject, isNamed: Parts[0].Within.TokenAt(1) is not null);
+    }
+
+    public bool Equals(LoginChange? other) => other is not null && IsWhole == other.IsWhole && IsOnOlder == other.IsOnOlder && Subjects.AsSpan().SequenceEqual(other.Subjects.AsSpan());
 
     public override int GetHashCode() => HashCode.Combine(IsWhole, Subjects.Length);
 
     /// <summary>In one line: <c>NATS login: subscribe orders.*</c>.</summary>
     public override string ToString() => Subjects.IsEmpty ? "NATS login"
-        : $"NATS login{(IsWhole ? ", refused whole where it names too many subjects" : "")}: {string.Join(", ", Subjects.Take(MostShown))}{(Subjects.Length > MostShown ? $" and {Subjects.Length - MostShown} more" : "")}";
+        : $"NATS login{(IsOnOlder ? $" at {NatsServerKinds.OlderVersions}" : "")}{(IsWhole ? ", refused whole where it names too many subjects" : "")}: {string.Join(", ", Subjects.Take(MostShown))}{(Subjects.Length > MostShown ? $" and {Subjects.Length - MostShown} more" : "")}";
 }
 
 /// <summary>A member of an inventory and one change that concerns it.</summary>

@@ -74,7 +74,7 @@ internal sealed class ImpactFinder
         public (CapabilityRequest Request, DateTimeOffset At)? LeftFor(Caller caller)
         {
             // Its regions are what is left.
-            if (change.Kind == AuthorityChangeKind.Login) return (change.Example!.Request, AuthorityExample.MomentOf(mine));
+            if (change.Kind == AuthorityChangeKind.Login) return (change.Login!.RequestOf(caller.Id), AuthorityExample.MomentOf(mine));
             var cuts = new List<int>();
             for (var end = 0; ;)
             {
@@ -126,6 +126,8 @@ internal sealed class Caller(Principal principal)
     private readonly string[] _signers = principal.Signers.IsDefault ? [] : [.. principal.Signers.Select(signer => signer.Text)];
 
     public bool IsToldByKeys => (principal.Unknown & PrincipalAttributes.NamedSigner) != 0;
+
+    public Spiffe.Net.SpiffeId Id => principal.Id;
 
     public string Path { get; } = Dimensions.PathOf(principal.Id.ToString());
 

@@ -7,6 +7,7 @@ namespace Identity.Policy.Tests.Analysis;
 public sealed class LoginDiffTests
 {
     private const string Shop = "spiffeId: spiffe://example.org/shop";
+    private const string Answers = "{ natsRespond: { max: 1, within: 1m } }";
     private const string Everyone = "spiffeIdPrefix: spiffe://example.org";
 
     [Fact]
@@ -14,7 +15,9 @@ public sealed class LoginDiffTests
     {
         var (before, after) = (Policy(Permit(Shop, "{ natsSubscribe: orders.* }")), Policy(Permit(Shop, "{ natsSubscribe: orders.* }"), Permit(Everyone, "{ natsSubscribe: orders.new.items }")));
         var diff = PolicyDiff.Between(before, after, Samples.Now);
-        Assert.Equal(AuthorityChangeKind.Authority, Assert.Single(diff.Gained).Kind);
+        // Everybody else is let in for the first time.
+        Assert.Equal(["spiffe://example.org/…: natsSubscribe orders.new.items", "spiffe://example.org/…: NATS login: subscribe _INBOX.….>"], diff.Gained.Select(change => change.ToString()));
+        Assert.Empty(diff.On([Of("shop")]).Gained.Where(impact => impact.Change.Login is not null));
         var lost = Assert.Single(diff.Lost);
         Assert.Equal("spiffe://example.org/shop: NATS login: subscribe orders.*", lost.ToString());
         Assert.Equal(("p/r1", "p/r0"), (lost.Rule.ToString(), Assert.Single(lost.Beside).Rule.ToString()));
@@ -44,10 +47,11 @@ public sealed class LoginDiffTests
         var (before, after) = (Policy(Permit(Shop, Subjects(512))), Policy(Permit(Shop, Subjects(512)), Permit(Everyone, "{ natsPublish: more.x }")));
         var diff = PolicyDiff.Between(before, after, Samples.Now);
         var lost = Assert.Single(diff.Lost);
-        Assert.True(lost.Login is { IsWhole: true, Subjects.Length: 512 });
+        Assert.True(lost.Login is { IsWhole: true, Subjects.Length: 513 });
+        Assert.Equal("subscribe _INBOX.….>", lost.Login!.Subjects[^1]);
         Assert.StartsWith("spiffe://example.org/shop: NATS login, refused whole where it names too many subjects: publish orders.0, ", lost.ToString(), StringComparison.Ordinal);
-        Assert.EndsWith(" and 508 more", lost.ToString(), StringComparison.Ordinal);
-        Assert.Equal("natsPublish more.x", Assert.Single(diff.Gained).What);
+        Assert.EndsWith(" and 509 more", lost.ToString(), StringComparison.Ordinal);
+        Assert.Equal(["natsPublish more.x", "NATS login: subscribe _INBOX.….>"], diff.Gained.Select(change => change.What));
         Assert.IsType<NatsPermissions.Denied>(NatsPermissions.For(after, lost.Example!.Principal, lost.Example.At));
     }
 
@@ -65,7 +69,62 @@ public sealed class LoginDiffTests
     public void A_forbid_to_publish_everything_is_told_of_what_reaches_JetStream()
     {
         var diff = PolicyDiff.Between(Policy(Permit(Shop, "{ stream: ORDERS, access: [info] }")), Policy(Permit(Shop, "{ stream: ORDERS, access: [info] }"), Forbid(Shop, "{ natsPublish: '>' }")), Samples.Now);
-        Assert.Equal("spiffe://example.org/shop: NATS login: publish $JS.API.STREAM.INFO.ORDERS", Assert.Single(diff.Lost).ToString());
+        // Nothing else was granted, so nobody is let in any more.
+        Assert.Equal(
+            ["spiffe://example.org/shop: NATS login: publish $JS.API.STREAM.INFO.ORDERS", "spiffe://example.org/shop: NATS login: subscribe _INBOX.….>"], diff.Lost.Select(change => change.ToString()));
+    }
+
+    [Fact]
+    public void Who_is_let_in_for_the_first_time_has_an_inbox_and_may_answer_where_that_was_permitted()
+    {
+        var (before, after) = (Policy(Permit(Everyone, Answers)), Policy(Permit(Everyone, Answers), Permit(Shop, "{ natsPublish: orders.new }")));
+        var login = Assert.Single(PolicyDiff.Between(before, after, Samples.Now).Gained, change => change.Login is not null);
+        Assert.Equal("spiffe://example.org/shop: NATS login: answer requests, subscribe _INBOX.….>", login.ToString());
+        Assert.Equal("natsRespond", login.Example!.Request.ToString());
+        Assert.Equal("spiffe://example.org/shop: NATS login: answer requests, subscribe _INBOX.….>", Assert.Single(PolicyDiff.Between(after, before, Samples.Now).Lost, change => change.Login is not null).ToString());
+
+        // Where answers come with it they are a right that is gained.
+        var both = PolicyDiff.Between(Policy(), after, Samples.Now).Gained;
+        Assert.Equal(["natsRespond 1 1m", "natsPublish orders.new", "NATS login: subscribe _INBOX.….>"], both.Select(change => change.What));
+
+        // Who was let in before, by whatever, gains no inbox.
+        var second = Policy(Permit(Everyone, Answers), Permit(Shop, "{ natsSubscribe: orders.done }"), Permit(Everyone, "{ natsPublish: '$JS.x' }"));
+        Assert.All(PolicyDiff.Between(second, Policy(Permit(Everyone, Answers), Permit(Shop, "{ natsPublish: orders.new }")), Samples.Now).Gained, change => Assert.Null(change.Login));
+    }
+
+    [Fact]
+    public void What_only_older_servers_are_not_told_is_told()
+    {
+        var after = Policy(Permit(Shop, "{ natsSubscribe: orders.> }, { natsSubscribe: orders.eu.new }"), Forbid(Shop, "{ natsSubscribe: orders.us.> }"));
+        var before = Policy(Permit(Shop, "{ natsSubscribe: orders.> }, { natsSubscribe: orders.eu.new }"), Forbid(Shop, "{ natsSubscribe: orders.us.> }"), Permit(Shop, "{ natsSubscribe: orders.ca.new }"));
+        // To whom all of orders is permitted, one of them more is nothing to a current server.
+        var lost = Assert.Single(PolicyDiff.Between(before, after, Samples.Now).Lost);
+        Assert.True(lost.Login!.IsOnOlder);
+        Assert.Equal($"spiffe://example.org/shop: NATS login at {NatsServerKinds.OlderVersions}: subscribe orders.ca.new", lost.ToString());
+        Assert.Equal(["spiffe://example.org/shop"], PolicyDiff.Between(before, after, Samples.Now).On([Of("shop"), Of("bank")]).Lost.Select(impact => impact.Principal.Id.ToString()));
+        Assert.Empty(PolicyDiff.Between(before, after, Samples.Now).Gained);
+    }
+
+    [Fact]
+    public void Each_who_is_let_in_is_shown_its_own_inbox()
+    {
+        var impact = PolicyDiff.Between(Policy(), Policy(Permit(Everyone, "{ natsPublish: orders.new }")), Samples.Now).On([Of("shop"), Of("bank")]);
+        Assert.Equal(
+            ["shop", "bank"], impact.Gained.Where(gained => gained.Change.Login is not null).Select(gained => (gained.Principal, gained.Request.ToString()) switch
+            {
+                var (who, request) when request == $"natsSubscribe {NatsPermissions.InboxPrefixOf(who.Id)}.x" => who.Id.Path[1..],
+                var (_, request) => request,
+            }));
+    }
+
+    [Fact]
+    public void Whose_inbox_is_forbidden_by_its_name_alone_is_not_guessed()
+    {
+        string Named(string name) => $"{{ natsSubscribe: {NatsPermissions.InboxPrefixOf(Of(name).Id)}.x }}";
+        var before = Policy(Permit(Everyone, "{ natsPublish: orders.new }"));
+        Assert.False(PolicyDiff.Between(before, Policy(Permit(Everyone, "{ natsPublish: orders.new }"), Forbid(Everyone, Named("shop"))), Samples.Now).IsComplete);
+        Assert.True(PolicyDiff.Between(before, Policy(Permit(Everyone, "{ natsPublish: orders.new }"), Forbid(Shop, Named("bank"))), Samples.Now) is { IsComplete: true, Gained: [], Lost: [] });
+        Assert.False(PolicyDiff.Between(before, Policy(Permit(Everyone, "{ natsPublish: orders.new }"), Forbid(Shop, Named("shop"))), Samples.Now).IsEmpty);
     }
 
     [Fact]
@@ -88,10 +147,17 @@ public sealed class LoginDiffTests
     public void What_single_rights_explain_is_not_told_again(string first, string second)
     {
         var (both, one) = (Policy(Permit(Shop, first), Permit(Everyone, second)), Policy(Permit(Shop, first)));
-        Assert.Equal(AuthorityChangeKind.Authority, Assert.Single(PolicyDiff.Between(both, one, Samples.Now).Lost).Kind);
+        AssertPlain(PolicyDiff.Between(both, one, Samples.Now).Lost, 1);
         Assert.Empty(PolicyDiff.Between(both, one, Samples.Now).Gained);
-        Assert.All(PolicyDiff.Between(both, Policy(), Samples.Now).Lost, change => Assert.Equal(AuthorityChangeKind.Authority, change.Kind));
-        Assert.All(PolicyDiff.Between(one, Policy(Permit(Shop, first), Forbid(Everyone, first)), Samples.Now).Lost, change => Assert.Equal(AuthorityChangeKind.Authority, change.Kind));
+        AssertPlain(PolicyDiff.Between(both, Policy(), Samples.Now).Lost, 2);
+        AssertPlain(PolicyDiff.Between(one, Policy(Permit(Shop, first), Forbid(Everyone, first)), Samples.Now).Lost, 1);
+
+        // Beside it only that nobody is let in any more.
+        static void AssertPlain(IEnumerable<AuthorityChange> changes, int count)
+        {
+            Assert.Equal(count, changes.Count(change => change.Kind == AuthorityChangeKind.Authority));
+            Assert.All(changes.Where(change => change.Kind != AuthorityChangeKind.Authority), change => Assert.Equal("NATS login: subscribe _INBOX.….>", change.What));
+        }
     }
 
     [Fact]

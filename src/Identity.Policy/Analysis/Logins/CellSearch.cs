@@ -38,6 +38,14 @@ internal sealed class CellSearch(
         if (IsSomebody(region)) Keep(region, [], outside, Search(region, [], outside, open, found, depth: 0), found, _cells);
     }
 
+    /// <summary>True when it is plain that nothing comes of it, for all of the region.</summary>
+    public bool IsNothing(Region region, IReadOnlyList<Audience> related)
+    {
+        if (!work.Take(1 + related.Count)) return false;
+        var within = related.ToLookup(audience => audience.Regions.Any(part => IsWithin(region, part)));
+        return decide([.. within[true]], [.. within[false]]) is { IsNone: true };
+    }
+
     // What comes of it where that is the same for all of the region; else null, and the parts are added to what was found.
     private LoginDelta? Search(Region region, List<Audience> inside, IReadOnlyList<Audience> outside, IReadOnlyList<Audience> undecided, List<LoginCell> found, int depth)
     {

@@ -52,45 +52,44 @@ internal sealed class LoginChanges(Authority before, bool isOfUntoldNames)
     private IEnumerable<AuthorityChange> Of(bool gains)
     {
         var groups = new Dictionary<(object, string), List<LoginCell>>();
-        var order = new List<(PolicyClause Clause, ImmutableArray<LoginPart> Parts, bool IsWhole, List<LoginCell> Cells)>();
+        var order = new List<(PolicyClause Clause, LoginChange Login, List<LoginCell> Cells)>();
         foreach (var (clause, cell) in _told)
         {
-            var parts = gains ? cell.Delta.Gained : cell.Delta.Lost;
-            if (parts.IsEmpty) continue;
-            var isWhole = gains ? cell.Delta.WasTooMany : cell.Delta.WillBeTooMany;
-            var key = ((object)clause.Rule, $"{clause.Subject} {isWhole} {string.Join(';', parts)}");
-            if (!groups.TryGetValue(key, out var cells)) order.Add((clause, parts, isWhole, groups[key] = cells = []));
-            cells.Add(cell);
+            foreach (var onOlder in (bool[])[false, true])
+            {
+                var parts = cell.Delta.Parts(gains, onOlder);
+                if (parts.IsEmpty) continue;
+                var isWhole = gains ? cell.Delta.WasTooMany : cell.Delta.WillBeTooMany;
+                var key = ((object)clause.Rule, $"{clause.Subject} {isWhole} {onOlder} {string.Join(';', parts)}");
+                if (!groups.TryGetValue(key, out var cells))
+                {
+                    var login = new LoginChange(isWhole, [.. parts.Select(part => part.ToString())]) { IsOnOlder = onOlder, IsOfUntoldNames = isOfUntoldNames, Parts = parts };
+                    order.Add((clause, login, groups[key] = cells = []));
+                }
+
+                cells.Add(cell);
+            }
         }
 
-        return order.Select(group => Of(group.Clause, group.Parts, group.IsWhole, group.Cells));
+        return order.Select(group => Of(group.Clause, group.Login, group.Cells));
     }
 
-    private AuthorityChange Of(PolicyClause clause, ImmutableArray<LoginPart> parts, bool isWhole, List<LoginCell> cells)
+    private AuthorityChange Of(PolicyClause clause, LoginChange login, List<LoginCell> cells)
     {
         var region = cells[0].Region;
         var example = ExamplePrincipal.In(before.Outside(region, []).Found ?? region);
         if (isOfUntoldNames) example = example with { Unknown = example.Unknown | PrincipalAttributes.NamedSigner };
-        var shown = parts[0];
-        string[] subject = [.. shown.Example.Select(token => token == LoginQuestion.Own ? InboxOf(example) : token)];
         return new AuthorityChange
         {
             Kind = AuthorityChangeKind.Login,
             Permit = clause,
-            Login = new LoginChange(isWhole, [.. parts.Select(part => part.ToString())])
-            {
-                IsOfUntoldNames = isOfUntoldNames,
-                Parts = parts,
-                Rules = [.. cells.Select(cell => (Clauses(cell.Inside), Clauses(cell.Outside)))],
-            },
+            Login = login with { Rules = [.. cells.Select(cell => (Clauses(cell.Inside), Clauses(cell.Outside)))] },
             Beside = InAll(cells, cell => cell.Inside, clause),
             Except = InAll(cells, cell => cell.Outside, clause),
-            Example = new AuthorityExample(example, SubjectGroup.RequestOf(subject, isNamed: shown.Within.Tokens[1] is not null), AuthorityExample.MomentOf(region)),
+            Example = new AuthorityExample(example, login.RequestOf(example.Id), AuthorityExample.MomentOf(region)),
             Regions = [.. cells.Select(cell => cell.Region)],
         };
     }
-
-    private static string InboxOf(Principal principal) => NatsPermissions.InboxPrefixOf(principal.Id)["_INBOX.".Length..];
 
     private static ImmutableArray<PolicyClause> Clauses(IEnumerable<Audience> audiences) => [.. audiences.Select(audience => audience.Clause)];
 

@@ -6,59 +6,72 @@ namespace Identity.Policy.Analysis.Logins;
 /// <summary>What a login gains and loses that no single right explains: for callers whom the same rules mean.</summary>
 internal sealed class LoginDelta
 {
-    private LoginDelta(ImmutableArray<LoginPart> gained, ImmutableArray<LoginPart> lost) => (Gained, Lost) = (gained, lost);
+    private readonly ImmutableArray<LoginPart> _gained = [];
+    private readonly ImmutableArray<LoginPart> _lost = [];
+    private readonly ImmutableArray<LoginPart> _gainedOnOlder = [];
+    private readonly ImmutableArray<LoginPart> _lostOnOlder = [];
 
-    public static LoginDelta None { get; } = new([], []);
+    private LoginDelta() { }
 
-    public ImmutableArray<LoginPart> Gained { get; }
+    private LoginDelta(LoginSide before, LoginSide after, LoginTold was, LoginTold will, WorkBudget work)
+    {
+        (_gained, _lost) = (Gains(was.All, will.All, [new(before.Permitted, after.Permitted)], work), Gains(will.All, was.All, [new(after.Permitted, before.Permitted)], work));
+        if (IsSameOnOlder(was) && IsSameOnOlder(will)) return;
+        // What a current one is told as well is told of that.
+        _gainedOnOlder = Gains(was.OnOlder, will.OnOlder, [new(was.Subscribed, will.Subscribed), new(before.Permitted, after.Permitted)], work);
+        _lostOnOlder = Gains(will.OnOlder, was.OnOlder, [new(will.Subscribed, was.Subscribed), new(after.Permitted, before.Permitted)], work);
+    }
 
-    public ImmutableArray<LoginPart> Lost { get; }
+    public static LoginDelta None { get; } = new();
 
     /// <summary>The first policy refuses the login whole, for its many subjects.</summary>
     public bool WasTooMany { get; private init; }
 
     public bool WillBeTooMany { get; private init; }
 
-    public bool IsNone => Gained.IsEmpty && Lost.IsEmpty;
+    public bool IsNone => _gained.IsEmpty && _lost.IsEmpty && _gainedOnOlder.IsEmpty && _lostOnOlder.IsEmpty;
 
     /// <summary>The same for all that differ in nothing that is told.</summary>
-    public string Key => field ??= $"{WasTooMany} {WillBeTooMany} +{string.Join(';', Gained)} -{string.Join(';', Lost)}";
+    public string Key => field ??= $"{WasTooMany} {WillBeTooMany} +{string.Join(';', _gained)} -{string.Join(';', _lost)} older +{string.Join(';', _gainedOnOlder)} -{string.Join(';', _lostOnOlder)}";
 
-    public static LoginDelta Between(LoginSide before, LoginSide after, WorkBudget work)
+    /// <param name="onOlder">What only nats-servers of kind <see cref="NatsServerKind.Older"/> are told more, or less.</param>
+    public ImmutableArray<LoginPart> Parts(bool gains, bool onOlder) => onOlder ? (gains ? _gainedOnOlder : _lostOnOlder) : gains ? _gained : _lost;
+
+    /// <summary>Of what is told of rights.</summary>
+    public static LoginDelta OfRights(LoginSide before, LoginSide after, WorkBudget work) => Between(before, after, before.Told, after.Told, work);
+
+    /// <summary>Of what comes with being let in.</summary>
+    public static LoginDelta OfGiven(LoginSide before, LoginSide after, WorkBudget work) => Between(before, after, before.Given, after.Given, work);
+
+    /// <summary>Of everything.</summary>
+    public static LoginDelta OfAll(LoginSide before, LoginSide after, WorkBudget work) => Between(before, after, before.Told.With(before.Given), after.Told.With(after.Given), work);
+
+    private static LoginDelta Between(LoginSide before, LoginSide after, LoginTold was, LoginTold will, WorkBudget work)
     {
-        if (!work.Take(1 + Size(before.Told) * (1 + Size(after.Permitted)) + Size(after.Told) * (1 + Size(before.Permitted)))) return None;
-        var delta = new LoginDelta(Gains(before, after), Gains(after, before)) { WasTooMany = before.IsTooMany, WillBeTooMany = after.IsTooMany };
-        return delta.IsNone ? None : delta;
+        if (!work.Take(1 + Size(was.All) * (1 + Size(after.Permitted)) + Size(will.All) * (1 + Size(before.Permitted)))) return None;
+        var delta = new LoginDelta(before, after, was, will, work) { WasTooMany = before.IsTooMany, WillBeTooMany = after.IsTooMany };
+        // Cut short, it may say too much; that it was is said.
+        return delta.IsNone || work.IsExhausted ? None : delta;
     }
 
-    /// <summary>Only of where replies arrive, which no right grants: of callers who are let in before and after.</summary>
-    /// <param name="inbox">The last token but one of it.</param>
-    public static LoginDelta OfInbox(LoginSide before, LoginSide after, string inbox)
+    // Told by the second and not by the first, and that for no reason that explains it.
+    private static ImmutableArray<LoginPart> Gains(IReadOnlyList<SubjectGroup> was, IReadOnlyList<SubjectGroup> will, Reason[] reasons, WorkBudget work)
     {
-        if (!before.IsLetIn || !after.IsLetIn) return None;
-        var own = SubjectGroup.Subscribe(NatsSubject.Raw($"_INBOX.{inbox}.>"), queue: null);
-        var (was, will) = (new SubjectGroup([own], before.ForbiddenInboxes), new SubjectGroup([own], after.ForbiddenInboxes));
-        var delta = new LoginDelta(Without(SubjectGroup.Beside(own, will.Out, [was])), Without(SubjectGroup.Beside(own, was.Out, [will])));
-        return delta.IsNone ? None : delta;
-    }
+        return Without(from told in will from pattern in told.In from part in Of(pattern, told.Out, was, reasons) select part);
 
-    // Told by the second and not by the first, where either the first permitted it all the same, or the second does not even permit it.
-    private static ImmutableArray<LoginPart> Gains(LoginSide before, LoginSide after)
-    {
-        return Without(from told in after.Told from pattern in told.In from part in Of(told, pattern) select part);
-
-        IEnumerable<LoginPart> Of(SubjectGroup told, SubjectPattern pattern)
+        IEnumerable<LoginPart> Of(SubjectPattern within, IReadOnlyList<SubjectPattern> without, IReadOnlyList<SubjectGroup> beside, ReadOnlyMemory<Reason> left)
         {
-            foreach (var permitted in before.Permitted)
-            {
-                foreach (var known in permitted.In)
-                {
-                    if (pattern.Intersect(known) is not { } both) continue;
-                    foreach (var part in SubjectGroup.Beside(both, [.. told.Out, .. permitted.Out], before.Told)) yield return part;
-                }
-            }
-
-            foreach (var part in SubjectGroup.Beside(pattern, told.Out, [.. before.Told, .. after.Permitted])) yield return part;
+            if (left.IsEmpty) return SubjectGroup.Beside(within, without, beside);
+            var reason = left.Span[0];
+            // Of one reason it was taken before.
+            if (reasons.Length > 1 && !work.Take(1 + (Size(reason.Before) + Size(reason.After)) / 16)) return [];
+            var held = from known in reason.Before
+                       from pattern in known.In
+                       let both = pattern.Intersect(within)
+                       where both is not null
+                       from part in Of(both, [.. without, .. known.Out], beside, left[1..])
+                       select part;
+            return held.Concat(Of(within, without, [.. beside, .. reason.After], left[1..]));
         }
     }
 
@@ -76,5 +89,11 @@ internal sealed class LoginDelta
         return [.. kept.OrderBy(part => part.ToString(), StringComparer.Ordinal)];
     }
 
+    private static bool IsSameOnOlder(LoginTold told) =>
+        told.Subscribed.Count == told.OnOlder.Count && told.Subscribed.Zip(told.OnOlder).All(pair => pair.First.In.SequenceEqual(pair.Second.In) && pair.First.Out.SequenceEqual(pair.Second.Out));
+
     private static long Size(IReadOnlyList<SubjectGroup> groups) => groups.Sum(group => (long)group.In.Count);
+
+    /// <summary>What lies in the second and not in the first is explained.</summary>
+    private readonly record struct Reason(IReadOnlyList<SubjectGroup> Before, IReadOnlyList<SubjectGroup> After);
 }

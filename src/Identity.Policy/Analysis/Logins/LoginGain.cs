@@ -48,7 +48,7 @@ internal sealed class LoginGain
     /// <summary>The changed ones that were not looked at to the end.</summary>
     public List<Audience> Undecided { get; } = [];
 
-    /// <summary>What both policies say on NATS, each once; empty where no login can differ by more than single rights tell.</summary>
+    /// <summary>What both policies say on NATS, each once; empty where they say the same.</summary>
     public static List<Statement> Statements(Authority before, Authority after)
     {
         List<PolicyClause> was = [.. before.Clauses.Where(clause => NatsSubjects.IsAbout(clause.Capability))];
@@ -56,9 +56,7 @@ internal sealed class LoginGain
         if (was.TrueForAll(after.Says) && will.TrueForAll(before.Says)) return [];
         var statements = was.ConvertAll(clause => new Statement(clause, IsBefore: true, IsAfter: after.Says(clause)));
         statements.AddRange(will.Where(clause => !before.Says(clause)).Select(clause => new Statement(clause, IsBefore: false, IsAfter: true)));
-        var isPlain = !statements.Exists(statement => Family.IsOdd(statement) || IsOfInbox(statement))
-            && !NatsSubjects.Collect(was).IsTooMany && !NatsSubjects.Collect(will).IsTooMany;
-        return isPlain ? [] : statements;
+        return statements;
     }
 
     /// <summary>
@@ -98,10 +96,10 @@ internal sealed class LoginGain
         foreach (var family in changed.Changed.SelectMany(statement => Family.Of(statement.Clause.Capability, permitted)).Distinct())
         {
             var related = all.FindAll(family.IsIn);
-            if (family.MayDiffer(related)) isDecided &= Find(changed, region, related, new LoginQuestion.OfFamily(family, _work));
+            if (family.MayDiffer(related, _work)) isDecided &= Find(changed, region, related, new LoginQuestion.OfFamily(family, _work));
         }
 
-        if (changed.Changed.Any(IsOfInbox)) isDecided &= Find(changed, region, all, new LoginQuestion.OfInbox(_work));
+        if (new LoginQuestion.OfGiven(_work) is var given && given.IsChangedBy(changed)) isDecided &= Find(changed, region, all, given);
         if (Audience.MayBeTooMany(all, _work)) isDecided &= Find(changed, region, all, new LoginQuestion.OfTooMany(_work));
         return isDecided;
     }
@@ -109,8 +107,13 @@ internal sealed class LoginGain
     private bool Find(Audience changed, Region region, List<Audience> related, LoginQuestion question)
     {
         var search = new CellSearch(_work, question.Decide, other => other.Number < changed.Number && question.IsChangedBy(other));
-        foreach (var (part, outside, open) in ById(region, related)) search.Find(part, outside, open);
-        var isDecided = !search.IsExhausted;
+        var parts = ById(region, related).ToList();
+        if (parts.Count == 1 || !search.IsNothing(region, related))
+        {
+            foreach (var (part, outside, open) in parts) search.Find(part, outside, open);
+        }
+
+        var isDecided = !search.IsExhausted && !(question is LoginQuestion.OfGiven && MayNameInbox(region, related, statement => statement.IsChanged || search.Cells.Count > 0));
         foreach (var cell in search.Cells)
         {
             if (question is not LoginQuestion.OfFamily family)
@@ -134,6 +137,12 @@ internal sealed class LoginGain
         }
 
         return isDecided;
+    }
+
+    private static bool MayNameInbox(Region region, List<Audience> related, Func<Statement, bool> concerns)
+    {
+        var only = ((TreeSet)region[Dimensions.Id]) is { IsExact: true, Within: { } one } ? one.Path : null;
+        return related.Exists(audience => audience.Statements.Any(statement => concerns(statement) && statement.MayNameInboxOf(only ?? audience.OnlyId)));
     }
 
     // Whom rules name one by one is looked at one by one: nobody else's rules matter there.
@@ -168,6 +177,4 @@ internal sealed class LoginGain
         var signers = known ? region[Dimensions.Signers] : region[Dimensions.Signers].Intersect(Told);
         return signers is null ? null : region.With(Dimensions.Time, time).With(Dimensions.Signers, signers);
     }
-
-    internal static bool IsOfInbox(Statement statement) => !statement.Permits && statement.Clause.Capability is Capability.NatsSubscribe forbid && LoginSide.IsOfInbox(forbid);
 }

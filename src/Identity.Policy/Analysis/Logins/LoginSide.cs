@@ -6,6 +6,11 @@ namespace Identity.Policy.Analysis.Logins;
 /// <summary>What one policy makes of the rules about one caller: what nats-server is told, and what single decisions permit.</summary>
 internal sealed class LoginSide
 {
+    /// <summary>Stands for an identity's own inbox until it is known whose.</summary>
+    public const string Own = "…";
+
+    private static readonly NatsSubject Inbox = NatsSubject.Raw($"_INBOX.{Own}.>");
+
     private readonly IReadOnlyCollection<PolicyClause> _clauses;
 
     public LoginSide(IReadOnlyCollection<PolicyClause> clauses)
@@ -13,37 +18,39 @@ internal sealed class LoginSide
         _clauses = clauses;
         var subjects = NatsSubjects.Collect(clauses);
         IsTooMany = subjects.IsTooMany;
-        var (publish, subscribe) = IsTooMany ? (NatsSide.Nothing, NatsSide.Nothing) : (subjects.PublishSide(), subjects.SubscribeSide(inbox: null));
-        IsLetIn = publish != NatsSide.Nothing || subscribe != NatsSide.Nothing;
-        Told = [.. Groups(publish, publishes: true), .. Groups(subscribe, publishes: false)];
-        Permitted = [.. PermittedBy(clauses)];
+        Permitted = [.. PermittedBy(clauses), .. AnswersOf(subjects)];
+        (Told, Given) = (LoginTold.Nothing, LoginTold.Nothing);
+        if (IsTooMany) return;
+        var publish = subjects.PublishSide();
+        var isLetIn = publish != NatsSide.Nothing || subjects.SubscribeSide(inbox: null) != NatsSide.Nothing;
+        if (!isLetIn) return;
+        var (subscribe, older) = (Groups(subjects.SubscribeSide(Inbox), publishes: false), Groups(subjects.SubscribeSide(Inbox, NatsServerKind.Older), publishes: false));
+        // On either both publish the same.
+        Told = new LoginTold([.. Groups(publish, publishes: true), .. Part(subscribe, ofInbox: false)], Part(subscribe, ofInbox: false), Part(older, ofInbox: false));
+        Given = new LoginTold([.. Part(subscribe, ofInbox: true), .. AnswersOf(subjects)], Part(subscribe, ofInbox: true), Part(older, ofInbox: true));
     }
 
     /// <summary>The login is refused whole.</summary>
     public bool IsTooMany { get; }
 
-    /// <summary>It is granted something that can be told.</summary>
-    public bool IsLetIn { get; }
+    /// <summary>What is told of rights: nothing of who is not let in.</summary>
+    public LoginTold Told { get; }
 
-    /// <summary>Without the identity's own inbox.</summary>
-    public IReadOnlyList<SubjectGroup> Told { get; }
+    /// <summary>What comes with being let in: the identity's own inbox, and answers where these are permitted.</summary>
+    public LoginTold Given { get; }
 
     /// <summary>The subjects of each right that <see cref="NatsRights"/> allows, asked for by itself.</summary>
     public IReadOnlyList<SubjectGroup> Permitted { get; }
 
-    /// <summary>What is forbidden where replies arrive; the group is of no matter there, since a wildcard is subscribed to.</summary>
-    public IReadOnlyList<SubjectPattern> ForbiddenInboxes =>
-        [.. Forbids().OfType<Capability.NatsSubscribe>().Where(IsOfInbox).Select(forbid => SubjectGroup.Subscribe(forbid.Subject, queue: null))];
-
-    public static bool IsOfInbox(Capability.NatsSubscribe forbid) => forbid.Subject.Overlaps(NatsSubjects.Inboxes);
-
     private IEnumerable<Capability> Forbids() => _clauses.Where(clause => clause.Effect != RuleEffect.Permit).Select(clause => clause.Capability);
 
-    private static IEnumerable<SubjectGroup> Groups(NatsSide side, bool publishes)
-    {
-        if (side == NatsSide.Nothing) yield break;
-        yield return new SubjectGroup([.. side.Allow.Select(text => SubjectGroup.Parse(text, publishes))], [.. side.Deny.Select(text => SubjectGroup.Parse(text, publishes))]);
-    }
+    private static SubjectGroup[] Groups(NatsSide side, bool publishes) => side == NatsSide.Nothing ? []
+        : [new SubjectGroup([.. side.Allow.Select(text => SubjectGroup.Parse(text, publishes))], [.. side.Deny.Select(text => SubjectGroup.Parse(text, publishes))])];
+
+    private static SubjectGroup[] Part(SubjectGroup[] groups, bool ofInbox) =>
+        [.. groups.Select(group => group with { In = [.. group.In.Where(pattern => pattern.TokenAt(3) == Own == ofInbox)] }).Where(group => group.In.Count > 0)];
+
+    private static SubjectGroup[] AnswersOf(NatsSubjects subjects) => subjects.Responses is null ? [] : [new SubjectGroup([SubjectGroup.Answers], [])];
 
     private IEnumerable<SubjectGroup> PermittedBy(IReadOnlyCollection<PolicyClause> clauses)
     {
@@ -68,6 +75,17 @@ internal sealed class LoginSide
 
         yield return new SubjectGroup([.. whole.Distinct()], []);
     }
+}
+
+/// <summary>What a nats-server is told, by what it does with it.</summary>
+/// <param name="All">Of a current one.</param>
+/// <param name="Subscribed">Of these the subscriptions.</param>
+/// <param name="OnOlder">The subscriptions that an older one is told; the rest is the same.</param>
+internal sealed record LoginTold(IReadOnlyList<SubjectGroup> All, IReadOnlyList<SubjectGroup> Subscribed, IReadOnlyList<SubjectGroup> OnOlder)
+{
+    public static LoginTold Nothing { get; } = new([], [], []);
+
+    public LoginTold With(LoginTold other) => new([.. All, .. other.All], [.. Subscribed, .. other.Subscribed], [.. OnOlder, .. other.OnOlder]);
 }
 
 /// <summary>Rights of JetStream one by one, as they may be asked for.</summary>

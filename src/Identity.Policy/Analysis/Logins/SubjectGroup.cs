@@ -10,6 +10,10 @@ internal sealed record SubjectGroup(IReadOnlyList<SubjectPattern> In, IReadOnlyL
 {
     private const string PublishSide = "publish";
     private const string SubscribeSide = "subscribe";
+    private const string AnswersSide = "answer requests";
+
+    /// <summary>Publishing where a request says, which is no subject.</summary>
+    public static SubjectPattern Answers { get; } = new([AnswersSide], HasTail: false);
 
     public static SubjectPattern Publish(NatsSubject subject) => Of(subject, PublishSide);
 
@@ -25,13 +29,15 @@ internal sealed record SubjectGroup(IReadOnlyList<SubjectPattern> In, IReadOnlyL
     }
 
     /// <summary>For a person: <c>subscribe orders.&gt; workers</c>.</summary>
-    public static string TextOf(SubjectPattern pattern) => pattern.Tokens[0] == PublishSide
+    public static string TextOf(SubjectPattern pattern) => pattern.Tokens[0] == AnswersSide ? AnswersSide
+        : pattern.Tokens[0] == PublishSide
         ? $"{PublishSide} {Subject(pattern, 1)}"
         : $"{SubscribeSide} {Subject(pattern, 2)}{(pattern.Tokens[1] is { } queue ? " " + queue : "")}";
 
     /// <summary>A single subject, asked for.</summary>
     /// <param name="isNamed">Whether the pattern it is of names a queue group.</param>
-    public static CapabilityRequest RequestOf(string[] subject, bool isNamed) => subject[0] == PublishSide
+    public static CapabilityRequest RequestOf(string[] subject, bool isNamed) => subject[0] == AnswersSide ? new CapabilityRequest.NatsRespond()
+        : subject[0] == PublishSide
         ? new CapabilityRequest.NatsPublish(NatsSubject.Raw(string.Join('.', subject[1..])))
         : new CapabilityRequest.NatsSubscribe(NatsSubject.Raw(string.Join('.', subject[2..])), isNamed ? subject[1] : null);
 

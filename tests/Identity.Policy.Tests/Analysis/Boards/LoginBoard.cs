@@ -9,10 +9,15 @@ internal sealed record LoginPoint(bool Publishes, string? Queue, string[] Tokens
     /// <summary>Stands where the caller's own inbox has its hash.</summary>
     public const string Own = "…";
 
-    public bool IsInbox => Tokens[0] == "_INBOX";
+    public bool IsInbox => Tokens is ["_INBOX", ..];
+
+    /// <summary>Publishing where a request says, without a subject.</summary>
+    public bool IsAnswer => Tokens.Length == 0;
+
+    public static LoginPoint Answer { get; } = new(true, null, []);
 
     /// <summary>The same in the words of a difference.</summary>
-    public string[] Written => Publishes ? ["publish", .. Tokens] : ["subscribe", Queue ?? "no queue", .. Tokens];
+    public string[] Written => IsAnswer ? ["answer requests"] : Publishes ? ["publish", .. Tokens] : ["subscribe", Queue ?? "no queue", .. Tokens];
 
     public override string ToString() => $"{(Publishes ? "publish" : "subscribe")} {string.Join('.', Tokens)} {Queue}";
 }
@@ -48,12 +53,12 @@ internal sealed class LoginBoard
 {
     public static readonly LoginBoard Subscriptions = new(
         Some("natsSubscribe a.*", "natsSubscribe a.b", "natsSubscribe a.b.c", "natsSubscribe a.>", "natsSubscribe a.*.c", "natsSubscribe a.*.*", "natsSubscribe a.* q1", "natsSubscribe a.b q1",
-            "natsSubscribe a.> q2", "natsSubscribe a.*.* q2", "natsSubscribe a.b.c q2", "natsPublish p.x"),
+            "natsSubscribe a.> q2", "natsSubscribe a.*.* q2", "natsSubscribe a.b.c q2", "natsPublish p.x", "natsRespond 1 1s", "natsRespond 3 2s"),
         Some("natsSubscribe >", "natsSubscribe *.b", "natsSubscribe *.* q1", "natsSubscribe _INBOX.>", "natsSubscribe _INBOX.*.x", "natsSubscribe _INBOX.*.*", "natsPublish p.>"));
 
     public static readonly LoginBoard Buckets = new(
         Some("bucket b/> read", "bucket b/> write", "bucket b/> read,watch", "bucket b/> manage", "bucket b/k.> read", "bucket b/k.x read,write", "bucket b/k.> watch", "bucket b/k write,watch",
-            "stream KV_b info", "stream KV_b read", "stream KV_b consume", "stream KV_b read,purge", "stream KV_b manage", "consumer KV_b/c info", "consumer KV_b/c consume", "consumer KV_b/c consume,manage", "stream S read", "natsPublish p.x"),
+            "stream KV_b info", "stream KV_b read", "stream KV_b consume", "stream KV_b read,purge", "stream KV_b manage", "consumer KV_b/c info", "consumer KV_b/c consume", "consumer KV_b/c consume,manage", "stream S read", "natsPublish p.x", "natsRespond 2 1s"),
         Some("natsPublish >", "natsPublish $JS.API.STREAM.>", "natsPublish $KV.b.k.*", "natsPublish *.x"));
 
     public static readonly ImmutableArray<LoginBoard> All = [Subscriptions, Buckets];
@@ -72,14 +77,14 @@ internal sealed class LoginBoard
 
     public ImmutableArray<Capability> Forbids { get; }
 
-    /// <summary>Those of inboxes last.</summary>
     public ImmutableArray<LoginPoint> Points { get; }
 
     /// <summary>Which points a login lets through.</summary>
-    public bool[] Told(NatsPermissions.Allowed login)
+    public bool[] Told(NatsPermissions.Allowed login, NatsServerKind server)
     {
         var told = new bool[Points.Length];
-        foreach (var (side, publishes) in ((NatsSide, bool)[])[(login.Publish, true), (login.Subscribe, false)])
+        told[Points.IndexOf(LoginPoint.Answer)] = login.Responses is not null;
+        foreach (var (side, publishes) in ((NatsSide, bool)[])[(login.Publish, true), (server == NatsServerKind.Older ? login.SubscribeOnOlder : login.Subscribe, false)])
         {
             foreach (var permission in side.Allow) Set(told, permission, publishes, login.InboxPrefix, to: true);
             foreach (var permission in side.Deny) Set(told, permission, publishes, login.InboxPrefix, to: false);
@@ -92,7 +97,7 @@ internal sealed class LoginBoard
     {
         permission = permission.Replace(inbox, "_INBOX." + LoginPoint.Own, StringComparison.Ordinal);
         if (!_meant.TryGetValue((permission, publishes), out var meant))
-            _meant.Add((permission, publishes), meant = [.. Points.Select(point => point.Publishes == publishes && NatsMeaning.IsMeant(permission, point.Tokens, point.Queue))]);
+            _meant.Add((permission, publishes), meant = [.. Points.Select(point => point.Publishes == publishes && !point.IsAnswer && NatsMeaning.IsMeant(permission, point.Tokens, point.Queue))]);
         for (var at = 0; at < told.Length; at++)
         {
             if (meant[at]) told[at] = to;
@@ -115,6 +120,7 @@ internal sealed class LoginBoard
             foreach (var queue in (string?[])[null, "q1", "q2", "q3"]) yield return new LoginPoint(false, queue, subject.Split('.'));
         }
 
+        yield return LoginPoint.Answer;
         foreach (var subject in (string[])["x", "y", "x.y"]) yield return new LoginPoint(false, null, ["_INBOX", LoginPoint.Own, .. subject.Split('.')]);
     }
 
@@ -131,7 +137,8 @@ internal sealed class LoginBoard
     {
         foreach (var point in points)
         {
-            if (point.IsInbox || point.Tokens[0][0] == '$') continue;
+            if (point.IsAnswer) yield return (new CapabilityRequest.NatsRespond(), [points.IndexOf(point)]);
+            if (point.IsAnswer || point.IsInbox || point.Tokens[0][0] == '$') continue;
             var subject = NatsSubject.Parse(string.Join('.', point.Tokens));
             CapabilityRequest asked = point.Publishes ? new CapabilityRequest.NatsPublish(subject) : new CapabilityRequest.NatsSubscribe(subject, point.Queue);
             yield return (asked, [points.IndexOf(point)]);
@@ -148,7 +155,7 @@ internal sealed class LoginBoard
                 _ => throw new InvalidOperationException($"{right}"),
             };
             var subjects = NatsSubjects.PublishedUnder(right).ToList();
-            yield return (asked, [.. points.Where(point => point.Publishes && subjects.Exists(subject => subject.Covers(NatsSubject.Raw(string.Join('.', point.Tokens))))).Select(point => points.IndexOf(point))]);
+            yield return (asked, [.. points.Where(point => point is { Publishes: true, IsAnswer: false } && subjects.Exists(subject => subject.Covers(NatsSubject.Raw(string.Join('.', point.Tokens))))).Select(point => points.IndexOf(point))]);
         }
     }
 

@@ -68,33 +68,50 @@ public sealed class ManyLoginsTests
         foreach (var caller in OfEachSort(who, before, after))
         {
             var (old, now) = (Told(what, was, caller, moment), Told(what, will, caller, moment));
-            AssertTold(what, gained, caller, moment, (was, old), (will, now));
-            AssertTold(what, lost, caller, moment, (will, now), (was, old));
+            AssertTold(what, gained, caller, moment, old, now);
+            AssertTold(what, lost, caller, moment, now, old);
+            AssertAnswers(diff, caller, moment, old.Login?.Responses, now.Login?.Responses);
         }
     }
 
     private static bool IsOfLogin(AuthorityChange change) => change.Kind == AuthorityChangeKind.Login;
 
-    // Null for who is not let in.
-    private static bool[]? Told(LoginBoard what, CapabilityPolicy policy, Principal caller, DateTimeOffset moment) =>
-        NatsPermissions.For(policy, caller, moment) is NatsPermissions.Allowed login ? what.Told(login) : null;
+    // What one policy makes of one caller: nothing is told of who is not let in.
+    private sealed record Side(CapabilityPolicy Policy, NatsPermissions.Allowed? Login, bool[]? Current, bool[]? Older);
 
-    private static void AssertTold(
-        LoginBoard what, List<AuthorityChange> changes, Principal caller, DateTimeOffset moment, (CapabilityPolicy Policy, bool[]? Told) before, (CapabilityPolicy Policy, bool[]? Told) after)
+    private static Side Told(LoginBoard what, CapabilityPolicy policy, Principal caller, DateTimeOffset moment) =>
+        NatsPermissions.For(policy, caller, moment) is NatsPermissions.Allowed login
+            ? new Side(policy, login, what.Told(login, NatsServerKind.Current), what.Told(login, NatsServerKind.Older))
+            : new Side(policy, null, null, null);
+
+    private static void AssertTold(LoginBoard what, List<AuthorityChange> changes, Principal caller, DateTimeOffset moment, Side before, Side after)
     {
         var known = new Caller(caller);
         var about = changes.FindAll(change => change.RegionsFor(known).Any(region => known.IsIn(region) && IsAt(region, moment)));
-        if (about.Count == 0 && after.Told is null) return;
+        if (about.Count == 0 && after.Login is null) return;
         for (var at = 0; at < what.Points.Length; at++)
         {
             var point = what.Points[at];
-            var gained = after.Told?[at] == true && before.Told?[at] != true && (point.IsInbox
-                ? before.Told is not null
-                : what.IsPermitted(at, before.Policy, caller, moment) || !what.IsPermitted(at, after.Policy, caller, moment));
-            if (!gained && about.Count == 0) continue;
-            var told = about.Exists(change => change.Login!.Parts.Any(part => part.Means(point.Written)));
-            if (gained != told) Assert.Fail($"{caller} at {moment:u}: {point} {(told ? "is told and not gained" : "is gained and not told")}");
+            var (isNew, isNewOnOlder) = (after.Current?[at] == true && before.Current?[at] != true, after.Older?[at] == true && before.Older?[at] != true);
+            var isUnexplained = (isNew || isNewOnOlder) && (point.IsInbox || what.IsPermitted(at, before.Policy, caller, moment) || !what.IsPermitted(at, after.Policy, caller, moment));
+            AssertSame(isNew && isUnexplained, onOlder: false, point);
+            AssertSame(isNewOnOlder && !isNew && isUnexplained, onOlder: true, point);
         }
+
+        void AssertSame(bool gained, bool onOlder, LoginPoint point)
+        {
+            var told = about.Exists(change => change.Login!.IsOnOlder == onOlder && change.Login.Parts.Any(part => part.Means(point.Written)));
+            if (gained != told) Assert.Fail($"{caller} at {moment:u}: {point} {(told ? "is told and not gained" : "is gained and not told")}{(onOlder ? " on older servers" : "")}");
+        }
+    }
+
+    // How often and how long somebody may answer is a ceiling of the right.
+    private static void AssertAnswers(PolicyDiff diff, Principal caller, DateTimeOffset moment, NatsResponses? before, NatsResponses? after)
+    {
+        if (before is null || after is null) return;
+        var concerned = diff.CeilingsOn([caller]);
+        var (more, less) = (after.MaxMessages > before.MaxMessages || after.Within > before.Within, after.MaxMessages < before.MaxMessages || after.Within < before.Within);
+        if ((more && concerned.Gained.IsEmpty) || (less && concerned.Lost.IsEmpty)) Assert.Fail($"{caller} may answer as {before}, then as {after} at {moment:u}, and that is not told");
     }
 
     private static bool IsAt(Region region, DateTimeOffset moment) =>
@@ -103,14 +120,15 @@ public sealed class ManyLoginsTests
     private static void AssertDiffers(AuthorityChange change, CapabilityPolicy was, CapabilityPolicy will)
     {
         var (principal, request, at) = change.Example!;
-        Assert.False(IsTold(NatsPermissions.For(was, principal, at), request), $"{change} was told: {principal} {request}");
-        Assert.True(IsTold(NatsPermissions.For(will, principal, at), request), $"{change} is not told: {principal} {request}");
+        Assert.False(IsTold(NatsPermissions.For(was, principal, at), request, change.Login!.IsOnOlder), $"{change} was told: {principal} {request}");
+        Assert.True(IsTold(NatsPermissions.For(will, principal, at), request, change.Login.IsOnOlder), $"{change} is not told: {principal} {request}");
     }
 
-    private static bool IsTold(NatsPermissions permissions, CapabilityRequest request) => permissions is NatsPermissions.Allowed login && request switch
+    private static bool IsTold(NatsPermissions permissions, CapabilityRequest request, bool onOlder) => permissions is NatsPermissions.Allowed login && request switch
     {
         CapabilityRequest.NatsPublish publish => NatsMeaning.LetsThrough(login.Publish, publish.Subject.Text.Split('.'), null),
-        CapabilityRequest.NatsSubscribe subscribe => NatsMeaning.LetsThrough(login.Subscribe, subscribe.Subject.Text.Split('.'), subscribe.Queue),
+        CapabilityRequest.NatsRespond => login.Responses is not null,
+        CapabilityRequest.NatsSubscribe subscribe => NatsMeaning.LetsThrough(onOlder ? login.SubscribeOnOlder : login.Subscribe, subscribe.Subject.Text.Split('.'), subscribe.Queue),
         _ => throw new InvalidOperationException($"{request}"),
     };
 
