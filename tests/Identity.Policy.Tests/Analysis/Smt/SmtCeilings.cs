@@ -22,14 +22,14 @@ internal static class SmtCeilings
 
     private static string Above(SmtPolicy policy, long value, Func<SmtPolicy, PolicyRule, string> holds)
     {
-        var stating = policy.Rules.Where(rule => rule.Effect == RuleEffect.Permit && rule.Ceilings.Fuel is not null).ToArray();
+        var stating = policy.Deciding.Where(rule => rule.Effect == RuleEffect.Permit && rule.Ceilings.Fuel is not null).ToArray();
         var small = Formula.Or(stating.Where(rule => rule.Ceilings.Fuel <= value).Select(rule => holds(policy, rule)));
         return $"(and (not {small}) {(Default > value ? "true" : Formula.Or(stating.Select(rule => holds(policy, rule))))})";
     }
 }
 
 /// <summary>
-/// Components as variables: up to two imports and two exports of interfaces, whether they are there, and what is asked for every component. That is enough: a rise is shown by one
+/// Components as variables: up to two imports and two exports, each of an interface or of one function of it, whether they are there, and what is asked for every component. That is enough: a rise is shown by one
 /// permit that held before, one that is larger afterwards, and an import (or the permit to start) by which the component is admitted.
 /// </summary>
 internal static class SmtAdmission
@@ -37,8 +37,8 @@ internal static class SmtAdmission
     private static readonly string[] Parts = ["_import0", "_import1", "_export0", "_export1"];
 
     public static string Declarations { get; } = string.Concat(Parts.Select(part =>
-        Formula.Declare("Int", "package" + part, "interface" + part, "track" + part) + Formula.Declare("Bool", "has" + part)
-        + string.Create(CultureInfo.InvariantCulture, $"(assert (and (>= track{part} {Formula.Absent}) (>= interface{part} 0)))")));
+        Formula.Declare("Int", "package" + part, "interface" + part, "track" + part, "function" + part) + Formula.Declare("Bool", "has" + part)
+        + string.Create(CultureInfo.InvariantCulture, $"(assert (and (>= track{part} {Formula.Absent}) (>= function{part} {Formula.Absent}) (>= interface{part} 0)))")));
 
     /// <summary>No forbid to start, every import granted; the start itself when nothing is imported.</summary>
     public static string Admitted(SmtPolicy policy)
@@ -68,6 +68,6 @@ internal static class SmtAdmission
         })),
     ]);
 
-    private static string Any(SmtPolicy policy, RuleEffect effect, Func<string, string> isMeant) => Formula.Or(policy.Rules.Where(rule => rule.Effect == effect)
+    private static string Any(SmtPolicy policy, RuleEffect effect, Func<string, string> isMeant) => Formula.Or(policy.Deciding.Where(rule => rule.Effect == effect)
         .Select(rule => Formula.And([SmtQuestions.OfCaller(policy, rule), Formula.Or(rule.Capabilities.Select(capability => isMeant(capability.ToString())))])));
 }

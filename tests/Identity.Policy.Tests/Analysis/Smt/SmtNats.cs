@@ -24,6 +24,22 @@ internal sealed class SmtSubscribe : SmtRequests
     private static (string Subject, string? Queue) Parts(string text) => text.Split(' ') is [_, var subject, var queue] ? (subject, queue) : (text.Split(' ')[1], null);
 }
 
+/// <summary>Answering, however often: that is a ceiling. Nothing is left to differ but the caller.</summary>
+internal sealed class SmtRespond : SmtRequests
+{
+    public override string Name => "natsRespond";
+
+    public override string Declarations => "";
+
+    public override Gen<PolicySubject> Subjects => SmtCaller.BySignerAndLattice;
+
+    public override Gen<string> Capabilities => Gen.Const("natsRespond 1 1m");
+
+    public override string Means(Capability capability, bool permits) => "true";
+
+    public override string At(CapabilityRequest request) => "true";
+}
+
 /// <summary>A stream, or a consumer of one, and a set of accesses as bits.</summary>
 /// <param name="parts">Of the name: one of a stream, two of a consumer.</param>
 internal sealed class SmtAccess(string kind, int parts, params string[] accesses) : SmtRequests

@@ -7,6 +7,9 @@ internal sealed record SmtPolicy(PolicyRule[] Rules, LabelAssignment[] Labels)
 {
     public CapabilityPolicy Compiled => CapabilityPolicy.Create([new PolicyDocument { Name = "p", Rules = [.. Rules], Labels = [.. Labels], Source = "" }], 1);
 
+    /// <summary>docs/policy.md, "Trying a rule out": nothing comes of a rule in mode off or shadow, nor of a forbid that only warns.</summary>
+    public IEnumerable<PolicyRule> Deciding => Rules.Where(rule => rule.Mode == RuleMode.Enforce || (rule.Mode == RuleMode.Warn && rule.Effect == RuleEffect.Permit));
+
     public SmtPolicy With(IEnumerable<PolicyRule> rules) => this with { Rules = [.. rules] };
 
     public override string ToString() => Cases.Show(Rules) + string.Concat(Labels.Select(label => $"  {label.Name}={label.Value}: {string.Join(" | ", label.Subjects)}\n"));
@@ -40,7 +43,7 @@ internal sealed class SmtQuestions : IDisposable
     /// <summary>Default deny, forbid overrides permit.</summary>
     public string Allowed(SmtPolicy policy) => $"(and {AnyOf(policy, RuleEffect.Permit)} (not {AnyOf(policy, RuleEffect.Forbid)}))";
 
-    public string AnyOf(SmtPolicy policy, RuleEffect effect) => Formula.Or(policy.Rules.Where(rule => rule.Effect == effect).Select(rule => Means(policy, rule)));
+    public string AnyOf(SmtPolicy policy, RuleEffect effect) => Formula.Or(policy.Deciding.Where(rule => rule.Effect == effect).Select(rule => Means(policy, rule)));
 
     public string Means(SmtPolicy policy, PolicyRule rule)
     {

@@ -11,7 +11,7 @@ internal abstract class SmtRequests
     [
         new SmtPublish(), new SmtConnect(32), new SmtConnect(128), new SmtInterface("import"), new SmtBucket(),
         new SmtInterface("export"), new SmtSubscribe(), new SmtAccess("stream", 1, "info", "read", "consume", "purge", "manage"), new SmtAccess("consumer", 2, "info", "consume", "manage"),
-        new SmtConnectName(), new SmtNames("resolve"), new SmtNames("config"), new SmtNames("secret"), new SmtNames("mount"), new SmtAudience(), new SmtStart(), new SmtJetStream(),
+        new SmtConnectName(), new SmtNames("resolve"), new SmtNames("config"), new SmtNames("secret"), new SmtNames("mount"), new SmtAudience(), new SmtStart(), new SmtJetStream(), new SmtRespond(),
     ];
 
     public abstract string Name { get; }
@@ -35,7 +35,7 @@ internal abstract class SmtRequests
 
     public Gen<CapabilityRequest> Requests => Capabilities.Select(text => CapabilityRequest.TryParse(text, out var request, out _) ? request : null!).Where(request => request is not null);
 
-    public Gen<PolicyRule> Rules => Gen.Select(Gen.Int[0, 2], Subjects, Capabilities, Gen.Int[0, 9], (effect, subject, text, expiry) =>
+    public Gen<PolicyRule> Rules => Gen.Select(Gen.Int[0, 2], Subjects, Capabilities, Gen.Int[0, 9], Gen.Int[0, 11], (effect, subject, text, expiry, mode) =>
     {
         var capability = Capability.Parse(text);
         var permits = effect > 0 && PlainMeaning.IsGrantable(capability.ToString());
@@ -43,6 +43,7 @@ internal abstract class SmtRequests
         {
             Name = "unnamed",
             Effect = permits ? RuleEffect.Permit : RuleEffect.Forbid,
+            Mode = mode switch { 0 => RuleMode.Off, 1 => RuleMode.Shadow, 2 => RuleMode.Warn, _ => RuleMode.Enforce },
             Subjects = [subject],
             Capabilities = [capability],
             Expires = permits && expiry < 3 ? Samples.Now.AddHours(expiry) : null,

@@ -95,11 +95,11 @@ public sealed class Z3CeilingTests
             _ => new PolicySubject { SpiffeIdPrefix = SpiffeIdPrefix.Parse("spiffe://t/a") },
         });
 
-        public override Gen<string> Capabilities => Gen.Select(Gen.Int[0, 7], Gen.Int[0, 1], Gen.Int[0, 2], Gen.Int[0, 2], (kind, package, name, version) => kind switch
+        public override Gen<string> Capabilities => Gen.Select(Gen.Int[0, 7], Gen.Int[0, 1], Gen.Int[0, 2], Gen.Int[0, 2], Gen.Int[0, 5], (kind, package, name, version, function) => kind switch
         {
             0 => "start",
             1 => $"natsPublish {"ab"[package]}",
-            _ => $"{(kind > 4 ? "export" : "import")} a:{"ab"[package]}/{Names[name]}{Versions[version]}",
+            _ => $"{(kind > 4 ? "export" : "import")} a:{"ab"[package]}/{Names[name]}{Versions[version]}{(Names[name] == "*" || function > 1 ? "" : $"#{"ab"[function]}")}",
         });
 
         public override string Means(Capability capability, bool permits) => throw new NotSupportedException();

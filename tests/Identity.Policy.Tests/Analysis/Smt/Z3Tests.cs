@@ -42,7 +42,7 @@ public sealed class Z3Tests
         var called = PolicyCheck.Find(policy.Compiled, PolicyInventory.Empty, Samples.Now).Select(warning => warning.Rule!.Value.Rule).ToHashSet();
         var kept = policy.With(policy.Rules.Where(rule => !called.Contains(rule.Name)));
         Assert.False(z3.Finds($"(xor {z3.Allowed(policy)} {z3.Allowed(kept)})"));
-        foreach (var rule in kept.Rules)
+        foreach (var rule in kept.Deciding)
         {
             // A permit is needed when some answer is its alone; a forbid, when no other one forbids all that it does.
             var others = kept.With(kept.Rules.Where(other => other != rule));
