@@ -48,7 +48,8 @@ internal sealed class LoginDelta
 
     private static LoginDelta Between(LoginSide before, LoginSide after, LoginTold was, LoginTold will, WorkBudget work)
     {
-        if (!work.Take(1 + Size(was.All) * (1 + Size(after.Permitted)) + Size(will.All) * (1 + Size(before.Permitted)))) return None;
+        // Two patterns are compared faster than two sets.
+        if (!work.Take(1 + (Size(was.All) * (1 + Size(after.Permitted)) + Size(will.All) * (1 + Size(before.Permitted))) / 8)) return None;
         var delta = new LoginDelta(before, after, was, will, work) { WasTooMany = before.IsTooMany, WillBeTooMany = after.IsTooMany };
         // Cut short, it may say too much; that it was is said.
         return delta.IsNone || work.IsExhausted ? None : delta;
