@@ -16,7 +16,11 @@ public sealed record Observation(Principal Principal, CapabilityRequest Request)
 /// <summary>A policy that would have allowed what was seen.</summary>
 /// <param name="Source">The document (YAML), comments included; null when there is nothing to grant.</param>
 /// <param name="Left">What it does not grant although it was seen, each with why.</param>
-public sealed record PolicySuggestion(string? Source, ImmutableArray<string> Left);
+public sealed record PolicySuggestion(string? Source, ImmutableArray<string> Left)
+{
+    /// <summary>Why nothing is written although there is something to grant: it would be no document, or could not be in force beside the others. Null otherwise.</summary>
+    public string? Problem { get; init; }
+}
 
 /// <summary>
 /// Writes the least policy that would have allowed what was seen: these identities, with these bytes where they were known, these
@@ -25,6 +29,9 @@ public sealed record PolicySuggestion(string? Source, ImmutableArray<string> Lef
 /// </summary>
 public static class PolicySuggest
 {
+    // As many capabilities as the parser takes of one rule.
+    private const int MaxPerRule = 1_000;
+
     /// <param name="policy">What is in force: what it allows already is left out, what it forbids cannot be granted.</param>
     /// <param name="name">Of the suggested document.</param>
     /// <param name="pinDigest">Grant to the very bytes that were seen, where they are known.</param>
@@ -32,7 +39,7 @@ public static class PolicySuggest
         CapabilityPolicy policy, IEnumerable<Observation> observations, DateTimeOffset now, string name = "suggested", bool pinDigest = true)
     {
         var left = new SortedSet<string>(StringComparer.Ordinal);
-        var seen = new SortedDictionary<string, (SpiffeId Id, ComponentDigest? Digest, List<Capability> Capabilities)>(StringComparer.Ordinal);
+        var seen = new SortedDictionary<string, Grantee>(StringComparer.Ordinal);
         foreach (var observation in observations)
         {
             var (principal, request) = observation;
@@ -59,11 +66,12 @@ public static class PolicySuggest
 
             var digest = pinDigest && (principal.Unknown & PrincipalAttributes.Digest) == 0 ? principal.Digest : null;
             var key = $"{principal.Id} {digest?.Text}";
-            if (!seen.TryGetValue(key, out var subject)) seen.Add(key, subject = (principal.Id, digest, []));
-            subject.Capabilities.Add(capability);
+            if (!seen.TryGetValue(key, out var grantee)) seen.Add(key, grantee = new Grantee(principal.Id, digest, [], []));
+            grantee.Capabilities.Add(capability);
+            if (NatsSubjects.IsAbout(capability)) grantee.Callers.Add(principal);
         }
 
-        return new PolicySuggestion(seen.Count == 0 ? null : Write(name, seen.Values, left), [.. left]);
+        return Fitting(policy, seen.Values, name, now, left);
     }
 
     /// <summary>What the door asks when identity-host starts a component: what its bytes import, and the one export that is called.</summary>
@@ -85,6 +93,29 @@ public static class PolicySuggest
         if (HostCalls.FirstOf(HostCalls.All, start.Imports) is { } called) yield return new Observation(start.Principal, called);
     }
 
+    // As a document, which can be in force beside the others, and beside them refuses nobody the login for having too many subjects.
+    private static PolicySuggestion Fitting(CapabilityPolicy policy, IReadOnlyCollection<Grantee> seen, string name, DateTimeOffset now, SortedSet<string> left)
+    {
+        while (true)
+        {
+            Grantee[] granted = [.. seen.Where(grantee => grantee.Capabilities.Count > 0)];
+            if (granted.Length == 0) return new PolicySuggestion(null, [.. left]);
+            var source = Write(name, granted, left);
+            if (!PolicyParser.TryParse(source, out var document, out var problems)) return Unfit(left, $"what was seen makes no document: {problems[0]}; suggest from parts of it, each with a name of its own");
+            var with = CapabilityPolicy.Create([.. policy.Documents.Where(other => other.Name != document.Name), document], policy.Revision);
+            if (with.Unreadable is { } why) return Unfit(left, $"what was seen cannot be granted beside the policies that are there: {why}");
+            var refused = Array.FindAll(granted, grantee => grantee.Callers.Any(caller => NatsSubjects.Collect(new Evaluator(with, caller, now)).IsTooMany));
+            if (refused.Length == 0) return new PolicySuggestion(source, [.. left]);
+            foreach (var grantee in refused)
+            {
+                left.Add($"{grantee.Id}: {grantee.Capabilities.RemoveAll(NatsSubjects.IsAbout)} rights on NATS (with them {NatsPermissions.TooMany("").Detail})");
+                grantee.Callers.Clear();
+            }
+        }
+    }
+
+    private static PolicySuggestion Unfit(SortedSet<string> left, string problem) => new(null, [.. left]) { Problem = problem };
+
     // The first permit that would do for somebody who has what is not told.
     private static (PolicyClause Permit, PrincipalAttributes Untold)? WithMore(CapabilityPolicy policy, Observation observation, DateTimeOffset now)
     {
@@ -100,18 +131,21 @@ public static class PolicySuggest
         return null;
     }
 
-    private static string Write(string name, IEnumerable<(SpiffeId Id, ComponentDigest? Digest, List<Capability> Capabilities)> subjects, SortedSet<string> left)
+    private static string Write(string name, IEnumerable<Grantee> grantees, SortedSet<string> left)
     {
         var text = new StringBuilder("# Suggested from what was seen; read it before it is applied.\n");
         foreach (var line in left) text.Append(CultureInfo.InvariantCulture, $"# not granted: {line}\n");
-        text.Append(CultureInfo.InvariantCulture, $"kind: CapabilityPolicy\nname: {name}\nrules:\n");
+        text.Append(CultureInfo.InvariantCulture, $"kind: CapabilityPolicy\nname: {YamlText.Of(name)}\nrules:\n");
         var taken = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var (id, digest, capabilities) in subjects)
+        foreach (var (id, digest, capabilities, _) in grantees)
         {
-            text.Append(CultureInfo.InvariantCulture, $"  - name: {FreeName(id, taken)}\n    effect: permit\n    subjects:\n      - spiffeId: {id}\n");
-            if (digest is not null) text.Append(CultureInfo.InvariantCulture, $"        digest: {digest.Text}\n");
-            text.Append("    capabilities:\n");
-            foreach (var capability in Merged(capabilities)) text.Append(CultureInfo.InvariantCulture, $"      - {capability.ToYaml()}\n");
+            foreach (var some in Merged(capabilities).Chunk(MaxPerRule))
+            {
+                text.Append(CultureInfo.InvariantCulture, $"  - name: {YamlText.Of(FreeName(id, taken))}\n    effect: permit\n    subjects:\n      - spiffeId: {id}\n");
+                if (digest is not null) text.Append(CultureInfo.InvariantCulture, $"        digest: {digest.Text}\n");
+                text.Append("    capabilities:\n");
+                foreach (var capability in some) text.Append(CultureInfo.InvariantCulture, $"      - {capability.ToYaml()}\n");
+            }
         }
 
         return text.ToString();
@@ -152,4 +186,7 @@ public static class PolicySuggest
         for (var number = 2; !taken.Add(name); number++) name = $"{stem}-{number}";
         return name;
     }
+
+    /// <param name="Callers">Those who asked for something on NATS.</param>
+    private sealed record Grantee(SpiffeId Id, ComponentDigest? Digest, List<Capability> Capabilities, HashSet<Principal> Callers);
 }

@@ -153,6 +153,79 @@ public sealed class PolicySuggestTests
         else Assert.Contains($"rule sample/rule-0 permits it {said}", Assert.Single(suggestion.Left), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(512, 512, 0)]
+    [InlineData(513, 0, 513)]
+    public void What_would_refuse_somebody_the_login_is_not_granted_and_the_rest_is(int parcels, int granted, int left)
+    {
+        var seen = Parcels(Samples.Greeter, 0, parcels).Concat(Seen("audience x")).Append(new Observation(new Principal { Id = Other }, CapabilityRequest.Parse("natsPublish a")));
+        var suggestion = PolicySuggest.For(CapabilityPolicy.Empty, seen, Samples.Now);
+        var policy = Samples.Policy(suggestion.Source!);
+        Assert.Equal(granted + 2, policy.Clauses.Count());
+        Assert.IsType<NatsPermissions.Allowed>(NatsPermissions.For(policy, Other, Samples.Now));
+        if (left == 0) Assert.Empty(suggestion.Left);
+        else Assert.Equal($"{Samples.Greeter}: {left} rights on NATS (with them its rules name more than 512 subjects, which do not fit into one login; grant fewer, by wildcards, or forbid fewer of what is granted)", Assert.Single(suggestion.Left));
+        Assert.Equal(left, suggestion.Source!.Contains("# not granted: ", StringComparison.Ordinal) ? left : 0);
+    }
+
+    [Fact]
+    public void So_is_what_would_be_too_much_only_beside_what_is_granted_already()
+    {
+        var there = PolicySuggest.For(CapabilityPolicy.Empty, Parcels(Samples.Greeter, 0, 500), Samples.Now, "there").Source!;
+        Assert.NotNull(PolicySuggest.For(Samples.Policy(there), Parcels(Samples.Greeter, 500, 12), Samples.Now).Source);
+        var beside = PolicySuggest.For(Samples.Policy(there), Parcels(Samples.Greeter, 500, 13), Samples.Now);
+        Assert.Null(beside.Source);
+        Assert.Null(beside.Problem);
+        Assert.StartsWith($"{Samples.Greeter}: 13 rights on NATS (", Assert.Single(beside.Left), StringComparison.Ordinal);
+        // It takes the place of the document of its name.
+        Assert.NotNull(PolicySuggest.For(Samples.Policy(there), Parcels(Samples.Greeter, 500, 13), Samples.Now, "there").Source);
+    }
+
+    [Theory]
+    [InlineData("null")]
+    [InlineData("123")]
+    public void More_than_one_rule_may_hold_is_written_as_several_whatever_the_name(string last)
+    {
+        var id = SpiffeId.Parse($"spiffe://example.org/components/{last}");
+        var seen = Enumerable.Range(0, 1_001).Select(number => new Observation(new Principal { Id = id }, CapabilityRequest.Parse($"config k{number}")));
+        var suggestion = PolicySuggest.For(CapabilityPolicy.Empty, seen, Samples.Now);
+        Assert.Equal([last, $"{last}-2"], Samples.Document(suggestion.Source!).Rules.Select(rule => rule.Name));
+        Assert.Equal(1_001, Samples.Policy(suggestion.Source!).Clauses.Count());
+    }
+
+    [Fact]
+    public void What_makes_no_document_or_none_that_can_be_in_force_is_not_written_and_said()
+    {
+        var unnamed = PolicySuggest.For(CapabilityPolicy.Empty, Seen("config a"), Samples.Now, "no name");
+        Assert.Null(unnamed.Source);
+        Assert.Contains("'no name' is not a name", unnamed.Problem, StringComparison.Ordinal);
+
+        var many = Enumerable.Range(0, 10_001).Select(number => new Observation(new Principal { Id = SpiffeId.Parse($"spiffe://example.org/c{number}") }, CapabilityRequest.Parse("start")));
+        var tooMany = PolicySuggest.For(CapabilityPolicy.Empty, many, Samples.Now);
+        Assert.Null(tooMany.Source);
+        Assert.StartsWith("what was seen makes no document: ", tooMany.Problem, StringComparison.Ordinal);
+
+        var full = CapabilityPolicy.Create(
+            [Samples.Document(Samples.Source(("permit", $"spiffeId: {Samples.Greeter}", "start"))) with { Rules = [.. Enumerable.Range(0, 200).Select(Thousand)] }], 1);
+        Assert.Null(full.Unreadable);
+        var beside = PolicySuggest.For(full, Seen("config a"), Samples.Now);
+        Assert.Null(beside.Source);
+        Assert.StartsWith("what was seen cannot be granted beside the policies that are there: ", beside.Problem, StringComparison.Ordinal);
+
+        static PolicyRule Thousand(int number) => new()
+        {
+            Name = $"r{number}",
+            Effect = RuleEffect.Permit,
+            Subjects = [new PolicySubject { SpiffeId = SpiffeId.Parse($"spiffe://example.org/other{number}") }],
+            Capabilities = [.. Enumerable.Range(0, 1_000).Select(key => Capability.Parse($"config k{key}"))],
+        };
+    }
+
+    private static SpiffeId Other { get; } = SpiffeId.Parse("spiffe://example.org/components/other");
+
+    private static IEnumerable<Observation> Parcels(SpiffeId id, int from, int count) =>
+        Enumerable.Range(from, count).Select(number => new Observation(new Principal { Id = id }, CapabilityRequest.Parse($"natsPublish parcels.p{number}")));
+
     private static ComponentStart Greeting => Importing(["drop", "[method]fields.get"]);
 
     private static ComponentStart Importing(string[] functions) => Samples.Start() with

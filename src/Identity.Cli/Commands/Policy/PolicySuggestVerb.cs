@@ -62,6 +62,7 @@ internal static class PolicySuggestVerb
                 throw new UsageException("nothing was seen; name a --component, a file with --seen, or use --denied.");
             if (PermittedForNow(policy, observations, now) is { Length: > 0 } rules) notes.Add($"as if {rules} were gone, which {(rules.Contains(',', StringComparison.Ordinal) ? "permit" : "permits")} in mode warn");
             var suggestion = PolicySuggest.For(SeenDecisions.Lasting(policy), observations, now, parsed.GetValue(name)!, !isAnyDigest);
+            if (suggestion.Problem is { } problem) throw new RefusedException(problem);
             var message = new Struct
             {
                 Fields =
