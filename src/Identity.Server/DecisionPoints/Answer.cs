@@ -44,7 +44,7 @@ internal sealed record Answer
 /// <param name="Explanation">Of a denial, as far as there are not too many of them; null otherwise.</param>
 internal sealed record Verdict(Principal Principal, CapabilityRequest Request, CapabilityDecision Decision, Explanation? Explanation)
 {
-    /// <summary>Why nats-server refuses what is permitted (<see cref="NatsRights.WhyRefusedOnNats"/>); null when it does not.</summary>
+    /// <summary>Why nats-server refuses what is permitted (<see cref="NatsRights.WhyRefusedOnNats"/>), or that nobody looked; null when it does not.</summary>
     public string? RefusedOnNats { get; init; }
 
     /// <summary>The rule that determined it, or the one that came nearest; empty when there is none.</summary>

@@ -166,22 +166,26 @@ internal sealed class DecisionPoint(
     }
 }
 
-/// <summary>What nats-server is told about those who are asked about together: worked out once each, and of no more than some.</summary>
+/// <summary>What nats-server is told about those who are asked about together: worked out once each, and of the first few.</summary>
 internal sealed class NatsReaches(CapabilityPolicy policy, DateTimeOffset now)
 {
-    // Each costs what a login costs; of the others nothing is said.
-    private const int Most = 64;
+    // Each costs what a login costs, which a batch may ask for thousands of times.
+    public const int Most = 64;
+
+    private static readonly string NotLookedAt =
+        $"whether nats-server refuses it all the same was not looked at: of those who are asked about together it is for the first {Most}; ask about this one by itself";
 
     private readonly Dictionary<Principal, NatsReach> _known = [];
 
     /// <summary>The moment that is decided at.</summary>
     public DateTimeOffset At => now;
 
+    /// <summary>Why it is refused, or that this was not looked at; null when nats-server lets it happen.</summary>
     public string? WhyRefused(Principal principal, CapabilityRequest request)
     {
         if (!NatsReach.IsAbout(request)) return null;
         if (_known.TryGetValue(principal, out var reach)) return reach.WhyRefused(request);
-        if (_known.Count == Most) return null;
+        if (_known.Count == Most) return NotLookedAt;
         _known.Add(principal, reach = NatsReach.Of(policy, principal, now));
         return reach.WhyRefused(request);
     }

@@ -3,7 +3,11 @@
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
+using Identity.Server.DecisionPoints;
+using Identity.Server.DecisionPoints.KubernetesAdmission;
+using Identity.Tests.Cli;
 using Identity.V1;
+using Spiffe.Net;
 
 namespace Identity.Tests.Server.DecisionPoints;
 
@@ -55,6 +59,17 @@ public sealed class NatsWarningsTests
         var logged = Assert.Single(world.Server.Decisions.TryGet(answer.DecisionId)!.Warnings);
         Assert.Equal(($"{kind} {value}", "", sentence), (logged.Capability, logged.Rule, logged.Explanation));
 
+        var (code, printed, error) = await CliRun.RunAsync(world.Server, "why", answer.DecisionId);
+        Assert.True(code == 0, error);
+        Assert.Contains(sentence, printed, StringComparison.Ordinal);
+
+        // No manifest asks for anything on NATS today; whatever the one decision warns of, the webhook says, as much as the API server takes.
+        var reviewed = world.Server.Service<Identity.Server.DecisionPoints.DecisionPoint>().Decide(
+            Identity.Policy.Principal.Process(SpiffeId.Parse(Clerk)) with { Unknown = Identity.Policy.PrincipalAttributes.None }, [Identity.Policy.CapabilityRequest.Parse($"{kind} {value}")], DoorName.KubernetesAdmission);
+        var review = JsonDocument.Parse(new AdmissionAnswer("u", reviewed.Allowed, "", reviewed.Warnings, reviewed.DecisionId).ToJson()).RootElement.GetProperty("response");
+        var whole = $"{kind} {value} of {Clerk}: {sentence}";
+        Assert.Equal(whole[..Math.Min(256, whole.Length)], Assert.Single(review.GetProperty("warnings").EnumerateArray()).GetString());
+
         using var pep = new HttpClient { BaseAddress = new Uri($"http://{world.Server.Listeners.AuthZen}") };
         pep.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", await world.TokenAsync("/gateways/edge", Identifier));
         var body = $$$"""{"subject":{"type":"spiffe","id":"{{{Clerk}}}"},"action":{"name":"{{{kind}}}"},"resource":{"type":"capability","id":"{{{value}}}"}}""";
@@ -62,5 +77,23 @@ public sealed class NatsWarningsTests
         var evaluation = JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement;
         Assert.True(evaluation.GetProperty("decision").GetBoolean());
         Assert.Equal($"{kind} {value} of {Clerk}: {sentence}", evaluation.GetProperty("context").GetProperty("warnings")[0].GetString());
+    }
+
+    [Fact]
+    public async Task Of_more_callers_than_are_worked_out_together_it_is_said_that_nobody_looked()
+    {
+        const int Callers = 70;
+        await using var world = await DecisionWorld.StartAsync(
+            $"kind: CapabilityPolicy\nname: shop\nrules: [{{ name: all, effect: permit, subjects: [{{ spiffeIdPrefix: spiffe://example.org/components }}], capabilities: [start, {{ natsSubscribe: orders.* }}, {{ natsSubscribe: orders.new.items }}] }}]");
+        var point = world.Server.Service<Identity.Server.DecisionPoints.DecisionPoint>();
+        Question[] questions = [.. Enumerable.Range(0, Callers).Select(number => new Question(
+            Identity.Policy.Principal.Process(SpiffeId.Parse($"spiffe://example.org/components/c{number}")), [Identity.Policy.CapabilityRequest.Parse("natsSubscribe orders.x"), Identity.Policy.CapabilityRequest.Parse("start")]))];
+
+        var said = point.DecideEach([.. questions, questions[0]], _ => new Asking(DoorName.Grpc)).Select(answer => answer.Warnings).ToArray();
+
+        Assert.All(said[..NatsReaches.Most], warnings => Assert.Contains("nats-server refuses it all the same: a rule permits 'orders.*'", Assert.Single(warnings), StringComparison.Ordinal));
+        Assert.All(said[NatsReaches.Most..Callers], warnings => Assert.EndsWith(
+            "whether nats-server refuses it all the same was not looked at: of those who are asked about together it is for the first 64; ask about this one by itself", Assert.Single(warnings), StringComparison.Ordinal));
+        Assert.Equal(said[0], said[^1]);
     }
 }
