@@ -109,6 +109,46 @@ public sealed class PolicyChangeCommandTests : IAsyncLifetime
         Assert.Equal(ExitCode.NotFound, (await _cli.RunAsync("policy", "stage", "status", "s-x")).Code);
     }
 
+    [Fact]
+    public async Task What_nobody_can_prove_to_run_is_denied_once_as_many_are_confirmed()
+    {
+        await using var cli = await CliServer.StartAsync(("wasmcloud-nats-url", "nats://127.0.0.1:1"), ("wasmcloud-gate-prefix", "gate.runtime.host"));
+        await cli.AppliedAsync(Permit("more", "{ namespace: shop }"));
+        var book = cli.Server.Service<Identity.Server.DecisionPoints.WasmCloudV2.AllowedWorkloads>();
+        foreach (var name in (string[])["cart", "till"])
+            book.Allow($"h1/{name}", "shop", $"workload 'shop/{name}'", [new(new() { Id = Spiffe.Net.SpiffeId.Parse($"spiffe://example.org/ns/shop/component/{name}"), Namespace = "shop" }, [new Identity.Policy.CapabilityRequest.Start()])]);
+        Assert.Equal(ExitCode.NotFound, (await cli.RunAsync("policy", "stage", "confirm", "s-x", "--denies", "1", "--reason", "r")).Code);
+        Assert.Equal(ExitCode.Usage, (await cli.RunAsync("policy", "stage", "confirm", "s-x", "--reason", "r")).Code);
+
+        Assert.Equal(ExitCode.Ok, (await cli.RunAsync("policy", "stage", "-f", cli.Write("guard.yaml", Forbid("guard", "{ namespace: shop }")), "--soak", "1s", "--through", "enforce", "--reason", "no shop")).Code);
+        var id = cli.Server.Ledger.State.Governance.Stages.Keys.Single();
+        var status = await UntilAsync("waits for `identity policy stage confirm");
+        Assert.Contains($"waits for `identity policy stage confirm {id} --denies 2`: ", status, StringComparison.Ordinal);
+
+        // One too few is refused and leaves it waiting; as many as it says, and it goes on.
+        var (few, _, error) = await cli.RunAsync("policy", "stage", "confirm", id, "--denies", "1", "--reason", "r");
+        Assert.NotEqual(ExitCode.Ok, few);
+        Assert.Contains("2", error, StringComparison.Ordinal);
+        Assert.DoesNotContain("confirmed that it may deny", (await cli.RunAsync("policy", "stage", "status", id)).Output, StringComparison.Ordinal);
+        var (code, output, _) = await cli.RunAsync("policy", "stage", "confirm", id, "--denies", "2", "--reason", "they may go");
+        Assert.Equal(ExitCode.Ok, code);
+        Assert.StartsWith($"{id} ", output, StringComparison.Ordinal);
+        Assert.Contains(" confirmed that it may deny 2 of these\n", output, StringComparison.Ordinal);
+        Assert.StartsWith($"{id} is in force\n", await UntilAsync($"{id} is in force"), StringComparison.Ordinal);
+        Assert.NotEqual(ExitCode.Ok, (await cli.RunAsync("policy", "stage", "confirm", id, "--denies", "2", "--reason", "again")).Code);
+
+        async Task<string> UntilAsync(string said)
+        {
+            using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+            while (true)
+            {
+                var output = (await cli.RunAsync("policy", "stage", "status", id)).Output;
+                if (output.Contains(said, StringComparison.Ordinal)) return output;
+                await Task.Delay(50, deadline.Token);
+            }
+        }
+    }
+
     [Theory]
     [InlineData(ExitCode.Usage, "--unheard-for 5 is no time", "5")]
     [InlineData(ExitCode.Usage, "--unheard-for 31d is no time", "31d")]

@@ -3,6 +3,8 @@
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
 using Identity.Cli;
 using Identity.Policy;
 using Identity.Server.DecisionPoints.WasmCloudV1;
@@ -14,6 +16,7 @@ using Identity.Tests.Server.DecisionPoints.KubernetesAdmission;
 using Identity.Tests.Server.NatsAuthCallout;
 using Identity.V1;
 using Microsoft.Extensions.DependencyInjection;
+using Spiffe.Broker;
 using Spiffe.Net;
 using DecisionPoint = Identity.Server.DecisionPoints.DecisionPoint;
 
@@ -125,6 +128,43 @@ public sealed class WhyIsTheSameTests
             Assert.Equal((here.Why, here.Rule, here.Grant), (why, reason.Rule, reason.SmallestGrant));
             await AgreesAsync(world, asked, await ByCommandAsync(world, asked, principal));
         }
+    }
+
+    [Theory]
+    [InlineData("{ name: near, effect: permit, subjects: [{ spiffeId: spiffe://example.org/components/other }], capabilities: [{ audience: vault }] }", "nearest is rule tokens/near", true)]
+    [InlineData("{ name: none, effect: forbid, subjects: [{ spiffeIdPrefix: spiffe://example.org/components }], capabilities: [{ audience: vault }] }", "rule tokens/none forbids it", false)]
+    [InlineData("{ name: elsewhere, effect: permit, subjects: [{ spiffeIdPrefix: spiffe://example.org, namespace: shop }], capabilities: [{ audience: vault }] }", "depends on the caller's namespace, which was not told", false)]
+    public async Task Of_a_token_for_an_audience(string rule, string expected, bool isGrantable)
+    {
+        const string Starts = "kind: CapabilityPolicy\nname: lattice\nrules: [{ name: all, effect: permit, subjects: [{ spiffeIdPrefix: spiffe://example.org/components }], capabilities: [start] }]";
+        var tokens = $"kind: CapabilityPolicy\nname: tokens\nrules: [{rule}]";
+        await using var world = await DecisionWorld.StartAsync(Starts);
+        await world.ApplyAsync(tokens);
+        await using var node = await AdmittingNode.StartAsync(new WatchedClock(TimeProvider.System.GetUtcNow()), Starts, tokens);
+        var component = AdmissionCalls.Component();
+        using var call = await node.AdmitAsync(component);
+        var reference = new WorkloadReference { Reference = Any.Pack(new AdmissionReference { AdmissionId = (await call.ResponseStream.NextAsync()).Admitted.AdmissionId }) };
+        var channel = node.Agent.BrokerChannel(node.Plane.SvidOf(RunningAgent.Host));
+        var refused = await Assert.ThrowsAsync<RpcException>(async () => await new API.APIClient(channel).FetchJWTSVIDAsync(new() { Reference = reference, Audience = { "vault" } }, RunningAgent.BrokerHeader));
+        Assert.Equal(StatusCode.PermissionDenied, refused.StatusCode);
+        var id = refused.Status.Detail.Split(' ')[1].TrimEnd(':');
+        var decision = await new V1.Explain.ExplainClient(channel).GetDecisionAsync(new() { Id = id }, RunningAgent.BrokerHeader);
+        var reason = Assert.Single(decision.Reasons);
+
+        Assert.Contains(expected, reason.Explanation, StringComparison.Ordinal);
+        Assert.Equal(isGrantable, reason.SmallestGrant.Length > 0);
+        var principal = new DecisionPrincipal { SpiffeId = AdmissionCalls.Greeter, Digest = ComponentDigest.Of(component).Text, Host = RunningAgent.Host.ToString() };
+        var asked = new Asked("audience vault", "");
+        var here = await OverGrpcAsync(world, asked, principal);
+        Assert.Equal((here.Why, here.Rule, here.Grant), (reason.Explanation, reason.Rule, reason.SmallestGrant));
+        Assert.EndsWith($" gets no such token: {here.Why}", decision.Summary, StringComparison.Ordinal);
+        await AgreesAsync(world, asked, here);
+        await AgreesAsync(world, asked, await ByCommandAsync(world, asked, principal));
+
+        // What the agent reports the server explains likewise.
+        var told = (await node.Plane.NextReportAsync(AgentReport.ReportOneofCase.Decision)).Decision;
+        while (told.Kind != DecisionKind.WorkloadSvid) told = (await node.Plane.NextReportAsync(AgentReport.ReportOneofCase.Decision)).Decision;
+        Assert.Equal((here.Why, here.Rule!, here.Grant!), await WhyAsync(world, world.Server.Decisions.Record(told)));
     }
 
     [Fact]
