@@ -31,6 +31,23 @@ public sealed class NatsReach
     /// <param name="request">That <see cref="NatsRights.Decide"/> allows; of others more is said there.</param>
     public string? WhyRefused(CapabilityRequest request) => WhyNot(request) is { } why ? $"nats-server refuses it all the same: {why}" : null;
 
+    /// <summary>
+    /// That nats-server lets the caller do what no rule permits by itself, as one sentence; null when it does not. Who has a right on a whole stream reaches its consumers, and
+    /// the bucket that it is behind, by the subjects he is told.
+    /// </summary>
+    /// <param name="request">That <see cref="NatsRights.Decide"/> does not allow.</param>
+    public string? WhyGiven(CapabilityRequest request) =>
+        _told is not null && request is (CapabilityRequest.Stream or CapabilityRequest.Consumer or CapabilityRequest.Bucket)
+        && NatsJetStream.NeededFor(request).Select(NatsSubject.Raw).ToArray() is { Length: > 0 } needed && Array.TrueForAll(needed, subject => IsToldToPublish(_told, subject))
+            ? $"nats-server allows it all the same: by another right that rules permit it is told '{needed[0]}'{(needed.Length > 1 ? " and whatever else this needs" : ", which is what this needs")}; forbid it where that is not meant"
+            : null;
+
+    /// <summary>Why nats-servers of kind <see cref="NatsServerKind.Older"/> refuse what others are told of, as one sentence; null when they do not.</summary>
+    public string? WhyRefusedOnOlder(CapabilityRequest request) => request is CapabilityRequest.NatsSubscribe subscribe ? _told?.WhyNotOnOlder(subscribe.Subject, subscribe.Queue) : null;
+
+    private static bool IsToldToPublish(NatsPermissions.Allowed told, NatsSubject subject) =>
+        told.Publish.Allow.Any(allowed => NatsSubject.Raw(allowed).Covers(subject)) && !told.Publish.Deny.Any(denied => NatsSubject.Raw(denied).Covers(subject));
+
     private string? WhyNot(CapabilityRequest request) => !IsAbout(request) ? null
         : _told is null ? _whyNoLogin
         : request switch
@@ -45,7 +62,7 @@ public sealed class NatsReach
     {
         foreach (var subject in needed.Select(NatsSubject.Raw))
         {
-            if (told.Publish.Allow.Any(allowed => NatsSubject.Raw(allowed).Covers(subject)) && !told.Publish.Deny.Any(denied => NatsSubject.Raw(denied).Covers(subject))) continue;
+            if (IsToldToPublish(told, subject)) continue;
             var forbid = FirstForbid(capability => NatsSubjects.ForbiddenUnder(capability).Any(forbidden => forbidden.Covers(subject)));
             return (forbid?.Capability, request) switch
             {

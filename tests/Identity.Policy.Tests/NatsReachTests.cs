@@ -50,7 +50,7 @@ public sealed class NatsReachTests
     [Fact]
     public void Each_right_beside_each_forbid_is_said_to_be_refused_when_what_a_client_publishes_is()
     {
-        var (used, refused) = (0, 0);
+        var (used, refused, given) = (0, 0, 0);
         foreach (var permit in Rights)
         {
             foreach (var forbid in Forbids)
@@ -59,7 +59,15 @@ public sealed class NatsReachTests
                 foreach (var (asked, published) in Uses)
                 {
                     var request = CapabilityRequest.Parse(asked);
-                    if (!NatsRights.Decide(policy, Caller, request, Samples.Now).Allowed) continue;
+                    var decision = NatsRights.Decide(policy, Caller, request, Samples.Now);
+                    if (!decision.Allowed)
+                    {
+                        if (decision.Reason != RefusalReason.NotGranted || NatsReach.Of(policy, Caller, Samples.Now).WhyGiven(request) is null) continue;
+                        Assert.All(published, subject => Assert.True(MayPublish(policy, subject), $"{asked}, by {permit} beside a forbid of {forbid}: nats-server refuses it, and it is said to be given"));
+                        given++;
+                        continue;
+                    }
+
                     var why = NatsRights.WhyRefusedOnNats(policy, Caller, request, Samples.Now);
                     var lets = Array.TrueForAll(published, subject => MayPublish(policy, subject));
                     if (lets != why is null) Assert.Fail($"{asked}, by {permit} beside a forbid of {forbid}: nats-server {(lets ? "lets it through" : "refuses it")}, and it is said: {why ?? "nothing"}");
@@ -70,6 +78,45 @@ public sealed class NatsReachTests
 
         Assert.InRange(used, 400, 1000);
         Assert.InRange(refused, 40, 200);
+        Assert.InRange(given, 40, 400);
+    }
+
+    [Theory]
+    [InlineData("{ stream: ORDERS, access: [consume] }", "consumer ORDERS/billing consume", "'$JS.API.CONSUMER.MSG.NEXT.ORDERS.billing' and whatever else this needs")]
+    [InlineData("{ stream: ORDERS, access: [consume] }", "consumer ORDERS/billing info", "'$JS.API.CONSUMER.INFO.ORDERS.billing', which is what this needs")]
+    [InlineData("{ stream: ORDERS, access: [consume] }", "consumer ORDERS/billing manage", null)] // Not to pause it.
+    [InlineData("{ stream: ORDERS, access: [consume] }", "consumer OTHERS/billing consume", null)]
+    [InlineData("{ stream: ORDERS, access: [read] }", "consumer ORDERS/billing consume", null)]
+    [InlineData("{ consumer: ORDERS/billing, access: [consume] }", "stream ORDERS consume", null)]
+    public void What_the_login_gives_though_no_rule_permits_it_by_itself_is_said(string permit, string asked, string? said)
+    {
+        var request = CapabilityRequest.Parse(asked);
+        var policy = Samples.Rules(("permit", Greeter, permit));
+        Assert.Equal(RefusalReason.NotGranted, NatsRights.Decide(policy, Caller, request, Samples.Now).Reason);
+        var given = NatsReach.Of(policy, Caller, Samples.Now).WhyGiven(request);
+        Assert.Equal(said is null ? null : $"nats-server allows it all the same: by another right that rules permit it is told {said}; forbid it where that is not meant", given);
+        // And then it is given no more.
+        var forbidding = Samples.Rules(("permit", Greeter, permit), ("forbid", Greeter, request.ToCapability().ToYaml()));
+        Assert.Null(NatsReach.Of(forbidding, Caller, Samples.Now).WhyGiven(request));
+    }
+
+    [Theory]
+    [InlineData("orders.>", "orders.secret.>", true)]
+    [InlineData("orders.>", "orders.secret", false)]
+    [InlineData("orders.*.*", "parcels", true)]
+    [InlineData("orders.new", "orders.secret.>", false)]
+    public void Check_notes_what_older_servers_cannot_be_told(string permit, string forbid, bool isNoted)
+    {
+        var found = NatsUseCheck.Find(Samples.Rules(("permit", Greeter, $"{{ natsSubscribe: '{permit}' }}"), ("forbid", Greeter, $"{{ natsSubscribe: '{forbid}' }}")), Samples.Now);
+        if (!isNoted)
+        {
+            Assert.Empty(found);
+            return;
+        }
+
+        var note = Assert.Single(found);
+        Assert.Equal((PolicyWarningKind.OlderServers, "sample/rule-0"), (note.Kind, note.Rule.ToString()));
+        Assert.StartsWith($"permits natsSubscribe {permit}, and nats-server before 2.11.16, and 2.12.0 to 2.12.6, refuses it all the same", note.Text, StringComparison.Ordinal);
     }
 
     [Fact]

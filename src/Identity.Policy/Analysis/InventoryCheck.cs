@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Numerics;
 using Identity.Policy.Evaluation;
 
 namespace Identity.Policy.Analysis;
@@ -9,7 +10,35 @@ internal static class InventoryCheck
     public static IEnumerable<PolicyWarning> Find(CapabilityPolicy policy, PolicyInventory inventory, RuleLines lines, DateTimeOffset now) =>
         MeansNobody(policy, inventory, lines).Concat(OverGrants(policy, inventory, lines, now)).Concat(NotGranted(policy, inventory, now));
 
+    /// <summary>Rules of which the inventory does not tell what they ask for, each with the warning that was not looked for.</summary>
+    public static IEnumerable<PolicyWarning> NotChecked(CapabilityPolicy policy, PolicyInventory inventory, RuleLines lines, DateTimeOffset now) =>
+        MayMeanNobody(policy, inventory, lines).Concat(MayBeOverGrants(policy, inventory, lines, now));
+
     private static IEnumerable<PolicyWarning> MeansNobody(CapabilityPolicy policy, PolicyInventory inventory, RuleLines lines)
+    {
+        foreach (var (rule, subject, meant) in ForRegistered(policy, inventory))
+        {
+            if (inventory.Identities.Any(principal => meant.Exists(one => one.MayMean(principal, out _)))) continue;
+            yield return new PolicyWarning(
+                PolicyWarningKind.MeansNobody, rule, lines.Of(rule), $"means {SubjectText.Of(subject)}, and {WhyNobody(subject, meant.Count)}",
+                subject.Labels.IsEmpty ? "register the identity, or correct its spelling" : "give the label to somebody who is registered, or register whom it is given to");
+        }
+    }
+
+    private static IEnumerable<PolicyWarning> MayMeanNobody(CapabilityPolicy policy, PolicyInventory inventory, RuleLines lines)
+    {
+        ImmutableArray<Principal> known = [.. inventory.Identities, .. inventory.Components.Select(component => component.Principal)];
+        foreach (var (rule, subject, meant) in ForRegistered(policy, inventory))
+        {
+            if (LeastUntold(known, meant) is not { } untold || untold == PrincipalAttributes.None) continue;
+            yield return new PolicyWarning(
+                PolicyWarningKind.MeansNobody, rule, lines.Of(rule),
+                $"whether anybody is {SubjectText.Of(subject)}: no entry tells the {DecisionExplainer.NamesOf(untold)}", HowToTell(untold));
+        }
+    }
+
+    // The subjects of all rules that should mean somebody who is registered, each with those that it means through labels.
+    private static IEnumerable<(RuleReference Rule, PolicySubject Subject, List<PolicySubject> Meant)> ForRegistered(CapabilityPolicy policy, PolicyInventory inventory)
     {
         if (inventory.Identities.IsEmpty) yield break;
         var labels = new LabelExpansion(policy.Documents);
@@ -27,14 +56,34 @@ internal static class InventoryCheck
                     if (labels.IsExhausted) yield break;
                     // A forbid for a whole prefix, or for some host or bytes, is a guardrail for those to come.
                     if (rule.Effect != RuleEffect.Permit && meant.Exists(one => one.SpiffeId is null)) continue;
-                    if (inventory.Identities.Any(principal => meant.Exists(one => one.MayMean(principal, out _)))) continue;
-                    yield return new PolicyWarning(
-                        PolicyWarningKind.MeansNobody, reference, lines.Of(reference), $"means {SubjectText.Of(subject)}, and {WhyNobody(subject, meant.Count)}",
-                        subject.Labels.IsEmpty ? "register the identity, or correct its spelling" : "give the label to somebody who is registered, or register whom it is given to");
+                    yield return (reference, subject, meant);
                 }
             }
         }
     }
+
+    // What must be told at least to know that somebody is meant; null when nobody may be.
+    private static PrincipalAttributes? LeastUntold(ImmutableArray<Principal> known, List<PolicySubject> meant)
+    {
+        PrincipalAttributes? least = null;
+        foreach (var principal in known)
+        {
+            foreach (var subject in meant)
+            {
+                if (!subject.MayMean(principal, out var untold)) continue;
+                if (untold == PrincipalAttributes.None) return untold;
+                // A file of the component proves keys, and no other names.
+                if ((untold & PrincipalAttributes.Signer) != 0 && !subject.Signer!.IsKey) untold |= PrincipalAttributes.NamedSigner;
+                if (least is not { } fewest || BitOperations.PopCount((uint)untold) < BitOperations.PopCount((uint)fewest)) least = untold;
+            }
+        }
+
+        return least;
+    }
+
+    private static string HowToTell(PrincipalAttributes untold) => (untold & ~(PrincipalAttributes.Digest | PrincipalAttributes.Signer | PrincipalAttributes.Host)) != PrincipalAttributes.None
+        ? "nothing that is looked at here tells it: state it in an expectation (`identity policy test`), or in a question (`identity policy decide`)"
+        : untold == PrincipalAttributes.Host ? "name the entry of the component as well: where there is one parent, that is its host" : "name the file of the component that is meant: --component [ID=]FILE";
 
     private static string WhyNobody(PolicySubject subject, int meant) => subject.Labels.IsEmpty ? "no registered identity is that"
         : meant == 0 ? $"{(subject.Labels.Count == 1 ? "that label is" : "these labels are")} given to nobody it could mean"
@@ -42,16 +91,44 @@ internal static class InventoryCheck
 
     private static IEnumerable<PolicyWarning> OverGrants(CapabilityPolicy policy, PolicyInventory inventory, RuleLines lines, DateTimeOffset now)
     {
-        foreach (var clause in policy.ClauseList)
+        foreach (var (clause, meant, perhaps) in ForComponents(policy, inventory, now))
         {
-            if (clause.Effect != RuleEffect.Permit || clause.Mode == RuleMode.Shadow || clause.IsExpired(now) || clause.Capability is not Capability.Import) continue;
-            var meant = inventory.Components.Where(component => clause.Subject.MayMean(component.Principal, out var untold) && untold == 0).ToArray();
-            if (meant.Length == 0 || meant.Any(component => component.Imports.Imports.Any(import => Needs(import).Any(clause.Capability.Touches)))) continue;
+            if (meant.Length == 0 || Uses(meant, clause) || Uses(perhaps, clause)) continue;
+            var verb = clause.Capability is Capability.Import ? "import" : "export";
             yield return new PolicyWarning(
                 PolicyWarningKind.OverGrant, clause.Rule, lines.Of(clause.Rule),
-                $"grants {clause.Capability}, which {Named(meant)} not import", "remove the capability; what nobody imports only waits to be misused");
+                $"grants {clause.Capability}, which {Named(meant)} not {verb}", $"remove the capability; what nobody {verb}s only waits to be misused");
         }
     }
+
+    private static IEnumerable<PolicyWarning> MayBeOverGrants(CapabilityPolicy policy, PolicyInventory inventory, RuleLines lines, DateTimeOffset now)
+    {
+        foreach (var (clause, meant, perhaps) in ForComponents(policy, inventory, now))
+        {
+            if (perhaps.Length == 0 || Uses(meant, clause) || (meant.Length > 0 && !Uses(perhaps, clause))) continue;
+            var untold = LeastUntold([.. perhaps.Select(component => component.Principal)], [clause.Subject])!.Value;
+            yield return new PolicyWarning(
+                PolicyWarningKind.OverGrant, clause.Rule, lines.Of(clause.Rule),
+                $"whether anything uses '{clause.Capability}', granted to {SubjectText.Of(clause.Subject)}: of {(perhaps.Length == 1 ? $"the component {perhaps[0].Name}" : "the components")} that may be meant nothing tells the {DecisionExplainer.NamesOf(untold)}",
+                HowToTell(untold));
+        }
+    }
+
+    // What is granted to components, with those that are meant and those that are if what is not told of them is so. A package is granted for what is
+    // used of it, however little: that is what one writes it for, and the next build may use more.
+    private static IEnumerable<(PolicyClause Clause, ComponentStart[] Meant, ComponentStart[] Perhaps)> ForComponents(CapabilityPolicy policy, PolicyInventory inventory, DateTimeOffset now)
+    {
+        foreach (var clause in policy.ClauseList)
+        {
+            if (clause.Effect != RuleEffect.Permit || clause.Mode == RuleMode.Shadow || clause.IsExpired(now) || clause.Capability is not (Capability.Import or Capability.Export)) continue;
+            var may = inventory.Components.ToLookup(component => clause.Subject.MayMean(component.Principal, out var untold) ? untold == PrincipalAttributes.None : (bool?)null);
+            yield return (clause, [.. may[true]], [.. may[false]]);
+        }
+    }
+
+    private static bool Uses(ComponentStart[] components, PolicyClause clause) => Array.Exists(components, component => clause.Capability is Capability.Import
+        ? component.Imports.Imports.Any(import => Needs(Asks(import)).Any(clause.Capability.Touches))
+        : component.Imports.Exports.Any(export => Needs(Calls(export)).Any(clause.Capability.Touches)));
 
     private static IEnumerable<PolicyWarning> NotGranted(CapabilityPolicy policy, PolicyInventory inventory, DateTimeOffset now)
     {
@@ -76,10 +153,14 @@ internal static class InventoryCheck
         return [new CapabilityRequest.Import(name), .. (import.Functions.IsDefault ? [] : import.Functions).Select(function => new CapabilityRequest.Import(name, function))];
     }
 
+    // An export as it may be called: the interface, and each of its functions; or a function by itself.
+    private static IEnumerable<CapabilityRequest> Calls(ComponentExport export) => export.Request is not { } whole ? []
+        : [whole, .. (export.Functions.IsDefault ? [] : export.Functions).Select(function => whole with { Function = function })];
+
     // The functions that are listed; the whole interface only where none is.
-    private static CapabilityRequest[] Needs(ComponentImport import)
+    private static CapabilityRequest[] Needs(IEnumerable<CapabilityRequest> asks)
     {
-        var asked = Asks(import).ToArray();
+        var asked = asks.ToArray();
         return asked.Length > 1 ? asked[1..] : asked;
     }
 

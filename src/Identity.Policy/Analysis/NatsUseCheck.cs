@@ -6,7 +6,7 @@ using Spiffe.Net;
 namespace Identity.Policy.Analysis;
 
 /// <summary>
-/// Finds rules that permit on NATS what nobody can use, in the sentence of <see cref="NatsRights.WhyRefusedOnNats"/>. Of each subject of a rule somebody is asked about
+/// Finds rules that permit on NATS what nobody can use, or nobody at an older nats-server, in the sentences of <see cref="NatsReach"/>. Of each subject of a rule somebody is asked about
 /// who is nothing but what the subject states: the rules that mean him mean everybody whom the subject means.
 /// </summary>
 public static class NatsUseCheck
@@ -41,14 +41,19 @@ public static class NatsUseCheck
                 foreach (var request in OneByOne(clause.Capability))
                 {
                     // What a forbid takes by name is found elsewhere.
-                    if (!NatsRights.Decide(policy, caller, request, now).Allowed || reach.WhyRefused(request) is not { } why || !warned.Add((clause.Rule, why))) continue;
-                    found.Add(new PolicyWarning(
-                        PolicyWarningKind.Unusable, clause.Rule, lines.Of(clause.Rule), $"permits {clause.Capability}, and {why}", "mend that, or remove it from the rule: nobody can use it"));
+                    if (!NatsRights.Decide(policy, caller, request, now).Allowed) continue;
+                    if (reach.WhyRefused(request) is { } why) Warn(PolicyWarningKind.Unusable, clause, why, "mend that, or remove it from the rule: nobody can use it");
+                    else if (reach.WhyRefusedOnOlder(request) is { } older) Warn(PolicyWarningKind.OlderServers, clause, older, "mend that, or upgrade those servers; where there are none it is of no concern");
                 }
             }
         }
 
         return found.DrainToImmutable();
+
+        void Warn(PolicyWarningKind kind, PolicyClause clause, string why, string advice)
+        {
+            if (warned.Add((clause.Rule, why))) found.Add(new PolicyWarning(kind, clause.Rule, lines.Of(clause.Rule), $"permits {clause.Capability}, and {why}", advice));
+        }
     }
 
     private static bool IsInForce(PolicyClause clause, DateTimeOffset now) =>

@@ -15,6 +15,13 @@ public static class PolicyCheck
         var lines = new RuleLines(policy);
         return [.. new RuleCheck(policy, lines, now).Find(), .. FormerIdCheck.Find(policy, lines, now), .. InventoryCheck.Find(policy, inventory, lines, now)];
     }
+
+    /// <summary>
+    /// Of which rules the inventory does not tell enough: no warning, but the kind that was not looked for, why, and what would let it be. Nothing is said
+    /// where the inventory is empty: then it is so of all rules.
+    /// </summary>
+    public static ImmutableArray<PolicyWarning> NotChecked(CapabilityPolicy policy, PolicyInventory inventory, DateTimeOffset now) =>
+        policy.Unreadable is null ? [.. InventoryCheck.NotChecked(policy, inventory, new RuleLines(policy), now)] : [];
 }
 
 /// <summary>Where rules stand in the source of their documents.</summary>

@@ -16,7 +16,7 @@ public enum PolicyWarningKind
     /// <summary>Other rules forbid all that this one permits.</summary>
     Contradiction,
 
-    /// <summary>It is granted, and no component that may have it imports it.</summary>
+    /// <summary>It is granted, and no component that may have it imports or exports anything of it.</summary>
     OverGrant,
 
     /// <summary>A component imports it, and it may not have it.</summary>
@@ -36,6 +36,9 @@ public enum PolicyWarningKind
 
     /// <summary>It permits on NATS what nats-server cannot be told, or not beside the other rules, so that nobody can use it.</summary>
     Unusable,
+
+    /// <summary>It permits on NATS what a nats-server of kind <see cref="NatsServerKind.Older"/> is not told; of no concern where there is none.</summary>
+    OlderServers,
 }
 
 /// <summary>Something in a policy that is probably not what its author meant.</summary>

@@ -126,6 +126,104 @@ public sealed class PolicyCheckTests
         else Assert.Contains(said, Assert.Single(warnings).Text, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("export: '#run'", null)]
+    [InlineData("export: '#stop'", "grants export #stop, which the component greeter does not export")]
+    [InlineData("export: wasi:http/incoming-handler@0.2.0", null)]
+    [InlineData("export: 'wasi:http/incoming-handler@0.2.0#handle'", null)]
+    [InlineData("export: 'wasi:http/incoming-handler@0.2.0#close'", "which the component greeter does not export")]
+    [InlineData("export: wasi:http/incoming-handler@1.0.0", "which the component greeter does not export")]
+    [InlineData("import: 'wasi:keyvalue/*@0.2.0'", null)]
+    [InlineData("import: 'wasi:http/*@0.2.0'", "grants import wasi:http/*@0.2.0, which the component greeter does not import")]
+    public void A_grant_is_for_something_as_soon_as_a_component_uses_any_of_it(string capability, string? said)
+    {
+        var component = Samples.Start() with
+        {
+            Imports = new ComponentImports([new ComponentImport("wasi:keyvalue/store@0.2.3", ImportKind.Instance, ["get"])])
+            {
+                Exports = [new ComponentExport("run", ImportKind.Function, []), new ComponentExport("wasi:http/incoming-handler@0.2.1", ImportKind.Instance, ["handle"])],
+            },
+        };
+        var warnings = PolicyCheck.Find(Samples.Rules(("permit", $"spiffeId: {Samples.Greeter}", $"{{ {capability} }}")), new PolicyInventory { Components = [component] }, Samples.Now)
+            .Where(warning => warning.Kind == PolicyWarningKind.OverGrant);
+        if (said is null) Assert.Empty(warnings);
+        else Assert.Contains(said, Assert.Single(warnings).Text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("permit", "image: 'r.io/shop:1'", "whether anybody is anyone from image r.io/shop:1: no entry tells the image", "`identity policy test`")]
+    [InlineData("permit", "lattice: prod", "no entry tells the lattice", "`identity policy test`")]
+    [InlineData("permit", "spiffeId: spiffe://example.org/shop, digest: 'sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'", "no entry tells the digest", "--component")]
+    [InlineData("permit", "labels: { team: images }", "whether anybody is anyone with label team=images: no entry tells the image", "`identity policy test`")]
+    [InlineData("forbid", "spiffeId: spiffe://example.org/process, namespace: bank", "no entry tells the namespace", "`identity policy test`")]
+    [InlineData("forbid", "spiffeIdPrefix: spiffe://example.org, namespace: bank", null, "")] // A guardrail.
+    [InlineData("permit", "spiffeId: spiffe://example.org/shpo, image: 'r.io/shop:1'", null, "")] // That nobody is, which is a warning.
+    [InlineData("permit", "spiffeId: spiffe://example.org/shop, host: spiffe://example.org/hosts/one", null, "")]
+    public void What_entries_do_not_tell_is_said_of_each_rule_that_asks_for_it(string effect, string subject, string? said, string advice)
+    {
+        var policy = Samples.Policy(
+            $"{{ kind: CapabilityPolicy, name: p, labels: [{{ name: team, value: images, subjects: [{{ imagePrefix: r.io/shop }}] }}], rules: [{{ name: only, effect: {effect}, subjects: [{{ {subject} }}], capabilities: [start] }}] }}");
+        var inventory = Registered with { Identities = [Registered.Identities[0] with { Unknown = PrincipalAttributes.Digest | PrincipalAttributes.Image | PrincipalAttributes.Lattice }, Registered.Identities[1]] };
+        var told = PolicyCheck.NotChecked(policy, inventory, Samples.Now);
+        if (said is null)
+        {
+            Assert.Empty(told);
+            return;
+        }
+
+        var one = Assert.Single(told);
+        Assert.Equal((PolicyWarningKind.MeansNobody, "p/only", 1), (one.Kind, one.Rule.ToString(), one.Line));
+        Assert.EndsWith(said, one.Text, StringComparison.Ordinal);
+        Assert.Contains(advice, one.Advice, StringComparison.Ordinal);
+        Assert.Empty(PolicyCheck.NotChecked(policy, PolicyInventory.Empty, Samples.Now));
+    }
+
+    [Fact]
+    public void A_component_tells_what_its_entry_does_not()
+    {
+        var policy = Samples.Rules(("permit", $"spiffeId: {Samples.Greeter}, digest: '{Samples.Digest.Text}'", "start"));
+        var inventory = new PolicyInventory { Identities = [new Principal { Id = Samples.Greeter, Unknown = PrincipalAttributes.Digest }] };
+        Assert.Single(PolicyCheck.NotChecked(policy, inventory, Samples.Now));
+        Assert.Empty(PolicyCheck.NotChecked(policy, inventory with { Components = [Samples.Start()] }, Samples.Now));
+    }
+
+    [Theory]
+    [InlineData("signer: release@example.org", "import: wasi:io/poll@0.2.0", "signers", "`identity policy test`")]
+    [InlineData("signer: 'ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo'", "import: wasi:io/poll@0.2.0", "signers", "--component")]
+    [InlineData("namespace: shop", "import: wasi:http/types@0.2.0", "namespace", "`identity policy test`")]
+    [InlineData("namespace: shop", "export: '#run'", "namespace", "`identity policy test`")]
+    [InlineData("namespace: shop", "connect: 'a.example.com:443'", null, "")]
+    [InlineData("spiffeId: spiffe://example.org/components/another, namespace: shop", "import: wasi:http/types@0.2.0", null, "")]
+    public void A_grant_on_terms_that_no_component_tells_is_said_not_to_be_checked(string subject, string capability, string? untold, string advice)
+    {
+        var policy = Samples.Rules(("permit", subject, $"{{ {capability} }}"));
+        var inventory = new PolicyInventory { Components = [Samples.Start("wasi:io/poll@0.2.3")] };
+        Assert.DoesNotContain(PolicyCheck.Find(policy, inventory, Samples.Now), warning => warning.Kind == PolicyWarningKind.OverGrant);
+        var told = PolicyCheck.NotChecked(policy, inventory, Samples.Now);
+        if (untold is null)
+        {
+            Assert.Empty(told);
+            return;
+        }
+
+        var one = Assert.Single(told);
+        Assert.Equal((PolicyWarningKind.OverGrant, "sample/rule-0"), (one.Kind, one.Rule.ToString()));
+        Assert.EndsWith($"of the component greeter that may be meant nothing tells the {untold}", one.Text, StringComparison.Ordinal);
+        Assert.Contains(advice, one.Advice, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_only_a_component_imports_that_may_be_meant_is_no_warning_but_not_checked()
+    {
+        var shop = Samples.Start() with { Principal = Samples.Start().Principal with { Namespace = "shop", Unknown = PrincipalAttributes.None } };
+        var policy = Samples.Rules(("permit", "namespace: shop", "{ import: wasi:io/poll@0.2.0 }"));
+        Assert.Single(PolicyCheck.Find(policy, new PolicyInventory { Components = [shop, Samples.Start("wasi:http/types@0.2.0")] }, Samples.Now), warning => warning.Kind == PolicyWarningKind.OverGrant);
+
+        var inventory = new PolicyInventory { Components = [shop, Samples.Start("wasi:io/poll@0.2.3")] };
+        Assert.DoesNotContain(PolicyCheck.Find(policy, inventory, Samples.Now), warning => warning.Kind == PolicyWarningKind.OverGrant);
+        Assert.Single(PolicyCheck.NotChecked(policy, inventory, Samples.Now));
+    }
+
     [Fact]
     public void Registered_identities_show_whom_a_rule_misspells()
     {

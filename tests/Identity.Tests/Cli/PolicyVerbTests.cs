@@ -63,6 +63,31 @@ public sealed class PolicyVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task What_older_nats_servers_cannot_be_told_is_a_note_and_no_warning()
+    {
+        var file = Write(Permit("shop", $"{{ spiffeId: {Cart} }}", "{ natsSubscribe: orders.> }"), Forbid("guard", $"{{ spiffeId: {Cart} }}", "{ natsSubscribe: orders.secret.> }"));
+        var (code, output, error) = await RunAsync("check", file, "--strict");
+        Assert.Equal((ExitCode.Ok, ""), (code, error));
+        Assert.Contains($"Note: {file}:4: rule shop/only permits natsSubscribe orders.>, and nats-server before 2.11.16, and 2.12.0 to 2.12.6, refuses it", output, StringComparison.Ordinal);
+        Assert.EndsWith("2 rules, nothing to warn of in what was checked.\n", output, StringComparison.Ordinal);
+        using var json = JsonDocument.Parse((await RunAsync("check", file, "-o", "json")).Output);
+        Assert.Equal("older-servers", Assert.Single(json.RootElement.GetProperty("notes").EnumerateArray()).GetProperty("kind").GetString());
+        Assert.Empty(json.RootElement.GetProperty("warnings").EnumerateArray());
+    }
+
+    [Fact]
+    public async Task Suggest_refuses_what_would_be_no_document()
+    {
+        var seen = _folder.At("seen");
+        await File.WriteAllTextAsync(seen, $"{Cart} config a\n");
+        Assert.Equal(ExitCode.Ok, (await RunAsync("suggest", "--seen", seen)).Code);
+        var (code, output, error) = await RunAsync("suggest", "--seen", seen, "--name", "no name");
+        Assert.Equal((ExitCode.Refused, ""), (code, output));
+        Assert.Contains("what was seen makes no document: ", error, StringComparison.Ordinal);
+        Assert.Contains("'no name' is not a name", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Check_tells_every_warning_with_its_place_and_ends_with_3_only_when_it_is_strict()
     {
         var file = Write(Permit("shop", capability: "{ natsPublish: orders.> }"), Permit("again", capability: "{ natsPublish: orders.new }"));
@@ -96,6 +121,20 @@ public sealed class PolicyVerbTests : IDisposable
         Assert.Equal(notChecked.Length == 0 ? 1 : notChecked.Length == 3 ? 3 : 2, output.TrimEnd().Split('\n').Length);
         using var json = JsonDocument.Parse((await RunAsync([.. arguments, "-o", "json"])).Output);
         Assert.Equal(notChecked, json.RootElement.GetProperty("notChecked").EnumerateArray().Select(kind => kind.GetString()!));
+    }
+
+    [Fact]
+    public async Task Check_says_of_each_rule_what_was_not_told_of_whom_it_may_mean_and_stays_no_warning()
+    {
+        var policy = Write(Permit("shop", $"{{ spiffeId: {Cart}, namespace: shop }}", "{ import: acme:probe/store@1.0.0 }"), Permit("again", $"{{ spiffeId: {Cart} }}", "{ import: acme:probe/store@1.0.0 }"));
+        string[] arguments = ["check", policy, Entry("local"), "--component", Probe()];
+        var (code, output, error) = await RunAsync([.. arguments, "--strict"]);
+        Assert.DoesNotContain("rule again/only:", output, StringComparison.Ordinal);
+        Assert.Contains($"Not checked: {policy}:4: rule shop/only: whether anybody is {Cart} in namespace shop: no entry tells the namespace\n", output, StringComparison.Ordinal);
+        Assert.Contains("rule shop/only: whether anything uses 'import acme:probe/store@1.0.0', granted to", output, StringComparison.Ordinal);
+        using var json = JsonDocument.Parse((await RunAsync([.. arguments, "-o", "json"])).Output);
+        Assert.Equal(["means-nobody shop/only", "over-grant shop/only"], json.RootElement.GetProperty("rulesNotChecked").EnumerateArray().Select(rule => $"{rule.GetProperty("kind").GetString()} {rule.GetProperty("rule").GetString()}"));
+        Assert.Empty(json.RootElement.GetProperty("notChecked").EnumerateArray());
     }
 
     [Theory]

@@ -31,24 +31,33 @@ internal static class PolicyCheckVerb
             // What was wrong with other documents before is their authors' business; what is refused to a component is everybody's. One build on many hosts is one.
             var own = manifest.Policies.Select(policy => policy.Name).ToHashSet(StringComparer.Ordinal);
             var known = there is null ? [] : Find(PolicyComparison.LaidOver(there.Policies, new Manifest([], [], [])), inventory, now).Select(warning => (warning.Kind, warning.Rule)).ToHashSet();
-            ImmutableArray<PolicyWarning> warnings =
+            ImmutableArray<PolicyWarning> found =
             [
                 .. Find(policy, inventory, now)
                     .Where(warning => warning.Rule is not { } rule || warning.Kind == PolicyWarningKind.NotGranted || own.Contains(rule.Policy) || !known.Contains((warning.Kind, rule))).Distinct(),
             ];
+            // Which nats-servers there are is not known here, so what only older ones refuse is no warning.
+            ImmutableArray<PolicyWarning> warnings = [.. found.Where(warning => warning.Kind != PolicyWarningKind.OlderServers)];
+            ImmutableArray<PolicyWarning> notes = [.. found.Where(warning => warning.Kind == PolicyWarningKind.OlderServers)];
+            ImmutableArray<PolicyWarning> passedOver = [.. PolicyCheck.NotChecked(policy, inventory, now).Where(warning => own.Contains(warning.Rule!.Value.Policy)).Distinct()];
             var places = new RulePlaces(files, manifest);
-            Answer.Print(parsed, Message(warnings, places, inventory), output =>
+            Answer.Print(parsed, Message(warnings, notes, passedOver, places, inventory), output =>
             {
                 var width = Answer.WidthOf(output);
-                foreach (var warning in warnings)
+                foreach (var warning in warnings.AddRange(notes))
                 {
-                    Answer.Line(output, $"{places.Of(warning) ?? "-"}: {(warning.Rule is { } rule && warning.Kind != PolicyWarningKind.NotGranted ? $"rule {rule} " : "")}{warning.Text}", width);
+                    Answer.Line(output, $"{(warning.Kind == PolicyWarningKind.OlderServers ? "Note: " : "")}{places.Of(warning) ?? "-"}: {(warning.Rule is { } rule && warning.Kind != PolicyWarningKind.NotGranted ? $"rule {rule} " : "")}{warning.Text}", width);
                     Answer.Line(output, $"    {warning.Advice}", width);
                 }
                 var untried = NotChecked(inventory, there).ToArray();
                 foreach (var sentence in untried) Answer.Line(output, sentence, width);
+                foreach (var rule in passedOver)
+                {
+                    Answer.Line(output, $"Not checked: {(places.Of(rule) is { } place ? $"{place}: " : "")}rule {rule.Rule}: {rule.Text}", width);
+                    Answer.Line(output, $"    {rule.Advice}", width);
+                }
                 output.WriteLine(warnings.IsEmpty
-                    ? $"{Answer.Count(manifest.Policies.Sum(policy => policy.Rules.Length), "rule")}, nothing to warn of{(untried.Length > 0 ? " in what was checked" : "")}."
+                    ? $"{Answer.Count(manifest.Policies.Sum(policy => policy.Rules.Length), "rule")}, nothing to warn of{(untried.Length > 0 || passedOver.Length > 0 ? " in what was checked" : "")}."
                     : $"{Answer.Count(warnings.Length, "warning")}.");
             });
             return parsed.GetValue(strict) && !warnings.IsEmpty ? ExitCode.Refused : ExitCode.Ok;
@@ -76,24 +85,28 @@ internal static class PolicyCheckVerb
     private static IEnumerable<PolicyWarningKind> NotLookedFor(PolicyInventory inventory) =>
         [.. inventory.Identities.IsEmpty ? [PolicyWarningKind.MeansNobody] : Array.Empty<PolicyWarningKind>(), .. inventory.Components.IsEmpty ? [PolicyWarningKind.OverGrant, PolicyWarningKind.NotGranted] : Array.Empty<PolicyWarningKind>()];
 
-    private static Struct Message(IEnumerable<PolicyWarning> warnings, RulePlaces places, PolicyInventory inventory) => new()
+    private static Struct Message(IEnumerable<PolicyWarning> warnings, IEnumerable<PolicyWarning> notes, IEnumerable<PolicyWarning> passedOver, RulePlaces places, PolicyInventory inventory) => new()
     {
         Fields =
         {
-            ["warnings"] = Value.ForList([.. warnings.Select(warning => Value.ForStruct(new Struct
-            {
-                Fields =
-                {
-                    ["kind"] = Value.ForString(Name(warning.Kind)),
-                    ["rule"] = warning.Rule is { } rule ? Value.ForString(rule.ToString()) : Value.ForNull(),
-                    ["place"] = places.Of(warning) is { } place ? Value.ForString(place) : Value.ForNull(),
-                    ["text"] = Value.ForString(warning.Text),
-                    ["advice"] = Value.ForString(warning.Advice),
-                },
-            }))]),
+            ["warnings"] = Value.ForList([.. warnings.Select(warning => Message(warning, places))]),
+            ["notes"] = Value.ForList([.. notes.Select(note => Message(note, places))]),
             ["notChecked"] = Value.ForList([.. NotLookedFor(inventory).Select(kind => Value.ForString(Name(kind)))]),
+            ["rulesNotChecked"] = Value.ForList([.. passedOver.Select(rule => Message(rule, places))]),
         },
     };
+
+    private static Value Message(PolicyWarning warning, RulePlaces places) => Value.ForStruct(new Struct
+    {
+        Fields =
+        {
+            ["kind"] = Value.ForString(Name(warning.Kind)),
+            ["rule"] = warning.Rule is { } rule ? Value.ForString(rule.ToString()) : Value.ForNull(),
+            ["place"] = places.Of(warning) is { } place ? Value.ForString(place) : Value.ForNull(),
+            ["text"] = Value.ForString(warning.Text),
+            ["advice"] = Value.ForString(warning.Advice),
+        },
+    });
 
     private static string Name(PolicyWarningKind kind) => kind switch
     {
@@ -107,6 +120,7 @@ internal static class PolicyCheckVerb
         PolicyWarningKind.Wide => "wide",
         PolicyWarningKind.UnverifiedSigner => "unverified-signer",
         PolicyWarningKind.Unusable => "unusable",
+        PolicyWarningKind.OlderServers => "older-servers",
         _ => "undecided",
     };
 

@@ -4,7 +4,7 @@ using Identity.Policy.Analysis;
 namespace Identity.Policy.Tests.Analysis.Boards;
 
 /// <summary>
-/// What check says of random policies beside random components and registered identities: what is granted and not imported, imported and not
+/// What check says of random policies beside random components and registered identities: what is granted and neither imported nor exported, imported and not
 /// granted, and whom nobody is (docs/policy-verification.md).
 /// </summary>
 public sealed class ManyInventoriesTests
@@ -13,21 +13,26 @@ public sealed class ManyInventoriesTests
     private (PolicyRule[] Rules, string Inventory) _case;
 
     [Fact]
-    public void What_no_component_imports_and_what_a_component_is_not_granted_is_warned_of_and_nothing_else() => Cases.Many(Cases.Times(3_000), draw =>
+    public void What_no_component_uses_and_what_a_component_is_not_granted_is_warned_of_and_nothing_else() => Cases.Many(Cases.Times(3_000), draw =>
     {
         var who = CallerBoard.All[draw.Of(CallerBoard.All.Length)];
         var rules = AdmissionDraw.Rules(draw, who);
-        var components = new (int Caller, int Imports)[1 + draw.Of(4)];
-        for (var i = 0; i < components.Length; i++) components[i] = (draw.Of(who.Callers.Length), draw.Of(AdmissionBoard.Imports.Length));
-        ImmutableArray<ComponentStart> starts = [.. components.Select((component, number) => AdmissionBoard.Component(who.Callers[component.Caller], component.Imports, exports: 0) with { Name = $"c{number}" })];
+        var components = new (int Caller, int Imports, int Exports)[1 + draw.Of(4)];
+        for (var i = 0; i < components.Length; i++) components[i] = (draw.Of(who.Callers.Length), draw.Of(AdmissionBoard.Imports.Length), draw.Of(AdmissionBoard.Exports.Length));
+        ImmutableArray<ComponentStart> starts = [.. components.Select((component, number) => AdmissionBoard.Component(who.Callers[component.Caller], component.Imports, component.Exports) with { Name = $"c{number}" })];
         _case = (AdmissionDraw.Written(who, rules), string.Join('\n', starts));
-        var warnings = PolicyCheck.Find(SmallWorld.Policy(_case.Rules), new PolicyInventory { Components = starts }, Samples.Now);
+        var (policy, inventory) = (SmallWorld.Policy(_case.Rules), new PolicyInventory { Components = starts });
+        var warnings = PolicyCheck.Find(policy, inventory, Samples.Now);
 
-        Assert.Equal(OverGrants(who, rules, components).Order(StringComparer.Ordinal), Said());
+        var grants = Grants(who, rules, components).ToArray();
+        Assert.Equal(grants.Where(grant => grant.Meant.Length > 0 && !grant.Used && !grant.PerhapsUsed).Select(grant => $"{grant.Rule} grants {grant.Capability}: {grant.Meant.Length}").Order(StringComparer.Ordinal), Said());
+        Assert.Equal(
+            grants.Where(grant => grant.IsPerhaps && !grant.Used && (grant.Meant.Length == 0 || grant.PerhapsUsed)).Select(grant => $"{grant.Rule} '{grant.Capability}'").Order(StringComparer.Ordinal),
+            PolicyCheck.NotChecked(policy, inventory, Samples.Now).Select(rule => $"{rule.Rule!.Value.Rule} {rule.Text[rule.Text.IndexOf('\'', StringComparison.Ordinal)..(rule.Text.IndexOf("', granted", StringComparison.Ordinal) + 1)]}").Order(StringComparer.Ordinal));
         _answers.Read(who, rules, moment: 0);
         for (var number = 0; number < components.Length; number++)
         {
-            var (caller, imports) = components[number];
+            var (caller, imports, _) = components[number];
             var said = warnings.Where(warning => warning.Kind == PolicyWarningKind.NotGranted && warning.Text.StartsWith($"the component c{number} (", StringComparison.Ordinal)).ToArray();
             AssertNotGranted(who, rules, caller, imports, [.. said.Select(warning => (Missing(warning), warning.Rule?.Rule))]);
         }
@@ -58,26 +63,30 @@ public sealed class ManyInventoriesTests
         Assert.Equal(registered == 0 ? [] : rules.SelectMany(rule => rule.Subjects.Where(subject => IsNobody(board, rule, subject, labels, registered)).Select(_ => rule.Name)), said);
     }, () => _case);
 
-    // A permit of an import that somebody's component may have, and none of those imports any of it.
-    private static IEnumerable<string> OverGrants(CallerBoard who, AdmissionRule[] rules, (int Caller, int Imports)[] components)
+    // Permits of imports and exports, with the components that are meant, and whether one of them, or of those that may be meant, uses any of it.
+    private static IEnumerable<(string Rule, string Capability, int[] Meant, bool IsPerhaps, bool Used, bool PerhapsUsed)> Grants(CallerBoard who, AdmissionRule[] rules, (int Caller, int Imports, int Exports)[] components)
     {
         for (var number = 0; number < rules.Length; number++)
         {
             var rule = rules[number];
             if (!rule.Permits || rule.Mode == RuleMode.Shadow || rule.Moments == 0) continue;
-            var meant = components.Where(component => (who.Meant(rule.Subject, permits: true) >> component.Caller & 1) != 0).ToArray();
+            var (meant, perhaps) = (Of(who.Meant(rule.Subject, permits: true)), Of(who.Meant(rule.Subject, permits: false) & ~who.Meant(rule.Subject, permits: true)));
             foreach (var capability in Board.Each(rule.Capabilities))
             {
                 var text = AdmissionBoard.Capabilities[capability].ToString();
-                if (!text.StartsWith("import ", StringComparison.Ordinal) || meant.Length == 0) continue;
-                if (!Array.Exists(meant, component => (ImportedBy(component.Imports) & AdmissionBoard.AskedOf(capability, permits: false)) != 0)) yield return $"{Board.Names[number]} grants {text}: {meant.Length}";
+                if (!text.StartsWith("import ", StringComparison.Ordinal) && !text.StartsWith("export ", StringComparison.Ordinal)) continue;
+                yield return (Board.Names[number], text, meant, perhaps.Length > 0, Array.Exists(meant, Uses), Array.Exists(perhaps, Uses));
+
+                bool Uses(int component) => ((UsedOf(AdmissionBoard.Imports[components[component].Imports]) | UsedOf(AdmissionBoard.Exports[components[component].Exports])) & AdmissionBoard.AskedOf(capability, permits: false)) != 0;
             }
         }
+
+        int[] Of(ulong callers) => [.. Enumerable.Range(0, components.Length).Where(component => (callers >> components[component].Caller & 1) != 0)];
     }
 
     // The functions that are listed, or, where none is, the whole interface.
-    private static uint ImportedBy(int imports) =>
-        AdmissionBoard.Imports[imports].SelectMany(import => import.Length > 1 ? import[1..] : import).Aggregate(0u, (bits, row) => bits | 1u << row);
+    private static uint UsedOf(int[][] interfaces) =>
+        interfaces.SelectMany(rows => rows.Length > 1 ? rows[1..] : rows).Aggregate(0u, (bits, row) => bits | 1u << row);
 
     private void AssertNotGranted(CallerBoard who, AdmissionRule[] rules, int caller, int imports, (string What, string? Forbid)[] said)
     {
