@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
+using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Identity.Policy;
 using Identity.Server.Ledger;
@@ -36,7 +37,8 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
         if (request.Request.Length > MaxRequestCharacters) throw Invalid($"the request has more than {MaxRequestCharacters} characters");
         if (!CapabilityRequest.TryParse(request.Request, out var asked, out var problem)) throw Invalid($"request: {problem}");
         var policy = revision >= state.PolicyRevision ? state.Policy : await comparisons.RunAsync(() => revisions.PolicyAt(state, revision), cancellation);
-        var now = request.AtTime?.ToDateTimeOffset() ?? time.GetUtcNow();
+        // What was permitted until some day was so then: a past revision is asked by its own clock.
+        var now = request.AtTime?.ToDateTimeOffset() ?? (request.AtRevision == 0 ? time.GetUtcNow() : revisions.TimeOf(revision));
         var principal = signers.Tell(told, policy.SignerKeys);
         var decision = NatsRights.Decide(policy, principal, asked, now);
         var explanation = NatsRights.Explain(policy, principal, asked, now);
@@ -46,16 +48,14 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
             PolicyRevision = (ulong)policy.Revision,
             Rule = decision.Determining?.ToString() ?? "",
             Explanation = string.Join('\n', explanation.Refusals),
+            AtTime = Timestamp.FromDateTimeOffset(now),
         };
         // What was only not told is asked for, not granted: a grant that asks for less than the rule at hand would widen it.
         response.Untold.AddRange(Words(explanation.Refusals.Aggregate(PrincipalAttributes.None, (untold, refusal) => untold | refusal.Untold)));
         if (response.Untold.Count == 0) response.SmallestGrant = explanation.SmallestGrant ?? "";
         response.Notes.AddRange(explanation.Notes);
         if (principal.SignatureNote is { } note) response.Notes.Add($"the component {note}");
-        if (decision.Allowed && NatsRights.WhyRefusedOnNats(policy, principal, asked, now) is { } why) response.Notes.Add(why);
-        // Which servers there are is not known here.
-        if (decision.Allowed && asked is CapabilityRequest.NatsSubscribe subscription
-            && (NatsPermissions.For(policy, principal, now) as NatsPermissions.Allowed)?.WhyNotOnOlder(subscription.Subject, subscription.Queue) is { } older) response.Notes.Add(older);
+        response.Notes.AddRange(NatsNotesOf(policy, principal, asked, decision, now));
         return response;
     }
 
@@ -77,6 +77,15 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
             Lost = { difference.Lost.Shown(DifferenceLines.MaxKept) },
             RolesChanged = { state.Governance.RoleHistory.ChangedBetween(from, to) },
         };
+    }
+
+    // What nats-server makes of it. Which servers there are is not known here, so what older ones refuse is said too.
+    private static IEnumerable<string> NatsNotesOf(CapabilityPolicy policy, Principal principal, CapabilityRequest asked, CapabilityDecision decision, DateTimeOffset now)
+    {
+        if (!NatsReach.IsAbout(asked)) return [];
+        var reach = NatsReach.Of(policy, principal, now);
+        string?[] notes = decision.Allowed ? [reach.WhyRefused(asked), reach.WhyRefusedOnOlder(asked)] : decision.Reason == RefusalReason.NotGranted ? [reach.WhyGiven(asked)] : [];
+        return notes.OfType<string>();
     }
 
     private static Principal ReadPrincipal(DecideAtRequest request)

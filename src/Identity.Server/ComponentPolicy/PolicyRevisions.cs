@@ -25,6 +25,10 @@ internal sealed class PolicyRevisions(ControlPlaneLedger ledger)
         : revision <= state.Revision ? revision
         : throw new RpcException(new Status(StatusCode.InvalidArgument, $"revision {revision} is not there yet; the ledger is at {state.Revision}"));
 
+    /// <summary>When a revision was written.</summary>
+    /// <param name="revision">Not 0, and not beyond the state's.</param>
+    public DateTimeOffset TimeOf(ulong revision) => ledger.ReadTransactions([revision]).Single().Transaction.At.ToDateTimeOffset();
+
     /// <summary>The documents in force at a revision, by name in ordinal order.</summary>
     /// <param name="revision">Not beyond the state's.</param>
     public IReadOnlyList<Ledger.AppliedPolicy> DocumentsAt(ControlPlaneState state, ulong revision)

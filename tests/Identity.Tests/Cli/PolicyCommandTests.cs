@@ -83,6 +83,38 @@ public sealed class PolicyCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Decide_says_by_which_clock_it_answers()
+    {
+        var expires = _cli.Server.Time.GetUtcNow() + TimeSpan.FromHours(1);
+        var exception = await _cli.AppliedAsync(Permit("shop", capability: Narrow).Replace($"[{Narrow}]", $"[{Narrow}], expires: {expires:yyyy-MM-ddTHH:mm:ssZ}, reason: a trial", StringComparison.Ordinal));
+        _cli.Server.Time.Shift = TimeSpan.FromHours(2);
+        string[] ask = ["policy", "decide", Cart, "natsPublish", "orders.new"];
+
+        var (code, now, error) = await _cli.RunAsync(ask);
+        Assert.True(code == ExitCode.Refused, error);
+        Assert.DoesNotContain("as if it were", now, StringComparison.Ordinal);
+        var (then, output, _) = await _cli.RunAsync([.. ask, "--at", $"{exception}"]);
+        Assert.Equal(ExitCode.Ok, then);
+        Assert.Matches($"^allowed by the policy of revision {exception}: shop/only\nas if it were [0-9-]{{10}} [0-9:]{{8}}Z, when revision {exception} was written ", output);
+        var (later, named, _) = await _cli.RunAsync([.. ask, "--at", $"{exception}", "--time", $"{expires:yyyy-MM-ddTHH:mm:ssZ}"]);
+        Assert.Equal(ExitCode.Refused, later);
+        Assert.Contains($"\nas if it were {expires:yyyy-MM-dd HH:mm:ss}Z\n", named, StringComparison.Ordinal);
+        using var json = System.Text.Json.JsonDocument.Parse((await _cli.RunAsync([.. ask, "--at", $"{exception}", "-o", "json"])).Output);
+        Assert.True(json.RootElement.GetProperty("atTime").GetDateTimeOffset() < expires);
+    }
+
+    [Fact]
+    public async Task Decide_notes_what_nats_server_allows_though_no_rule_grants_it()
+    {
+        await _cli.AppliedAsync(Permit("shop", capability: "{ stream: ORDERS, access: [consume] }"));
+        var (code, output, _) = await _cli.RunAsync("policy", "decide", Cart, "consumer", "ORDERS/billing", "consume");
+        Assert.Equal(ExitCode.Refused, code);
+        Assert.Contains("nats-server allows it all the same: by another right that rules permit it is told '$JS.API.CONSUMER.MSG.NEXT.ORDERS.billing'", output, StringComparison.Ordinal);
+        await _cli.AppliedAsync(Forbid("billing", capability: "{ consumer: ORDERS/billing, access: [consume] }"));
+        Assert.DoesNotContain("all the same", (await _cli.RunAsync("policy", "decide", Cart, "consumer", "ORDERS/billing", "consume")).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Decide_says_what_policy_permits_and_nats_server_cannot_be_told()
     {
         await _cli.AppliedAsync(Permit("shop", capability: "{ natsSubscribe: orders.* }, { natsSubscribe: orders.a.b }"));

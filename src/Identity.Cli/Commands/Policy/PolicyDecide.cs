@@ -16,7 +16,7 @@ internal static class PolicyDecide
     {
         var principal = new Argument<string>("spiffe-id") { Description = "Whom the question is about" };
         var request = new Argument<string[]>("request") { Description = "What, in the words of a policy: connect api.example.com:443", Arity = ArgumentArity.OneOrMore };
-        var at = new Option<ulong>("--at") { Description = "By the policy of this revision (`identity policy history`)", HelpName = "REV", DefaultValueFactory = _ => 0 };
+        var at = new Option<ulong>("--at") { Description = "By the policy of this revision (`identity policy history`), and as if it were the time it was written", HelpName = "REV", DefaultValueFactory = _ => 0 };
         var time = new Option<DateTimeOffset?>("--time") { Description = "As if it were this time; rules expire", HelpName = "TIME" };
         var component = new Option<string?>("--component") { Description = "It is the component of this file: its digest, and its signers as far as the policy names their keys", HelpName = "FILE" };
         var process = new Option<bool>("--process") { Description = "It is a process: it has no digest, signer, image or host" };
@@ -48,7 +48,7 @@ internal static class PolicyDecide
             if (unread is not null) answer.Notes.Insert(0, $"the component tells nobody who signed it: {unread}");
             if (!answer.Allowed && Unversioned(question.Request) is { } name)
                 answer.Notes.Add($"a component imports an interface with its version: ask about {name}@VERSION, as in wasi:io/poll@0.2.0 (`identity component inspect FILE` shows it); what is granted without one helps only who imports it without one");
-            Answer.Print(parsed, answer, output => Write(output, answer));
+            Answer.Print(parsed, answer, output => Write(output, question, answer));
             return answer.Allowed ? ExitCode.Ok : ExitCode.Refused;
 
             string One(string name) => parsed.GetValue(options[name]) switch
@@ -79,9 +79,11 @@ internal static class PolicyDecide
         return null;
     }
 
-    private static void Write(TextWriter output, DecideAtResponse answer)
+    private static void Write(TextWriter output, DecideAtRequest question, DecideAtResponse answer)
     {
         output.WriteLine($"{(answer.Allowed ? "allowed" : "denied")} by the policy of revision {answer.PolicyRevision}{(answer.Rule.Length > 0 ? $": {answer.Rule}" : "")}");
+        if (question.AtTime is not null) output.WriteLine($"as if it were {Answer.Time(answer.AtTime)}");
+        else if (question.AtRevision != 0) output.WriteLine($"as if it were {Answer.Time(answer.AtTime)}, when revision {question.AtRevision} was written (--time asks about another time)");
         if (answer.Explanation.Length > 0) output.WriteLine(answer.Explanation);
         foreach (var note in answer.Notes) output.WriteLine(note);
         if (answer.Untold.Count > 0)

@@ -37,6 +37,26 @@ public sealed class PolicyQuestionsTests : PolicyServerTest
     }
 
     [Fact]
+    public async Task Decides_by_the_clock_of_the_revision_that_is_asked_about_and_says_by_which()
+    {
+        var expires = _server.Time.GetUtcNow() + TimeSpan.FromDays(1);
+        var exception = (await _admin.ApplyAsync(Permit("shop").Replace("capabilities: [start] }", $"capabilities: [start], expires: {expires:yyyy-MM-ddTHH:mm:ssZ}, reason: a trial }}", StringComparison.Ordinal))).Revision;
+        var written = _server.Ledger.ReadTransactions([exception]).Single().Transaction.At;
+        _server.Time.Shift = TimeSpan.FromDays(2);
+        var later = (await _admin.ApplyAsync(Permit("other", "{ spiffeId: spiffe://example.org/other }"))).Revision;
+
+        var then = await AskAsync(exception);
+        Assert.Equal((true, "shop/only", written), (then.Allowed, then.Rule, then.AtTime));
+        // The exception is in force still as a document, and has ended: by the clock of the later revision, and by today's.
+        Assert.False((await AskAsync(later)).Allowed);
+        var now = await AskAsync(0);
+        Assert.Equal((false, true), (now.Allowed, now.AtTime.ToDateTimeOffset() > expires));
+        // A time that is named goes before.
+        var named = await AskAsync(exception, at: expires);
+        Assert.Equal((false, expires), (named.Allowed, named.AtTime.ToDateTimeOffset()));
+    }
+
+    [Fact]
     public async Task A_forbid_about_what_is_not_told_forbids_and_about_what_is_absent_does_not()
     {
         await _admin.ApplyAsync(Permit("shop"), Forbid("guard", "{ namespace: bank }"));
