@@ -158,7 +158,7 @@ public abstract record Capability
 
         public override bool Overlaps(Capability other) => other is NatsRespond;
 
-        public override string? WhyNotGrantable() => this == Any ? "a permit to respond says how often and how soon: natsRespond: { max: 1, within: 1m }" : null;
+        public override string? WhyNotGrantable() => this == Any ? "a permit to respond says how often and how soon; write natsRespond: { max: 1, within: 1m }" : null;
     }
 
     /// <summary>To use a JetStream stream.</summary>

@@ -56,7 +56,7 @@ public readonly record struct IpRange
         var bits = BitsOf(address);
         if (length < 0 || length > width)
         {
-            problem = $"{Quoted.From(text)} has a prefix length outside 0 to {width}";
+            problem = $"{Quoted.From(text)} has a prefix length outside 0 to {width}; expected a network such as {(width == 32 ? "10.0.0.0/8" : "2001:db8::/32")}";
             return false;
         }
 

@@ -26,34 +26,41 @@ public static class ManifestReader
         var entries = ImmutableArray.CreateBuilder<RegistrationEntryDocument>();
         var roles = ImmutableArray.CreateBuilder<PolicyRole>();
         var tests = ImmutableArray.CreateBuilder<PolicyTestDocument>();
-        var seen = new HashSet<string>(StringComparer.Ordinal);
+        var seen = new Dictionary<string, DocumentNode>(StringComparer.Ordinal);
         if (trees.Count == 0 && problems.IsEmpty) problems.Add(1, 1, $"the file holds no document; expected kind: {string.Join(" or ", Kinds)}");
         foreach (var tree in trees)
         {
             switch (KindOf(tree.Root, problems))
             {
                 case PolicyBinder.Kind when new PolicyBinder(problems).Bind(tree) is { } policy:
-                    if (!seen.Add($"policy {policy.Name}")) problems.Add(tree.Root, $"a second policy is named {Quoted.From(policy.Name)}");
+                    RefuseSecond("policy", policy.Name, tree.Root);
                     policies.Add(policy);
                     break;
                 case EntryBinder.Kind when new EntryBinder(problems).Bind(tree.Root) is { } entry:
                     // The same ID for the same parent and selectors is one entry, whatever else differs (SPIRE's rule too).
                     var key = $"{entry.SpiffeId} {entry.ParentId} {string.Join(' ', entry.Selectors.Order(StringComparer.Ordinal))}";
-                    if (!seen.Add(key)) problems.Add(tree.Root, $"a second entry gives '{entry.SpiffeId}' to the same parent and selectors");
+                    if (!seen.TryAdd(key, tree.Root))
+                        problems.Add(tree.Root, $"a second entry gives '{entry.SpiffeId}' to the same parent and selectors, the first in {seen[key].Place}; leave one out, or give one other selectors");
                     entries.Add(entry);
                     break;
                 case RoleBinder.Kind when new RoleBinder(problems).Bind(tree) is { } role:
-                    if (!seen.Add($"role {role.Name}")) problems.Add(tree.Root, $"a second role is named {Quoted.From(role.Name)}");
+                    RefuseSecond("role", role.Name, tree.Root);
                     roles.Add(role);
                     break;
                 case PolicyTestBinder.Kind when new PolicyTestBinder(problems).Bind(tree) is { } test:
-                    if (!seen.Add($"test {test.Name}")) problems.Add(tree.Root, $"a second test is named {Quoted.From(test.Name)}");
+                    RefuseSecond("test", test.Name, tree.Root);
                     tests.Add(test);
                     break;
             }
         }
 
         return new Manifest(policies.ToImmutable(), entries.ToImmutable(), roles.ToImmutable()) { Tests = tests.ToImmutable() };
+
+        void RefuseSecond(string kind, string name, DocumentNode at)
+        {
+            var key = $"{kind} {name}";
+            if (!seen.TryAdd(key, at)) problems.Add(at, $"a second {kind} is named {Quoted.From(name)}, the first in {seen[key].Place}; give one another name, or make them one");
+        }
     }
 
     private static string? KindOf(DocumentNode root, ProblemList problems)

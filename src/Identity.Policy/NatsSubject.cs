@@ -41,10 +41,10 @@ public sealed record NatsSubject
         if (NatsJetStream.MeaningOf(this) is { } meaning)
             return $"'{Text}' is how JetStream is asked; grant what it is for instead: {meaning.ToYaml()}";
         if (first is "$JS" or "$KV") return $"'{Text}' is how JetStream is asked; name the stream, the consumer or the bucket instead, as in {{ stream: ORDERS, access: [read] }}";
-        if (first[0] == '$') return $"'{Text}' belongs to the server; subjects that begin with '$' cannot be granted";
-        if (first.StartsWith("_INBOX", StringComparison.Ordinal)) return $"'{Text}' is where replies to others arrive; each identity has an inbox of its own without a rule";
+        if (first[0] == '$') return $"'{Text}' belongs to the server; subjects that begin with '$' cannot be granted, only forbidden";
+        if (first.StartsWith("_INBOX", StringComparison.Ordinal)) return $"'{Text}' is where replies to others arrive; each identity has an inbox of its own without a rule, so none need name one";
         return first.StartsWith("_R_", StringComparison.Ordinal) || first.StartsWith("_GR_", StringComparison.Ordinal)
-            ? $"'{Text}' is where nats-server carries replies to other accounts and clusters; subjects that begin with '_R_' or '_GR_' cannot be granted" : null;
+            ? $"'{Text}' is where nats-server carries replies to other accounts and clusters; subjects that begin with '_R_' or '_GR_' cannot be granted, only forbidden" : null;
     }
 
     /// <summary>True when every subject that the other one means is also meant by this one.</summary>
@@ -118,7 +118,7 @@ public sealed record NatsSubject
             if (token.IsEmpty) return $"the NATS subject {Quoted.From(text)} has an empty token; write one '.' between tokens and none at the ends";
             if (token.ContainsAny('*', '>') && token.Length > 1) return $"the NATS subject {Quoted.From(text)} has a wildcard inside the token {Quoted.From(token)}; '*' and '>' stand alone";
             if (token is ">" && range.End.GetOffset(text.Length) != text.Length) return $"the NATS subject {Quoted.From(text)} has '>' before its end; only the last token may be '>'";
-            if (++tokens > MaxTokens) return $"the NATS subject {Quoted.From(text)} has more than {MaxTokens} tokens";
+            if (++tokens > MaxTokens) return $"the NATS subject {Quoted.From(text)} has more than {MaxTokens} tokens, the most there may be; end it with '>' sooner";
         }
 
         return null;

@@ -14,7 +14,7 @@ public static class PolicyParser
         if (ManifestReader.TryRead(source, out var manifest, out problems, isStored))
         {
             if (manifest is { Policies: [var only], Entries.IsEmpty: true, Roles.IsEmpty: true }) document = only;
-            else problems = [new PolicyProblem(1, 1, $"expected one document of kind {PolicyBinder.Kind}, found {manifest.Policies.Length} and {manifest.Entries.Length + manifest.Roles.Length} of other kinds")];
+            else problems = [new PolicyProblem(1, 1, $"expected one document of kind {PolicyBinder.Kind}, found {manifest.Policies.Length} and {manifest.Entries.Length + manifest.Roles.Length} of other kinds; leave the others out, or send each by itself")];
         }
 
         return document is not null;

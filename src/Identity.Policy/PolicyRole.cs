@@ -42,7 +42,7 @@ public sealed record PolicyRole
         if (ManifestReader.TryRead(source, out var manifest, out problems, isStored))
         {
             if (manifest is { Roles: [var only], Policies.IsEmpty: true, Entries.IsEmpty: true }) role = only;
-            else problems = [new PolicyProblem(1, 1, $"expected one document of kind {RoleBinder.Kind} and no other")];
+            else problems = [new PolicyProblem(1, 1, $"expected one document of kind {RoleBinder.Kind} and no other; leave the others out, or send each by itself")];
         }
 
         return role is not null;

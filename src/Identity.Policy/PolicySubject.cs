@@ -50,8 +50,13 @@ public sealed record PolicySubject
         && Namespace == other.Namespace && Lattice == other.Lattice
         && Labels.Count == other.Labels.Count && Labels.SequenceEqual(other.Labels);
 
-    public override int GetHashCode() =>
-        HashCode.Combine(SpiffeId, SpiffeIdPrefix, Digest, Signer, HashCode.Combine(Image, ImagePrefix, Host, HostPrefix), Namespace, Lattice, Labels.Count);
+    public override int GetHashCode()
+    {
+        var hash = HashCode.Combine(SpiffeId, SpiffeIdPrefix, Digest, Signer, HashCode.Combine(Image, ImagePrefix, Host, HostPrefix), Namespace, Lattice);
+        // Also the labels: a list of subjects that differ in nothing else is looked up by this.
+        foreach (var (name, value) in Labels) hash = HashCode.Combine(hash, name, value);
+        return hash;
+    }
 
     /// <summary>
     /// Does this mean the principal? False when some attribute is another or known to be absent; otherwise

@@ -17,7 +17,8 @@ public sealed record SpiffeIdPrefix
         string? text, [NotNullWhen(true)] out SpiffeIdPrefix? value, [NotNullWhen(false)] out string? problem)
     {
         value = SpiffeId.TryParse(text, out _, out problem) ? new SpiffeIdPrefix(text!) : null;
-        if (problem is not null && text is not null && text.EndsWith('/')) problem += "; leave out the '/' at the end: a prefix always ends with a whole segment";
+        if (problem is not null)
+            problem += text is not null && text.EndsWith('/') ? "; leave out the '/' at the end: a prefix always ends with a whole segment" : "; expected one such as spiffe://example.org/components";
         return value is not null;
     }
 

@@ -73,7 +73,7 @@ public sealed class ManifestReaderTests
     [InlineData("other.example", "spiffe://other.example", "spiffe://other.example")]
     [InlineData("other.example", "Other.example", "Other.example")]
     [InlineData("other.example", "example.org", "the entry's own trust domain")]
-    [InlineData("[other.example]", "[other.example, other.example]", "is listed twice")]
+    [InlineData("[other.example]", "[other.example, other.example]", "'other.example' is listed twice, first in line ")]
     [InlineData("wasm:name:greeter", "wasm", "is not a selector")]
     [InlineData("wasm:name:greeter", "\"unix: uid\"", "is not a selector")]
     [InlineData("wasm:name:greeter", "wasm:nam:greeter", "is not a selector of components")]
@@ -106,11 +106,11 @@ public sealed class ManifestReaderTests
     }
 
     [Fact]
-    public void Refuses_a_second_policy_of_one_name() => RefusesWith("a second policy is named 'sample'", $"{Policy}---\n{Policy}");
+    public void Refuses_a_second_policy_of_one_name() => RefusesWith("a second policy is named 'sample', the first in line 1, column 1; give one another name", $"{Policy}---\n{Policy}");
 
     [Fact]
     public void Refuses_a_second_entry_for_the_same_parent_and_selectors() =>
-        RefusesWith("a second entry gives", $"{Entry}\n---\n{Entry.Replace("1h", "2h", StringComparison.Ordinal)}");
+        RefusesWith("to the same parent and selectors, the first in line 1, column 1; leave one out", $"{Entry}\n---\n{Entry.Replace("1h", "2h", StringComparison.Ordinal)}");
 
     [Fact]
     public void Refuses_an_unknown_kind_and_names_the_nearest()

@@ -88,7 +88,8 @@ public sealed class PolicyParserTests
 
     [Theory]
     [InlineData("effect: permit", "effect: Permit", 6, "'effect' must be permit or forbid", "permit")]
-    [InlineData("effect: permit", "effect: allow", 6, "'effect' must be permit or forbid", null)]
+    [InlineData("effect: permit", "effect: allow", 6, "'effect' must be permit or forbid", "permit")]
+    [InlineData("effect: permit", "effect: yes", 6, "'effect' must be permit or forbid", null)]
     [InlineData("effect: permit", "effect: ", 6, "found nothing", null)]
     [InlineData("    effect: permit\n", "", 5, "lacks the field 'effect'", null)]
     [InlineData("subjects:\n", "subjcts:\n", 7, "unknown field 'subjcts' in a rule; expected one of name, effect", "subjects")]
@@ -96,25 +97,25 @@ public sealed class PolicyParserTests
     [InlineData("name: platform", "name: plat form", 3, "is not a name", null)]
     [InlineData("name: platform", "name: ", 3, "found nothing", null)]
     [InlineData("name: platform", "name: ~", 3, "found nothing", null)]
-    [InlineData("name: platform", "name: platform\nname: other", 4, "'name' is given twice", null)]
+    [InlineData("name: platform", "name: platform\nname: other", 4, "'name' is given twice, first in line 3, column 1; leave one out", null)]
     [InlineData("kind: CapabilityPolicy", "kind: CapabilityPolicies", 2, "unknown kind", "CapabilityPolicy")]
     [InlineData("kind: CapabilityPolicy", "kid: CapabilityPolicy", 2, "lacks the field 'kind'", null)]
-    [InlineData("name: no-sockets", "name: greeter", 19, "a second rule is named 'greeter'", null)]
+    [InlineData("name: no-sockets", "name: greeter", 19, "a second rule is named 'greeter', the first in line 5, column 5; names of rules are unique in a policy: give one another", null)]
     [InlineData("spiffeId: spiffe://example.org/components/greeter", "spiffeId: https://example.org", 8, "does not start with spiffe://", null)]
     [InlineData("spiffeId: spiffe://example.org/components/greeter", "spiffeId: spiffe://example.org", 8, "names a trust domain", null)]
     [InlineData("spiffeId: spiffe://example.org/components/greeter", "spiffeid: spiffe://example.org/c", 8, "unknown field 'spiffeid'", "spiffeId")]
     [InlineData("hostPrefix: spiffe://example.org/hosts", "hostPrefix: spiffe://example.org/hosts/", 9, "leave out the '/' at the end", null)]
-    [InlineData("hostPrefix: spiffe://example.org/hosts", "hostPrefix: [spiffe://example.org/hosts]", 9, "must be a SPIFFE ID, found a list", null)]
+    [InlineData("hostPrefix: spiffe://example.org/hosts", "hostPrefix: [spiffe://example.org/hosts]", 9, "must be a SPIFFE ID such as spiffe://example.org/hosts, found a list", null)]
     [InlineData("digest: sha256:aa", "digest: sha256:AA", 10, "is not a digest", null)]
     [InlineData("digest: sha256:aa", "digest: sha512:aa", 10, "is not a digest", null)]
-    [InlineData("[{ spiffeIdPrefix: spiffe://example.org }]", "[]", 21, "must be a list that is not empty", null)]
-    [InlineData("[{ spiffeIdPrefix: spiffe://example.org }]", "[{}]", 21, "an empty subject would mean everyone", null)]
+    [InlineData("[{ spiffeIdPrefix: spiffe://example.org }]", "[]", 21, "must be a list that is not empty; expected a list of whom it means, such as [{ spiffeId: spiffe://example.org/shop }], found an empty list", null)]
+    [InlineData("[{ spiffeIdPrefix: spiffe://example.org }]", "[{}]", 21, "an empty subject would mean everyone; name one of spiffeId, spiffeIdPrefix, digest, signer, image, imagePrefix, host, hostPrefix, namespace, lattice, labels, such as { spiffeIdPrefix: spiffe://example.org }", null)]
     [InlineData("[{ spiffeIdPrefix: spiffe://example.org }]", "everyone", 21, "must be a list", null)]
     [InlineData("[{ spiffeIdPrefix: spiffe://example.org }]", "[everyone]", 21, "expected a subject with the fields", null)]
     [InlineData("- start", "- stat", 12, "unknown capability 'stat'", "start")]
-    [InlineData("- start", "- {}", 12, "a capability is one field", null)]
-    [InlineData("- start", "- { start: true }", 12, "unknown field 'start' in a capability", null)]
-    [InlineData("- start", "- { import: wasi:io/poll@0.2.0, natsPublish: a }", 12, "a capability is one field", null)]
+    [InlineData("- start", "- {}", 12, "found none; write one such as import: wasi:io/poll@0.2.0", null)]
+    [InlineData("- start", "- { start: true }", 12, "'start' has no value; write it as a word of its own: - start", null)]
+    [InlineData("- start", "- { import: wasi:io/poll@0.2.0, natsPublish: a }", 12, "a capability is one field, found import and natsPublish; write each as an item of its own", null)]
     [InlineData("- start", "- imports: wasi:io/poll@0.2.0", 12, "unknown field 'imports'", "import")]
     [InlineData("import: wasi:io/*@0.2.0", "import: wasi:io/*@*", 14, "would grant versions that do not exist yet", null)]
     [InlineData("import: wasi:io/*@0.2.0", "import: wasi:*/poll@0.2.0", 14, "is not an import", null)]
@@ -135,7 +136,7 @@ public sealed class PolicyParserTests
     [InlineData("memory: 16MiB", "memory: 999999999GiB", 16, "is not a size", null)]
     [InlineData("memory: 16MiB", "memory: 9999999999999GiB", 16, "is not a size", null)]
     [InlineData("memory: 16MiB", "memory: ", 16, "found nothing", null)]
-    [InlineData("memory: 16MiB", "memory: [16MiB]", 16, "found a list", null)]
+    [InlineData("memory: 16MiB", "memory: [16MiB]", 16, "expected one value such as 16MiB, found a list", null)]
     [InlineData("memory: 16MiB", "memroy: 16MiB", 16, "unknown field 'memroy'", "memory")]
     [InlineData("fuel: 1000000", "fuel: 1e9", 16, "is not a count", null)]
     [InlineData("fuel: 1000000", "fuel: 0", 16, "is not a count", null)]
@@ -152,7 +153,7 @@ public sealed class PolicyParserTests
     [InlineData("name: platform", "name: !!str platform", 3, "tags ('!…') are not allowed", null)]
     [InlineData("name: platform", "name: ! platform", 3, "tags ('!…') are not allowed", null)]
     [InlineData("name: platform", "name: platform\n<<: { name: other }", 4, "merge keys", null)]
-    [InlineData("name: platform", "name: platform\n? [a]\n: b", 4, "a field's name must be plain text", null)]
+    [InlineData("name: platform", "name: platform\n? [a]\n: b", 4, "a field's name must be plain text, found a list; write fields as name: value", null)]
     [InlineData("name: platform", "name: }", 3, "neither YAML nor JSON", null)]
     [InlineData("# The greeter says hello.", "%YAML 1.2\n---", 1, "directives", null)]
     [InlineData("# The greeter says hello.", "%TAG !e! tag:example.org,2000:\n---", 1, "directives", null)]
@@ -178,6 +179,43 @@ public sealed class PolicyParserTests
         Assert.Null(document);
         var problem = Assert.Single(problems, problem => problem.Text.Contains(text, StringComparison.Ordinal));
         Assert.Equal((line, suggestion), (problem.Line, problem.Suggestion));
+    }
+
+    // What is listed, and where the second of two stands; the first is in line 7, column 14 or 18.
+    [Theory]
+    [InlineData("subjects", "{ lattice: l }, { lattice: l }", 30, "'anyone in lattice l' is listed twice, first in line 7, column 14; leave one out")]
+    [InlineData("subjects", "{ image: index.docker.io/nginx:1 }, { namespace: n }, { image: docker.io/library/nginx:1 }", 68, "'anyone from image docker.io/library/nginx:1' is listed twice, first in line 7, column 14")]
+    [InlineData("subjects", "{ labels: { a: b, c: d } }, { labels: { c: d, a: b } }", 42, "'anyone with labels a=b and c=d' is listed twice, first in line 7, column 14")]
+    [InlineData("capabilities", "start, start", 25, "'start' is listed twice, first in line 7, column 18; leave one out")]
+    [InlineData("capabilities", "{ connect: \"a.example:53\" }, start, { connect: \"a.example:53\", protocol: tcp }", 54, "'connect a.example:53' is listed twice, first in line 7, column 18")]
+    [InlineData("capabilities", "{ natsRespond: { max: 1, within: 60s } }, { natsRespond: { max: 1, within: 1m } }", 60, "'natsRespond 1 1m' is listed twice, first in line 7, column 18")]
+    [InlineData("capabilities", "{ stream: S, access: [read, info] }, { stream: S, access: [info, read] }", 55, "'stream S info,read' is listed twice, first in line 7, column 18")]
+    public void Refuses_what_a_list_has_already_and_says_where_but_reads_what_is_in_force(string field, string items, int column, string text)
+    {
+        var other = field == "subjects" ? "capabilities: [start]" : "subjects: [{ lattice: l }]";
+        var source = $"kind: CapabilityPolicy\nname: old\nrules:\n- name: r\n  effect: permit\n  {other}\n  {field}: [{items}]\n";
+
+        Assert.False(PolicyParser.TryParse(source, out _, out var problems));
+        var problem = Assert.Single(problems);
+        Assert.Equal((7, column), (problem.Line, problem.Column));
+        Assert.StartsWith(text, problem.Text, StringComparison.Ordinal);
+
+        Assert.Null(CapabilityPolicy.FromSources([source], 1).Unreadable);
+    }
+
+    [Fact]
+    public void Reads_what_is_alike_and_not_the_same()
+    {
+        var rule = Assert.Single(Samples.Document("""
+            kind: CapabilityPolicy
+            name: p
+            rules:
+            - name: r
+              effect: permit
+              subjects: [{ lattice: l }, { lattice: l, namespace: n }, { labels: { a: b } }, { labels: { a: c } }]
+              capabilities: [start, { natsSubscribe: a }, { natsSubscribe: a, queue: q }, { import: a:b/c@0.2.0 }, { import: a:b/c@0.2.1 }, { connect: "a:1" }, { connect: "a:1", protocol: udp }]
+            """).Rules);
+        Assert.Equal((4, 7), (rule.Subjects.Length, rule.Capabilities.Length));
     }
 
     [Theory]

@@ -124,6 +124,15 @@ public sealed class PolicyRoleTests
         Assert.False(PolicyRole.TryParse(Document("{ spiffeId: spiffe://example.org/a }").Source, out _, out _));
     }
 
+    [Fact]
+    public void A_role_in_force_that_lists_a_subject_twice_is_still_read()
+    {
+        const string Old = "kind: PolicyRole\nname: r\nmembers: [unix:1000]\npolicies: ['*']\nsubjects: [{ lattice: l }, { lattice: l }]\n";
+        Assert.False(PolicyRole.TryParse(Old, out _, out var problems));
+        Assert.Equal("line 5, column 28: 'anyone in lattice l' is listed twice, first in line 5, column 12; leave one out", Assert.Single(problems).ToString());
+        Assert.True(PolicyRole.TryParse(Old, out _, out _, isStored: true));
+    }
+
     private static PolicyRole Role(string subjects) => TryParse($"subjects: {subjects}", out var role) ? role! : throw new InvalidOperationException(subjects);
 
     private static bool TryParse(string more, out PolicyRole? role) =>

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 
 namespace Identity.Policy.Documents;
@@ -5,7 +6,25 @@ namespace Identity.Policy.Documents;
 /// <summary>Reads one item of a rule's <c>capabilities</c>: a word, or a field named by the kind with what belongs to it.</summary>
 internal sealed class CapabilityBinder(ProblemList problems)
 {
+    private const string OneValue = "one value (what is listed is written as items of their own)";
+
     private static readonly string[] Known = [.. CapabilityText.Kinds[1..], "queue", "access", "keys", "protocol"];
+
+    public ImmutableArray<Capability> BindAll(IReadOnlyList<DocumentNode>? items, RuleEffect? effect)
+    {
+        var capabilities = ImmutableArray.CreateBuilder<Capability>();
+        var listed = new Dictionary<Capability, DocumentNode>();
+        foreach (var item in items ?? [])
+        {
+            if (problems.IsFull) break;
+            if (Bind(item, effect) is not { } capability) continue;
+            // Was let pass once, so documents in force may have it.
+            if (!problems.IsStored) problems.RefuseListedTwice(listed, capability, item, same => same.ToString());
+            capabilities.Add(capability);
+        }
+
+        return capabilities.ToImmutable();
+    }
 
     public Capability? Bind(DocumentNode node, RuleEffect? effect)
     {
@@ -31,11 +50,19 @@ internal sealed class CapabilityBinder(ProblemList problems)
     private Capability? BindFields(DocumentNode node)
     {
         var before = problems.Count;
+        if (node is DocumentNode.Mapping { Fields: var written } && written.FirstOrDefault(field => IsWordOnly(field.Key.Text)).Key is { } word)
+        {
+            problems.Add(word, $"{word.Describe()} has no value; write it as a word of its own: - {word.Text}");
+            return null;
+        }
+
         if (Fields.Of(node, problems, "a capability", Known) is not { } fields || problems.Count > before) return null;
         var kinds = CapabilityText.Kinds.Where(kind => !IsWordOnly(kind) && fields.Optional(kind) is not null).ToArray();
         if (kinds is not [var kind])
         {
-            problems.Add(node, "a capability is one field; write each as an item of its own");
+            problems.Add(node, kinds.Length == 0
+                ? "a capability is one field that names what it is about, found none; write one such as import: wasi:io/poll@0.2.0"
+                : $"a capability is one field, found {string.Join(" and ", kinds)}; write each as an item of its own");
             return null;
         }
 
@@ -52,7 +79,7 @@ internal sealed class CapabilityBinder(ProblemList problems)
             "bucket" => BindBucket(value, fields),
             "connect" => BindConnect(value, fields),
             _ => Fields.Value(
-                value, $"'{kind}'", "one value",
+                value, $"'{kind}'", OneValue,
                 (string text, [NotNullWhen(true)] out Capability? read, [NotNullWhen(false)] out string? problem) => CapabilityText.TryParse(kind, text, out read, out problem),
                 problems),
         };
@@ -65,7 +92,7 @@ internal sealed class CapabilityBinder(ProblemList problems)
         foreach (var (field, kinds) in companions)
         {
             if (fields.Optional(field) is { } node && !kinds.Split(' ').Contains(kind))
-                problems.Add(node, $"'{field}' says nothing beside '{kind}'; it belongs to {kinds.Replace(" ", " and ", StringComparison.Ordinal)}");
+                problems.Add(node, $"'{field}' says nothing beside '{kind}'; it belongs to {kinds.Replace(" ", " and ", StringComparison.Ordinal)}: leave it out");
         }
     }
 
@@ -79,9 +106,9 @@ internal sealed class CapabilityBinder(ProblemList problems)
     private Capability.NatsRespond? BindRespond(DocumentNode value)
     {
         if (Fields.Of(value, problems, "natsRespond", ["max", "within"]) is not { } fields) return null;
-        var max = Quantity<long>(fields.Required("max", "how many answers one request may have"), 1, CapabilityText.MostMessages, Quantities.TryParseCount);
+        var max = Quantity<long>(fields.Required("max", "how many answers one request may have, such as 1"), 1, CapabilityText.MostMessages, Quantities.TryParseCount, "1");
         var within = Quantity(
-            fields.Required("within", "how long after the request, such as 1m"), CapabilityText.LeastWithin, CapabilityText.MostWithin, (Quantities.Parse<TimeSpan>)Quantities.TryParseTime);
+            fields.Required("within", "how long after the request, such as 1m"), CapabilityText.LeastWithin, CapabilityText.MostWithin, (Quantities.Parse<TimeSpan>)Quantities.TryParseTime, "1m");
         return max is { } messages && within is { } time ? new Capability.NatsRespond((int)messages, time) : null;
     }
 
@@ -109,23 +136,30 @@ internal sealed class CapabilityBinder(ProblemList problems)
 
     private int? BindAccess(Fields fields, string[] known)
     {
-        if (fields.RequiredList("access", $"a list of {string.Join(", ", known)}", known.Length) is not { } items) return null;
+        if (fields.RequiredList("access", $"a list of {string.Join(", ", known)}, such as [{known[0]}]", known.Length) is not { } items) return null;
         var access = 0;
+        var listed = new Dictionary<int, DocumentNode>();
         foreach (var item in items)
         {
             var bit = item is DocumentNode.Scalar word ? Array.IndexOf(known, word.Text) : -1;
-            if (bit < 0) problems.Add(item, $"unknown access {item.Describe()}; expected {string.Join(", ", known)}", item is DocumentNode.Scalar { Text: var text } ? NearestWord.Of(text, known) : null);
-            else if ((access & (1 << bit)) != 0) problems.Add(item, $"the access {item.Describe()} is listed twice");
-            else access |= 1 << bit;
+            if (bit < 0)
+            {
+                problems.Add(item, $"unknown access {item.Describe()}; expected {string.Join(", ", known)}", item is DocumentNode.Scalar { Text: var text } ? NearestWord.Of(text, known) : null);
+                continue;
+            }
+
+            problems.RefuseListedTwice(listed, bit, item, which => known[which]);
+            access |= 1 << bit;
         }
 
         return access;
     }
 
     private T? BindText<T>(DocumentNode node, string kind, Fields.Parse<T> parse) where T : class =>
-        Fields.Value(node, $"'{kind}'", "one value", parse, problems);
+        Fields.Value(node, $"'{kind}'", OneValue, parse, problems);
 
-    private T? Quantity<T>(DocumentNode? node, T least, T most, Quantities.Parse<T> parse) where T : struct => Quantities.Bind(node, least, most, parse, problems);
+    private T? Quantity<T>(DocumentNode? node, T least, T most, Quantities.Parse<T> parse, string example) where T : struct =>
+        Quantities.Bind(node, least, most, parse, example, problems);
 
     private static bool IsWordOnly(string kind) => kind == "start";
 

@@ -11,21 +11,22 @@ internal sealed class CeilingsBinder(ProblemList problems)
     {
         var fields = Fields.Of(node, problems, "ceilings", ["memory", "memories", "fuel", "time", "instances", "tables", "tableElements"]);
         if (fields is null) return null;
-        if (fields.IsEmpty) problems.Add(node, "empty ceilings say nothing; leave the field out or state one");
+        if (fields.IsEmpty) problems.Add(node, "empty ceilings say nothing; leave the field out or state one, such as { memory: 16MiB }");
         return new StatedCeilings
         {
             // 64 KiB is one page of WebAssembly, 4 GiB all that 32 bits address.
-            MemoryBytes = Value<long>(fields.Optional("memory"), 64L << 10, 4L << 30, Quantities.TryParseSize),
+            MemoryBytes = Value<long>(fields.Optional("memory"), 64L << 10, 4L << 30, Quantities.TryParseSize, "16MiB"),
             Memories = Count(fields.Optional("memories"), MaxCount),
-            Fuel = Value<long>(fields.Optional("fuel"), 1, MaxFuel, Quantities.TryParseCount),
-            Time = Value(fields.Optional("time"), TimeSpan.FromMilliseconds(1), TimeSpan.FromHours(24), (Quantities.Parse<TimeSpan>)Quantities.TryParseTime),
+            Fuel = Value<long>(fields.Optional("fuel"), 1, MaxFuel, Quantities.TryParseCount, "1000000"),
+            Time = Value(fields.Optional("time"), TimeSpan.FromMilliseconds(1), TimeSpan.FromHours(24), (Quantities.Parse<TimeSpan>)Quantities.TryParseTime, "5s"),
             Instances = Count(fields.Optional("instances"), MaxCount),
             Tables = Count(fields.Optional("tables"), MaxCount),
             TableElements = Count(fields.Optional("tableElements"), MaxTableElements),
         };
     }
 
-    private int? Count(DocumentNode? node, int most) => (int?)Value<long>(node, 1, most, Quantities.TryParseCount);
+    private int? Count(DocumentNode? node, int most) => (int?)Value<long>(node, 1, most, Quantities.TryParseCount, "4");
 
-    private T? Value<T>(DocumentNode? node, T least, T most, Quantities.Parse<T> parse) where T : struct => Quantities.Bind(node, least, most, parse, problems);
+    private T? Value<T>(DocumentNode? node, T least, T most, Quantities.Parse<T> parse, string example) where T : struct =>
+        Quantities.Bind(node, least, most, parse, example, problems);
 }

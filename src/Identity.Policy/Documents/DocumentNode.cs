@@ -7,6 +7,8 @@ internal abstract class DocumentNode(int line, int column)
 
     public int Column => column;
 
+    public string Place => $"line {Line}, column {Column}";
+
     public abstract string Describe();
 
     /// <param name="isPlain">Written without quotes.</param>

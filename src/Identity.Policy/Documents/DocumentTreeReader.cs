@@ -140,7 +140,7 @@ internal sealed class DocumentTreeReader
 
     private DocumentNode ReadNode(ParsingEvent current, int depth)
     {
-        if (depth > MaxDepth) throw Refuse(current, $"the document is nested more than {MaxDepth} deep");
+        if (depth > MaxDepth) throw Refuse(current, $"the document is nested more than {MaxDepth} deep, which nothing here needs; take out a level of fields or lists");
         if (current is AnchorAlias alias) throw Refuse(current, $"the alias {Quoted.From("*" + alias.Value.Value)} is not allowed; write the value out (and quote text that begins with '*')");
         if (current is not NodeEvent node) throw Refuse(current, "expected a value");
         if (!node.Anchor.IsEmpty) throw Refuse(current, $"the anchor {Quoted.From("&" + node.Anchor.Value)} is not allowed; write the value out where it is used");
@@ -164,19 +164,20 @@ internal sealed class DocumentTreeReader
     private DocumentNode.Mapping ReadMapping(ParsingEvent start, int depth)
     {
         var fields = new List<KeyValuePair<DocumentNode.Scalar, DocumentNode>>();
-        var names = new HashSet<string>(StringComparer.Ordinal);
+        var names = new Dictionary<string, DocumentNode>(StringComparer.Ordinal);
         while (Next() is var current and not MappingEnd)
         {
-            if (ReadNode(current, depth + 1) is not DocumentNode.Scalar key) throw Refuse(current, "a field's name must be plain text");
+            var read = ReadNode(current, depth + 1);
+            if (read is not DocumentNode.Scalar key) throw Refuse(current, $"a field's name must be plain text, found {read.Describe()}; write fields as name: value");
             if (key.Text == "<<") throw Refuse(current, "merge keys ('<<') are not allowed; write the fields out");
-            if (!names.Add(key.Text)) throw Refuse(current, $"the field {Quoted.From(key.Text)} is given twice");
+            if (!names.TryAdd(key.Text, key)) throw Refuse(current, $"the field {Quoted.From(key.Text)} is given twice, first in {names[key.Text].Place}; leave one out");
             fields.Add(new(key, ReadNode(Next(), depth + 1)));
         }
 
         return new DocumentNode.Mapping(fields, Line(start), Column(start));
     }
 
-    private ParsingEvent Next() => Advance() ? _parser.Current! : throw new RefusedException(1, 1, "the document ends too early");
+    private ParsingEvent Next() => Advance() ? _parser.Current! : throw new RefusedException(1, 1, "the document ends before all that it begins; close its brackets and quotes");
 
     private bool Advance()
     {
@@ -188,7 +189,7 @@ internal sealed class DocumentTreeReader
         catch (Exception fault) when (fault is InvalidOperationException or ArgumentException or IndexOutOfRangeException or FormatException or OverflowException)
         {
             // The scanner answers some malformed texts with the exceptions of its own containers.
-            throw new RefusedException((int)Math.Max(1, last.Line), (int)Math.Max(1, last.Column), "this is neither YAML nor JSON from here on");
+            throw new RefusedException((int)Math.Max(1, last.Line), (int)Math.Max(1, last.Column), "this is neither YAML nor JSON from here on; look at the quotes, brackets and indentation around it");
         }
     }
 

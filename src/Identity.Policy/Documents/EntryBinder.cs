@@ -25,13 +25,13 @@ internal sealed class EntryBinder(ProblemList problems)
             root, problems, "a registration entry",
             ["kind", "spiffeId", "parentId", "selectors", "x509SvidTtl", "jwtSvidTtl", "hint", "dnsNames", "federatesWith"]);
         if (fields is null) return null;
-        var id = fields.RequiredValue<SpiffeId>("spiffeId", "the SPIFFE ID it gives", SpiffeId.TryParse);
-        var parent = fields.RequiredValue<SpiffeId>("parentId", "the SPIFFE ID of the agent, node or host that asks for it", SpiffeId.TryParse);
-        var selectors = BindAll(fields.RequiredList("selectors", "a list such as [unix:uid:1000]", MaxListed), "a selector", TryParseSelector);
+        var id = fields.RequiredValue<SpiffeId>("spiffeId", "the SPIFFE ID it gives, such as spiffe://example.org/shop", Quantities.TryParseId);
+        var parent = fields.RequiredValue<SpiffeId>("parentId", "the SPIFFE ID of the agent, node or host that asks for it, such as spiffe://example.org/hosts/local", Quantities.TryParseId);
+        var selectors = Fields.Values<string>(fields.RequiredList("selectors", "a list such as [unix:uid:1000]", MaxListed), "a selector", TryParseSelector, problems);
         var dnsNames = fields.Optional("dnsNames") is null
-            ? [] : BindAll(fields.RequiredList("dnsNames", "a list of DNS names", MaxListed), "a DNS name", TryParseDnsName);
+            ? [] : Fields.Values<string>(fields.RequiredList("dnsNames", "a list of DNS names, such as [shop.example.org]", MaxListed), "a DNS name", TryParseDnsName, problems);
         var federatesWith = fields.Optional("federatesWith") is null
-            ? [] : BindAll(fields.RequiredList("federatesWith", "a list of trust domains", MaxListed), "a trust domain", TryParseTrustDomain);
+            ? [] : Fields.Values<string>(fields.RequiredList("federatesWith", "a list of trust domains, such as [other.example]", MaxListed), "a trust domain", TryParseTrustDomain, problems);
         var entry = new RegistrationEntryDocument
         {
             SpiffeId = id!,
@@ -39,28 +39,15 @@ internal sealed class EntryBinder(ProblemList problems)
             Selectors = selectors,
             X509SvidTtl = BindTtl(fields.Optional("x509SvidTtl")),
             JwtSvidTtl = BindTtl(fields.Optional("jwtSvidTtl")),
-            Hint = fields.OptionalValue<string>("hint", "text", TryParseHint),
+            Hint = fields.OptionalValue<string>("hint", "one line of text", TryParseHint),
             DnsNames = dnsNames,
             FederatesWith = federatesWith,
         };
         if (problems.Count > before) return null;
         if (!id!.HasPath) problems.Add(root, $"'{id}' names the trust domain itself; an entry needs a path, such as {id}/hosts/local");
-        else if (id.TrustDomain != parent!.TrustDomain) problems.Add(root, $"'{id}' and its parent '{parent}' are of different trust domains");
-        else if (entry.FederatesWith.Contains(id.TrustDomain.Name)) problems.Add(root, $"federatesWith names {id.TrustDomain}, the entry's own trust domain; its bundle is always there");
+        else if (id.TrustDomain != parent!.TrustDomain) problems.Add(root, $"'{id}' and its parent '{parent}' are of different trust domains; an agent gives IDs of its own trust domain only, so name a parent of '{id.TrustDomain}'");
+        else if (entry.FederatesWith.Contains(id.TrustDomain.Name)) problems.Add(root, $"federatesWith names {id.TrustDomain}, the entry's own trust domain; its bundle is always there: leave it out");
         return problems.Count > before ? null : entry;
-    }
-
-    private ImmutableArray<string> BindAll(IReadOnlyList<DocumentNode>? items, string what, Fields.Parse<string> parse)
-    {
-        var values = ImmutableArray.CreateBuilder<string>();
-        foreach (var item in items ?? [])
-        {
-            if (Fields.Value(item, what, "text", parse, problems) is not { } value) continue;
-            if (values.Contains(value)) problems.Add(item, $"{Quoted.From(value)} is listed twice");
-            values.Add(value);
-        }
-
-        return values.ToImmutable();
     }
 
     private TimeSpan? BindTtl(DocumentNode? node)

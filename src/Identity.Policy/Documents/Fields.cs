@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 
 namespace Identity.Policy.Documents;
@@ -55,10 +56,11 @@ internal sealed class Fields
     public IReadOnlyList<DocumentNode>? RequiredList(string name, string expected, int most)
     {
         if (Required(name, expected) is not { } node) return null;
-        if (node is DocumentNode.Sequence { Items: { Count: > 0 } items } && items.Count <= most) return items;
-        _problems.Add(node, node is DocumentNode.Sequence { Items.Count: > 0 }
-            ? $"'{name}' has more than {most} items"
-            : $"'{name}' must be a list that is not empty; expected {expected}, found {(node is DocumentNode.Sequence ? "an empty list" : node.Describe())}");
+        var items = (node as DocumentNode.Sequence)?.Items;
+        if (items is { Count: > 0 } && items.Count <= most) return items;
+        _problems.Add(node, items is { Count: > 0 }
+            ? $"'{name}' has more than {most} items, {items.Count} of them; split what it says"
+            : $"'{name}' must be a list that is not empty; expected {expected}, found {(items is null ? node.Describe() : "an empty list")}");
         return null;
     }
 
@@ -67,6 +69,22 @@ internal sealed class Fields
 
     public T? OptionalValue<T>(string name, string expected, Parse<T> parse) where T : class =>
         Optional(name) is { } node ? Value(node, $"'{name}'", expected, parse, _problems) : null;
+
+    /// <summary>The items of a list, of which none is there twice.</summary>
+    public static ImmutableArray<T> Values<T>(IReadOnlyList<DocumentNode>? items, string what, Parse<T> parse, ProblemList problems) where T : class
+    {
+        var values = ImmutableArray.CreateBuilder<T>();
+        var listed = new Dictionary<T, DocumentNode>();
+        foreach (var item in items ?? [])
+        {
+            if (problems.IsFull) break;
+            if (Value(item, what, "text", parse, problems) is not { } value) continue;
+            problems.RefuseListedTwice(listed, value, item, one => one.ToString()!);
+            values.Add(value);
+        }
+
+        return values.ToImmutable();
+    }
 
     public static T? Value<T>(DocumentNode node, string what, string expected, Parse<T> parse, ProblemList problems) where T : class
     {

@@ -19,14 +19,14 @@ internal sealed class PolicyTestBinder(ProblemList problems)
     {
         var before = problems.Count;
         if (Fields.Of(tree.Root, problems, "a policy test", ["kind", "name", "cases"]) is not { } fields) return null;
-        var name = fields.RequiredValue<string>("name", "the test's name", Quantities.TryParseName);
-        var names = new HashSet<string>(StringComparer.Ordinal);
+        var name = fields.RequiredValue<string>("name", "the test's name, such as shop", Quantities.TryParseName);
+        var names = new Dictionary<string, DocumentNode>(StringComparer.Ordinal);
         var cases = ImmutableArray.CreateBuilder<PolicyTestCase>();
-        foreach (var node in fields.RequiredList("cases", "a list of cases", MaxCases) ?? [])
+        foreach (var node in fields.RequiredList("cases", "a list of cases, each with name, principal, request and expect", MaxCases) ?? [])
         {
             if (problems.IsFull) break;
             if (BindCase(node) is not { } test) continue;
-            if (!names.Add(test.Name)) problems.Add(node, $"a second case is named {Quoted.From(test.Name)}");
+            if (!names.TryAdd(test.Name, node)) problems.Add(node, $"a second case is named {Quoted.From(test.Name)}, the first in {names[test.Name].Place}; give one another name");
             cases.Add(test);
         }
 
@@ -64,13 +64,18 @@ internal sealed class PolicyTestBinder(ProblemList problems)
     private Principal? BindPrincipal(DocumentNode node)
     {
         if (Fields.Of(node, problems, "a principal", ["spiffeId", .. Attributes, "unknown"]) is not { } fields) return null;
-        var id = fields.RequiredValue<SpiffeId>("spiffeId", "a SPIFFE ID", SpiffeId.TryParse);
-        var signers = fields.Optional("signers") is null ? [] : fields.RequiredList("signers", "a list of signers", MaxListed) ?? [];
+        var id = fields.RequiredValue<SpiffeId>("spiffeId", "who asks, such as spiffe://example.org/shop", Quantities.TryParseId);
+        var signers = fields.Optional("signers") is null ? [] : fields.RequiredList("signers", "a list of signers, such as [release@example.org]", MaxListed) ?? [];
+        var untold = new Dictionary<int, DocumentNode>();
         var unknown = PrincipalAttributes.None;
-        foreach (var item in fields.Optional("unknown") is null ? [] : fields.RequiredList("unknown", "a list of what the door cannot tell", Attributes.Length) ?? [])
+        foreach (var item in fields.Optional("unknown") is null ? [] : fields.RequiredList("unknown", $"a list of what the door cannot tell, of {string.Join(", ", Attributes)}", Attributes.Length) ?? [])
         {
             var bit = item is DocumentNode.Scalar word ? Array.IndexOf(Attributes, word.Text) : -1;
-            if (bit >= 0 && fields.Optional(Attributes[bit]) is null) unknown |= (PrincipalAttributes)(1 << bit);
+            if (bit >= 0 && fields.Optional(Attributes[bit]) is null)
+            {
+                problems.RefuseListedTwice(untold, bit, item, which => Attributes[which]);
+                unknown |= (PrincipalAttributes)(1 << bit);
+            }
             else problems.Add(item, bit < 0 ? $"unknown attribute {item.Describe()}; expected {string.Join(", ", Attributes)}" : $"{item.Describe()} is stated and unknown at once; leave one out");
         }
 
@@ -78,11 +83,11 @@ internal sealed class PolicyTestBinder(ProblemList problems)
         {
             Id = id!,
             Digest = fields.OptionalValue<ComponentDigest>("digest", "sha256: and 64 hexadecimal digits", ComponentDigest.TryParse),
-            Signers = [.. signers.Select(item => Fields.Value<SignerName>(item, "a signer", "text", SignerName.TryParse, problems)).OfType<SignerName>()],
-            Image = fields.OptionalValue<ImageReference>("image", "an image", ImageReference.TryParse),
-            Host = fields.OptionalValue<SpiffeId>("host", "a SPIFFE ID", SpiffeId.TryParse),
-            Namespace = fields.OptionalValue<string>("namespace", "the name of a namespace", Quantities.TryParseName),
-            Lattice = fields.OptionalValue<string>("lattice", "the name of a lattice", Quantities.TryParseName),
+            Signers = Fields.Values<SignerName>(signers, "a signer", SignerName.TryParse, problems),
+            Image = fields.OptionalValue<ImageReference>("image", "an image such as ghcr.io/acme/shop:1.0", ImageReference.TryParse),
+            Host = fields.OptionalValue<SpiffeId>("host", "a SPIFFE ID such as spiffe://example.org/hosts/local", Quantities.TryParseId),
+            Namespace = fields.OptionalValue<string>("namespace", "the name of a namespace, such as shop", Quantities.TryParseName),
+            Lattice = fields.OptionalValue<string>("lattice", "the name of a lattice, such as default", Quantities.TryParseName),
             Unknown = unknown,
         };
         return id is null ? null : principal;

@@ -22,6 +22,14 @@ internal sealed class ProblemList
 
     public void Add(DocumentNode at, string text, string? suggestion = null) => Add(at.Line, at.Column, text, suggestion);
 
+    /// <summary>Refuses what its list has already: whoever wrote it meant something else, or will change one and leave the other.</summary>
+    /// <param name="listed">What was listed so far, and where.</param>
+    /// <param name="show">As it is written.</param>
+    public void RefuseListedTwice<T>(Dictionary<T, DocumentNode> listed, T value, DocumentNode item, Func<T, string> show) where T : notnull
+    {
+        if (!listed.TryAdd(value, item)) Add(item, $"{Quoted.From(show(value))} is listed twice, first in {listed[value].Place}; leave one out");
+    }
+
     public void Add(int line, int column, string text, string? suggestion = null)
     {
         Count++;

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using Spiffe.Net;
 
 namespace Identity.Policy.Documents;
 
@@ -15,10 +16,11 @@ internal static class Quantities
 
     public delegate bool Parse<T>(string text, T least, T most, out T value, out string? problem);
 
-    public static T? Bind<T>(DocumentNode? node, T least, T most, Parse<T> parse, ProblemList problems) where T : struct
+    /// <param name="example">What might have been written, for who wrote no value at all.</param>
+    public static T? Bind<T>(DocumentNode? node, T least, T most, Parse<T> parse, string example, ProblemList problems) where T : struct
     {
         if (node is null) return null;
-        var problem = $"expected one value, found {node.Describe()}";
+        var problem = $"expected one value such as {example}, found {node.Describe()}";
         if (node is DocumentNode.Scalar { IsNull: false } scalar && parse(scalar.Text, least, most, out var value, out problem)) return value;
         problems.Add(node, problem!);
         return null;
@@ -61,6 +63,14 @@ internal static class Quantities
         return problem is null;
     }
 
+    /// <summary>As <see cref="SpiffeId.TryParse"/>, which does not know that it speaks to an author.</summary>
+    public static bool TryParseId(string text, [NotNullWhen(true)] out SpiffeId? id, [NotNullWhen(false)] out string? problem)
+    {
+        if (SpiffeId.TryParse(text, out id, out problem)) return true;
+        problem += "; expected one such as spiffe://example.org/shop";
+        return false;
+    }
+
     public static bool TryParseName(string text, [NotNullWhen(true)] out string? name, [NotNullWhen(false)] out string? problem)
     {
         name = null;
@@ -82,8 +92,8 @@ internal static class Quantities
     public static bool TryParseReason(string text, [NotNullWhen(true)] out string? reason, [NotNullWhen(false)] out string? problem)
     {
         reason = null;
-        problem = text.Length is 0 or > MaxReasonLength ? $"the reason has {text.Length} characters; expected 1 to {MaxReasonLength}"
-            : text.AsSpan().Trim().IsEmpty ? "the reason says nothing"
+        problem = text.Length is 0 or > MaxReasonLength ? $"the reason has {text.Length} characters; expected a sentence of 1 to {MaxReasonLength}"
+            : text.AsSpan().Trim().IsEmpty ? "the reason says nothing; write a sentence, such as: until the old bus is gone"
             : PlainText.HasUnseen(text) ? $"the reason {Quoted.From(text)} has characters that cannot be seen; write one line of plain text" : null;
         if (problem is null) reason = text;
         return problem is null;

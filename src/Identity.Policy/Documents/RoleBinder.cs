@@ -17,13 +17,13 @@ internal sealed class RoleBinder(ProblemList problems)
         var before = problems.Count;
         var fields = Fields.Of(tree.Root, problems, "a policy role", ["kind", "name", "members", "policies", "subjects", "labels", "approvals"]);
         if (fields is null) return null;
-        var name = fields.RequiredValue<string>("name", "the role's name", Quantities.TryParseName);
-        var members = BindAll<PolicyPerson>(fields.RequiredList("members", "a list such as [unix:1000]", MaxListed), "a member", PolicyPerson.TryParse);
-        var policies = BindAll<PolicyNamePattern>(fields.RequiredList("policies", "a list such as [shop, shop.*]", MaxListed), "a policy name", PolicyNamePattern.TryParse);
+        var name = fields.RequiredValue<string>("name", "the role's name, such as shop-team", Quantities.TryParseName);
+        var members = Fields.Values<PolicyPerson>(fields.RequiredList("members", "a list such as [unix:1000]", MaxListed), "a member", PolicyPerson.TryParse, problems);
+        var policies = Fields.Values<PolicyNamePattern>(fields.RequiredList("policies", "a list such as [shop, shop.*]", MaxListed), "a policy name", PolicyNamePattern.TryParse, problems);
         var anySubject = fields.Optional("subjects") is DocumentNode.Scalar { Text: Any };
         var subjects = anySubject ? [] : BindSubjects(fields);
         var labels = fields.Optional("labels") is null
-            ? [] : BindAll<string>(fields.RequiredList("labels", "a list of the labels it may assign", MaxListed), "a label's name", Quantities.TryParseName);
+            ? [] : Fields.Values<string>(fields.RequiredList("labels", "a list of the labels it may assign, such as [team]", MaxListed), "a label's name", Quantities.TryParseName, problems);
         var approvals = BindApprovals(fields.Optional("approvals"));
         return problems.Count > before ? null : new PolicyRole
         {
@@ -38,25 +38,8 @@ internal sealed class RoleBinder(ProblemList problems)
         };
     }
 
-    private ImmutableArray<T> BindAll<T>(IReadOnlyList<DocumentNode>? items, string what, Fields.Parse<T> parse) where T : class
-    {
-        var values = ImmutableArray.CreateBuilder<T>();
-        foreach (var item in items ?? [])
-        {
-            if (problems.IsFull) break;
-            if (Fields.Value(item, what, "text", parse, problems) is not { } value) continue;
-            if (values.Contains(value)) problems.Add(item, $"{Quoted.From(value.ToString())} is listed twice");
-            values.Add(value);
-        }
-
-        return values.ToImmutable();
-    }
-
     private ImmutableArray<PolicySubject> BindSubjects(Fields fields) =>
-    [
-        .. (fields.RequiredList("subjects", $"a list of whom its policies may mean, or {Any}", MaxListed) ?? [])
-            .Select(new SubjectBinder(problems).Bind).OfType<PolicySubject>(),
-    ];
+        new SubjectBinder(problems).BindAll(fields.RequiredList("subjects", $"a list of whom its policies may mean, such as {SubjectBinder.Example}, or {Any}", MaxListed));
 
     private int BindApprovals(DocumentNode? node)
     {

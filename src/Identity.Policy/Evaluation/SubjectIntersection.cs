@@ -38,9 +38,10 @@ internal static class SubjectIntersection
     /// <summary>Why nobody can have all these attributes, or null.</summary>
     public static string? WhyNobody(PolicySubject subject)
     {
-        if (subject is { SpiffeId: { } id, SpiffeIdPrefix: { } prefix } && !prefix.Covers(id)) return $"'{id}' is not under '{prefix}'";
-        if (subject is { Host: { } host, HostPrefix: { } hosts } && !hosts.Covers(host)) return $"the host '{host}' is not under '{hosts}'";
-        return subject is { Image: { } image, ImagePrefix: { } images } && !images.Covers(image) ? $"the image '{image}' is not under '{images}'" : null;
+        if (subject is { SpiffeId: { } id, SpiffeIdPrefix: { } prefix } && !prefix.Covers(id)) return $"'{id}' is not under '{prefix}'; leave spiffeId or spiffeIdPrefix out, or change one to agree with the other";
+        if (subject is { Host: { } host, HostPrefix: { } hosts } && !hosts.Covers(host)) return $"the host '{host}' is not under '{hosts}'; leave host or hostPrefix out, or change one to agree with the other";
+        return subject is { Image: { } image, ImagePrefix: { } images } && !images.Covers(image)
+            ? $"the image '{image}' is not under '{images}'; leave image or imagePrefix out, or change one to agree with the other" : null;
     }
 
     private static bool TryEqual<T>(T? left, T? right, out T? both) where T : class

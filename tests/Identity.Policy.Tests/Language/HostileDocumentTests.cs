@@ -51,10 +51,10 @@ public sealed class HostileDocumentTests
     }
 
     [Theory]
-    [InlineData("subjects: [{ spiffeId: spiffe://t/a, spiffeIdPrefix: spiffe://t/b }]", "nobody can be this subject: 'spiffe://t/a' is not under 'spiffe://t/b'")]
-    [InlineData("subjects: [{ host: spiffe://t/h, hostPrefix: spiffe://u }]", "nobody can be this subject: the host 'spiffe://t/h' is not under 'spiffe://u'")]
-    [InlineData("subjects: [{ image: a.io/b:1, imagePrefix: a.io/c }]", "nobody can be this subject: the image 'a.io/b:1' is not under 'a.io/c'")]
-    [InlineData("expires: 2031-01-01T00:00:00Z", "is an exception and says why: add a 'reason'")]
+    [InlineData("subjects: [{ spiffeId: spiffe://t/a, spiffeIdPrefix: spiffe://t/b }]", "nobody can be this subject: 'spiffe://t/a' is not under 'spiffe://t/b'; leave spiffeId or spiffeIdPrefix out, or change one")]
+    [InlineData("subjects: [{ host: spiffe://t/h, hostPrefix: spiffe://u }]", "nobody can be this subject: the host 'spiffe://t/h' is not under 'spiffe://u'; leave host or hostPrefix out, or change one")]
+    [InlineData("subjects: [{ image: a.io/b:1, imagePrefix: a.io/c }]", "nobody can be this subject: the image 'a.io/b:1' is not under 'a.io/c'; leave image or imagePrefix out, or change one")]
+    [InlineData("expires: 2031-01-01T00:00:00Z", "is an exception and says why; add a 'reason'")]
     [InlineData("mode: shaddow", "'mode' must be one of enforce, off, shadow, warn, found 'shaddow'; did you mean 'shadow'?")]
     [InlineData("capabilities: [{ bucket: b, keys: a.>, access: [manage] }]", "'manage' is about the whole bucket")]
     [InlineData("capabilities: [natsRespond]", "says how often and how soon")]

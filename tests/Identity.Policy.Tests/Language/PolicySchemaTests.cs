@@ -121,6 +121,8 @@ public sealed class PolicySchemaTests
         .. BadSubjects.Select(subject => Rule(subject: subject)),
         .. BadCapabilities.Select(capability => Rule(capability: capability)),
         .. BadExtras.Select(more => Rule(more: more)),
+        Rule(capability: "start, start"), Rule(capability: "{ natsPublish: a }, start, { natsPublish: a }"), Rule(subject: "lattice: l }, { lattice: l"), Role("subjects: [{ lattice: l }, { lattice: l }]"),
+        Test(Case("principal: { spiffeId: spiffe://example.org/a, signers: [s, s] }")), Test(Case("principal: { spiffeId: spiffe://example.org/a, unknown: [host, host] }")), Labels("{ name: team, value: shop, subjects: [{ lattice: l }, { lattice: l }] }"),
         Rule(effect: "allow"), Rule(effect: "forbid", more: "expires: 2030-01-31T00:00:00Z, reason: r"), Rule(effect: "forbid", more: "ceilings: { fuel: 5 }"),
         Rule().Replace("name: p", "name: \"my policy\"", StringComparison.Ordinal), Rule().Replace("name: p\n", "", StringComparison.Ordinal), Rule().Replace("name: r,", "", StringComparison.Ordinal),
         Rule().Replace("name: p", "name: \u0440", StringComparison.Ordinal), Rule() + "version: 1\n", Rule().Replace("kind: CapabilityPolicy", "kind: Policy", StringComparison.Ordinal),
@@ -138,6 +140,7 @@ public sealed class PolicySchemaTests
         Test(Case("request: { import: wasi:io/*@0.2.0 }")),
         Role("members: [unix:4294967295]"), Role("members: [unix:4294967296]"),
         Rule(subject: "spiffeId: spiffe://example.org/a, spiffeIdPrefix: spiffe://example.org/b"), Rule(subject: "image: ghcr.io/a/b:1, imagePrefix: ghcr.io/b"), Rule(subject: "host: spiffe://example.org/h/1, hostPrefix: spiffe://example.org/x"),
+        Rule(subject: "image: docker.io/nginx:1 }, { image: docker.io/library/nginx:1"), Rule(capability: "{ connect: api.example.com:443 }, { connect: api.example.com:443, protocol: tcp }"),
         Rule(capability: "{ connect: api.example.com:8100-8000 }"), Rule(capability: "{ connect: api.example.com:99999 }"), Rule(capability: "{ connect: 10.0.0.1/8:443 }"), Rule(capability: "{ connect: 127.1:443 }"), Rule(capability: "{ mount: /var/../etc }"),
         Rule(more: "expires: 2030-02-31T00:00:00Z, reason: r"), Rule(more: "ceilings: { memory: 1KiB }"), Rule(more: "ceilings: { time: 25h }"),
         "kind: CapabilityPolicy\nname: p\nrules:\n- { name: r, effect: forbid, subjects: [{ lattice: l }], capabilities: [start] }\n- { name: r, effect: permit, subjects: [{ lattice: l }], capabilities: [start] }",
@@ -158,6 +161,16 @@ public sealed class PolicySchemaTests
     {
         Assert.False(ManifestReader.TryRead(source, out _, out _));
         Assert.False(AcceptedBySchema(source));
+    }
+
+    /// <summary>A guard, not a proof: who is refused is told what to write instead, however little that is.</summary>
+    [Theory]
+    [MemberData(nameof(Refused))]
+    [MemberData(nameof(RefusedByTheReaderAlone))]
+    public void Every_refusal_says_how_to_mend_it(string source)
+    {
+        Assert.False(ManifestReader.TryRead(source, out _, out var problems));
+        Assert.All(problems, problem => Assert.Contains(["expected", "must be", "; "], word => problem.Text.Contains(word, StringComparison.Ordinal)));
     }
 
     [Theory]

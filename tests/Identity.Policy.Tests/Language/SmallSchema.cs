@@ -41,7 +41,7 @@ internal sealed class SmallSchema(JsonElement root)
         "contains" => node is not YamlSequenceNode list || list.Any(item => Accepts(value, item)),
         "minItems" => node is not YamlSequenceNode list || list.Children.Count >= value.GetInt32(),
         "maxItems" => node is not YamlSequenceNode list || list.Children.Count <= value.GetInt32(),
-        "uniqueItems" => node is not YamlSequenceNode list || list.Children.Distinct().Count() == list.Children.Count,
+        "uniqueItems" => node is not YamlSequenceNode list || list.Children.Select(Written).Distinct().Count() == list.Children.Count,
         "minProperties" => node is not YamlMappingNode fields || fields.Children.Count >= value.GetInt32(),
         "maxProperties" => node is not YamlMappingNode fields || fields.Children.Count <= value.GetInt32(),
         "propertyNames" => node is not YamlMappingNode fields || fields.Children.Keys.All(name => Accepts(value, name)),
@@ -61,6 +61,14 @@ internal sealed class SmallSchema(JsonElement root)
     private JsonElement Resolve(string reference) => reference["#/".Length..].Split('/').Aggregate(root, (at, name) => at.GetProperty(name));
 
     private static bool Has(YamlMappingNode fields, string name) => fields.Children.Keys.Any(key => Text(key) == name);
+
+    // In JSON the order of fields says nothing.
+    private static string Written(YamlNode node) => node switch
+    {
+        YamlMappingNode fields => $"{{{string.Join(',', fields.Children.Select(field => $"{Text(field.Key)}:{Written(field.Value)}").Order(StringComparer.Ordinal))}}}",
+        YamlSequenceNode list => $"[{string.Join(',', list.Children.Select(Written))}]",
+        _ => $"'{Text(node)}'",
+    };
 
     private static string? Text(YamlNode node) => (node as YamlScalarNode)?.Value;
 
