@@ -18,7 +18,7 @@ internal static class NearestClause
     public static NearestMiss? Find(IEnumerable<PolicyClause> clauses, Principal principal, CapabilityRequest? request, DateTimeOffset now, out PrincipalAttributes untold)
     {
         untold = PrincipalAttributes.None;
-        var best = default((PolicyClause Clause, int Distance, int Shared, int Alike, string Lacks)?);
+        var best = default(Candidate?);
         foreach (var clause in clauses)
         {
             if (clause.Effect != RuleEffect.Permit) continue;
@@ -26,8 +26,9 @@ internal static class NearestClause
             var shared = SharedPath(clause.Subject, principal);
             // Of what one caller is granted of the same kind, what looks most like what was asked for.
             var alike = distance is Part or OtherInterface && request is not null ? Alike(clause.Capability.Value, request.ToCapability().Value) : 0;
-            if (best is { } known && (distance, -shared, -alike, clause.Rank).CompareTo((known.Distance, -known.Shared, -known.Alike, known.Clause.Rank)) >= 0) continue;
-            best = (clause, distance, shared, alike, lacks);
+            var candidate = new Candidate(clause, distance, shared, alike, lacks);
+            if (best is { } known && candidate.CompareTo(known) >= 0) continue;
+            best = candidate;
             untold = distance == Untold ? open : PrincipalAttributes.None;
         }
 
@@ -104,6 +105,18 @@ internal static class NearestClause
         var theirs = (subject.SpiffeId?.ToString() ?? subject.SpiffeIdPrefix?.Text).AsSpan();
         var common = theirs.CommonPrefixLength(principal.Id.ToString());
         return theirs[..common].Count('/');
+    }
+
+    private readonly record struct Candidate(PolicyClause Clause, int Distance, int Shared, int Alike, string Lacks)
+    {
+        // Of the clauses of one rule, the first by what is told of them: in which order the rule lists whom it means, and what, says nothing.
+        public int CompareTo(Candidate other)
+        {
+            var order = (Distance, -Shared, -Alike).CompareTo((other.Distance, -other.Shared, -other.Alike));
+            return order != 0 ? order
+                : Clause.Rule == other.Clause.Rule ? string.CompareOrdinal(Lacks, other.Lacks)
+                : Clause.Rank.CompareTo(other.Clause.Rank);
+        }
     }
 
     /// <param name="Lacks">Null when nothing is lacking.</param>
