@@ -13,12 +13,17 @@ internal static class PolicyShadow
         {
             using var channel = AdminConnection.Open(parsed);
             var answer = await new PolicyAdmin.PolicyAdminClient(channel).ListShadowCountsAsync(new(), cancellationToken: cancellation);
-            return Answer.Print(parsed, answer, output => Answer.Table(output, $"No rule in mode shadow would have changed an answer since {Answer.Time(answer.Since)}.",
-                ["RULE", "WOULD ALLOW", "WOULD DENY", "FIRST", "LAST", "EXAMPLE"],
-                [.. answer.Counts.Select(count => new[]
-                {
-                    count.Rule, $"{count.WouldAllow}", $"{count.WouldDeny}", Answer.Time(count.FirstSeen), Answer.Time(count.LastSeen), count.Example,
-                })]));
+            return Answer.Print(parsed, answer, output =>
+            {
+                Answer.Table(output, $"No rule in mode shadow would have changed an answer since {Answer.Time(answer.Since)}.",
+                    ["RULE", "WOULD ALLOW", "WOULD DENY", "FIRST", "LAST", "EXAMPLE"],
+                    [.. answer.Counts.Select(count => new[]
+                    {
+                        count.Rule, $"{count.WouldAllow}", $"{count.WouldDeny}", Answer.Time(count.FirstSeen), Answer.Time(count.LastSeen), count.Example,
+                    })]);
+                if (answer.Counts.Count > 0) output.WriteLine($"Counted since {Answer.Time(answer.Since)}, when the server started.");
+                if (answer.NotCounted > 0) output.WriteLine($"There was no room for {answer.NotCounted} more, of other rules.");
+            });
         });
         return command;
     }
