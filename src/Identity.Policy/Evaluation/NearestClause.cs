@@ -112,10 +112,8 @@ internal static class NearestClause
         // Of the clauses of one rule, the first by what is told of them: in which order the rule lists whom it means, and what, says nothing.
         public int CompareTo(Candidate other)
         {
-            var order = (Distance, -Shared, -Alike).CompareTo((other.Distance, -other.Shared, -other.Alike));
-            return order != 0 ? order
-                : Clause.Rule == other.Clause.Rule ? string.CompareOrdinal(Lacks, other.Lacks)
-                : Clause.Rank.CompareTo(other.Clause.Rank);
+            var order = (Distance, -Shared, -Alike, Clause.Rank).CompareTo((other.Distance, -other.Shared, -other.Alike, other.Clause.Rank));
+            return order != 0 ? order : string.CompareOrdinal(Lacks, other.Lacks);
         }
     }
 
