@@ -58,6 +58,33 @@ public sealed record PolicySubject
         return hash;
     }
 
+    /// <summary>The attributes beside the SPIFFE ID that it asks for.</summary>
+    internal PrincipalAttributes Asked =>
+        (Digest is null ? 0 : PrincipalAttributes.Digest) | (Signer is null ? 0 : PrincipalAttributes.Signer)
+        | (Image is null && ImagePrefix is null ? 0 : PrincipalAttributes.Image) | (Host is null && HostPrefix is null ? 0 : PrincipalAttributes.Host)
+        | (Namespace is null ? 0 : PrincipalAttributes.Namespace) | (Lattice is null ? 0 : PrincipalAttributes.Lattice);
+
+    /// <summary>The same without asking for these; it may then ask for nothing.</summary>
+    internal PolicySubject Without(PrincipalAttributes attributes)
+    {
+        var drops = Asked & attributes;
+        if (drops == PrincipalAttributes.None) return this;
+        var (noDigest, noSigner, noImage, noHost) = (Has(PrincipalAttributes.Digest), Has(PrincipalAttributes.Signer), Has(PrincipalAttributes.Image), Has(PrincipalAttributes.Host));
+        return this with
+        {
+            Digest = noDigest ? null : Digest,
+            Signer = noSigner ? null : Signer,
+            Image = noImage ? null : Image,
+            ImagePrefix = noImage ? null : ImagePrefix,
+            Host = noHost ? null : Host,
+            HostPrefix = noHost ? null : HostPrefix,
+            Namespace = Has(PrincipalAttributes.Namespace) ? null : Namespace,
+            Lattice = Has(PrincipalAttributes.Lattice) ? null : Lattice,
+        };
+
+        bool Has(PrincipalAttributes attribute) => (drops & attribute) != 0;
+    }
+
     /// <summary>
     /// Does this mean the principal? False when some attribute is another or known to be absent; otherwise
     /// <paramref name="untold"/> holds the attributes on which it depends and which the door could not tell. Labels must be expanded before.

@@ -49,4 +49,7 @@ public sealed record PolicyDiff(ImmutableArray<AuthorityChange> Gained, Immutabl
     /// <summary>Who of an inventory may consume more, or less, each with something it may ask for, alone or when it starts, that shows it.</summary>
     public PolicyImpact CeilingsOn(IReadOnlyList<Principal> inventory) =>
         new(CeilingImpact.Find(Was, Will, Gained, inventory), CeilingImpact.Find(Will, Was, Lost, inventory));
+
+    /// <summary>Whom of an inventory the changes may concern besides: they depend on what is not told of it, or were not decided.</summary>
+    public DependingImpact DependingOn(IReadOnlyList<Principal> inventory) => new(this, inventory);
 }

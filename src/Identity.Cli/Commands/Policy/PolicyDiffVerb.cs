@@ -80,7 +80,7 @@ internal static class PolicyDiffVerb
     private static string Beside(AuthorityChange change) =>
         change.Beside.Select(clause => clause.Rule).Where(rule => rule != change.Permit.Rule).Distinct().Select(rule => rule.ToString()).ToList() is { Count: > 0 } rules ? $", beside {Some(rules)}" : "";
 
-    private static string Some(IReadOnlyList<string> ids) => $"{string.Join(", ", ids.Take(5))}{(ids.Count > 5 ? $" and {ids.Count - 5} more" : "")}";
+    private static string Some(IReadOnlyCollection<string> ids) => $"{string.Join(", ", ids.Take(5))}{(ids.Count > 5 ? $" and {ids.Count - 5} more" : "")}";
 
     private static Struct Message(PolicyDiff diff, RegisteredImpact impact) => new()
     {

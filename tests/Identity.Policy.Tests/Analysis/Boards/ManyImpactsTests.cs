@@ -35,6 +35,19 @@ public sealed class ManyImpactsTests
         AssertConcerned(board, inventory, OfRights(allowed.Lost), diff.Lost, (after, _after), (before, _before));
         AssertNobodyIsMissing(Told(board.Who, inventory, consumed.Gained), Risen(_before, _after), inventory, "may consume more");
         AssertNobodyIsMissing(Told(board.Who, inventory, consumed.Lost), Risen(_after, _before), inventory, "may consume less");
+        AssertDepending(board.Who, inventory, registered, diff);
+    }, () => _pair);
+
+    [Fact]
+    public void What_is_not_decided_may_concern_exactly_those_of_an_inventory_whom_its_rules_may_mean() => Cases.Many(Cases.Times(300), draw =>
+    {
+        var board = Board.Of(draw);
+        var before = board.Rules(draw, MostRules, draw.OneIn(3));
+        var after = board.After(draw, before, MostRules, draw.OneIn(3));
+        _pair = (board.Written(before), board.Written(after));
+        var diff = PolicyDiff.Between(SmallWorld.Policy(_pair.Before), SmallWorld.Policy(_pair.After), Samples.Now, work: draw.Of(200));
+        var inventory = InventoryOf(draw, board.Who);
+        AssertDepending(board.Who, inventory, Array.ConvertAll(inventory, caller => board.Who.Callers[caller]), diff);
     }, () => _pair);
 
     [Fact]
@@ -109,6 +122,32 @@ public sealed class ManyImpactsTests
         Assert.Equal((rises.Fuel & mask, rises.Memory & mask), (Of("fuel "), Of("memory ")));
 
         ulong Of(string limit) => impacts.Where(impact => impact.Change.Ceiling!.StartsWith(limit, StringComparison.Ordinal)).Aggregate(0ul, (bits, impact) => bits | 1ul << who.Callers.IndexOf(impact.Principal));
+    }
+
+    // Whom the rules of a change may mean and do not mean for certain; of what is not decided whomever they may mean.
+    private static void AssertDepending(CallerBoard who, int[] inventory, Principal[] registered, PolicyDiff diff)
+    {
+        var depending = diff.DependingOn(registered);
+        var mask = inventory.Aggregate(0ul, (bits, caller) => bits | 1ul << caller);
+        foreach (var change in diff.Gained.Concat(diff.Lost))
+        {
+            var isUndecided = change.Kind == AuthorityChangeKind.Undecided;
+            var (may, are) = (mask, mask);
+            foreach (var subject in (PolicySubject[])[change.Held?.Subject ?? change.Permit.Subject, .. change.Beside.Select(clause => clause.Subject), .. isUndecided && change.Lifted is { } lifted ? [lifted.Subject] : Array.Empty<PolicySubject>()])
+                (may, are) = (may & who.MayBe(subject), are & who.Permitted(subject));
+            var groups = depending.Of(change);
+            Assert.All(groups, group => Assert.Equal(isUndecided, group.On == PrincipalAttributes.None));
+            // What it depends on is not told of them.
+            Assert.All(groups, group => Assert.All(group.Principals, principal => Assert.Equal(PrincipalAttributes.None, group.On & ~(principal.Unknown | Half(principal)))));
+            Assert.All(groups, group => Assert.Equal(group.Principals.Select(principal => principal.Id.ToString()).Order(StringComparer.Ordinal), group.Principals.Select(principal => principal.Id.ToString())));
+            var told = groups.SelectMany(group => group.Principals).Select(principal => who.Callers.IndexOf(principal)).ToArray();
+            Assert.Equal(told.Length, told.Distinct().Count());
+            Assert.Equal(isUndecided ? may : may & ~are, told.Aggregate(0ul, (bits, caller) => bits | 1ul << caller));
+        }
+
+        // Of an image perhaps the tag or the digest, of signers perhaps those that are no keys.
+        static PrincipalAttributes Half(Principal principal) =>
+            (principal.Image is null ? PrincipalAttributes.None : PrincipalAttributes.Image) | ((principal.Unknown & PrincipalAttributes.NamedSigner) != 0 ? PrincipalAttributes.Signer : PrincipalAttributes.None);
     }
 
     // Whoever may ask for something before and after, and may then consume more.
