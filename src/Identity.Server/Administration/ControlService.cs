@@ -2,6 +2,10 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Identity.Ledger.V1;
 using Identity.Server.ComponentPolicy;
+using Identity.Server.DecisionPoints;
+using Identity.Server.DecisionPoints.Grpc;
+using Identity.Server.DecisionPoints.WasmCloudV1;
+using Identity.Server.DecisionPoints.WasmCloudV2;
 using Identity.Server.Ledger;
 using Identity.V1;
 using Spiffe.Net;
@@ -11,7 +15,13 @@ namespace Identity.Server.Administration;
 
 /// <summary><c>identity.v1.Control</c>: what an operator asks the server about itself.</summary>
 internal sealed class ControlService(
-    ControlPlaneLedger ledger, ComponentPolicy.LiveAdmissions admissions, ServerStart start, TrustDomain trustDomain, INatsReport? nats = null) : Control.ControlBase
+    ControlPlaneLedger ledger,
+    ComponentPolicy.LiveAdmissions admissions,
+    IEnumerable<AllowedWorkloads> workloads,
+    ServerStart start,
+    TrustDomain trustDomain,
+    INatsReport? nats = null,
+    HeldAnswers? held = null) : Control.ControlBase
 {
     private const int DefaultTransactions = 50;
     private const int MaxTransactions = 1000;
@@ -58,6 +68,30 @@ internal sealed class ControlService(
     {
         foreach (var admission in admissions.All().DistinctBy(running => (running.SpiffeId, running.Host, running.Digest, running.Signers)))
             await responseStream.WriteAsync(admission.ToWire(), context.CancellationToken);
+    }
+
+    public override async Task ListLetThrough(ListLetThroughRequest request, IServerStreamWriter<LetThrough> responseStream, ServerCallContext context)
+    {
+        foreach (var door in workloads)
+        {
+            var seen = door.Look();
+            foreach (var alike in seen.Known)
+            {
+                var message = new LetThrough { Door = door.Door.Text, Proven = door.IsProven, Count = (ulong)alike.Count, Example = alike.First.Text };
+                message.Principals.AddRange(alike.Asks.Questions.Select(question => question.Principal).Distinct().Select(PrincipalWire.Write));
+                await responseStream.WriteAsync(message, context.CancellationToken);
+            }
+
+            if (seen.Unknown > 0)
+                await responseStream.WriteAsync(new LetThrough { Door = door.Door.Text, Proven = door.IsProven, Count = (ulong)seen.Unknown, Example = seen.UnknownExample }, context.CancellationToken);
+        }
+
+        foreach (var same in (held?.Until(DateTimeOffset.MaxValue) ?? []).GroupBy(one => (one.Claim.Door, one.Claim.Principal)))
+        {
+            var principal = same.Key.Principal;
+            var message = new LetThrough { Door = same.Key.Door, Count = (ulong)same.Sum(one => one.Count), Principals = { PrincipalWire.Write(principal) }, Example = principal.Id.ToString() };
+            await responseStream.WriteAsync(message, context.CancellationToken);
+        }
     }
 
     public override Task<ListTransactionsResponse> ListTransactions(ListTransactionsRequest request, ServerCallContext context)

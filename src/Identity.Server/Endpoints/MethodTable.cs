@@ -84,6 +84,7 @@ internal static class MethodTable
         ["/identity.v1.Control/GetNatsConfiguration"] = Admin,
         ["/identity.v1.Control/VerifyLedger"] = Admin,
         ["/identity.v1.Control/ListRunning"] = Admin,
+        ["/identity.v1.Control/ListLetThrough"] = Admin,
         ["/identity.v1.Control/ListTransactions"] = Admin,
 
         ["/istio.v1.auth.IstioCertificateService/CreateCertificate"] = CallerKinds.MeshClient,

@@ -9,7 +9,7 @@ namespace Identity.Cli.Commands.Policy;
 
 /// <summary>Two policies to be compared, and whom the change would concern.</summary>
 /// <param name="Notes">What was compared with what where that is a choice, and what is no part of it; a sentence each.</param>
-internal sealed record PolicyComparison(CapabilityPolicy Before, CapabilityPolicy After, ImmutableArray<Principal> Inventory, ImmutableArray<string> Notes)
+internal sealed record PolicyComparison(CapabilityPolicy Before, CapabilityPolicy After, ComparedInventory Inventory, ImmutableArray<string> Notes)
 {
     private const int MaxNamed = 5;
 
@@ -28,7 +28,7 @@ internal sealed record PolicyComparison(CapabilityPolicy Before, CapabilityPolic
         {
             case (null, null):
                 var (left, right) = (ManifestFiles.ReadToLook([before]), ManifestFiles.ReadToLook([after]));
-                return new(PolicyFiles.PolicyOf(left), PolicyFiles.PolicyOf(right), Distinct(PolicyFiles.InventoryOf(left.Entries.Concat(right.Entries))), []);
+                return new(PolicyFiles.PolicyOf(left), PolicyFiles.PolicyOf(right), ComparedInventory.OfFiles(Distinct(PolicyFiles.InventoryOf(left.Entries.Concat(right.Entries)))), []);
             case ({ } from, { } to):
                 using (var channel = AdminConnection.Open(parsed)) return await BetweenAsync(channel, from, to, cancellation);
             case var (from, to):
@@ -47,10 +47,12 @@ internal sealed record PolicyComparison(CapabilityPolicy Before, CapabilityPolic
         var (left, right) = (await client.GetPoliciesAsync(new() { AtRevision = from }, cancellationToken: cancellation), await client.GetPoliciesAsync(new() { AtRevision = to }, cancellationToken: cancellation));
         var (had, has) = (await client.ListRolesAsync(new() { AtRevision = from }, cancellationToken: cancellation), await client.ListRolesAsync(new() { AtRevision = to }, cancellationToken: cancellation));
         var roles = Texts(had).Except(Texts(has)).Concat(Texts(has).Except(Texts(had))).Select(role => role.Name).Distinct().Order(StringComparer.Ordinal).ToArray();
+        var (before, after) = (
+            Compile(left.Policies.Select(policy => policy.Text), $"the policies of revision {from}"), Compile(right.Policies.Select(policy => policy.Text), $"the policies of revision {to}"));
         return new(
-            Compile(left.Policies.Select(policy => policy.Text), $"the policies of revision {from}"),
-            Compile(right.Policies.Select(policy => policy.Text), $"the policies of revision {to}"),
-            Distinct(await RegisteredAsync(channel, cancellation)),
+            before,
+            after,
+            await InventoryAsync(channel, [], before, after, cancellation),
             roles.Length == 0 ? [] : [$"{Some("role", roles)} changed between the two: who may change policy is no part of what policy allows (`identity policy roles --at {to}`)"]);
     }
 
@@ -61,10 +63,12 @@ internal sealed record PolicyComparison(CapabilityPolicy Before, CapabilityPolic
         if (manifest.Policies.IsEmpty && !isWhole) throw new UsageException($"{files} holds no policy to compare.");
         var there = await new PolicyAdmin.PolicyAdminClient(channel).GetPoliciesAsync(new() { AtRevision = revision }, cancellationToken: cancellation);
         var others = Others(there, manifest);
+        var before = Compile(there.Policies.Select(policy => policy.Text), revision == 0 ? what : $"the policies of {what}");
+        var after = isWhole ? PolicyFiles.PolicyOf(manifest) : LaidOver(there, manifest);
         return new(
-            Compile(there.Policies.Select(policy => policy.Text), revision == 0 ? what : $"the policies of {what}"),
-            isWhole ? PolicyFiles.PolicyOf(manifest) : LaidOver(there, manifest),
-            Distinct(PolicyFiles.InventoryOf(manifest.Entries).Concat(await RegisteredAsync(channel, cancellation))),
+            before,
+            after,
+            await InventoryAsync(channel, manifest.Entries, before, after, cancellation),
             others.Length == 0 ? []
             : isWhole ? [$"{Some("policy", others)} of {what}, which {files} does not have, {(others.Length == 1 ? "counts" : "count")} as removed"]
             : revision == 0 ? []
@@ -89,9 +93,13 @@ internal sealed record PolicyComparison(CapabilityPolicy Before, CapabilityPolic
     private static string Some(string what, string[] names) =>
         $"{(names.Length == 1 ? what : what == "policy" ? "policies" : what + "s")} {string.Join(", ", names.Take(MaxNamed))}{(names.Length > MaxNamed ? $" and {names.Length - MaxNamed} more" : "")}";
 
-    /// <summary>Everybody who is registered at the server, each as far as its entry tells.</summary>
-    public static async Task<IEnumerable<Principal>> RegisteredAsync(ChannelBase channel, CancellationToken cancellation) =>
-        PolicyFiles.InventoryOf(await ServerInventory.EntriesAsync(channel, cancellation));
+    /// <summary>Everybody who is registered at the server or in files, each as far as the entry tells, what runs there, and what its doors let through.</summary>
+    private static async Task<ComparedInventory> InventoryAsync(ChannelBase channel, IEnumerable<RegistrationEntryDocument> entries, CapabilityPolicy before, CapabilityPolicy after, CancellationToken cancellation) =>
+        ComparedInventory.OfServer(
+            Distinct(PolicyFiles.InventoryOf(entries.Concat(await ServerInventory.EntriesAsync(channel, cancellation)))),
+            await ServerInventory.RunningAsync(channel, cancellation),
+            await ServerInventory.LetThroughAsync(channel, cancellation),
+            [.. before.SignerKeys.Union(after.SignerKeys)]);
 
     // A policy that cannot be read denies everything; compared with it anything would look like a gain or a loss of all there is.
     private static CapabilityPolicy Compile(IEnumerable<string> sources, string what)

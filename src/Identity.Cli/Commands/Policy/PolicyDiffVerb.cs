@@ -32,7 +32,7 @@ internal static class PolicyDiffVerb
             var (before, after, inventory, notes) = await PolicyComparison.ReadAsync(parsed, parsed.GetValue(paths)!, parsed.GetValue(server), parsed.GetValue(whole), cancellation);
             foreach (var note in notes) parsed.InvocationConfiguration.Error.WriteLine($"identity: {note}");
             var diff = PolicyDiff.Between(before, after, now);
-            var impact = new RegisteredImpact(diff, inventory);
+            var impact = new InventoryImpact(diff, before, after, inventory);
             Answer.Print(parsed, Message(diff, impact), output => Print(line => Answer.Line(output, line, Answer.WidthOf(output)), diff, impact, now));
             var differs = parsed.GetValue(fail) switch { "gained" => !diff.Gained.IsEmpty, "any" => !diff.IsEmpty, _ => false };
             return differs ? ExitCode.Refused : ExitCode.Ok;
@@ -40,7 +40,7 @@ internal static class PolicyDiffVerb
         return command;
     }
 
-    private static void Print(Action<string> line, PolicyDiff diff, RegisteredImpact impact, DateTimeOffset now)
+    private static void Print(Action<string> line, PolicyDiff diff, InventoryImpact impact, DateTimeOffset now)
     {
         if (diff.IsEmpty)
         {
@@ -55,7 +55,7 @@ internal static class PolicyDiffVerb
             line("Some of it was too much work to decide; take it as changed.");
     }
 
-    private static void Print(Action<string> line, char sign, AuthorityChange change, RegisteredImpact impact, DateTimeOffset now)
+    private static void Print(Action<string> line, char sign, AuthorityChange change, InventoryImpact impact, DateTimeOffset now)
     {
         line($"{sign} {change.Who}");
         line($"    {(change.Kind == AuthorityChangeKind.Ceiling ? $"{change.What}, with more {change.Ceiling}" : change.What)}{(change.Kind == AuthorityChangeKind.Undecided ? "  (undecided)" : "")}");
@@ -70,9 +70,14 @@ internal static class PolicyDiffVerb
             line($"      except {change.Except.Length - 5} more");
         if (change.Example is { } example)
             line($"      such as {PolicyFiles.Who(example.Principal)}: {example.What}{(example.At > now ? $", from {example.At:yyyy-MM-dd HH:mm:ss'Z'} on" : "")}");
-        if (impact.Concerned(change) is { Count: > 0 } concerned)
+        if (impact.Registered.Concerned(change) is { Count: > 0 } concerned)
             line($"      registered: {Some(concerned)}");
-        if (impact.Depending(change) is ({ Count: > 0 } depending, var on))
+        foreach (var group in impact.Others)
+        {
+            if (group.Concerned(change) is { Count: > 0 } others)
+                line($"      {(change.Kind == AuthorityChangeKind.Undecided ? "may concern, " : "")}{group.Group.Label}: {Some(others)}");
+        }
+        if (impact.Registered.Depending(change) is ({ Count: > 0 } depending, var on))
             line($"      {(change.Kind == AuthorityChangeKind.Undecided ? "may concern" : $"depending on {RegisteredImpact.Words(on)}")}: {Some(depending)}");
     }
 
@@ -82,7 +87,7 @@ internal static class PolicyDiffVerb
 
     private static string Some(IReadOnlyCollection<string> ids) => $"{string.Join(", ", ids.Take(5))}{(ids.Count > 5 ? $" and {ids.Count - 5} more" : "")}";
 
-    private static Struct Message(PolicyDiff diff, RegisteredImpact impact) => new()
+    private static Struct Message(PolicyDiff diff, InventoryImpact impact) => new()
     {
         Fields =
         {
@@ -90,12 +95,13 @@ internal static class PolicyDiffVerb
             ["complete"] = Value.ForBool(diff.IsComplete),
             ["gained"] = Value.ForList([.. diff.Gained.Select(change => Message(change, impact))]),
             ["lost"] = Value.ForList([.. diff.Lost.Select(change => Message(change, impact))]),
+            ["notCounted"] = Value.ForList([.. impact.NotCounted.Select(Value.ForString)]),
         },
     };
 
-    private static Value Message(AuthorityChange change, RegisteredImpact impact)
+    private static Value Message(AuthorityChange change, InventoryImpact impact)
     {
-        var depending = impact.Depending(change);
+        var depending = impact.Registered.Depending(change);
         // A login may change by a forbid.
         var (permit, forbid) = change.Login is not null && change.Permit.Effect != RuleEffect.Permit ? (null, change.Permit) : (change.Permit, change.Lifted);
         var fields = new Struct
@@ -111,7 +117,9 @@ internal static class PolicyDiffVerb
                 ["subjects"] = Value.ForList([.. (change.Login?.Subjects ?? []).Select(Value.ForString)]),
                 ["ceiling"] = change.Ceiling is { } ceiling ? Value.ForString(ceiling) : Value.ForNull(),
                 ["except"] = Value.ForList([.. change.Except.Select(except => Value.ForString($"{except.Rule}: {PolicyFiles.Who(except.Subject)}: {except.Capability}"))]),
-                ["registered"] = Value.ForList([.. impact.Concerned(change).Select(Value.ForString)]),
+                ["registered"] = Value.ForList([.. impact.Registered.Concerned(change).Select(Value.ForString)]),
+                ["running"] = Names(InventoryGroup.Running),
+                ["letThrough"] = Names(InventoryGroup.LetThrough),
                 ["depending"] = Value.ForList([.. depending.Ids.Select(Value.ForString)]),
                 ["dependingOn"] = Value.ForString(RegisteredImpact.Words(depending.On)),
             },
@@ -129,5 +137,7 @@ internal static class PolicyDiffVerb
             });
         }
         return Value.ForStruct(fields);
+
+        Value Names(string label) => Value.ForList([.. impact.Others.Where(group => group.Group.Label == label).SelectMany(group => group.Concerned(change)).Select(Value.ForString)]);
     }
 }

@@ -4,6 +4,7 @@ using Grpc.Core;
 using Identity.Policy;
 using Identity.V1;
 using Spiffe.Net;
+using Principal = Identity.Policy.Principal;
 using Signatures = Identity.Policy.ComponentSignatures;
 
 namespace Identity.Cli.Commands.Policy;
@@ -18,15 +19,54 @@ internal sealed record ServerInventory(
     {
         var policies = await new PolicyAdmin.PolicyAdminClient(channel).ListPoliciesAsync(new(), cancellationToken: cancellation);
         var entries = await EntriesAsync(channel, cancellation);
-        var (running, untold) = (new List<LiveAdmission>(), 0);
-        using var call = new Control.ControlClient(channel).ListRunning(new(), cancellationToken: cancellation);
-        await foreach (var admission in call.ResponseStream.ReadAllAsync(cancellation))
-        {
-            if (admission.ImportsTold) running.Add(admission);
-            else untold++;
-        }
+        var running = await RunningAsync(channel, cancellation);
+        List<LiveAdmission> told = [.. running.Where(admission => admission.ImportsTold)];
+        return new(policies, entries, told, running.Count - told.Count);
+    }
 
-        return new(policies, entries, running, untold);
+    /// <summary>What runs, each build on each host once, also where its agent does not tell what it imports.</summary>
+    public static async Task<IReadOnlyList<LiveAdmission>> RunningAsync(ChannelBase channel, CancellationToken cancellation)
+    {
+        using var call = new Control.ControlClient(channel).ListRunning(new(), cancellationToken: cancellation);
+        return await call.ResponseStream.ReadAllAsync(cancellation).ToListAsync(cancellation);
+    }
+
+    /// <summary>What the doors of wasmCloud let through and what may run still.</summary>
+    public static async Task<IReadOnlyList<LetThrough>> LetThroughAsync(ChannelBase channel, CancellationToken cancellation)
+    {
+        using var call = new Control.ControlClient(channel).ListLetThrough(new(), cancellationToken: cancellation);
+        return await call.ResponseStream.ReadAllAsync(cancellation).ToListAsync(cancellation);
+    }
+
+    /// <summary>Whom a decision about it is about.</summary>
+    /// <param name="keys">Those that policy names.</param>
+    public static Principal PrincipalOf(LiveAdmission admission, ImmutableArray<SignerName> keys) =>
+        SignersOf(admission).Tell(Principal.Component(SpiffeId.Parse(admission.SpiffeId), ComponentDigest.Parse(admission.Digest), SpiffeId.Parse(admission.HostSpiffeId)), keys);
+
+    /// <summary>Whom a door asked about.</summary>
+    public static Principal PrincipalOf(DecisionPrincipal told)
+    {
+        var absent = told.KnownAbsent.ToHashSet();
+        var unknown = PrincipalAttributes.None;
+        return new Principal
+        {
+            Id = SpiffeId.Parse(told.SpiffeId),
+            Digest = Told(told.Digest, PrincipalAttribute.Digest, PrincipalAttributes.Digest) is { } digest ? ComponentDigest.Parse(digest) : null,
+            Signers = [.. told.Signers.Select(SignerName.Parse)],
+            Image = Told(told.Image, PrincipalAttribute.Image, PrincipalAttributes.Image) is { } image ? ImageReference.Parse(image) : null,
+            Host = Told(told.Host, PrincipalAttribute.Host, PrincipalAttributes.Host) is { } host ? SpiffeId.Parse(host) : null,
+            Namespace = Told(told.Namespace, PrincipalAttribute.Namespace, PrincipalAttributes.Namespace),
+            Lattice = Told(told.Lattice, PrincipalAttribute.Lattice, PrincipalAttributes.Lattice),
+            Unknown = unknown | (told.Signers.Count > 0 || absent.Contains(PrincipalAttribute.Signer) ? PrincipalAttributes.None : PrincipalAttributes.Signer),
+        };
+
+        // Evaluated in the order above, so that the last has seen all of them.
+        string? Told(string text, PrincipalAttribute word, PrincipalAttributes attribute)
+        {
+            if (text.Length > 0) return text;
+            if (!absent.Contains(word)) unknown |= attribute;
+            return null;
+        }
     }
 
     /// <summary>All entries, as files say them.</summary>
@@ -44,10 +84,8 @@ internal sealed record ServerInventory(
     /// <param name="keys">Those that the policy names.</param>
     public IEnumerable<ComponentStart> Starts(ImmutableArray<SignerName> keys) => Running.Select(admission =>
     {
-        var id = SpiffeId.Parse(admission.SpiffeId);
-        var principal = Principal.Component(id, ComponentDigest.Parse(admission.Digest), SpiffeId.Parse(admission.HostSpiffeId));
-        return new ComponentStart(
-            SignersOf(admission).Tell(principal, keys), admission.Name.Length > 0 ? admission.Name : id.Path, ComponentImports.OfLines(admission.Imports, admission.Exports));
+        var principal = PrincipalOf(admission, keys);
+        return new ComponentStart(principal, admission.Name.Length > 0 ? admission.Name : principal.Id.Path, ComponentImports.OfLines(admission.Imports, admission.Exports));
     });
 
     private static VerifiedSigners SignersOf(LiveAdmission admission) =>
