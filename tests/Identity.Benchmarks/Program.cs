@@ -6,7 +6,15 @@ using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
 using Identity.Benchmarks;
 using Identity.Benchmarks.ComponentPolicy;
+using Identity.Benchmarks.DecisionPoints;
+using Identity.Benchmarks.Floors;
 using Identity.Benchmarks.WorkloadApi;
+
+if (args is [FloorServer.Verb, var socket, ..])
+{
+    await FloorServer.RunAsync(socket, args.ElementAtOrDefault(2));
+    return 0;
+}
 
 // Each room keeps its benchmarks in a folder of its own name; `--list flat` shows them. They run in this process, one after another: what
 // counts is the ratio to the floor measured beside it, and a machine that builds while it measures would blur both.
@@ -21,6 +29,7 @@ var filter = Value("--filter");
 var results = Path.Combine(Value("--artifacts") ?? "BenchmarkDotNet.Artifacts", "results");
 if (filter is not null && FileSystemName.MatchesSimpleExpression(filter, WorkloadApiLoad.Name)) await WorkloadApiLoad.RunAsync(results);
 if (filter is not null && FileSystemName.MatchesSimpleExpression(filter, PolicyFanOut.Name)) await PolicyFanOut.RunAsync(results);
+if (filter is not null && FileSystemName.MatchesSimpleExpression(filter, AskDoors.Name)) await AskDoors.RunAsync(results);
 
 if (args.Contains(Interleaved.Option))
 {

@@ -15,29 +15,24 @@ using AgentClient = Spire.Api.Server.Agent.V1.Agent.AgentClient;
 namespace Identity.Benchmarks.ComponentPolicy;
 
 /// <summary>
-/// An attested agent on a TLS connection of its own that listens to Sync. Most do nothing with what they hear: the bytes are taken off the wire and not parsed, for a
-/// thousand parsers on one machine would be what is measured. Those with a <see cref="DecidingView"/> read it and decide, as an agent does.
+/// An attested agent on a TLS connection of its own that listens to Sync. With a <see cref="DecidingView"/> it reads what it hears and decides by it, as an agent does; without, the
+/// bytes are taken off the wire and not parsed, for a thousand parsers on one machine would be what is measured.
 /// </summary>
 internal sealed class FakeAgent : IDisposable
 {
     private readonly GrpcChannel _channel;
-    private readonly AsyncDuplexStreamingCall<AgentReport, Arrival> _call;
+    private AsyncDuplexStreamingCall<AgentReport, Arrival>? _call;
 
-    private FakeAgent(GrpcChannel channel, DecidingView? view)
-    {
-        _channel = channel;
-        _call = channel.CreateCallInvoker().AsyncDuplexStreamingCall(Subscribe(view), null, default);
-    }
+    private FakeAgent(GrpcChannel channel) => _channel = channel;
 
     /// <param name="At">When the last byte was here.</param>
     /// <param name="Decided">When a decision was made by it, and what it was; null where nothing decides.</param>
     public sealed record Arrival(int Bytes, long At, (long At, bool IsAdmitted)? Decided);
 
     /// <param name="node">The alias of its node, under which entries would hang.</param>
-    /// <param name="view">What it decides with; null where it only listens.</param>
     /// <param name="from">The address it calls from: one address may not attest as often as a whole fleet.</param>
     public static async Task<FakeAgent> AttestAsync(
-        IPEndPoint server, IPAddress from, SPIFFEID node, AgentClient admin, DecidingView? view, CancellationToken cancellation)
+        IPEndPoint server, IPAddress from, SPIFFEID node, AgentClient admin, CancellationToken cancellation)
     {
         var token = (await admin.CreateJoinTokenAsync(new CreateJoinTokenRequest { Ttl = 600, AgentId = node }, cancellationToken: cancellation)).Value;
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -58,16 +53,30 @@ internal sealed class FakeAgent : IDisposable
         var svid = attest.ResponseStream.Current.Result.Svid;
         var leaf = X509CertificateLoader.LoadCertificate(svid.CertChain[0].Span).CopyWithPrivateKey(key);
         var above = new X509Certificate2Collection(svid.CertChain.Skip(1).Select(c => X509CertificateLoader.LoadCertificate(c.Span)).ToArray());
-        return new FakeAgent(Open(server, from, SslStreamCertificateContext.Create(leaf, above, offline: true)), view);
+        return new FakeAgent(Open(server, from, SslStreamCertificateContext.Create(leaf, above, offline: true)));
     }
+
+    /// <summary>One that proves nothing, where nobody asks who it is.</summary>
+    public static FakeAgent Stranger(IPEndPoint server, IPAddress from) => new(Open(server, from, null));
+
+    /// <summary>Opens its stream anew, in the place of the one before, and takes what it is told first.</summary>
+    /// <param name="view">What it decides with; null where it only listens.</param>
+    public async Task SubscribeAsync(DecidingView? view, CancellationToken cancellation)
+    {
+        Unsubscribe();
+        _call = _channel.CreateCallInvoker().AsyncDuplexStreamingCall(Subscribe(view), null, default);
+        await NextAsync(cancellation);
+    }
+
+    public void Unsubscribe() => _call?.Dispose();
 
     /// <summary>The next snapshot.</summary>
     public async Task<Arrival> NextAsync(CancellationToken cancellation) =>
-        await _call.ResponseStream.MoveNext(cancellation) ? _call.ResponseStream.Current : throw new InvalidOperationException("the server ended the stream");
+        await _call!.ResponseStream.MoveNext(cancellation) ? _call.ResponseStream.Current : throw new InvalidOperationException("the server ended the stream");
 
     public void Dispose()
     {
-        _call.Dispose();
+        Unsubscribe();
         _channel.Dispose();
     }
 

@@ -9,8 +9,7 @@ internal sealed class Table(params string[] columns)
     private readonly List<string[]> _rows = [];
 
     /// <param name="milliseconds">Of each event; empty where none was timed.</param>
-    public void Add(string name, List<double> milliseconds, string rate, string cpu, string memory) =>
-        AddRow(name, Text(milliseconds, 50), Text(milliseconds, 99), rate, cpu, memory);
+    public void Add(string name, List<double> milliseconds, params string[] others) => AddRow([name, Text(milliseconds, 50), Text(milliseconds, 99), .. others]);
 
     public void AddRow(params string[] cells) => _rows.Add(cells);
 
