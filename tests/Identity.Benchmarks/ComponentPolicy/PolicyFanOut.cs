@@ -149,8 +149,8 @@ internal static class PolicyFanOut
 
         var among = string.Create(CultureInfo.InvariantCulture, $"1 document of {rules} rules forbids, {(server.Agents.Count == 0 ? "no other agent" : $"{server.Agents.Count} other agents")}");
         if (heard.All.Count > 0) table.Add($"{among}: off the wire at them", heard.All, Last(heard), "", "", "");
-        table.Add($"{among}: the component that ran has ended", ended.All, Last(ended), "", "", "");
-        table.Add($"{among}: the connection to NATS is cut", cut.All, Last(cut), "", "", "");
+        table.Add($"{among}: the component that ran has ended", ended.All, "", "", "", "");
+        table.Add($"{among}: the connection to NATS is cut", cut.All, "", "", "", "");
     }
 
     private static async Task<(long Started, FakeAgent.Arrival[] Arrivals, TimeSpan Cpu)> ChangeAsync(Side server, string[] documents, CancellationToken cancellation)
@@ -193,7 +193,7 @@ internal static class PolicyFanOut
     /// <param name="Deciding">Agents that read what they hear.</param>
     private sealed record Shape(int Documents, int Rules, int Deciding)
     {
-        public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Agents} agents, {Documents} documents of {Rules} rules");
+        public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Agents} agents, {(Documents == 1 ? "1 document" : $"{Documents} documents")} of {Rules} rules");
     }
 
     /// <summary>Who pushes, and to whom.</summary>
