@@ -55,6 +55,30 @@ public sealed class LoginDiffTests
         Assert.IsType<NatsPermissions.Denied>(NatsPermissions.For(after, lost.Example!.Principal, lost.Example.At));
     }
 
+    // Of a few dozen patterns that overlap in all ways nobody counts the parts; that they are too many is said within the bounds of work, not after minutes.
+    [Theory(Timeout = 60_000)]
+    [InlineData(30, 60)]
+    [InlineData(60, 60)]
+    public async Task Patterns_that_overlap_without_end_are_undecided_in_time(int permits, int forbids)
+    {
+        string[] Patterns(int count, int named)
+        {
+            var found = new List<string>();
+            for (var mask = 0; found.Count < count; mask++)
+            {
+                if (int.PopCount(mask) == named) found.Add("t." + string.Join('.', Enumerable.Range(0, 13).Select(i => (mask >> i & 1) == 1 ? "a" : "*")) + ".>");
+            }
+
+            return [.. found];
+        }
+
+        var granted = Permit(Shop, string.Join(", ", Patterns(permits, 3).Select(one => $"{{ natsSubscribe: '{one}' }}")));
+        var before = Policy(granted, Forbid(Everyone, string.Join(", ", Patterns(forbids, 4).Select(one => $"{{ natsSubscribe: '{one}', queue: q }}"))));
+        var diff = await Task.Run(() => PolicyDiff.Between(before, Policy(granted), Samples.Now), TestContext.Current.CancellationToken);
+        Assert.False(diff.IsEmpty);
+        Assert.False(diff.IsComplete);
+    }
+
     [Fact]
     public void A_forbid_that_reaches_where_replies_arrive_is_told()
     {

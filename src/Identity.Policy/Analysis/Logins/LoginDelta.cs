@@ -58,11 +58,11 @@ internal sealed class LoginDelta
     // Told by the second and not by the first, and that for no reason that explains it.
     private static ImmutableArray<LoginPart> Gains(IReadOnlyList<SubjectGroup> was, IReadOnlyList<SubjectGroup> will, Reason[] reasons, WorkBudget work)
     {
-        return Without(from told in will from pattern in told.In from part in Of(pattern, told.Out, was, reasons) select part);
+        return Without(from told in will from pattern in told.In from part in Of(pattern, told.Out, was, reasons) select part, work);
 
         IEnumerable<LoginPart> Of(SubjectPattern within, IReadOnlyList<SubjectPattern> without, IReadOnlyList<SubjectGroup> beside, ReadOnlyMemory<Reason> left)
         {
-            if (left.IsEmpty) return SubjectGroup.Beside(within, without, beside);
+            if (left.IsEmpty) return SubjectGroup.Beside(within, without, beside, work);
             var reason = left.Span[0];
             // Of one reason it was taken before.
             if (reasons.Length > 1 && !work.Take(1 + (Size(reason.Before) + Size(reason.After)) / 16)) return [];
@@ -77,11 +77,13 @@ internal sealed class LoginDelta
     }
 
     // Each once, and none that lies in another.
-    private static ImmutableArray<LoginPart> Without(IEnumerable<LoginPart> parts)
+    private static ImmutableArray<LoginPart> Without(IEnumerable<LoginPart> parts, WorkBudget work)
     {
         var kept = new List<LoginPart>();
         foreach (var part in parts)
         {
+            // Whoever asked sees that it was cut short.
+            if (!work.Take(1 + (kept.Count * (1L + part.Without.Length)) / 4)) return [];
             if (kept.Exists(other => other.Covers(part))) continue;
             kept.RemoveAll(part.Covers);
             kept.Add(part);

@@ -116,7 +116,7 @@ internal static class JetStreamRights
             _ => $"$JS.API.CONSUMER.CREATE.KV_{right.Name}.*.$KV.{right.Name}.",
         };
         var (named, forbidden) = (SubjectOf(right.Keys), keys.ConvertAll(SubjectOf));
-        if (!SubjectGroup.Beside(named, forbidden, []).Any()) yield break;
+        if (!SubjectGroup.IsLeft(named, forbidden)) yield break;
         yield return new SubjectGroup([named], forbidden);
         // Flow control goes with every key that may be watched.
         if (right.Access == BucketAccess.Watch)

@@ -42,19 +42,23 @@ internal sealed record SubjectGroup(IReadOnlyList<SubjectPattern> In, IReadOnlyL
         : new CapabilityRequest.NatsSubscribe(NatsSubject.Raw(string.Join('.', subject[2..])), isNamed ? subject[1] : null);
 
     /// <summary>The parts of a pattern, less some, that lie in none of the groups. All of them together are the whole; they may overlap.</summary>
+    /// <param name="work">Once it is used up, no more parts come.</param>
     /// <param name="from">Groups before this were looked at.</param>
-    public static IEnumerable<LoginPart> Beside(SubjectPattern within, IReadOnlyList<SubjectPattern> without, IReadOnlyList<SubjectGroup> groups, int from = 0)
+    public static IEnumerable<LoginPart> Beside(SubjectPattern within, IReadOnlyList<SubjectPattern> without, IReadOnlyList<SubjectGroup> groups, WorkBudget work, int from = 0)
     {
+        // A few patterns that overlap have parts without number; each is looked for among all that is taken from it.
+        if (!work.Take(1 + (without.Count / 2))) yield break;
         if (Find(within, without) is not { } example) yield break;
         for (var i = from; i < groups.Count; i++)
         {
+            if (!work.Take(1 + (groups[i].In.Count / 8))) yield break;
             List<SubjectPattern> met = [.. groups[i].In.Where(pattern => pattern.Intersect(within) is not null)];
             if (met.Count == 0) continue;
-            foreach (var part in Beside(within, [.. without, .. met], groups, i + 1)) yield return part;
+            foreach (var part in Beside(within, [.. without, .. met], groups, work, i + 1)) yield return part;
             foreach (var cut in groups[i].Out)
             {
                 if (within.Intersect(cut) is not { } both || !met.Exists(pattern => pattern.Intersect(both) is not null)) continue;
-                foreach (var part in Beside(both, without, groups, i + 1)) yield return part;
+                foreach (var part in Beside(both, without, groups, work, i + 1)) yield return part;
             }
 
             yield break;
@@ -62,6 +66,9 @@ internal sealed record SubjectGroup(IReadOnlyList<SubjectPattern> In, IReadOnlyL
 
         yield return new LoginPart(within, [.. without.Where(cut => cut.Intersect(within) is not null).Distinct()], example);
     }
+
+    /// <summary>Whether anything of a pattern lies in none of the others.</summary>
+    public static bool IsLeft(SubjectPattern within, IReadOnlyList<SubjectPattern> without) => Find(within, without) is not null;
 
     // There are always more names than patterns mention: a token that nobody names decides for all of them.
     private static string[]? Find(SubjectPattern within, IReadOnlyList<SubjectPattern> without)
