@@ -35,9 +35,10 @@ internal sealed class HeldPolicy
             return false;
         }
 
+        if (!PackedDocuments.TryRead(sent, out var told, out problem)) return false;
         var documents = (sent.BaseRevision == 0 ? last._documents.Clear() : last._documents).ToBuilder();
         documents.RemoveRange(sent.Removed);
-        foreach (var (name, text) in sent.Documents)
+        foreach (var (name, text) in told)
         {
             documents[name] = last._documents.TryGetValue(name, out var known) && known.Text == text ? known : new StoredPolicy(name, text);
         }

@@ -72,7 +72,7 @@ internal sealed partial class SyncClient(
     private async Task SubscribeAsync(V1.Sync.SyncClient sync, CancellationTokenSource refresh, CancellationToken cancellation)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation, refresh.Token);
-        using var call = sync.Subscribe(cancellationToken: ending.Token);
+        using var call = sync.Subscribe(new Metadata { { PackedDocuments.AcceptHeader, PackedDocuments.Brotli } }, cancellationToken: ending.Token);
         reports.StartOver();
         var telling = TellAsync(call.RequestStream, ending.Token);
         try

@@ -22,8 +22,9 @@ internal sealed class SnapshotComposer(SigningAuthority authority)
     private ImmutableArray<SharedPart> _newest = [];
 
     /// <param name="told">What the agent was told last on the same call; null when nothing yet.</param>
+    /// <param name="isPacked">Whether the agent can read <see cref="PackedDocuments"/>.</param>
     /// <param name="traceparent">Of the change that caused this snapshot; empty when none did.</param>
-    public SnapshotFrame Compose(ControlPlaneState state, AgentView view, AgentView? told, string traceparent, DateTimeOffset now)
+    public SnapshotFrame Compose(ControlPlaneState state, AgentView view, AgentView? told, bool isPacked, string traceparent, DateTimeOffset now)
     {
         var own = new Snapshot
         {
@@ -33,10 +34,10 @@ internal sealed class SnapshotComposer(SigningAuthority authority)
         };
         own.Entries.AddRange(view.Entries);
         own.FederatedBundles.AddRange(view.FederatedBundles);
-        return new SnapshotFrame(Shared(state, told), own);
+        return new SnapshotFrame(Shared(state, told, isPacked), own);
     }
 
-    private byte[] Shared(ControlPlaneState state, AgentView? told)
+    private byte[] Shared(ControlPlaneState state, AgentView? told, bool isPacked)
     {
         // Two streams may both serialize a new state; one result stays. A lock would make thousands of streams queue for nothing.
         var newest = _newest;
@@ -44,15 +45,18 @@ internal sealed class SnapshotComposer(SigningAuthority authority)
         foreach (var part in newest)
         {
             if (part.Since == since
+                && part.IsPacked == isPacked
                 && part.PolicyRevision == state.PolicyRevision
                 && ReferenceEquals(part.Authorities, state.Authorities)
                 && ReferenceEquals(part.Crls, state.Crls)) return part.Bytes;
         }
 
-        var shared = new Snapshot { Bundle = BundleWire.From(authority.Bundle(state), state), Policy = PolicyOf(state, since == 0 ? null : told) };
+        var policy = PolicyOf(state, since == 0 ? null : told);
+        if (isPacked) PackedDocuments.Pack(policy);
+        var shared = new Snapshot { Bundle = BundleWire.From(authority.Bundle(state), state), Policy = policy };
         shared.Crls.AddRange(state.Crls.Values.Select(crl => crl.Der));
         var bytes = shared.ToByteArray();
-        _newest = [new SharedPart(since, state.PolicyRevision, state.Authorities, state.Crls, bytes), .. newest.Take(MaxParts - 1)];
+        _newest = [new SharedPart(since, isPacked, state.PolicyRevision, state.Authorities, state.Crls, bytes), .. newest.Take(MaxParts - 1)];
         return bytes;
     }
 
@@ -70,5 +74,5 @@ internal sealed class SnapshotComposer(SigningAuthority authority)
         return policy;
     }
 
-    private sealed record SharedPart(ulong Since, ulong PolicyRevision, object Authorities, object Crls, byte[] Bytes);
+    private sealed record SharedPart(ulong Since, bool IsPacked, ulong PolicyRevision, object Authorities, object Crls, byte[] Bytes);
 }

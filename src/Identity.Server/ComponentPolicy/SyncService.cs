@@ -37,7 +37,7 @@ internal sealed class SyncService(
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(
             context.CancellationToken, session.Superseded, lifetime.ApplicationStopping);
         var reading = reports.ReadAsync(requestStream, session, ending.Token);
-        var pushing = PushAsync(agent.Id, agent.Serial, session, responseStream, ending.Token);
+        var pushing = PushAsync(agent.Id, agent.Serial, session, responseStream, PackedDocuments.AreAcceptedBy(context.RequestHeaders), ending.Token);
         try
         {
             // An agent may stop reporting and still listen; one that reports nonsense is cut off.
@@ -64,7 +64,8 @@ internal sealed class SyncService(
         }
     }
 
-    private async Task PushAsync(SpiffeId agent, string serial, AgentSession session, IServerStreamWriter<SnapshotFrame> snapshots, CancellationToken cancellation)
+    private async Task PushAsync(
+        SpiffeId agent, string serial, AgentSession session, IServerStreamWriter<SnapshotFrame> snapshots, bool isPacked, CancellationToken cancellation)
     {
         using var watching = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         await using var states = ledger.WatchAsync(watching.Token).GetAsyncEnumerator(watching.Token);
@@ -101,7 +102,7 @@ internal sealed class SyncService(
                     writtenBy = DateTimeOffset.MaxValue;
                     if (told is null || now >= renewAt || !view.SaysTheSameAs(told))
                     {
-                        writing = snapshots.WriteAsync(composer.Compose(state, view, told, cause, now), watching.Token);
+                        writing = snapshots.WriteAsync(composer.Compose(state, view, told, isPacked, cause, now), watching.Token);
                         (told, cause, renewAt, writtenBy) = (view, "", now + Renewal, now + Patience);
                     }
                 }

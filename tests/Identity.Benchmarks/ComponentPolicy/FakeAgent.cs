@@ -20,6 +20,9 @@ namespace Identity.Benchmarks.ComponentPolicy;
 /// </summary>
 internal sealed class FakeAgent : IDisposable
 {
+    // As the shipped agent says.
+    private static readonly Metadata AcceptsPacked = new() { { "identity-accept-packed", "br" } };
+
     private readonly GrpcChannel _channel;
     private AsyncDuplexStreamingCall<AgentReport, Arrival>? _call;
 
@@ -64,7 +67,7 @@ internal sealed class FakeAgent : IDisposable
     public async Task SubscribeAsync(DecidingView? view, CancellationToken cancellation)
     {
         Unsubscribe();
-        _call = _channel.CreateCallInvoker().AsyncDuplexStreamingCall(Subscribe(view), null, default);
+        _call = _channel.CreateCallInvoker().AsyncDuplexStreamingCall(Subscribe(view), null, new CallOptions(AcceptsPacked));
         await NextAsync(cancellation);
     }
 

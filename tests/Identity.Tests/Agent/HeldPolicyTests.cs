@@ -1,3 +1,5 @@
+using System.IO.Compression;
+using Google.Protobuf;
 using Identity.Agent.ControlPlane;
 using Identity.V1;
 
@@ -59,6 +61,63 @@ public sealed class HeldPolicyTests
         Assert.NotNull(bad.Policy.Unreadable);
         Assert.Empty(bad.Policy.Clauses);
         Assert.Null(Follow(bad, new PolicySnapshot { Revision = 3, BaseRevision = 2, Removed = { "b" } }).Policy.Unreadable);
+    }
+
+    [Fact]
+    public void Follows_packed_documents_as_those_that_are_not()
+    {
+        var first = Follow(HeldPolicy.None, Told(1, 0, ("a", Document("a")), ("b", Document("b"))));
+        var second = Follow(first, Packed(Told(2, 1, ("b", Document("b", "changed")), ("c", Document("c")))));
+
+        Assert.Equal(["a/rule", "b/changed", "c/rule"], second.Policy.Clauses.Select(clause => clause.Rule.ToString()));
+        Assert.Same(first.Policy.Documents[0], second.Policy.Documents[0]);
+        Assert.Equal(["c"], Follow(second, Packed(Told(3, 0, ("c", Document("c"))))).Policy.Documents.Select(document => document.Name));
+    }
+
+    public static TheoryData<string, string> Broken => new()
+    {
+        { "cut short", "are not" },
+        { "longer than it says", "are not" },
+        { "shorter than it says", "are not" },
+        { "no Brotli", "are not" },
+        { "nothing, but a size", "are not" },
+        { "no size", "expected none, and 1 to 268435456 bytes" },
+        { "more than may be", "expected none, and 1 to 268435456 bytes" },
+        { "others beside it", "it has 1 documents beside packed ones" },
+        { "no documents", "are no documents" },
+    };
+
+    // Documents that are lost may be those that forbid.
+    [Theory]
+    [MemberData(nameof(Broken))]
+    public void Refuses_packed_documents_that_are_not_what_they_say(string how, string problem)
+    {
+        var sent = Packed(Told(2, 1, ("a", Document("a", "changed")), ("b", Document("b"))));
+        switch (how)
+        {
+            case "cut short": sent.PackedDocuments = ByteString.CopyFrom(sent.PackedDocuments.Span[..^3]); break;
+            case "longer than it says": sent.UnpackedSize--; break;
+            case "shorter than it says": sent.UnpackedSize++; break;
+            case "no Brotli": sent.PackedDocuments = ByteString.CopyFromUtf8(Document("a")); break;
+            case "nothing, but a size": sent.PackedDocuments = ByteString.Empty; break;
+            case "no size": sent.UnpackedSize = 0; break;
+            case "more than may be": sent.UnpackedSize = (256 << 20) + 1; break;
+            case "others beside it": sent.Documents.Add("c", Document("c")); break;
+            case "no documents": sent = Packed(2, 1, [0x22, 0xff, 1]); break;
+            default: throw new ArgumentOutOfRangeException(nameof(how), how, null);
+        }
+
+        Assert.False(HeldPolicy.TryFollow(Follow(HeldPolicy.None, Told(1, 0, ("a", Document("a")))), sent, out _, out var said));
+        Assert.Contains(problem, said, StringComparison.Ordinal);
+    }
+
+    private static PolicySnapshot Packed(PolicySnapshot told) => Packed(told.Revision, told.BaseRevision, new PolicySnapshot { Documents = { told.Documents } }.ToByteArray());
+
+    private static PolicySnapshot Packed(ulong revision, ulong baseRevision, byte[] documents)
+    {
+        var packed = new byte[BrotliEncoder.GetMaxCompressedLength(documents.Length)];
+        Assert.True(BrotliEncoder.TryCompress(documents, packed, out var written));
+        return new() { Revision = revision, BaseRevision = baseRevision, PackedDocuments = ByteString.CopyFrom(packed.AsSpan(0, written)), UnpackedSize = (uint)documents.Length };
     }
 
     private static HeldPolicy Follow(HeldPolicy last, PolicySnapshot? sent)

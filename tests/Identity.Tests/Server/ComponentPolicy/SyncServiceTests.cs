@@ -60,6 +60,36 @@ public sealed class SyncServiceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Packs_large_documents_for_those_who_can_read_them_and_small_ones_for_nobody()
+    {
+        using var old = Subscribe(await _server.AttestAsync());
+        using var other = Subscribe(await _server.AttestAsync(), packing: "gzip");
+        using var packing = Subscribe(await _server.AttestAsync(), packing: "br");
+        AsyncDuplexStreamingCall<AgentReport, Snapshot>[] calls = [old, other, packing];
+        foreach (var call in calls) await NextAsync(call);
+        var policies = new PolicyAdmin.PolicyAdminClient(_server.Admin);
+
+        var small = await ApplyAsync("small", 2);
+        foreach (var call in calls) Assert.Equal(small, (await NextAsync(call)).Policy.Documents["small"]);
+
+        var large = await ApplyAsync("large", 500);
+        foreach (var call in calls[..2]) Assert.Equal(large, (await NextAsync(call)).Policy.Documents["large"]);
+        var policy = (await NextAsync(packing)).Policy;
+        Assert.Empty(policy.Documents);
+        Assert.InRange(policy.PackedDocuments.Length, 1, large.Length / 4);
+        Assert.True(Identity.Agent.ControlPlane.HeldPolicy.TryFollow(Identity.Agent.ControlPlane.HeldPolicy.None, new PolicySnapshot(policy) { BaseRevision = 0 }, out var held, out _));
+        Assert.Equal(large, Assert.Single(held.Policy.Documents).Source);
+
+        async Task<string> ApplyAsync(string name, int rules)
+        {
+            var text = $"kind: CapabilityPolicy\nname: {name}\nrules:\n" + string.Concat(Enumerable.Range(0, rules).Select(i =>
+                $"  - {{ name: r{i}, effect: permit, subjects: [{{ spiffeId: spiffe://example.org/c{i} }}], capabilities: [{{ import: wasi:io/poll@0.2.0 }}] }}\n"));
+            await policies.ApplyPoliciesAsync(new ApplyPoliciesRequest { Documents = { new PolicySource { Text = text } } }, cancellationToken: Patience);
+            return text;
+        }
+    }
+
+    [Fact]
     public async Task Tells_one_agent_nothing_of_anothers_entries()
     {
         await _server.AttestAsync();
@@ -311,8 +341,8 @@ public sealed class SyncServiceTests : IAsyncLifetime
     private static LiveAdmissions Part(uint part, bool moreFollow, params string[] ids) =>
         new() { Part = part, MoreFollow = moreFollow, Admissions = { ids.Select(Admission) } };
 
-    private static AsyncDuplexStreamingCall<AgentReport, Snapshot> Subscribe(TestAgent agent) =>
-        new Sync.SyncClient(agent.Invoker).Subscribe(cancellationToken: Patience);
+    private static AsyncDuplexStreamingCall<AgentReport, Snapshot> Subscribe(TestAgent agent, string? packing = null) =>
+        new Sync.SyncClient(agent.Invoker).Subscribe(packing is null ? [] : new Metadata { { "identity-accept-packed", packing } }, cancellationToken: Patience);
 
     private static async Task<Snapshot> NextAsync(AsyncDuplexStreamingCall<AgentReport, Snapshot> call)
     {
