@@ -61,7 +61,7 @@ public sealed class PolicyDecisionPropertyTests
 
             static object Answer(CapabilityDecision decision) => (decision.Allowed, decision.Reason, decision.Warned, decision.ShadowAllowed, decision.ValidUntil);
         },
-        Runs);
+        5 * Runs);
 
     [Fact]
     public void What_is_said_twice_is_said_once() => Sample((rules, labels, principal, request) =>
