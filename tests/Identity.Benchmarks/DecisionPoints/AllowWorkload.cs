@@ -12,7 +12,9 @@ namespace Identity.Benchmarks.DecisionPoints;
 
 /// <summary>What does it cost to remember a workload before a door of wasmCloud v2 answers, alone and when 32 wait together, beside the write it cannot do without?</summary>
 [MemoryDiagnoser]
+#pragma warning disable CA1001 // Close, which the runner calls, disposes of all.
 public class AllowWorkload
+#pragma warning restore CA1001
 {
     private const int Together = 32;
 

@@ -116,7 +116,7 @@ public sealed class PolicyChangeCommandTests : IAsyncLifetime
         await cli.AppliedAsync(Permit("more", "{ namespace: shop }"));
         var book = cli.Server.Service<Identity.Server.DecisionPoints.WasmCloudV2.AllowedWorkloads>();
         foreach (var name in (string[])["cart", "till"])
-            book.Allow($"h1/{name}", "shop", $"workload 'shop/{name}'", [new(new() { Id = Spiffe.Net.SpiffeId.Parse($"spiffe://example.org/ns/shop/component/{name}"), Namespace = "shop" }, [new Identity.Policy.CapabilityRequest.Start()])]);
+            await book.AllowAsync($"h1/{name}", "shop", $"workload 'shop/{name}'", [new(new() { Id = Spiffe.Net.SpiffeId.Parse($"spiffe://example.org/ns/shop/component/{name}"), Namespace = "shop" }, [new Identity.Policy.CapabilityRequest.Start()])]);
         Assert.Equal(ExitCode.NotFound, (await cli.RunAsync("policy", "stage", "confirm", "s-x", "--denies", "1", "--reason", "r")).Code);
         Assert.Equal(ExitCode.Usage, (await cli.RunAsync("policy", "stage", "confirm", "s-x", "--reason", "r")).Code);
 

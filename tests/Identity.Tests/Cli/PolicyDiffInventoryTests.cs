@@ -77,9 +77,9 @@ public sealed class PolicyDiffInventoryTests : IAsyncLifetime
     {
         await _cli.AppliedAsync(Permit("egress", $"{{ spiffeIdPrefix: {OfShop} }}", "{ connect: api.example.com:443 }"));
         await EntryAsync("cart");
-        Allow("cart", "http", "store");
-        Allow("basket", "http", "store");
-        Allow("other", "mail");
+        await AllowAsync("cart", "http", "store");
+        await AllowAsync("basket", "http", "store");
+        await AllowAsync("other", "mail");
 
         var file = _cli.Write("egress.yaml", Permit("egress", $"{{ spiffeId: {OfShop}/http, namespace: shop, imagePrefix: ghcr.io/acme }}", "{ connect: api.example.com:8443 }"));
         var (_, output, _) = await _cli.RunAsync("policy", "diff", "--server", file);
@@ -97,7 +97,7 @@ public sealed class PolicyDiffInventoryTests : IAsyncLifetime
     [Fact]
     public async Task What_nobody_knows_of_a_workload_is_said_and_not_counted()
     {
-        _cli.Server.Service<AllowedWorkloads>().Heard("shop/Workload/cart", "shop", "workload 'shop/cart'");
+        await _cli.Server.Service<AllowedWorkloads>().HeardAsync("shop/Workload/cart", "shop", "workload 'shop/cart'");
         var (_, output, _) = await _cli.RunAsync("policy", "diff", "--server", _cli.Write("shop.yaml", Permit("shop")));
         Assert.EndsWith("1 gained, 0 lost.\nNot counted: 1 workload that kubernetes-admission may have let through and of which nobody here knows what it asked for, such as workload 'shop/cart'.\n", output, StringComparison.Ordinal);
     }
@@ -148,7 +148,7 @@ public sealed class PolicyDiffInventoryTests : IAsyncLifetime
         Assert.True(_cli.Server.Live.Open(SpiffeId.Parse($"spiffe://example.org/spire/agent/{agent}")).TryAdd(admission));
     }
 
-    private void Allow(string name, params string[] components)
+    private Task<bool> AllowAsync(string name, params string[] components)
     {
         const PrincipalAttributes Untold = PrincipalAttributes.Digest | PrincipalAttributes.Signer | PrincipalAttributes.Host | PrincipalAttributes.Lattice;
         Question[] asked =
@@ -156,6 +156,6 @@ public sealed class PolicyDiffInventoryTests : IAsyncLifetime
             .. components.Select(component => new Question(
                 new Principal { Id = SpiffeId.Parse($"{OfShop}/{component}"), Image = ImageReference.Parse($"ghcr.io/acme/{component}:1"), Namespace = "shop", Unknown = Untold }, [CapabilityRequest.Parse("start")])),
         ];
-        _cli.Server.Service<AllowedWorkloads>().Allow($"shop/Workload/{name}", "shop", $"workload 'shop/{name}'", asked);
+        return _cli.Server.Service<AllowedWorkloads>().AllowAsync($"shop/Workload/{name}", "shop", $"workload 'shop/{name}'", asked);
     }
 }

@@ -79,7 +79,7 @@ public sealed class PolicyVerbTests : IDisposable
     public async Task Suggest_refuses_what_would_be_no_document()
     {
         var seen = _folder.At("seen");
-        await File.WriteAllTextAsync(seen, $"{Cart} config a\n");
+        await File.WriteAllTextAsync(seen, $"{Cart} config a\n", TestContext.Current.CancellationToken);
         Assert.Equal(ExitCode.Ok, (await RunAsync("suggest", "--seen", seen)).Code);
         var (code, output, error) = await RunAsync("suggest", "--seen", seen, "--name", "no name");
         Assert.Equal((ExitCode.Refused, ""), (code, output));

@@ -199,7 +199,7 @@ public sealed class StagedClaimsTests
 
         var book = world.Server.Service<Identity.Server.DecisionPoints.WasmCloudV2.AllowedWorkloads>();
         var who = new Principal { Id = SpiffeId.Parse("spiffe://example.org/ns/shop/component/cart"), Namespace = "shop" };
-        book.Allow("h1/w-1", "shop", "workload 'shop/cart'", [new Question(who, [new CapabilityRequest.Start()])]);
+        await book.AllowAsync("h1/w-1", "shop", "workload 'shop/cart'", [new Question(who, [new CapabilityRequest.Start()])]);
         // Something happens, so that the change is looked at again.
         await world.Admin.ApplyAsync(Permit("other", "{ namespace: bank }"));
         await UntilAsync(async () => (await world.FindAsync(staged.Id)).Unproven == 1);
