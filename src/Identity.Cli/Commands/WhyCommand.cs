@@ -36,7 +36,7 @@ internal static class WhyCommand
         foreach (var reason in decision.Reasons)
         {
             output.WriteLine();
-            output.WriteLine($"  {(reason.Capability.Length > 0 ? reason.Capability : "in general")}");
+            output.WriteLine($"  {(reason.Capability.Length > 0 ? reason.Capability : "in general")}{For(reason.Principal)}");
             // A refusal names its rule itself, and says whether it forbids or only came nearest.
             if (reason.Rule.Length > 0 && !reason.Explanation.Contains(reason.Rule, StringComparison.Ordinal))
                 output.WriteLine($"    {(decision.Kind == DecisionKind.WorkloadSvid ? "entry" : "rule")} {reason.Rule}");
@@ -61,10 +61,12 @@ internal static class WhyCommand
     private static void WriteNotes(TextWriter output, Decision decision)
     {
         if (decision.Warnings.Count + decision.Shadow.Count > 0) output.WriteLine();
-        foreach (var warning in decision.Warnings) output.WriteLine($"  warning: {warning.Capability}: {(warning.Rule.Length > 0 ? $"rule {warning.Rule} " : "")}{warning.Explanation}");
+        foreach (var warning in decision.Warnings) output.WriteLine($"  warning: {warning.Capability}{For(warning.Principal)}: {(warning.Rule.Length > 0 ? $"rule {warning.Rule} " : "")}{warning.Explanation}");
         foreach (var shadow in decision.Shadow)
-            output.WriteLine($"  in mode shadow: {shadow.Capability}: rule {shadow.Rule} would {(shadow.WouldAllow ? "permit" : "forbid")} it if it were enforced");
+            output.WriteLine($"  in mode shadow: {shadow.Capability}{For(shadow.Principal)}: rule {shadow.Rule} would {(shadow.WouldAllow ? "permit" : "forbid")} it if it were enforced");
     }
+
+    private static string For(string principal) => principal.Length > 0 ? $", for {principal}" : "";
 
     // It stands in the line above.
     private static string WithoutCapability(Reason reason) =>

@@ -24,6 +24,7 @@ internal static class ReportedText
             reason.Capability = Line(reason.Capability);
             reason.Rule = Line(reason.Rule);
             reason.Explanation = Line(reason.Explanation);
+            reason.Principal = Line(reason.Principal);
             reason.SmallestGrant = Clean(reason.SmallestGrant, mayHaveLines: true);
         }
 
@@ -31,6 +32,7 @@ internal static class ReportedText
         {
             outcome.Rule = Line(outcome.Rule);
             outcome.Capability = Line(outcome.Capability);
+            outcome.Principal = Line(outcome.Principal);
         }
 
         return printable;

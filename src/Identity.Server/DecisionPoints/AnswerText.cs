@@ -46,6 +46,7 @@ internal static class AnswerText
             decision.Reasons.Add(new Reason
             {
                 Capability = verdict.Request.ToString(),
+                Principal = Whom(verdict),
                 Rule = verdict.Rule,
                 Explanation = verdict.Text,
                 // The same for each: one of several grants would leave the answer a no.
@@ -57,14 +58,17 @@ internal static class AnswerText
         {
             var (decided, about) = (verdict.Decision, verdict.Request.ToString());
             if (decided is { ShadowAllowed: { } would, ShadowRule: { } shadow } && decision.Shadow.Count < MaxReasons)
-                decision.Shadow.Add(new V1.ShadowOutcome { Rule = shadow.ToString(), WouldAllow = would, Capability = about });
+                decision.Shadow.Add(new V1.ShadowOutcome { Rule = shadow.ToString(), WouldAllow = would, Capability = about, Principal = Whom(verdict) });
             if (decided is { Warned: true, Warning: { } warning } && decision.Warnings.Count < MaxReasons)
-                decision.Warnings.Add(new Reason { Capability = about, Rule = warning.ToString(), Explanation = decided.WarningText ?? "" });
+                decision.Warnings.Add(new Reason { Capability = about, Principal = Whom(verdict), Rule = warning.ToString(), Explanation = decided.WarningText ?? "" });
             if (verdict.RefusedOnNats is { } refused && decision.Warnings.Count < MaxReasons)
-                decision.Warnings.Add(new Reason { Capability = about, Explanation = refused });
+                decision.Warnings.Add(new Reason { Capability = about, Principal = Whom(verdict), Explanation = refused });
         }
 
         return decision;
+
+        // The subject tells of one.
+        string Whom(Verdict verdict) => ids.Count > 1 ? verdict.Principal.Id.ToString() : "";
     }
 
     private static string? DigestOf(Principal principal) => principal.Unknown.HasFlag(PrincipalAttributes.Digest) ? null : principal.Digest?.Text;

@@ -162,13 +162,58 @@ public sealed class PolicySuggestModesTests : IAsyncLifetime
     {
         await _cli.AppliedAsync(Open(mode));
         Assert.Equal(isAllowed, Decide("natsPublish orders.old", DoorName.WasmCloudPolicyService).Allowed);
-        Assert.False(_cli.Server.Service<DecisionPoint>().Decide(
-            [new(Principal.Process(SpiffeId.Parse(Cart)), [CapabilityRequest.Parse("start")]), new(Principal.Process(SpiffeId.Parse($"{Cart}2")), [CapabilityRequest.Parse("natsPublish orders.old")])],
-            new Asking(DoorName.Grpc)).Allowed);
+        Assert.False(DecideSeveral(DoorName.WasmCloudInterposer).Allowed);
+        // As they were told before each reason said whom it is about.
+        _cli.Server.Decisions.Record(WithoutPrincipals(_cli.Server.Decisions.List(1, deniedOnly: true)[0]));
         var output = await SuggestAsync();
-        Assert.Contains("# not granted: 1 decision was asked for at doors that prove nobody", output, StringComparison.Ordinal);
+        Assert.Contains("# not granted: 2 decisions were asked for at doors that prove nobody", output, StringComparison.Ordinal);
         Assert.Contains("# not granted: 1 decision was about several identities", output, StringComparison.Ordinal);
         Assert.EndsWith(All, output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_several_components_of_a_workload_were_denied_each_is_granted_by_itself()
+    {
+        await _cli.AppliedAsync(Permit("shop", $"{{ spiffeId: {Cart} }}", "start"));
+        Assert.False(DecideSeveral(DoorName.Grpc).Allowed);
+        var output = await SuggestAsync();
+        Assert.Contains($"      - spiffeId: {Cart}\n    capabilities:\n      - natsPublish: orders.new\n", output, StringComparison.Ordinal);
+        Assert.Contains($"      - spiffeId: {Cart}2\n    capabilities:\n      - natsPublish: orders.old\n      - start\n", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("not granted", output, StringComparison.Ordinal);
+
+        // Two that may be anybody's are one decision.
+        Assert.False(DecideSeveral(DoorName.WasmCloudInterposer).Allowed);
+        Assert.Contains("# not granted: 1 decision was asked for at doors that prove nobody", await SuggestAsync(), StringComparison.Ordinal);
+
+        // With it in force there is nothing left to grant.
+        Assert.Equal(ExitCode.Ok, (await _cli.RunAsync("apply", "-f", _cli.Write("least.yaml", output))).Code);
+        Assert.True(DecideSeveral(DoorName.Grpc).Allowed);
+    }
+
+    [Fact]
+    public async Task What_rules_in_modes_warn_and_shadow_say_of_several_is_said_of_each()
+    {
+        await _cli.AppliedAsync(Open("warn").Replace($"[{Wide}]", $"[start, {Wide}]", StringComparison.Ordinal), $"kind: CapabilityPolicy\nname: later\nrules:\n  - {{ name: none, effect: forbid, mode: shadow, subjects: [{{ spiffeId: {Cart} }}], capabilities: [{Narrow}] }}\n");
+        Assert.True(DecideSeveral(DoorName.Grpc).Allowed);
+        var output = await SuggestAsync();
+        Assert.Contains($"# no grant keeps: {Cart}: natsPublish orders.new (rule later/none would forbid it if it were enforced)\n", output, StringComparison.Ordinal);
+        Assert.Contains($"      - spiffeId: {Cart}2\n    capabilities:\n      - natsPublish: orders.old\n      - start\n", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("not granted", output, StringComparison.Ordinal);
+    }
+
+    // A workload of two components.
+    private Answer DecideSeveral(DoorName door) => _cli.Server.Service<DecisionPoint>().Decide(
+        [
+            new(Principal.Process(SpiffeId.Parse(Cart)), [CapabilityRequest.Parse("start"), CapabilityRequest.Parse("natsPublish orders.new")]),
+            new(Principal.Process(SpiffeId.Parse($"{Cart}2")), [CapabilityRequest.Parse("start"), CapabilityRequest.Parse("natsPublish orders.old")]),
+        ],
+        new Asking(door));
+
+    private static Decision WithoutPrincipals(Decision decision)
+    {
+        foreach (var reason in decision.Reasons.Concat(decision.Warnings)) reason.Principal = "";
+        foreach (var shadow in decision.Shadow) shadow.Principal = "";
+        return decision;
     }
 
     private Answer Decide(string request, DoorName door = DoorName.Grpc) =>

@@ -1,3 +1,4 @@
+using Google.Protobuf.Collections;
 using Identity.Policy;
 using Identity.Policy.Analysis;
 using Identity.V1;
@@ -56,14 +57,8 @@ internal sealed class SeenDecisions
         var seen = new SeenDecisions(policy, now);
         foreach (var decision in decisions)
         {
-            if (!SpiffeId.TryParse(decision.Subject, out var id, out _))
-            {
-                // Of a workload of several components the decision does not tell which of them asked for what.
-                if (decision.Allowed ? decision.Warnings.Any(IsByWarnOnly) : decision.Reasons.Count > 0) seen._several++;
-                continue;
-            }
-
-            if (decision.Kind == DecisionKind.NatsLogin) seen.AddLogin(decision, id);
+            if (!SpiffeId.TryParse(decision.Subject, out var id, out _)) seen.AddSeveral(decision, isAnyDigest, isUnprovenToo);
+            else if (decision.Kind == DecisionKind.NatsLogin) seen.AddLogin(decision, id);
             else seen.Add(decision, id, isAnyDigest, isUnprovenToo);
         }
 
@@ -71,6 +66,42 @@ internal sealed class SeenDecisions
     }
 
     private static bool IsForNow(PolicyRule rule) => rule is { Effect: RuleEffect.Permit, Mode: RuleMode.Warn };
+
+    // A workload of several components, each of which asked for something of its own.
+    private void AddSeveral(Decision decision, bool isAnyDigest, bool isUnprovenToo)
+    {
+        var principals = decision.Reasons.Concat(decision.Warnings).Select(reason => reason.Principal).Concat(decision.Shadow.Select(shadow => shadow.Principal)).Distinct(StringComparer.Ordinal);
+        var (isUnproven, isUntold) = (false, false);
+        foreach (var principal in principals)
+        {
+            var own = decision.Clone();
+            Keep(own.Reasons, reason => reason.Principal == principal);
+            Keep(own.Warnings, reason => reason.Principal == principal);
+            Keep(own.Shadow, shadow => shadow.Principal == principal);
+            if (SpiffeId.TryParse(principal, out var id, out _))
+            {
+                var (strangers, untold) = (_strangers, _untold);
+                Add(own, id, isAnyDigest, isUnprovenToo);
+                // It is one decision.
+                (isUnproven, isUntold) = (isUnproven || _strangers > strangers, isUntold || _untold > untold);
+                (_strangers, _untold) = (strangers, untold);
+            }
+            else if (own.Allowed ? own.Warnings.Any(IsByWarnOnly) : own.Reasons.Count > 0)
+            {
+                // One of before decisions told who asked for what.
+                _several++;
+            }
+        }
+
+        (_strangers, _untold) = (_strangers + (isUnproven ? 1 : 0), _untold + (isUntold ? 1 : 0));
+
+        static void Keep<T>(RepeatedField<T> all, Func<T, bool> isKept)
+        {
+            List<T> kept = [.. all.Where(isKept)];
+            all.Clear();
+            all.AddRange(kept);
+        }
+    }
 
     private void Add(Decision decision, SpiffeId id, bool isAnyDigest, bool isUnprovenToo)
     {
