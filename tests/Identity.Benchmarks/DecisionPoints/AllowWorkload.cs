@@ -41,8 +41,7 @@ public class AllowWorkload
             new AllowedWorkloadsOptions(DoorName.KubernetesAdmission, IsProven: true, TimeSpan.FromDays(30), HearsEnds: true) { MaxCountOfOne = 2 * Workloads }, new StageObservations(), TimeProvider.System, _store);
         _workloads.AllowAsync("shop/Workload/same", "shop", "workload 'shop/same'", _questions[0]).GetAwaiter().GetResult();
         _file = File.OpenHandle(Path.Combine(_folder, "bare"), FileMode.Create, FileAccess.Write);
-        _connection = new SqliteConnection($"Data Source={Path.Combine(_folder, "bare.db")};Pooling=False");
-        _connection.Open();
+        _connection = Connect(Path.Combine(_folder, "bare.db"));
         using var create = _connection.CreateCommand();
         create.CommandText = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE rows (number INTEGER PRIMARY KEY, row BLOB NOT NULL)";
         create.ExecuteNonQuery();
@@ -90,6 +89,13 @@ public class AllowWorkload
     {
         var (round, at) = Math.DivRem(_next++, Workloads);
         return _workloads.AllowAsync($"shop/Workload/w-{at}", "shop", $"workload 'shop/w-{at}'", _questions[round % 2]);
+    }
+
+    private static SqliteConnection Connect(string path)
+    {
+        var connection = new SqliteConnection($"Data Source={path};Pooling=False");
+        connection.Open();
+        return connection;
     }
 
     private static List<Question> Questions(string config) =>
