@@ -10,29 +10,46 @@ namespace Identity.Policy.Analysis;
 /// <param name="work">Of all principals together; what is not decided in time is told of everybody whom the changed permit means.</param>
 internal sealed class CeilingImpact(Authority before, Authority after, ImmutableArray<AuthorityChange> changes, WorkBudget work)
 {
-    private readonly ClausesById _changed = new(changes.Where(change => change.Kind == AuthorityChangeKind.Ceiling).Select(ChangedBy).Distinct<PolicyClause>(ReferenceEqualityComparer.Instance));
-    private readonly ClausesById _before = new(before.Clauses);
-    private readonly ClausesById _after = new(after.Clauses);
     private readonly Dictionary<string, ImmutableArray<(AuthorityChange Change, CapabilityRequest Request, DateTimeOffset At)>> _known = new(StringComparer.Ordinal);
     private readonly ILookup<object, AuthorityChange> _byPermit =
         changes.Where(change => change.Kind == AuthorityChangeKind.Ceiling).ToLookup(object (change) => ChangedBy(change), ReferenceEqualityComparer.Instance);
 
-    public static ImmutableArray<PrincipalImpact> Find(Authority before, Authority after, ImmutableArray<AuthorityChange> changes, IReadOnlyList<Principal> inventory)
+    public static ImmutableArray<PrincipalImpact> Find(Authority before, Authority after, ImmutableArray<AuthorityChange> changes, InventoryIndex inventory)
     {
         if (changes.All(change => change.Kind != AuthorityChangeKind.Ceiling)) return [];
-        var finder = new CeilingImpact(before, after, changes, new WorkBudget(WorkBudget.OfDifference));
-        return [.. inventory.SelectMany(finder.Of)];
+        return [.. new CeilingImpact(before, after, changes, new WorkBudget(WorkBudget.OfDifference)).On(inventory)];
     }
 
-    private IEnumerable<PrincipalImpact> Of(Principal principal)
+    private IEnumerable<PrincipalImpact> On(InventoryIndex inventory)
     {
         // A rise comes with a permit that is gone or new, and only for whom that means.
-        if (_changed.Meaning(principal).Count == 0) return [];
-        var (was, will) = (_before.Meaning(principal), _after.Meaning(principal));
-        var alike = $"{Names(was)}/{Names(will)}";
-        if (!_known.TryGetValue(alike, out var rises)) _known.Add(alike, rises = Rises(principal, _before.Of(was), _after.Of(will)));
-        return rises.Select(rise => new PrincipalImpact(principal, rise.Change, rise.Request, rise.At));
+        int[] concerned = [.. _byPermit.Select(changed => (PolicyClause)changed.Key).SelectMany(clause => inventory.Alike.SelectMany(alike => alike.MeantBy(clause))).Distinct().Order()];
+        Principal[] principals = Array.ConvertAll(concerned, at => inventory[at]);
+        var index = new InventoryIndex(principals);
+        var (was, will) = (Meaning(before.Clauses, index, principals.Length), Meaning(after.Clauses, index, principals.Length));
+        for (var at = 0; at < principals.Length; at++)
+        {
+            var alike = $"{Names(was[at])}/{Names(will[at])}";
+            var principal = principals[at];
+            if (!_known.TryGetValue(alike, out var rises)) _known.Add(alike, rises = Rises(principal, was[at].Select(clause => before.Clauses[clause]), will[at].Select(clause => after.Clauses[clause])));
+            foreach (var rise in rises) yield return new PrincipalImpact(principal, rise.Change, rise.Request, rise.At);
+        }
     }
+
+    /// <summary>For each principal the clauses that mean it, permits for certain and forbids perhaps; those about more first.</summary>
+    private static List<int>[] Meaning(ImmutableArray<PolicyClause> clauses, InventoryIndex index, int principals)
+    {
+        var meaning = new List<int>[principals];
+        for (var at = 0; at < principals; at++) meaning[at] = [];
+        foreach (var (clause, number) in clauses.Select((clause, number) => (clause, number)).OrderBy(one => DepthOf(one.clause.Subject)))
+        {
+            foreach (var at in index.Alike.SelectMany(alike => alike.MeantBy(clause))) meaning[at].Add(number);
+        }
+
+        return meaning;
+    }
+
+    private static int DepthOf(PolicySubject subject) => (subject.SpiffeId?.ToString() ?? subject.SpiffeIdPrefix?.Text)?.Length ?? 0;
 
     private ImmutableArray<(AuthorityChange, CapabilityRequest, DateTimeOffset)> Rises(Principal principal, IEnumerable<PolicyClause> was, IEnumerable<PolicyClause> will)
     {
@@ -64,53 +81,4 @@ internal sealed class CeilingImpact(Authority before, Authority after, Immutable
     private static PolicyClause ChangedBy(AuthorityChange change) => change.Held ?? change.Permit;
 
     private static string Names(List<int> clauses) => string.Join(',', clauses.Select(clause => clause.ToString(CultureInfo.InvariantCulture)));
-
-    /// <summary>Clauses by the ID or prefix that they are for.</summary>
-    private sealed class ClausesById
-    {
-        private readonly PolicyClause[] _clauses;
-        private readonly Dictionary<string, List<int>> _byPath = new(StringComparer.Ordinal);
-        private readonly Dictionary<string, List<int>>.AlternateLookup<ReadOnlySpan<char>> _lookup;
-
-        public ClausesById(IEnumerable<PolicyClause> clauses)
-        {
-            _clauses = [.. clauses];
-            for (var i = 0; i < _clauses.Length; i++)
-            {
-                var subject = _clauses[i].Subject;
-                var path = (subject.SpiffeId?.ToString() ?? subject.SpiffeIdPrefix?.Text) is { } id ? Dimensions.PathOf(id) : "";
-                if (!_byPath.TryGetValue(path, out var same)) _byPath.Add(path, same = []);
-                same.Add(i);
-            }
-
-            _lookup = _byPath.GetAlternateLookup<ReadOnlySpan<char>>();
-        }
-
-        public IEnumerable<PolicyClause> Of(List<int> clauses) => clauses.Select(clause => _clauses[clause]);
-
-        /// <summary>Permits that mean it for certain, forbids that may.</summary>
-        public List<int> Meaning(Principal principal)
-        {
-            var path = principal.Id.ToString().AsSpan("spiffe://".Length);
-            var found = new List<int>();
-            Add("");
-            for (var end = 0; end < path.Length;)
-            {
-                var next = path[(end + 1)..].IndexOf('/');
-                end = next < 0 ? path.Length : end + 1 + next;
-                Add(path[..end]);
-            }
-
-            return found;
-
-            void Add(ReadOnlySpan<char> prefix)
-            {
-                if (!_lookup.TryGetValue(prefix, out var clauses)) return;
-                foreach (var clause in clauses)
-                {
-                    if (_clauses[clause].Subject.MayMean(principal, out var untold) && (untold == 0 || _clauses[clause].Effect != RuleEffect.Permit)) found.Add(clause);
-                }
-            }
-        }
-    }
 }

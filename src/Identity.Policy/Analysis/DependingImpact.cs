@@ -3,7 +3,7 @@ using System.Collections.Immutable;
 namespace Identity.Policy.Analysis;
 
 /// <summary>Principals that a change means or does not mean; nobody can say which without something that is not told of them.</summary>
-/// <param name="Principals">In the order of their IDs; many changes may share them.</param>
+/// <param name="Principals">In the order of the inventory; many changes may share them.</param>
 /// <param name="On">What is not told; nothing where the change itself is not decided.</param>
 public sealed record DependingPrincipals(ImmutableArray<Principal> Principals, PrincipalAttributes On);
 
@@ -15,9 +15,9 @@ public sealed class DependingImpact
 {
     private readonly Dictionary<AuthorityChange, ImmutableArray<DependingPrincipals>> _byChange = new(ReferenceEqualityComparer.Instance);
 
-    internal DependingImpact(PolicyDiff diff, IReadOnlyList<Principal> inventory)
+    internal DependingImpact(PolicyDiff diff, InventoryIndex inventory)
     {
-        List<Alike> alike = [.. inventory.GroupBy(principal => principal.Unknown).Select(same => new Alike(same.Key, same))];
+        List<Alike> alike = [.. inventory.Alike.Select(same => new Alike(inventory, same))];
         foreach (var change in diff.Gained.Concat(diff.Lost))
         {
             var isUndecided = change.Kind == AuthorityChangeKind.Undecided;
@@ -26,6 +26,7 @@ public sealed class DependingImpact
             var asked = subjects.Aggregate(PrincipalAttributes.None, (all, subject) => all | subject.Asked);
             if (asked == PrincipalAttributes.None && !isUndecided) continue;
             ImmutableArray<DependingPrincipals> found = [.. alike.SelectMany(some => some.Find(subjects, asked, isUndecided))];
+            // What could not be decided of a login may be gained and lost.
             if (!found.IsEmpty) _byChange[change] = found;
         }
     }
@@ -33,63 +34,47 @@ public sealed class DependingImpact
     /// <summary>Also those whom the change concerns for certain by something else that is told of the same identity.</summary>
     public ImmutableArray<DependingPrincipals> Of(AuthorityChange change) => _byChange.GetValueOrDefault(change, []);
 
-    /// <summary>Principals of whom the same is not told.</summary>
-    private sealed class Alike(PrincipalAttributes unknown, IEnumerable<Principal> principals)
+    private sealed class Alike(InventoryIndex inventory, AlikePrincipals principals)
     {
-        private readonly PrincipalIndex _index = new(principals);
-        private readonly Dictionary<Subjects, Meant> _meant = [];
+        private readonly Dictionary<Subjects, Dictionary<PrincipalAttributes, ImmutableArray<Principal>>> _meant = [];
+        private readonly Dictionary<(ImmutableArray<Principal> Principals, PrincipalAttributes On), DependingPrincipals> _known = [];
 
         // Of a told image the tag or the digest may be left open; of keys that are told others than keys are.
         private readonly PrincipalAttributes _maybeUntold =
-            unknown | PrincipalAttributes.Image | ((unknown & PrincipalAttributes.NamedSigner) != 0 ? PrincipalAttributes.Signer : 0);
+            principals.Unknown | PrincipalAttributes.Image | ((principals.Unknown & PrincipalAttributes.NamedSigner) != 0 ? PrincipalAttributes.Signer : 0);
 
         public IEnumerable<DependingPrincipals> Find(PolicySubject[] subjects, PrincipalAttributes asked, bool isUndecided)
         {
-            if (!isUndecided && (asked & _maybeUntold) == 0) return [];
-            var told = new Subjects([.. subjects.Select(subject => subject.Without(unknown)).Distinct()]);
-            if (!_meant.TryGetValue(told, out var meant)) _meant.Add(told, meant = new Meant(_index, told.All));
-            return meant.Of(asked & unknown, isUndecided);
-        }
-    }
-
-    /// <summary>Whom subjects mean together, by what of it is untold.</summary>
-    private sealed class Meant
-    {
-        private readonly Dictionary<PrincipalAttributes, ImmutableArray<Principal>> _byUntold;
-        private readonly Dictionary<(PrincipalAttributes Untold, PrincipalAttributes On), DependingPrincipals> _known = [];
-
-        public Meant(PrincipalIndex index, ImmutableArray<PolicySubject> subjects)
-        {
-            var found = new Dictionary<PrincipalAttributes, ImmutableArray<Principal>.Builder>();
-            foreach (var principal in index.Candidates(subjects[0]))
+            if (!isUndecided && (asked & _maybeUntold) == 0) yield break;
+            var told = new Subjects([.. subjects.Select(subject => subject.Without(principals.Unknown)).Distinct()]);
+            if (!_meant.TryGetValue(told, out var byUntold)) _meant.Add(told, byUntold = MeantByAll(told.All));
+            foreach (var (untold, meant) in byUntold)
             {
-                var all = PrincipalAttributes.None;
-                var isMeant = true;
-                foreach (var subject in subjects)
+                var on = isUndecided ? PrincipalAttributes.None : untold | (asked & principals.Unknown);
+                if (on == PrincipalAttributes.None && !isUndecided) continue;
+                if (!_known.TryGetValue((meant, on), out var depending)) _known.Add((meant, on), depending = new DependingPrincipals(meant, on));
+                yield return depending;
+            }
+        }
+
+        private Dictionary<PrincipalAttributes, ImmutableArray<Principal>> MeantByAll(ImmutableArray<PolicySubject> subjects)
+        {
+            var found = new Dictionary<PrincipalAttributes, List<Principal>>();
+            foreach (var (at, first) in principals.Meant(subjects[0]))
+            {
+                var (principal, all, isMeant) = (inventory[at], first, true);
+                for (var i = 1; i < subjects.Length && isMeant; i++)
                 {
-                    isMeant = subject.MayMean(principal, out var untold);
-                    if (!isMeant) break;
+                    isMeant = subjects[i].MayMean(principal, out var untold);
                     all |= untold;
                 }
 
                 if (!isMeant) continue;
-                if (!found.TryGetValue(all, out var same)) found.Add(all, same = ImmutableArray.CreateBuilder<Principal>());
+                if (!found.TryGetValue(all, out var same)) found.Add(all, same = []);
                 same.Add(principal);
             }
 
-            _byUntold = found.ToDictionary(same => same.Key, same => same.Value.DrainToImmutable());
-        }
-
-        /// <param name="always">What is asked for and told of none of them.</param>
-        public IEnumerable<DependingPrincipals> Of(PrincipalAttributes always, bool isUndecided)
-        {
-            foreach (var (untold, principals) in _byUntold)
-            {
-                var on = isUndecided ? PrincipalAttributes.None : untold | always;
-                if (on == PrincipalAttributes.None && !isUndecided) continue;
-                if (!_known.TryGetValue((untold, on), out var depending)) _known.Add((untold, on), depending = new DependingPrincipals(principals, on));
-                yield return depending;
-            }
+            return found.ToDictionary(same => same.Key, same => same.Value.ToImmutableArray());
         }
     }
 

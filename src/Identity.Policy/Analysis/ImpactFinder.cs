@@ -4,70 +4,59 @@ using Identity.Policy.Analysis.Sets;
 namespace Identity.Policy.Analysis;
 
 /// <summary>
-/// Whom of an inventory changes concern. Each principal is looked up by its ID among the changes; what is left of a change for it depends
-/// only on which of the change's cuts mean it too, so it is computed once for all principals that are alike in that.
+/// Whom of an inventory changes concern. Whom the permit of a change means is looked up once for all changes about the same subject; what is left of a change for
+/// one of these depends only on which of the change's cuts mean it too, so it is computed once for all who are alike in that.
 /// </summary>
-internal sealed class ImpactFinder
+internal sealed class ImpactFinder(InventoryIndex inventory)
 {
-    private readonly Dictionary<string, List<Entry>> _byPath = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, List<Entry>>.AlternateLookup<ReadOnlySpan<char>> _lookup;
-
-    private ImpactFinder(ImmutableArray<AuthorityChange> changes)
-    {
-        _lookup = _byPath.GetAlternateLookup<ReadOnlySpan<char>>();
-        foreach (var change in changes)
-        {
-            if (change.Kind is not (AuthorityChangeKind.Authority or AuthorityChangeKind.Login)) continue;
-            foreach (var region in change.Regions.Union(change.Login?.Keyed ?? []))
-            {
-                var within = ((TreeSet)region[Dimensions.Id]).Within ?? TreePattern.All;
-                if (!_byPath.TryGetValue(within.Path, out var entries)) _byPath.Add(within.Path, entries = []);
-                entries.Add(new Entry(change, region, _work));
-            }
-        }
-    }
-
     // Of all entries together; what is not decided in time is told of everybody it may concern.
     private readonly WorkBudget _work = new(WorkBudget.OfDifference);
+    private readonly List<Found> _found = [];
+    private int _entries;
 
-    public static ImmutableArray<PrincipalImpact> Find(ImmutableArray<AuthorityChange> changes, IReadOnlyList<Principal> inventory)
+    public static ImmutableArray<PrincipalImpact> Find(ImmutableArray<AuthorityChange> changes, InventoryIndex inventory)
     {
-        var impacts = ImmutableArray.CreateBuilder<PrincipalImpact>();
-        var finder = new ImpactFinder(changes);
-        if (finder._byPath.Count == 0) return [];
-        foreach (var principal in inventory) finder.Add(principal, impacts);
-        return impacts.DrainToImmutable();
+        var finder = new ImpactFinder(inventory);
+        foreach (var change in changes)
+        {
+            if (change.Kind is AuthorityChangeKind.Authority or AuthorityChangeKind.Login) finder.Add(change);
+        }
+
+        finder._found.Sort();
+        return [.. finder._found.Select(found => new PrincipalImpact(inventory[found.At], found.Change, found.Request, found.Moment))];
     }
 
-    private void Add(Principal principal, ImmutableArray<PrincipalImpact>.Builder impacts)
+    private void Add(AuthorityChange change)
     {
-        var path = principal.Id.ToString().AsSpan("spiffe://".Length);
-        Caller? caller = null;
-        for (var end = 0; ;)
+        foreach (var region in change.Regions.Union(change.Login?.Keyed ?? []))
         {
-            if (_lookup.TryGetValue(path[..end], out var entries))
+            var (entry, path, number) = (new Entry(change, region, _work), PathOf(region), _entries++);
+            foreach (var at in inventory.Alike.SelectMany(alike => MayBeIn(alike, change, path)))
             {
-                caller ??= new Caller(principal);
-                foreach (var entry in entries)
-                {
-                    if (caller.IsIn(entry.Region) && entry.IsAbout(caller) && entry.LeftFor(caller) is var (request, at)) impacts.Add(new PrincipalImpact(principal, entry.Change, request, at));
-                }
+                var caller = inventory.CallerOf(at);
+                if (caller.IsIn(region) && entry.IsAbout(caller) && entry.LeftFor(caller) is var (request, moment)) _found.Add(new Found(at, path.Length, number, change, request, moment));
             }
-
-            if (end == path.Length) return;
-            var next = path[(end + 1)..].IndexOf('/');
-            end = next < 0 ? path.Length : end + 1 + next;
         }
+    }
+
+    // What is gained is gained by whom the permit means. A login may change by several clauses of a rule, each for others.
+    private static IEnumerable<int> MayBeIn(AlikePrincipals alike, AuthorityChange change, string path) =>
+        change.Kind == AuthorityChangeKind.Login ? alike.Below(path)
+        : (change.Permit.Subject.Asked & alike.Unknown) != 0 ? []
+        : alike.Meant(change.Permit.Subject).Select(one => one.At);
+
+    private static string PathOf(Region region) => (((TreeSet)region[Dimensions.Id]).Within ?? TreePattern.All).Path;
+
+    /// <summary>In the order of the inventory; for each by what is said of more first.</summary>
+    private readonly record struct Found(int At, int Depth, int Number, AuthorityChange Change, CapabilityRequest Request, DateTimeOffset Moment) : IComparable<Found>
+    {
+        public int CompareTo(Found other) => At != other.At ? At.CompareTo(other.At) : Depth != other.Depth ? Depth.CompareTo(other.Depth) : Number.CompareTo(other.Number);
     }
 
     private sealed class Entry(AuthorityChange change, Region mine, WorkBudget work)
     {
         private readonly Dictionary<string, List<int>> _cutsByPath = Group(change);
         private readonly Dictionary<string, (CapabilityRequest Request, DateTimeOffset At)?> _left = new(StringComparer.Ordinal);
-
-        public AuthorityChange Change => change;
-
-        public Region Region => mine;
 
         public bool IsAbout(Caller caller) => change.Login is null || change.RegionsFor(caller).Contains(mine);
 
@@ -76,15 +65,23 @@ internal sealed class ImpactFinder
             // Its regions are what is left.
             if (change.Kind == AuthorityChangeKind.Login) return (change.Login!.RequestOf(caller.Id), AuthorityExample.MomentOf(mine));
             var cuts = new List<int>();
-            for (var end = 0; ;)
+            var byPath = _cutsByPath.GetAlternateLookup<ReadOnlySpan<char>>();
+            for (var end = 0; _cutsByPath.Count > 0;)
             {
-                if (_cutsByPath.TryGetValue(caller.Path[..end], out var some)) cuts.AddRange(some.Where(cut => caller.IsIn(change.Cuts[cut])));
+                if (byPath.TryGetValue(caller.Path.AsSpan(0, end), out var some))
+                {
+                    foreach (var cut in some)
+                    {
+                        if (caller.IsIn(change.Cuts[cut])) cuts.Add(cut);
+                    }
+                }
+
                 if (end == caller.Path.Length) break;
                 var next = caller.Path.IndexOf('/', end + 1);
                 end = next < 0 ? caller.Path.Length : next;
             }
 
-            var alike = string.Join(',', cuts);
+            var alike = cuts.Count == 0 ? "" : string.Join(',', cuts);
             if (!_left.TryGetValue(alike, out var left)) _left.Add(alike, left = Compute(cuts));
             return left;
         }

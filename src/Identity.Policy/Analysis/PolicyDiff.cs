@@ -44,12 +44,18 @@ public sealed record PolicyDiff(ImmutableArray<AuthorityChange> Gained, Immutabl
     /// Whom of an inventory the changes of what is allowed concern, each with something the principal itself may now ask for, or no longer. Not those of ceilings,
     /// nor what was not decided.
     /// </summary>
-    public PolicyImpact On(IReadOnlyList<Principal> inventory) => new(ImpactFinder.Find(Gained, inventory), ImpactFinder.Find(Lost, inventory));
+    public PolicyImpact On(InventoryIndex inventory) => new(ImpactFinder.Find(Gained, inventory), ImpactFinder.Find(Lost, inventory));
+
+    /// <inheritdoc cref="On(InventoryIndex)"/>
+    public PolicyImpact On(IReadOnlyList<Principal> inventory) => On(new InventoryIndex(inventory));
 
     /// <summary>Who of an inventory may consume more, or less, each with something it may ask for, alone or when it starts, that shows it.</summary>
-    public PolicyImpact CeilingsOn(IReadOnlyList<Principal> inventory) =>
+    public PolicyImpact CeilingsOn(InventoryIndex inventory) =>
         new(CeilingImpact.Find(Was, Will, Gained, inventory), CeilingImpact.Find(Will, Was, Lost, inventory));
 
+    /// <inheritdoc cref="CeilingsOn(InventoryIndex)"/>
+    public PolicyImpact CeilingsOn(IReadOnlyList<Principal> inventory) => CeilingsOn(new InventoryIndex(inventory));
+
     /// <summary>Whom of an inventory the changes may concern besides: they depend on what is not told of it, or were not decided.</summary>
-    public DependingImpact DependingOn(IReadOnlyList<Principal> inventory) => new(this, inventory);
+    public DependingImpact DependingOn(InventoryIndex inventory) => new(this, inventory);
 }

@@ -31,7 +31,8 @@ internal sealed class GroupImpact
             foreach (var standIn in StandIns(principal)) compared.TryAdd(standIn, principal);
         }
 
-        var (allowed, ceilings, undecided) = (diff.On([.. compared.Keys]), diff.CeilingsOn(principals), diff.DependingOn(principals));
+        var index = new InventoryIndex(principals);
+        var (allowed, ceilings, undecided) = (compared.Count == principals.Length ? diff.On(index) : diff.On([.. compared.Keys]), diff.CeilingsOn(index), diff.DependingOn(index));
         _allowed = (Count(allowed.Gained), Count(allowed.Lost));
         _ceilings = (Count(ceilings.Gained), Count(ceilings.Lost));
         foreach (var change in Changes.Where(IsUndecided)) Concern(change, undecided.Of(change).SelectMany(some => some.Principals).SelectMany(principal => _members[principal]));

@@ -23,7 +23,8 @@ internal sealed class RegisteredImpact
 
     public RegisteredImpact(PolicyDiff diff, ImmutableArray<Principal> inventory)
     {
-        (_diff, _allowed, _ceilings, _depending) = (diff, diff.On(inventory), diff.CeilingsOn(inventory), diff.DependingOn(inventory));
+        var index = new InventoryIndex(inventory);
+        (_diff, _allowed, _ceilings, _depending) = (diff, diff.On(index), diff.CeilingsOn(index), diff.DependingOn(index));
         _known = inventory.Select(principal => principal.Id).Distinct().Count();
         _concerned = ((ImmutableArray<PrincipalImpact>[])[_allowed.Gained, _allowed.Lost, _ceilings.Gained, _ceilings.Lost])
             .SelectMany(impacts => impacts).ToLookup(impact => (object)impact.Change, impact => impact.Principal.Id.ToString(), ReferenceEqualityComparer.Instance);

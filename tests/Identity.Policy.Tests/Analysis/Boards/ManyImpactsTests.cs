@@ -127,7 +127,7 @@ public sealed class ManyImpactsTests
     // Whom the rules of a change may mean and do not mean for certain; of what is not decided whomever they may mean.
     private static void AssertDepending(CallerBoard who, int[] inventory, Principal[] registered, PolicyDiff diff)
     {
-        var depending = diff.DependingOn(registered);
+        var depending = diff.DependingOn(new InventoryIndex(registered));
         var mask = inventory.Aggregate(0ul, (bits, caller) => bits | 1ul << caller);
         foreach (var change in diff.Gained.Concat(diff.Lost))
         {
@@ -139,7 +139,7 @@ public sealed class ManyImpactsTests
             Assert.All(groups, group => Assert.Equal(isUndecided, group.On == PrincipalAttributes.None));
             // What it depends on is not told of them.
             Assert.All(groups, group => Assert.All(group.Principals, principal => Assert.Equal(PrincipalAttributes.None, group.On & ~(principal.Unknown | Half(principal)))));
-            Assert.All(groups, group => Assert.Equal(group.Principals.Select(principal => principal.Id.ToString()).Order(StringComparer.Ordinal), group.Principals.Select(principal => principal.Id.ToString())));
+            Assert.All(groups, group => Assert.Equal(group.Principals.OrderBy(principal => Array.IndexOf(registered, principal)), group.Principals));
             var told = groups.SelectMany(group => group.Principals).Select(principal => who.Callers.IndexOf(principal)).ToArray();
             Assert.Equal(told.Length, told.Distinct().Count());
             Assert.Equal(isUndecided ? may : may & ~are, told.Aggregate(0ul, (bits, caller) => bits | 1ul << caller));
