@@ -76,7 +76,7 @@ internal sealed class AlikePrincipals(IReadOnlyList<Principal> inventory, Princi
     }
 
     /// <param name="attribute">None is the SPIFFE ID.</param>
-    private IReadOnlyList<int> Having(PrincipalAttributes attribute, string text)
+    private List<int> Having(PrincipalAttributes attribute, string text)
     {
         if (!_byAttribute.TryGetValue(attribute, out var values))
         {

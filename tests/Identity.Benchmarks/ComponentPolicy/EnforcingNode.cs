@@ -40,6 +40,7 @@ internal sealed class EnforcingNode : IAsyncDisposable
         await platform.StartNatsAsync(cancellation);
         await platform.StartAgentAsync(cancellation);
         var entries = Path.Combine(platform.Folder, "entries.yaml");
+        // The workload's token is minted; were its entry for a user, the host would be that as well.
         await File.WriteAllTextAsync(
             entries,
             $"""
@@ -51,7 +52,7 @@ internal sealed class EnforcingNode : IAsyncDisposable
             kind: RegistrationEntry
             spiffeId: {Workload}
             parentId: spiffe://example.org/nodes/local
-            selectors: ["unix:uid:0"]
+            selectors: ["unix:path:/no/process/is/this"]
 
             """,
             cancellation);

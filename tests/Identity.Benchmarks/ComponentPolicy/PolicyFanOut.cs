@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
+using System.Security.Cryptography;
 using System.Text;
 using Identity.Benchmarks.Floors;
 using Identity.Benchmarks.WorkloadApi;
@@ -170,7 +171,9 @@ internal static class PolicyFanOut
         var text = new StringBuilder($"# {round}\nkind: CapabilityPolicy\nname: measured-{number}\nrules:\n");
         for (var i = 0; i < rules; i++)
         {
-            text.Append(CultureInfo.InvariantCulture, $"  - {{ name: r{i}, effect: permit, subjects: [{{ spiffeId: spiffe://example.org/components/c{i} }}], capabilities: [{{ import: wasi:io/poll@0.2.0 }}] }}\n");
+            // Names that have nothing in common, or the document would be packed to almost nothing.
+            var name = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{number}/{i}"))))[..12];
+            text.Append(CultureInfo.InvariantCulture, $"  - {{ name: r{i}, effect: permit, subjects: [{{ spiffeId: spiffe://example.org/components/{name} }}], capabilities: [{{ import: wasi:io/poll@0.2.0 }}] }}\n");
         }
 
         var effect = IsPermitted(round) ? "permit" : "forbid";
