@@ -18,7 +18,7 @@ internal static class InventoryCheck
     {
         foreach (var (rule, subject, meant) in ForRegistered(policy, inventory))
         {
-            if (inventory.Identities.Any(principal => meant.Exists(one => one.MayMean(principal, out _)))) continue;
+            if (meant.Exists(NeedsNoEntry) || inventory.Identities.Any(principal => meant.Exists(one => one.MayMean(principal, out _)))) continue;
             yield return new PolicyWarning(
                 PolicyWarningKind.MeansNobody, rule, lines.Of(rule), $"means {SubjectText.Of(subject)}, and {WhyNobody(subject, meant.Count)}",
                 subject.Labels.IsEmpty ? "register the identity, or correct its spelling" : "give the label to somebody who is registered, or register whom it is given to");
@@ -30,7 +30,16 @@ internal static class InventoryCheck
         ImmutableArray<Principal> known = [.. inventory.Identities, .. inventory.Components.Select(component => component.Principal)];
         foreach (var (rule, subject, meant) in ForRegistered(policy, inventory))
         {
-            if (LeastUntold(known, meant) is not { } untold || untold == PrincipalAttributes.None) continue;
+            var least = LeastUntold(known, meant);
+            if (least is null && meant.Exists(NeedsNoEntry))
+            {
+                yield return new PolicyWarning(
+                    PolicyWarningKind.MeansNobody, rule, lines.Of(rule), $"whether anybody is {SubjectText.Of(subject)}: what is below /wasmcloud and /ns needs no entry",
+                    "compare the spelling with what the host or the cluster says; once it was let through, --server knows of it");
+                continue;
+            }
+
+            if (least is not { } untold || untold == PrincipalAttributes.None) continue;
             yield return new PolicyWarning(
                 PolicyWarningKind.MeansNobody, rule, lines.Of(rule),
                 $"whether anybody is {SubjectText.Of(subject)}: no entry tells the {DecisionExplainer.NamesOf(untold)}", HowToTell(untold));
@@ -61,6 +70,10 @@ internal static class InventoryCheck
             }
         }
     }
+
+    // wasmCloud names its components, and a mesh its service accounts: they have these IDs without an entry (docs/decision-points.md).
+    private static bool NeedsNoEntry(PolicySubject subject) =>
+        (subject.SpiffeId?.ToString() ?? subject.SpiffeIdPrefix?.Text)?["spiffe://".Length..].Split('/') is [_, "wasmcloud" or "ns", ..];
 
     // What must be told at least to know that somebody is meant; null when nobody may be.
     private static PrincipalAttributes? LeastUntold(ImmutableArray<Principal> known, List<PolicySubject> meant)

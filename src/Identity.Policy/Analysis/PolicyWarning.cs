@@ -22,7 +22,7 @@ public enum PolicyWarningKind
     /// <summary>A component imports it, and it may not have it.</summary>
     NotGranted,
 
-    /// <summary>No registered identity is meant.</summary>
+    /// <summary>No registered identity is meant, and nobody who needs no entry.</summary>
     MeansNobody,
 
     /// <summary>It forbids something by the SPIFFE ID that this had once, and does not hold it any more.</summary>
@@ -56,6 +56,6 @@ public sealed record PolicyInventory
     /// <summary>Components as they would start. Of grants to callers that none of these is, nothing is said.</summary>
     public ImmutableArray<ComponentStart> Components { get; init; } = [];
 
-    /// <summary>All who are registered, each as far as its entry tells; empty when that is not known.</summary>
+    /// <summary>All who are registered, each as far as its entry tells, hosts, and whom else one knows to be there; empty when that is not known.</summary>
     public ImmutableArray<Principal> Identities { get; init; } = [];
 }

@@ -238,6 +238,34 @@ public sealed class PolicyCheckTests
     }
 
     [Theory]
+    [InlineData("permit", "spiffeId: spiffe://example.org/wasmcloud/default/cart", false)]
+    [InlineData("permit", "spiffeId: spiffe://example.org/ns/shop/component/cart", false)]
+    [InlineData("permit", "spiffeIdPrefix: spiffe://example.org/ns/shop", false)]
+    [InlineData("permit", "spiffeIdPrefix: spiffe://example.org/wasmcloud", false)]
+    [InlineData("permit", "labels: { team: cloud }", false)]
+    [InlineData("forbid", "spiffeId: spiffe://example.org/ns/shop/service", false)]
+    [InlineData("permit", "spiffeIdPrefix: spiffe://example.org/nsx", true)]
+    [InlineData("permit", "spiffeId: spiffe://example.org/shop/ns/component", true)]
+    [InlineData("permit", "spiffeIdPrefix: spiffe://other.example", true)]
+    public void What_needs_no_entry_is_no_misspelling_because_it_has_none(string effect, string subject, bool isWarning)
+    {
+        var policy = Samples.Policy(
+            $"{{ kind: CapabilityPolicy, name: p, labels: [{{ name: team, value: cloud, subjects: [{{ spiffeId: spiffe://example.org/gone }}, {{ spiffeId: spiffe://example.org/wasmcloud/default/cart }}] }}], rules: [{{ name: only, effect: {effect}, subjects: [{{ {subject} }}], capabilities: [start] }}] }}");
+        PolicyWarning[] warnings = [.. PolicyCheck.Find(policy, Registered, Samples.Now)], notChecked = [.. PolicyCheck.NotChecked(policy, Registered, Samples.Now)];
+        Assert.Equal((isWarning ? 1 : 0, isWarning ? 0 : 1), (warnings.Length, notChecked.Length));
+        if (isWarning) return;
+        Assert.Equal((PolicyWarningKind.MeansNobody, "p/only"), (notChecked[0].Kind, notChecked[0].Rule.ToString()));
+        Assert.EndsWith(": what is below /wasmcloud and /ns needs no entry", notChecked[0].Text, StringComparison.Ordinal);
+
+        // One that is known to be there.
+        var known = Registered with { Identities = [.. Registered.Identities, Named("wasmcloud/default/cart"), Named("ns/shop/component/cart"), Named("ns/shop/service")] };
+        Assert.Empty(PolicyCheck.Find(policy, known, Samples.Now));
+        Assert.Empty(PolicyCheck.NotChecked(policy, known, Samples.Now));
+
+        static Principal Named(string path) => new() { Id = SpiffeId.Parse($"spiffe://example.org/{path}") };
+    }
+
+    [Theory]
     [InlineData("spiffeId: spiffe://example.org/shop, host: spiffe://example.org/hosts/one", null)]
     [InlineData("spiffeId: spiffe://example.org/shop, host: spiffe://example.org/hosts/two", "no registered identity is that")]
     [InlineData("spiffeIdPrefix: spiffe://example.org, hostPrefix: spiffe://example.org/hosts", null)]

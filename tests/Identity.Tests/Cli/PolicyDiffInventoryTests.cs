@@ -95,6 +95,22 @@ public sealed class PolicyDiffInventoryTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Whom_a_door_let_through_is_no_nobody_to_check_and_whom_none_did_is_not_checked()
+    {
+        await EntryAsync("cart");
+        var file = _cli.Write("egress.yaml", Permit("egress", $"{{ spiffeId: {OfShop}/http, imagePrefix: ghcr.io/acme }}", "{ connect: api.example.com:443 }"));
+        var (code, output, _) = await _cli.RunAsync("policy", "check", "--server", file, "--strict");
+        Assert.Equal(ExitCode.Ok, code);
+        Assert.Contains($"rule egress/only: whether anybody is {OfShop}/http from images ghcr.io/acme/…: what is below /wasmcloud and /ns needs no entry\n", output, StringComparison.Ordinal);
+
+        await AllowAsync("cart", "http");
+        Assert.DoesNotContain("rule egress/only", (await _cli.RunAsync("policy", "check", "--server", file)).Output, StringComparison.Ordinal);
+        // What was let through tells its image too, and this is another.
+        var other = _cli.Write("other.yaml", Permit("egress", $"{{ spiffeId: {OfShop}/http, imagePrefix: ghcr.io/other }}", "{ connect: api.example.com:443 }"));
+        Assert.Contains("rule egress/only: whether anybody", (await _cli.RunAsync("policy", "check", "--server", other)).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task What_nobody_knows_of_a_workload_is_said_and_not_counted()
     {
         await _cli.Server.Service<AllowedWorkloads>().HeardAsync("shop/Workload/cart", "shop", "workload 'shop/cart'");

@@ -26,7 +26,7 @@ internal static class PolicyCheckVerb
             var inventory = new PolicyInventory
             {
                 Components = [.. PolicyFiles.Read(parsed.GetValue(components)!, entries, policy.SignerKeys), .. there?.Starts(policy.SignerKeys) ?? []],
-                Identities = PolicyFiles.InventoryOf(entries),
+                Identities = [.. PolicyFiles.InventoryOf(entries), .. there?.WithoutEntries ?? []],
             };
             // What was wrong with other documents before is their authors' business; what is refused to a component is everybody's. One build on many hosts is one.
             var own = manifest.Policies.Select(policy => policy.Name).ToHashSet(StringComparer.Ordinal);

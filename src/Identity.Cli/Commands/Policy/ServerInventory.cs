@@ -3,17 +3,20 @@ using Google.Protobuf;
 using Grpc.Core;
 using Identity.Policy;
 using Identity.V1;
+using Spire.Api.Server.Agent.V1;
 using Spiffe.Net;
 using Principal = Identity.Policy.Principal;
 using Signatures = Identity.Policy.ComponentSignatures;
 
 namespace Identity.Cli.Commands.Policy;
 
-/// <summary>What is there at a server: the policies in force, the entries, and what runs.</summary>
+/// <summary>What is there at a server: the policies in force, the entries, the hosts, what runs, and what its doors let through.</summary>
+/// <param name="Hosts">Which attested; those that are banned too, since they are there.</param>
 /// <param name="Running">Each build on each host once.</param>
 /// <param name="Untold">How many more run whose agents do not tell what they import.</param>
 internal sealed record ServerInventory(
-    ListPoliciesResponse Policies, IReadOnlyList<RegistrationEntryDocument> Entries, IReadOnlyList<LiveAdmission> Running, int Untold)
+    ListPoliciesResponse Policies, IReadOnlyList<RegistrationEntryDocument> Entries, IReadOnlyList<SpiffeId> Hosts, IReadOnlyList<LiveAdmission> Running, int Untold,
+    IReadOnlyList<LetThrough> LetThrough)
 {
     public static async Task<ServerInventory> ReadAsync(ChannelBase channel, CancellationToken cancellation)
     {
@@ -21,7 +24,7 @@ internal sealed record ServerInventory(
         var entries = await EntriesAsync(channel, cancellation);
         var running = await RunningAsync(channel, cancellation);
         List<LiveAdmission> told = [.. running.Where(admission => admission.ImportsTold)];
-        return new(policies, entries, told, running.Count - told.Count);
+        return new(policies, entries, await HostsAsync(channel, cancellation), told, running.Count - told.Count, await LetThroughAsync(channel, cancellation));
     }
 
     /// <summary>What runs, each build on each host once, also where its agent does not tell what it imports.</summary>
@@ -80,6 +83,9 @@ internal sealed record ServerInventory(
         }),
     ];
 
+    /// <summary>Whom rules may mean though no entry says so.</summary>
+    public IEnumerable<Principal> WithoutEntries => Hosts.Select(Principal.Process).Concat(LetThrough.SelectMany(alike => alike.Principals).Select(PrincipalOf));
+
     /// <summary>What runs, as it would start.</summary>
     /// <param name="keys">Those that the policy names.</param>
     public IEnumerable<ComponentStart> Starts(ImmutableArray<SignerName> keys) => Running.Select(admission =>
@@ -87,6 +93,12 @@ internal sealed record ServerInventory(
         var principal = PrincipalOf(admission, keys);
         return new ComponentStart(principal, admission.Name.Length > 0 ? admission.Name : principal.Id.Path, ComponentImports.OfLines(admission.Imports, admission.Exports));
     });
+
+    private static async Task<IReadOnlyList<SpiffeId>> HostsAsync(ChannelBase channel, CancellationToken cancellation)
+    {
+        var answer = await new Agent.AgentClient(channel).ListAgentsAsync(new(), cancellationToken: cancellation);
+        return [.. answer.Agents.Select(agent => SpiffeId.Parse(EntryText.Of(agent.Id)))];
+    }
 
     private static VerifiedSigners SignersOf(LiveAdmission admission) =>
         admission.Signatures is { } told && Signatures.TryCreate(told.Hashes.Span, [.. told.Signatures.Select(signature => signature.ToByteArray())], out var signatures, out _)
