@@ -163,7 +163,13 @@ internal sealed class ClauseIndex
         }
     }
 
-    private static long Pair(int subject, int capability) => ((long)subject << 32) | (uint)capability;
+    // Two numbers as one, each pair another. A long hashes to its two halves xored, and where rules are numbered side by side, each with a subject and a capability
+    // of its own, these are the same few values: so they are stirred first, which an odd factor does without making two of them one.
+    internal static long Pair(int subject, int capability)
+    {
+        var stirred = (((ulong)(uint)subject << 32) | (uint)capability) * 0x9E37_79B9_7F4A_7C15;
+        return (long)((stirred ^ (stirred >> 29)) * 0xBF58_476D_1CE4_E5B9);
+    }
 
     private static Type RequestOf(Capability capability) => capability switch
     {

@@ -19,6 +19,7 @@ internal sealed partial class PolicyAdminService(
     PolicyQuestions questions,
     ShadowCounts shadows,
     StagedChanges stages,
+    PolicyComparisons comparisons,
     IEnumerable<AllowedWorkloads> workloads,
     TimeProvider time,
     ILogger<PolicyAdminService> logger) : PolicyAdmin.PolicyAdminBase
@@ -50,14 +51,14 @@ internal sealed partial class PolicyAdminService(
     {
         var state = ledger.State;
         var at = PolicyRevisions.Check(request.AtRevision, state);
-        return Task.FromResult(Response(at, revisions.RolesAt(state, at)));
+        return OfPastAsync(at < state.Governance.RoleRevision, () => Response(at, revisions.RolesAt(state, at)), context);
     }
 
     public override Task<ListPoliciesResponse> GetPolicies(GetPoliciesRequest request, ServerCallContext context)
     {
         var state = ledger.State;
         var at = PolicyRevisions.Check(request.AtRevision, state);
-        return Task.FromResult(Response(at, revisions.DocumentsAt(state, at)));
+        return OfPastAsync(at < state.PolicyRevision, () => Response(at, revisions.DocumentsAt(state, at)), context);
     }
 
     public override Task<ListRevisionsResponse> ListRevisions(ListRevisionsRequest request, ServerCallContext context)
@@ -68,10 +69,11 @@ internal sealed partial class PolicyAdminService(
         }
 
         var state = ledger.State;
-        var response = new ListRevisionsResponse { Current = PolicyProposals.Base(state) };
-        response.Revisions.AddRange(revisions.List(
-            state, request.Limit == 0 ? DefaultRevisions : request.Limit, request.Before, request.Name.Length > 0 ? request.Name : null));
-        return Task.FromResult(response);
+        var limit = request.Limit == 0 ? DefaultRevisions : request.Limit;
+        return OfPastAsync(
+            true,
+            () => new ListRevisionsResponse { Current = PolicyProposals.Base(state), Revisions = { revisions.List(state, limit, request.Before, request.Name.Length > 0 ? request.Name : null) } },
+            context);
     }
 
     public override Task<ApplyPoliciesResponse> Rollback(RollbackRequest request, ServerCallContext context)
@@ -111,7 +113,7 @@ internal sealed partial class PolicyAdminService(
     }
 
     public override Task<ListStagesResponse> ListStages(ListStagesRequest request, ServerCallContext context) =>
-        Task.FromResult(new ListStagesResponse { Stages = { stages.List() } });
+        comparisons.RunAsync(() => new ListStagesResponse { Stages = { stages.List() } }, context.CancellationToken);
 
     public override Task<StagedChange> AbortStage(AbortStageRequest request, ServerCallContext context)
     {
@@ -142,6 +144,9 @@ internal sealed partial class PolicyAdminService(
         Forgot(caller.Author, answer.Forgotten, request.UnheardSeconds, answer.Remembered, Quote.From(request.Reason));
         return new ForgetWorkloadsResponse { Forgotten = (ulong)answer.Forgotten, Example = answer.Example, Remembered = (ulong)answer.Remembered };
     }
+
+    // What was in force once is read from the ledger, as much as a caller likes: with comparisons, a few at once.
+    private Task<T> OfPastAsync<T>(bool isPast, Func<T> read, ServerCallContext context) => isPast ? comparisons.RunAsync(read, context.CancellationToken) : Task.FromResult(read());
 
     private static ListPoliciesResponse Response(ulong revision, IEnumerable<Ledger.AppliedPolicy> documents)
     {

@@ -4,7 +4,8 @@ using Status = Grpc.Core.Status;
 namespace Identity.Server.ComponentPolicy;
 
 /// <summary>
-/// Comparisons that somebody asks for: a few at once, since each may cost seconds of a processor, the newest kept, and more than so many waiting are refused.
+/// Comparisons, and what else somebody asks for that reads policies anew: a few at once, since each may cost seconds of a processor, the newest comparisons
+/// kept, and more than so many waiting are refused.
 /// Writers of policy have no part in it: whoever only asks holds up no change.
 /// </summary>
 internal sealed class PolicyComparisons(TimeProvider time, int atOnce, int maxWaiting) : IDisposable
@@ -38,7 +39,7 @@ internal sealed class PolicyComparisons(TimeProvider time, int atOnce, int maxWa
         {
             Interlocked.Decrement(ref _inside);
             throw new RpcException(new Status(
-                StatusCode.ResourceExhausted, $"{atOnce} comparisons of policies run and {maxWaiting} more wait already; ask again later, or compare files with `identity policy diff`"));
+                StatusCode.ResourceExhausted, $"{atOnce} comparisons of policies, or looks into the past, run and {maxWaiting} more wait already; ask again later; files are compared without a server by `identity policy diff`"));
         }
 
         try

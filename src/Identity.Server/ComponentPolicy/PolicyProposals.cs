@@ -152,7 +152,8 @@ internal sealed class PolicyProposals(ControlPlaneLedger ledger, PolicyRegistry 
     {
         var (state, now) = (ledger.State, time.GetUtcNow());
         var open = state.Governance.Proposals.Values.Where(known => known.Proposal.ExpiresAt.ToDateTimeOffset() > now);
-        if (id.Length == 0) return open.OrderByDescending(known => known.Proposal.CreatedAt).Select(known => ProposalText.Summary(Effect(known), known));
+        // Who may approve is looked up in what each says, so all their documents are read.
+        if (id.Length == 0) return await comparisons.RunAsync(() => open.OrderByDescending(known => known.Proposal.CreatedAt).Select(known => ProposalText.Summary(Effect(known), known)).ToList(), cancellation);
         if (open.FirstOrDefault(known => known.Proposal.Id == id) is not { } one) return [];
         var effect = Effect(one);
         var difference = await comparisons.OfAsync(new(Base(state), id), () => effect.Difference, cancellation);

@@ -36,9 +36,10 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
         var signers = ReadSigners(request);
         if (request.Request.Length > MaxRequestCharacters) throw Invalid($"the request has more than {MaxRequestCharacters} characters");
         if (!CapabilityRequest.TryParse(request.Request, out var asked, out var problem)) throw Invalid($"request: {problem}");
+        var at = ReadTime(request.AtTime);
         var policy = revision >= state.PolicyRevision ? state.Policy : await comparisons.RunAsync(() => revisions.PolicyAt(state, revision), cancellation);
         // What was permitted until some day was so then: a past revision is asked by its own clock.
-        var now = request.AtTime?.ToDateTimeOffset() ?? (request.AtRevision == 0 ? time.GetUtcNow() : revisions.TimeOf(revision));
+        var now = at ?? (request.AtRevision == 0 ? time.GetUtcNow() : revisions.TimeOf(revision));
         var principal = signers.Tell(told, policy.SignerKeys);
         var decision = NatsRights.Decide(policy, principal, asked, now);
         var explanation = NatsRights.Explain(policy, principal, asked, now);
@@ -86,6 +87,18 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
         var reach = NatsReach.Of(policy, principal, now);
         string?[] notes = decision.Allowed ? [reach.WhyRefused(asked), reach.WhyRefusedOnOlder(asked)] : decision.Reason == RefusalReason.NotGranted ? [reach.WhyGiven(asked)] : [];
         return notes.OfType<string>();
+    }
+
+    private static DateTimeOffset? ReadTime(Timestamp? told)
+    {
+        try
+        {
+            return told?.ToDateTimeOffset();
+        }
+        catch (Exception e) when (e is InvalidOperationException or ArgumentOutOfRangeException)
+        {
+            throw Invalid($"at_time is {told!.Seconds} s and {told.Nanos} ns; expected a moment from the year 1 to 9999, with 0 to 999999999 ns");
+        }
     }
 
     private static Principal ReadPrincipal(DecideAtRequest request)

@@ -67,7 +67,7 @@ public sealed class PolicyComparisonsTests
 
         var refused = await Assert.ThrowsAsync<RpcException>(() => comparisons.RunAsync(() => true, CancellationToken.None));
         Assert.Equal(StatusCode.ResourceExhausted, refused.StatusCode);
-        Assert.Contains("2 comparisons of policies run and 3 more wait already", refused.Status.Detail, StringComparison.Ordinal);
+        Assert.Contains("2 comparisons of policies, or looks into the past, run and 3 more wait already", refused.Status.Detail, StringComparison.Ordinal);
 
         enough.Set();
         Assert.All(await Task.WhenAll(running), Assert.True);
@@ -91,12 +91,12 @@ public sealed class PolicyComparisonsTests
     }
 
     [Fact]
-    public async Task Asking_for_a_proposal_or_for_revisions_is_bounded_and_writing_goes_on()
+    public async Task Asking_for_proposals_for_stages_or_for_the_past_is_bounded_and_writing_goes_on()
     {
         await using var server = await RegistryServer.StartAsync();
         var admin = new PolicyWriter(server.Admin);
         var one = (await admin.ApplyAsync(Permit("shop"))).Revision;
-        var two = (await admin.ApplyAsync(Permit("other"))).Revision;
+        var two = (await admin.ApplyAsync(Permit("other"), Role("ops", "unix:4711"))).Revision;
         var proposal = await admin.ProposeAsync(Permit("shop.more"));
         var known = await admin.Client.DiffRevisionsAsync(new() { FromRevision = one, ToRevision = two });
 
@@ -110,17 +110,27 @@ public sealed class PolicyComparisonsTests
             async () => await admin.FindAsync(proposal.Id),
             async () => await admin.Client.DiffRevisionsAsync(new() { FromRevision = two, ToRevision = one }),
             async () => await admin.Client.DecideAtAsync(new() { AtRevision = one, SpiffeId = Shop, Request = "start" }),
+            // Each of these reads documents anew: of all that is open, or of what was in force once.
+            async () => await admin.Client.ListProposalsAsync(new()),
+            async () => await admin.Client.ListStagesAsync(new()),
+            async () => await admin.Client.GetPoliciesAsync(new() { AtRevision = one }),
+            async () => await admin.Client.ListRolesAsync(new() { AtRevision = one }),
+            async () => await admin.Client.ListRevisionsAsync(new()),
         ];
         foreach (var ask in asked) Assert.Equal(StatusCode.ResourceExhausted, (await Assert.ThrowsAsync<RpcException>(ask)).StatusCode);
         // What is known, what costs nothing, and changes are not in the way of it.
         Assert.Equal(known, await admin.Client.DiffRevisionsAsync(new() { FromRevision = one, ToRevision = two }));
-        Assert.Single((await admin.Client.ListProposalsAsync(new())).Proposals);
+        Assert.Equal(2, (await admin.Client.GetPoliciesAsync(new())).Policies.Count);
+        Assert.Single((await admin.Client.ListRolesAsync(new())).Policies);
         Assert.True((await admin.Client.DecideAtAsync(new() { SpiffeId = Shop, Request = "start" })).Allowed);
         await admin.ApplyAsync(Permit("another"));
 
         enough.Set();
         await Task.WhenAll(running.Where(task => !task.IsFaulted));
         Assert.Equal(proposal.Id, (await admin.FindAsync(proposal.Id)).Id);
+        Assert.Single((await admin.Client.GetPoliciesAsync(new() { AtRevision = one })).Policies);
+        Assert.Empty((await admin.Client.ListRolesAsync(new() { AtRevision = one })).Policies);
+        Assert.Single((await admin.Client.ListProposalsAsync(new())).Proposals);
     }
 
     private static DifferenceSummary Summary(DateTimeOffset until) => new(false, false, default, new([], 0), new([], 0), until) { LiftedFrom = [], Moved = [] };

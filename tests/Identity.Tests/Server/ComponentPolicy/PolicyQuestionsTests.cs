@@ -136,6 +136,20 @@ public sealed class PolicyQuestionsTests : PolicyServerTest
         Assert.Equal((ShadowCounts.MaxRules, 1ul), (counts.List().Counts.Count, counts.List().NotCounted));
     }
 
+    [Theory]
+    [InlineData(long.MaxValue, 0)]
+    [InlineData(long.MinValue, 0)]
+    [InlineData(0, -1)]
+    [InlineData(0, int.MaxValue)]
+    public async Task A_moment_that_is_none_is_refused_by_its_name(long seconds, int nanos)
+    {
+        var request = Question(0);
+        request.AtTime = new Timestamp { Seconds = seconds, Nanos = nanos };
+        var refused = await Assert.ThrowsAsync<RpcException>(async () => await _admin.Client.DecideAtAsync(request));
+        Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
+        Assert.StartsWith($"at_time is {seconds} s and {nanos} ns; expected", refused.Status.Detail, StringComparison.Ordinal);
+    }
+
     private static (bool, string, ulong) Told(DecideAtResponse answer) => (answer.Allowed, answer.Rule, answer.PolicyRevision);
 
     private async Task<DecideAtResponse> AskAsync(ulong revision, DateTimeOffset? at = null)
