@@ -106,7 +106,7 @@ internal static class InventoryCheck
     {
         foreach (var (clause, meant, perhaps) in ForComponents(policy, inventory, now))
         {
-            if (meant.Length == 0 || Uses(meant, clause) || Uses(perhaps, clause)) continue;
+            if (meant.Length == 0 || Uses(meant, clause) || Uses(perhaps, clause) || Unseen(clause, inventory) is not null) continue;
             var verb = clause.Capability is Capability.Import ? "import" : "export";
             yield return new PolicyWarning(
                 PolicyWarningKind.OverGrant, clause.Rule, lines.Of(clause.Rule),
@@ -118,14 +118,27 @@ internal static class InventoryCheck
     {
         foreach (var (clause, meant, perhaps) in ForComponents(policy, inventory, now))
         {
-            if (perhaps.Length == 0 || Uses(meant, clause) || (meant.Length > 0 && !Uses(perhaps, clause))) continue;
-            var untold = LeastUntold([.. perhaps.Select(component => component.Principal)], [clause.Subject])!.Value;
+            if (meant.Length + perhaps.Length == 0 || Uses(meant, clause)) continue;
+            var (why, advice) = (meant.Length > 0 && !Uses(perhaps, clause)) ? OfUnseen(Unseen(clause, inventory), clause) : OfPerhaps(perhaps, clause);
+            if (why is null) continue;
             yield return new PolicyWarning(
-                PolicyWarningKind.OverGrant, clause.Rule, lines.Of(clause.Rule),
-                $"whether anything uses '{clause.Capability}', granted to {SubjectText.Of(clause.Subject)}: of {(perhaps.Length == 1 ? $"the component {perhaps[0].Name}" : "the components")} that may be meant nothing tells the {DecisionExplainer.NamesOf(untold)}",
-                HowToTell(untold));
+                PolicyWarningKind.OverGrant, clause.Rule, lines.Of(clause.Rule), $"whether anything uses '{clause.Capability}', granted to {SubjectText.Of(clause.Subject)}: {why}", advice);
+        }
+
+        static (string? Why, string Advice) OfUnseen(Principal? unseen, PolicyClause clause) => unseen is null ? (null, "")
+            : ($"nothing tells what {unseen.Id} {(clause.Capability is Capability.Import ? "imports" : "exports")}", "name its file as well: --component [ID=]FILE");
+
+        static (string? Why, string Advice) OfPerhaps(ComponentStart[] perhaps, PolicyClause clause)
+        {
+            var untold = LeastUntold([.. perhaps.Select(component => component.Principal)], [clause.Subject])!.Value;
+            return ($"of {(perhaps.Length == 1 ? $"the component {perhaps[0].Name}" : "the components")} that may be meant nothing tells the {DecisionExplainer.NamesOf(untold)}", HowToTell(untold));
         }
     }
+
+    // Somebody who may have it, is a component, and of whom no file and no host tells what it uses.
+    private static Principal? Unseen(PolicyClause clause, PolicyInventory inventory) => inventory.Identities.FirstOrDefault(principal =>
+        (principal.Digest is not null || (principal.Unknown & PrincipalAttributes.Digest) != 0) && clause.Subject.MayMean(principal, out _)
+        && !inventory.Components.Any(component => component.Id.Equals(principal.Id)));
 
     // What is granted to components, with those that are meant and those that are if what is not told of them is so. A package is granted for what is
     // used of it, however little: that is what one writes it for, and the next build may use more.

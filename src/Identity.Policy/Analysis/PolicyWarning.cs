@@ -16,7 +16,7 @@ public enum PolicyWarningKind
     /// <summary>Other rules forbid all that this one permits.</summary>
     Contradiction,
 
-    /// <summary>It is granted, and no component that may have it imports or exports anything of it.</summary>
+    /// <summary>It is granted, and no component that may have it imports or exports anything of it; of each that is registered one knows what it uses.</summary>
     OverGrant,
 
     /// <summary>A component imports it, and it may not have it.</summary>

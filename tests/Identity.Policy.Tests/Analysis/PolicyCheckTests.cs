@@ -225,6 +225,29 @@ public sealed class PolicyCheckTests
         Assert.Single(PolicyCheck.NotChecked(policy, inventory, Samples.Now));
     }
 
+    [Theory]
+    [InlineData("spiffe://example.org/components/other", true, false)]
+    // Whose file was named as well, who is not meant, and a process, which imports nothing.
+    [InlineData("spiffe://example.org/components/greeter", true, true)]
+    [InlineData("spiffe://example.org/elsewhere/other", true, true)]
+    [InlineData("spiffe://example.org/components/other", false, true)]
+    public void A_grant_that_somebody_may_need_of_whom_nobody_knows_what_it_imports_is_not_said_to_be_too_much(string registered, bool isComponent, bool isWarning)
+    {
+        var greeter = Samples.Start("wasi:http/types@0.2.0");
+        greeter = greeter with { Principal = greeter.Principal with { Id = SpiffeId.Parse("spiffe://example.org/components/greeter") } };
+        var policy = Samples.Rules(("permit", "spiffeIdPrefix: spiffe://example.org/components", "{ import: wasi:io/poll@0.2.0 }"));
+        var other = Principal.Process(SpiffeId.Parse(registered));
+        var inventory = new PolicyInventory { Components = [greeter], Identities = [isComponent ? other with { Unknown = other.Unknown | PrincipalAttributes.Digest } : other] };
+        PolicyWarning[] warnings = [.. PolicyCheck.Find(policy, inventory, Samples.Now).Where(warning => warning.Kind == PolicyWarningKind.OverGrant)], notChecked = [.. PolicyCheck.NotChecked(policy, inventory, Samples.Now).Where(warning => warning.Kind == PolicyWarningKind.OverGrant)];
+        Assert.Equal((isWarning ? 1 : 0, isWarning ? 0 : 1), (warnings.Length, notChecked.Length));
+        if (isWarning) return;
+        Assert.EndsWith($": nothing tells what {registered} imports", notChecked[0].Text, StringComparison.Ordinal);
+        Assert.Contains("--component", notChecked[0].Advice, StringComparison.Ordinal);
+
+        // Once a component uses it, nothing is left to know.
+        Assert.Empty(PolicyCheck.NotChecked(policy, inventory with { Components = [greeter, Samples.Start("wasi:io/poll@0.2.0") with { Principal = greeter.Principal }] }, Samples.Now).Where(warning => warning.Kind == PolicyWarningKind.OverGrant));
+    }
+
     [Fact]
     public void Registered_identities_show_whom_a_rule_misspells()
     {
