@@ -46,6 +46,7 @@ internal static class DecisionPointsSetup
                 builder.Services.AddSingleton(listeners.AdmissionClients);
                 builder.AddAllowedWorkloads(new AllowedWorkloadsOptions(DoorName.KubernetesAdmission, listeners.AdmissionClients.AsksForCertificate, AdmittedFor, HearsEnds: true));
                 builder.Services.AddSingleton(provider => ActivatorUtilities.CreateInstance<AdmissionEndpoint>(provider, WorkloadsOf(provider, DoorName.KubernetesAdmission)));
+                builder.AddHealth(DoorName.KubernetesAdmission, provider => WorkloadsOf(provider, DoorName.KubernetesAdmission).Problem);
             }
 
             if (options.WasmCloud is { } wasmCloud) builder.AddWasmCloud(wasmCloud);
@@ -66,10 +67,21 @@ internal static class DecisionPointsSetup
                 hasEarlier: provider.GetRequiredService<ControlPlaneLedger>().State.PolicyRevision > 0));
         }
 
+        // A lattice whose NATS is away, or a disk without room for what a door remembers, is not this server's own illness, so each door has a name of its own.
+        private void AddHealth(DoorName door, Func<IServiceProvider, string?> problem)
+        {
+            var name = HealthPrefix + door.Text;
+            builder.Services.AddHealthChecks().Add(new HealthCheckRegistration(name, provider => new DoorHealth(() => problem(provider)), failureStatus: null, tags: null));
+            builder.Services.Configure<GrpcHealthChecksOptions>(grpc =>
+            {
+                grpc.Services.Map("", registration => !registration.Name.StartsWith(HealthPrefix, StringComparison.Ordinal));
+                grpc.Services.Map(name, registration => registration.Name == name);
+            });
+        }
+
         private void AddWasmCloud(WasmCloudOptions options)
         {
             builder.Services.AddSingleton(options);
-            var health = builder.Services.AddHealthChecks();
             if (options.PolicyTopic is not null)
             {
                 // Without a topic there is nobody to tell, and nothing to keep.
@@ -91,7 +103,7 @@ internal static class DecisionPointsSetup
                 builder.Services.AddSingleton<HeldAnswers>();
                 builder.Services.AddSingleton<PolicyService>();
                 builder.Services.AddHostedService(provider => provider.GetRequiredService<PolicyService>());
-                AddHealth(DoorName.WasmCloudPolicyService, provider => provider.GetRequiredService<PolicyService>().Problem);
+                builder.AddHealth(DoorName.WasmCloudPolicyService, provider => provider.GetRequiredService<PolicyService>().Problem);
             }
 
             if (options.GatePrefix is not null)
@@ -101,19 +113,7 @@ internal static class DecisionPointsSetup
                 builder.AddAllowedWorkloads(new AllowedWorkloadsOptions(DoorName.WasmCloudInterposer, IsProven: false, StartedFor, HearsEnds: false));
                 builder.Services.AddSingleton(provider => ActivatorUtilities.CreateInstance<StartInterposer>(provider, WorkloadsOf(provider, DoorName.WasmCloudInterposer)));
                 builder.Services.AddHostedService(provider => provider.GetRequiredService<StartInterposer>());
-                AddHealth(DoorName.WasmCloudInterposer, provider => provider.GetRequiredService<StartInterposer>().Problem);
-            }
-
-            // A lattice whose NATS is away is not this server's own illness, so each door has a name of its own.
-            void AddHealth(DoorName door, Func<IServiceProvider, string?> problem)
-            {
-                var name = HealthPrefix + door.Text;
-                health.Add(new HealthCheckRegistration(name, provider => new DoorHealth(() => problem(provider)), failureStatus: null, tags: null));
-                builder.Services.Configure<GrpcHealthChecksOptions>(grpc =>
-                {
-                    grpc.Services.Map("", registration => !registration.Name.StartsWith(HealthPrefix, StringComparison.Ordinal));
-                    grpc.Services.Map(name, registration => registration.Name == name);
-                });
+                builder.AddHealth(DoorName.WasmCloudInterposer, provider => provider.GetRequiredService<StartInterposer>().Problem);
             }
         }
     }

@@ -44,11 +44,22 @@ internal sealed partial class AdmissionEndpoint(
         }
     }
 
-    /// <summary>The answer to a review.</summary>
-    /// <exception cref="IOException">What would be let through cannot be kept, so there is none.</exception>
+    /// <summary>The answer to a review. What cannot be kept is refused.</summary>
     public async Task<AdmissionAnswer> JudgeAsync(AdmissionReview review)
     {
         var asking = new Asking(DoorName.KubernetesAdmission, Kubernetes, review.IsDryRun) { IsProven = clients.AsksForCertificate };
+        try
+        {
+            return await JudgeAsync(review, asking);
+        }
+        catch (IOException e)
+        {
+            return Refuse(review, $"{AllowedWorkloads.NotKept}: {e.Message}", asking, DecisionOutcome.NotKept);
+        }
+    }
+
+    private async Task<AdmissionAnswer> JudgeAsync(AdmissionReview review, Asking asking)
+    {
         switch (review.Question)
         {
             // Not decisions: what is there already was decided when it came.
@@ -131,9 +142,9 @@ internal sealed partial class AdmissionEndpoint(
             review.Uid, false, $"{review.Object} asks for what policy does not grant:\n{string.Join('\n', lines)}{grant}{How(answer)}", answer.Warnings, answer.DecisionId);
     }
 
-    private AdmissionAnswer Refuse(AdmissionReview review, string problem, Asking asking)
+    private AdmissionAnswer Refuse(AdmissionReview review, string problem, Asking asking, DecisionOutcome outcome = DecisionOutcome.Malformed)
     {
-        var answer = point.Refuse(review.Object, problem, asking);
+        var answer = point.Refuse(review.Object, problem, asking, outcome);
         return new AdmissionAnswer(review.Uid, false, $"{review.Object}: {problem}{How(answer)}", [], answer.DecisionId);
     }
 

@@ -10,6 +10,9 @@ namespace Identity.Server.DecisionPoints.WasmCloudV2;
 /// <remarks>What is known here is on disk: a workload is written first, and known once that is done.</remarks>
 internal sealed class AllowedWorkloads
 {
+    /// <summary>Why a door refuses what policy permits: nobody could find it again after a restart.</summary>
+    public const string NotKept = "policy permits it, but what is let through cannot be kept, and no change could be tried on it after a restart";
+
     // What is no workload but a note that there may be some, begins with this, which stands in the name of no namespace and no host.
     private const string Note = "?";
 
@@ -55,6 +58,9 @@ internal sealed class AllowedWorkloads
     }
 
     public DoorName Door => _options.Door;
+
+    /// <summary>Why nothing is let through right now; null while it is.</summary>
+    public string? Problem => _store?.Problem is { } problem ? $"what is let through cannot be kept, so nothing new is: {problem}" : null;
 
     /// <summary>Whether whoever asks at this door has proven to be the one to ask.</summary>
     public bool IsProven => _options.IsProven;

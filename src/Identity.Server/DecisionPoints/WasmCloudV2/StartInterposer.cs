@@ -46,7 +46,7 @@ internal sealed partial class StartInterposer(
     private readonly LatticeConnection _lattice = new(DoorName.WasmCloudInterposer, options, authority, time, logger);
 
     /// <summary>Why starts are not being let through right now; null while they are.</summary>
-    public string? Problem => _lattice.Problem;
+    public string? Problem => _lattice.Problem ?? workloads.Problem;
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => _lattice.KeepAsync(ServeAsync, stoppingToken);
 
@@ -137,16 +137,21 @@ internal sealed partial class StartInterposer(
                 await LetThroughAsync(connection, message, body, subject, allowed, stopping);
                 return;
             case StartJudgement.Refused denied:
-                if (_refusalsLogged.HasRoom(time)) Refused(denied.Answer.DecisionId);
-                await connection.PublishAsync(options.RefusalsSubject, denied.ToJson(subject.HostId), cancellationToken: stopping);
-                // A host is silent on a start it cannot read; without an id an answer would be about nothing.
-                if (denied.WorkloadId.Length == 0) return;
-                refused.Add(denied.WorkloadId, denied.Message);
-                await message.ReplyAsync(WorkloadStatus.Refused(denied.WorkloadId, denied.Message), cancellationToken: stopping);
+                await RefuseAsync(connection, message, subject, denied, stopping);
                 return;
             default:
                 return;
         }
+    }
+
+    private async Task RefuseAsync(NatsConnection connection, NatsMsg<byte[]> message, GateSubject subject, StartJudgement.Refused denied, CancellationToken stopping)
+    {
+        if (_refusalsLogged.HasRoom(time)) Refused(denied.Answer.DecisionId);
+        await connection.PublishAsync(options.RefusalsSubject, denied.ToJson(subject.HostId), cancellationToken: stopping);
+        // A host is silent on a start it cannot read; without an id an answer would be about nothing.
+        if (denied.WorkloadId.Length == 0) return;
+        refused.Add(denied.WorkloadId, denied.Message);
+        await message.ReplyAsync(WorkloadStatus.Refused(denied.WorkloadId, denied.Message), cancellationToken: stopping);
     }
 
     // Remembered before its host can start it. A host that does not answer in time may have started it all the same.
@@ -154,7 +159,17 @@ internal sealed partial class StartInterposer(
         NatsConnection connection, NatsMsg<byte[]> message, byte[] body, GateSubject subject, StartJudgement.LetThrough allowed, CancellationToken stopping)
     {
         var id = IdAt(subject, allowed.WorkloadId);
-        var isNew = await workloads.AllowAsync(id, allowed.Needs.Namespace, WorkloadText.Of(allowed.Needs.Namespace, allowed.Needs.Name), allowed.Questions);
+        bool isNew;
+        try
+        {
+            isNew = await workloads.AllowAsync(id, allowed.Needs.Namespace, WorkloadText.Of(allowed.Needs.Namespace, allowed.Needs.Name), allowed.Questions);
+        }
+        catch (IOException e)
+        {
+            await RefuseAsync(connection, message, subject, judge.RefuseUnkept(allowed, e.Message), stopping);
+            return;
+        }
+
         try
         {
             var reply = await ForwardAsync(connection, message, body, subject, StartTimeout, stopping);

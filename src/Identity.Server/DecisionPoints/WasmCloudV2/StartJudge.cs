@@ -20,6 +20,13 @@ internal sealed class StartJudge(DecisionPoint point, TrustDomain trustDomain)
             ? new StartJudgement.LetThrough(workloadId, answer, request.Needs, questions)
             : new StartJudgement.Refused(workloadId, answer, request.Needs.Namespace, request.Needs.Name);
     }
+
+    /// <summary>The refusal of what policy permits and nothing would remember.</summary>
+    public StartJudgement.Refused RefuseUnkept(StartJudgement.LetThrough allowed, string problem)
+    {
+        var answer = point.Refuse($"workload {allowed.WorkloadId}", $"{AllowedWorkloads.NotKept}: {problem}", Asking, DecisionOutcome.NotKept);
+        return new StartJudgement.Refused(allowed.WorkloadId, answer, allowed.Needs.Namespace, allowed.Needs.Name);
+    }
 }
 
 internal abstract record StartJudgement(string WorkloadId, Answer Answer)

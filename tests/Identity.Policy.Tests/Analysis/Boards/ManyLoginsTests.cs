@@ -15,19 +15,27 @@ public sealed class ManyLoginsTests
     {
         var (who, what) = (CallerBoard.All[draw.Of(CallerBoard.All.Length)], LoginBoard.All[draw.Of(LoginBoard.All.Length)]);
         var before = Rules(draw, who, what);
-        Check(draw, who, what, before, After(draw, who, what, before));
+        Assert.True(Check(draw, who, what, before, After(draw, who, what, before)));
     }, () => _pair);
 
+    // Hundreds of subjects on both sides may be more work than a comparison does; that is said then, and must stay rare.
     [Fact]
-    public void Also_where_a_login_is_refused_for_its_many_subjects() => Cases.Many(Cases.Times(40), draw =>
+    public void Also_where_a_login_is_refused_for_its_many_subjects()
+    {
+        var undecided = 0;
+        Cases.Many(Cases.Times(40), draw => undecided += CheckCrowded(draw) ? 0 : 1, () => _pair);
+        Assert.InRange(undecided, 0, Cases.Times(40) / 100);
+    }
+
+    private bool CheckCrowded(Draw draw)
     {
         var (who, what) = (CallerBoard.All[draw.Of(CallerBoard.All.Length)], LoginBoard.All[draw.Of(LoginBoard.All.Length)]);
         var before = Rules(draw, who, what);
         for (var i = 0; i < before.Length; i++) before[i] = Crowded(draw, before[i]);
         var after = After(draw, who, what, before);
         if (after.Length > 0 && draw.OneIn(2)) after[^1] = Crowded(draw, after[^1]);
-        Check(draw, who, what, before, after);
-    }, () => _pair);
+        return Check(draw, who, what, before, after);
+    }
 
     [Fact]
     public void A_caller_of_whom_only_keys_are_told_is_told_of_apart()
@@ -55,13 +63,14 @@ public sealed class ManyLoginsTests
             : rule;
     }
 
-    private void Check(Draw draw, CallerBoard who, LoginBoard what, PolicyRule[] before, PolicyRule[] after)
+    // False where the difference was not decided, and says so.
+    private bool Check(Draw draw, CallerBoard who, LoginBoard what, PolicyRule[] before, PolicyRule[] after)
     {
         var moment = Board.Moments[draw.Of(Board.Moments.Length)];
         _pair = (before, after);
         var (was, will) = (SmallWorld.Policy(before), SmallWorld.Policy(after));
         var diff = PolicyDiff.Between(was, will, Samples.Now);
-        Assert.True(diff.IsComplete);
+        if (!diff.IsComplete) return false;
         List<AuthorityChange> gained = [.. diff.Gained.Where(IsOfLogin)], lost = [.. diff.Lost.Where(IsOfLogin)];
         foreach (var change in gained) AssertDiffers(change, was, will);
         foreach (var change in lost) AssertDiffers(change, will, was);
@@ -72,6 +81,8 @@ public sealed class ManyLoginsTests
             AssertTold(what, lost, caller, moment, now, old);
             AssertAnswers(diff, caller, moment, old.Login?.Responses, now.Login?.Responses);
         }
+
+        return true;
     }
 
     private static bool IsOfLogin(AuthorityChange change) => change.Kind == AuthorityChangeKind.Login;

@@ -55,6 +55,29 @@ public sealed class AdmissionWebhookTests : IDisposable
         Assert.Equal(("kubernetes-admission", "spiffe://example.org/ns/shop/component/http", true), (decision.Door, decision.Subject, decision.Allowed));
     }
 
+    [Fact]
+    public async Task What_cannot_be_kept_is_refused_with_an_id_and_its_health_says_so()
+    {
+        await using var world = await DecisionWorld.StartAsync(Policy, ("admission-listen", "127.0.0.1:0"));
+        Assert.Null(await BrokenFile.IllnessAsync(world, "kubernetes-admission"));
+        BrokenFile.Break(world, "wasmcloud-workloads.db", "workloads");
+        // The first that finds it so, and all that come later.
+        foreach (var _ in new[] { 1, 2 })
+        {
+            var refused = await ReviewAsync(world, AdmissionSamples.Of("Workload"));
+            Assert.False(refused.GetProperty("allowed").GetBoolean());
+            var message = refused.GetProperty("status").GetProperty("message").GetString()!;
+            Assert.Contains("policy permits it, but what is let through cannot be kept", message, StringComparison.Ordinal);
+            Assert.Contains("identityd must be restarted", message, StringComparison.Ordinal);
+            Assert.False(world.DecisionIn(message).Allowed);
+            Assert.StartsWith("what is let through cannot be kept, so nothing new is", await BrokenFile.IllnessAsync(world, "kubernetes-admission"), StringComparison.Ordinal);
+        }
+
+        // What policy refuses says so, and what leaves may.
+        var denied = await ReviewAsync(world, AdmissionSamples.Of("Workload").With("request.object.spec.components[0].image", "\"docker.io/evil/cart:1\""));
+        Assert.DoesNotContain("cannot be kept", denied.ToString(), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("components[0].localResources.allowedHosts", """["https://api.example.com","evil.example.com:443"]""", "connect evil.example.com:443")]
     [InlineData("components[0].localResources.allowedHosts", """["*"]""", "connect *:*")]

@@ -143,6 +143,28 @@ public sealed class StartInterposerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_cannot_be_kept_is_refused_in_the_hosts_name_and_its_health_says_so()
+    {
+        await using var world = await StartAsync(Policy);
+        await using var host = await Host.StartAsync(_nats.Port, "h1");
+        await using var @operator = Connect("operator");
+        await using var gate = Connect("gate");
+        await using var refusals = await gate.SubscribeCoreAsync<byte[]>("identity.wasmcloud.refusals");
+        await gate.PingAsync();
+        Assert.Null(await BrokenFile.IllnessAsync(world, "wasmcloud-interposer"));
+        BrokenFile.Break(world, "wasmcloud-workloads.db", "workloads");
+
+        var status = Status(await AskAsync(@operator, "h1", "workload.start", Start));
+        var message = status.GetProperty("message").GetString()!;
+        Assert.Contains("policy permits it, but what is let through cannot be kept", message, StringComparison.Ordinal);
+        Assert.False(world.DecisionIn(message).Allowed);
+        Assert.Empty(host.Received);
+        Assert.Equal("WORKLOAD_STATE_ERROR", Status(await AskAsync(@operator, "h1", "workload.status", $"{{\"workloadId\":\"{Id}\"}}")).GetProperty("workloadState").GetString());
+        Assert.Contains("cannot be kept", Encoding.UTF8.GetString((await refusals.Msgs.ReadAsync().AsTask().WaitAsync(Deadline)).Data!), StringComparison.Ordinal);
+        Assert.StartsWith("what is let through cannot be kept", await BrokenFile.IllnessAsync(world, "wasmcloud-interposer"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_workload_that_was_refused_may_start_once_policy_allows_it()
     {
         await using var world = await StartAsync(null);
