@@ -22,10 +22,10 @@ internal sealed class AdmissionWorld
         CapabilityRequest.Parse("export #run"), CapabilityRequest.Parse("export a:b/c@1.0.0"), CapabilityRequest.Parse("export a:b/c@1.0.0#f"),
     ];
 
-    // An interface, and its function where one is listed.
-    private static readonly (int Whole, int Function)[] Imports = [(2, 3), (4, -1)];
+    // An interface, and its function where one is listed; the first of them without as well, in place of it.
+    private static readonly (int Whole, int Function)[] Imports = [(2, 3), (4, -1), (2, -1)];
 
-    private static readonly (int Whole, int Function)[] Exports = [(5, -1), (6, 7)];
+    private static readonly (int Whole, int Function)[] Exports = [(6, 7), (5, -1), (6, -1)];
 
     private static readonly ImmutableArray<Capability> Capabilities =
     [
@@ -41,7 +41,7 @@ internal sealed class AdmissionWorld
     private static readonly long?[] Fuels = [null, null, 5, 1_000_000_000, 2_000_000_000, 3_000_000_000];
     private static readonly long?[] Memories = [null, null, null, 1 << 20, 64 << 20];
 
-    public static readonly ImmutableArray<(int Imports, int Exports)> Shapes = [.. from imports in Enumerable.Range(0, 4) from exports in Enumerable.Range(0, 4) select (imports, exports)];
+    public static readonly ImmutableArray<(int Imports, int Exports)> Shapes = [.. from imports in Some(3) from exports in Some(3) select (imports, exports)];
 
     private static readonly Gen<PolicyRule> Rule = Gen.Select(
         Gen.Int[0, 7], Gen.Int[0, SmallWorld.Subjects.Length - 1].Array[1, 2], Gen.Int[0, Capabilities.Length - 1].Array[1, 3], Gen.Int[0, 9], Gen.Int[0, 9], Gen.Int[0, Fuels.Length - 1], Gen.Int[0, Memories.Length - 1],
@@ -100,7 +100,7 @@ internal sealed class AdmissionWorld
         {
             if ((forbidden & 1) != 0 || (imports == 0 && (permitted & 1) == 0)) return null;
             var asked = 1u << Start | 1u << Nats;
-            for (var bit = 0; bit < 2; bit++)
+            for (var bit = 0; bit < 3; bit++)
             {
                 if ((imports >> bit & 1) != 0 && !Ask(Imports[bit])) return null;
                 if ((exports >> bit & 1) != 0) Ask(Exports[bit]);
@@ -160,6 +160,9 @@ internal sealed class AdmissionWorld
     private static bool IsAbout(Capability capability, int request, bool permits) => Requests[request] is not { } asked
         ? capability is Capability.NatsPublish or Capability.NatsSubscribe or Capability.NatsRespond or Capability.Stream
         : permits ? Words.Matches(capability.ToString(), asked.ToString()) : Words.Touches(capability.ToString(), asked.ToString());
+
+    // Which of so many, the first and the last not together.
+    private static IEnumerable<int> Some(int count) => Enumerable.Range(0, 1 << count).Where(bits => (bits & 1) == 0 || (bits >> (count - 1) & 1) == 0);
 
     private static long? Smallest(long[] values, uint asked)
     {

@@ -1,3 +1,4 @@
+using Identity.Policy.Analysis;
 using CsCheck;
 using Identity.Policy.Tests.Analysis.Boards;
 
@@ -19,9 +20,9 @@ internal static class Cases
     /// <summary>A policy as its rules, one a line.</summary>
     public static string Show(object? value) => value switch
     {
-        PolicyRule[] { Length: > 20 } rules => $"  {rules.Length} rules\n",
+        PolicyRule[] { Length: > 40 } rules => $"  {rules.Length} rules\n",
         PolicyRule[] rules => string.Concat(rules.Select(rule =>
-            $"  {rule.Name}: {rule.Mode} {rule.Effect} {string.Join(" | ", rule.Subjects)} : {string.Join(", ", rule.Capabilities)} until {rule.Expires:u} fuel {rule.Ceilings.Fuel} memory {rule.Ceilings.MemoryBytes}\n")),
+            $"  {rule.Name}: {rule.Mode} {rule.Effect} {string.Join(" | ", rule.Subjects.Select(SubjectText.Of))} : {string.Join(", ", rule.Capabilities)} until {rule.Expires:u} fuel {rule.Ceilings.Fuel} memory {rule.Ceilings.MemoryBytes}\n")),
         System.Runtime.CompilerServices.ITuple tuple => string.Join("--\n", Enumerable.Range(0, tuple.Length).Select(item => Show(tuple[item]))),
         _ => $"{value}",
     };

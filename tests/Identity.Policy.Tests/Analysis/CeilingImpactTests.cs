@@ -64,7 +64,7 @@ public sealed class CeilingImpactTests
                     .Any(both => both.First is { } was && both.Second is { } will && (will.Fuel > was.Fuel || will.Memory > was.Memory)));
                 Assert.True(!rises || counted.Contains(SmallWorld.Principals[caller].ToString()), $"{SmallWorld.Principals[caller]} may consume more and is not counted");
                 if (counted.Contains(SmallWorld.Principals[caller].ToString()))
-                    Assert.True(rises || diff.CeilingsOn([SmallWorld.Principals[caller]]).Gained.Any(gained => Rises(before, after, gained)), $"{SmallWorld.Principals[caller]} is counted and consumes no more");
+                    Assert.True(rises || diff.CeilingsOn([SmallWorld.Principals[caller]]).Gained.Any(gained => Rises(before, after, gained)), $"{SmallWorld.Principals[caller]} is counted and consumes no more: {string.Join("; ", diff.CeilingsOn([SmallWorld.Principals[caller]]).Gained.Select(gained => $"{gained.Change} by {gained.Request} at {gained.At:u}"))}");
             }
         });
     }

@@ -44,10 +44,12 @@ public sealed class Z3Tests
         Assert.False(z3.Finds($"(xor {z3.Allowed(policy)} {z3.Allowed(kept)})"));
         foreach (var rule in kept.Deciding)
         {
+            // What a forbid of one right takes of the others is no question of these worlds: SmtJetStream has all three.
+            if (rule.Effect == RuleEffect.Forbid && z3.About is SmtBucket or SmtAccess) continue;
             // A permit is needed when some answer is its alone; a forbid, when no other one forbids all that it does.
             var others = kept.With(kept.Rules.Where(other => other != rule));
             var alone = rule.Effect == RuleEffect.Permit ? $"(not {z3.Allowed(others)}) {z3.Allowed(kept)}" : $"{z3.Means(kept, rule)} (not {z3.AnyOf(others, RuleEffect.Forbid)})";
-            Assert.True(z3.Finds($"(and {alone})"), $"{rule.Name} is needless and is not called so");
+            Assert.True(z3.Finds($"(and {alone})"), $"{rule.Name} is needless and is not called so, among\n{Cases.Show(kept.Deciding.ToArray())}");
         }
     }));
 
