@@ -29,16 +29,18 @@ internal sealed partial class PolicyAdminService(
     private const uint MinUnheardSeconds = 60;
     private const uint MaxUnheardSeconds = 30 * 86400;
 
-    public override Task<ApplyPoliciesResponse> ApplyPolicies(ApplyPoliciesRequest request, ServerCallContext context)
+    public override async Task<ApplyPoliciesResponse> ApplyPolicies(ApplyPoliciesRequest request, ServerCallContext context)
     {
+        using var place = registry.Enter(Caller.Of(context));
         RefuseUnfit(request.Documents.Count, request.Reason, "documents");
-        return registry.ApplyAsync(request, Caller.Of(context), context.CancellationToken);
+        return await registry.ApplyAsync(request, Caller.Of(context), context.CancellationToken);
     }
 
-    public override Task<ApplyPoliciesResponse> DeletePolicies(DeletePoliciesRequest request, ServerCallContext context)
+    public override async Task<ApplyPoliciesResponse> DeletePolicies(DeletePoliciesRequest request, ServerCallContext context)
     {
+        using var place = registry.Enter(Caller.Of(context));
         RefuseUnfit(request.Names.Count + request.Roles.Count, request.Reason, "names");
-        return registry.DeleteAsync(request, Caller.Of(context), context.CancellationToken);
+        return await registry.DeleteAsync(request, Caller.Of(context), context.CancellationToken);
     }
 
     public override Task<ListPoliciesResponse> ListPolicies(ListPoliciesRequest request, ServerCallContext context)
@@ -76,27 +78,35 @@ internal sealed partial class PolicyAdminService(
             context);
     }
 
-    public override Task<ApplyPoliciesResponse> Rollback(RollbackRequest request, ServerCallContext context)
+    public override async Task<ApplyPoliciesResponse> Rollback(RollbackRequest request, ServerCallContext context)
     {
+        using var place = registry.Enter(Caller.Of(context));
         RefuseWithoutReason(request.Reason);
-        return registry.RollbackAsync(request, Caller.Of(context), context.CancellationToken);
+        return await registry.RollbackAsync(request, Caller.Of(context), context.CancellationToken);
     }
 
-    public override Task<Proposal> Propose(ProposeRequest request, ServerCallContext context)
+    public override async Task<Proposal> Propose(ProposeRequest request, ServerCallContext context)
     {
+        using var place = registry.Enter(Caller.Of(context));
         RefuseUnfit(request.Documents.Count + request.DeletePolicies.Count + request.DeleteRoles.Count, request.Reason, "documents and names");
         RefuseWithoutReason(request.Reason);
-        return proposals.ProposeAsync(request, Caller.Of(context), context.CancellationToken);
+        return await proposals.ProposeAsync(request, Caller.Of(context), context.CancellationToken);
     }
 
     public override async Task<ListProposalsResponse> ListProposals(ListProposalsRequest request, ServerCallContext context) =>
         new() { Proposals = { await proposals.ListAsync(request.Id, context.CancellationToken) } };
 
-    public override Task<ApproveResponse> Approve(ApproveRequest request, ServerCallContext context) =>
-        proposals.ApproveAsync(request, Caller.Of(context), context.CancellationToken);
+    public override async Task<ApproveResponse> Approve(ApproveRequest request, ServerCallContext context)
+    {
+        using var place = registry.Enter(Caller.Of(context));
+        return await proposals.ApproveAsync(request, Caller.Of(context), context.CancellationToken);
+    }
 
-    public override Task<Proposal> Withdraw(WithdrawRequest request, ServerCallContext context) =>
-        proposals.WithdrawAsync(request, Caller.Of(context), context.CancellationToken);
+    public override async Task<Proposal> Withdraw(WithdrawRequest request, ServerCallContext context)
+    {
+        using var place = registry.Enter(Caller.Of(context));
+        return await proposals.WithdrawAsync(request, Caller.Of(context), context.CancellationToken);
+    }
 
     public override Task<DecideAtResponse> DecideAt(DecideAtRequest request, ServerCallContext context) => questions.DecideAsync(request, context.CancellationToken);
 
@@ -105,27 +115,30 @@ internal sealed partial class PolicyAdminService(
 
     public override Task<ListShadowCountsResponse> ListShadowCounts(ListShadowCountsRequest request, ServerCallContext context) => Task.FromResult(shadows.List());
 
-    public override Task<StagedChange> Stage(StageRequest request, ServerCallContext context)
+    public override async Task<StagedChange> Stage(StageRequest request, ServerCallContext context)
     {
+        using var place = registry.Enter(Caller.Of(context));
         RefuseUnfit(request.Documents.Count + request.DeletePolicies.Count, request.Reason, "documents and names");
         RefuseWithoutReason(request.Reason);
-        return stages.StageAsync(request, Caller.Of(context), context.CancellationToken);
+        return await stages.StageAsync(request, Caller.Of(context), context.CancellationToken);
     }
 
     public override Task<ListStagesResponse> ListStages(ListStagesRequest request, ServerCallContext context) =>
         comparisons.RunAsync(() => new ListStagesResponse { Stages = { stages.List() } }, context.CancellationToken);
 
-    public override Task<StagedChange> AbortStage(AbortStageRequest request, ServerCallContext context)
+    public override async Task<StagedChange> AbortStage(AbortStageRequest request, ServerCallContext context)
     {
+        using var place = registry.Enter(Caller.Of(context));
         RefuseUnfit(request.Reason);
-        return stages.AbortAsync(request, Caller.Of(context), context.CancellationToken);
+        return await stages.AbortAsync(request, Caller.Of(context), context.CancellationToken);
     }
 
-    public override Task<StagedChange> ConfirmStage(ConfirmStageRequest request, ServerCallContext context)
+    public override async Task<StagedChange> ConfirmStage(ConfirmStageRequest request, ServerCallContext context)
     {
+        using var place = registry.Enter(Caller.Of(context));
         RefuseUnfit(request.Reason);
         RefuseWithoutReason(request.Reason);
-        return stages.ConfirmAsync(request, Caller.Of(context), context.CancellationToken);
+        return await stages.ConfirmAsync(request, Caller.Of(context), context.CancellationToken);
     }
 
     public override async Task<ForgetWorkloadsResponse> ForgetWorkloads(ForgetWorkloadsRequest request, ServerCallContext context)

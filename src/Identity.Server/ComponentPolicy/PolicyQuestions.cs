@@ -37,27 +37,18 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
         if (request.Request.Length > MaxRequestCharacters) throw Invalid($"the request has more than {MaxRequestCharacters} characters");
         if (!CapabilityRequest.TryParse(request.Request, out var asked, out var problem)) throw Invalid($"request: {problem}");
         var at = ReadTime(request.AtTime);
-        var policy = revision >= state.PolicyRevision ? state.Policy : await comparisons.RunAsync(() => revisions.PolicyAt(state, revision), cancellation);
-        // What was permitted until some day was so then: a past revision is asked by its own clock.
-        var now = at ?? (request.AtRevision == 0 ? time.GetUtcNow() : revisions.TimeOf(revision));
-        var principal = signers.Tell(told, policy.SignerKeys);
-        var decision = NatsRights.Decide(policy, principal, asked, now);
-        var explanation = NatsRights.Explain(policy, principal, asked, now);
-        var response = new DecideAtResponse
+        // The past is read and compiled, and a signature costs what hundreds of decisions do.
+        return request.AtRevision != 0 || request.Signatures is not null
+            ? await comparisons.RunAsync(Answer, cancellation)
+            : Answer();
+
+        DecideAtResponse Answer()
         {
-            Allowed = decision.Allowed,
-            PolicyRevision = (ulong)policy.Revision,
-            Rule = decision.Determining?.ToString() ?? "",
-            Explanation = string.Join('\n', explanation.Refusals),
-            AtTime = Timestamp.FromDateTimeOffset(now),
-        };
-        // What was only not told is asked for, not granted: a grant that asks for less than the rule at hand would widen it.
-        response.Untold.AddRange(Words(explanation.Refusals.Aggregate(PrincipalAttributes.None, (untold, refusal) => untold | refusal.Untold)));
-        if (response.Untold.Count == 0) response.SmallestGrant = explanation.SmallestGrant ?? "";
-        response.Notes.AddRange(explanation.Notes);
-        if (principal.SignatureNote is { } note) response.Notes.Add($"the component {note}");
-        response.Notes.AddRange(NatsNotesOf(policy, principal, asked, decision, now));
-        return response;
+            var policy = revisions.PolicyAt(state, revision);
+            // What was permitted until some day was so then: a past revision is asked by its own clock.
+            var now = at ?? (request.AtRevision == 0 ? time.GetUtcNow() : revisions.TimeOf(revision));
+            return Decide(policy, signers.Tell(told, policy.SignerKeys), asked, now);
+        }
     }
 
     /// <exception cref="RpcException">A revision is not there yet, or too many ask for comparisons.</exception>
@@ -78,6 +69,27 @@ internal sealed class PolicyQuestions(ControlPlaneLedger ledger, PolicyRevisions
             Lost = { difference.Lost.Shown(DifferenceLines.MaxKept) },
             RolesChanged = { state.Governance.RoleHistory.ChangedBetween(from, to) },
         };
+    }
+
+    private static DecideAtResponse Decide(CapabilityPolicy policy, Principal principal, CapabilityRequest asked, DateTimeOffset now)
+    {
+        var decision = NatsRights.Decide(policy, principal, asked, now);
+        var explanation = NatsRights.Explain(policy, principal, asked, now);
+        var response = new DecideAtResponse
+        {
+            Allowed = decision.Allowed,
+            PolicyRevision = (ulong)policy.Revision,
+            Rule = decision.Determining?.ToString() ?? "",
+            Explanation = string.Join('\n', explanation.Refusals),
+            AtTime = Timestamp.FromDateTimeOffset(now),
+        };
+        // What was only not told is asked for, not granted: a grant that asks for less than the rule at hand would widen it.
+        response.Untold.AddRange(Words(explanation.Refusals.Aggregate(PrincipalAttributes.None, (untold, refusal) => untold | refusal.Untold)));
+        if (response.Untold.Count == 0) response.SmallestGrant = explanation.SmallestGrant ?? "";
+        response.Notes.AddRange(explanation.Notes);
+        if (principal.SignatureNote is { } note) response.Notes.Add($"the component {note}");
+        response.Notes.AddRange(NatsNotesOf(policy, principal, asked, decision, now));
+        return response;
     }
 
     // What nats-server makes of it. Which servers there are is not known here, so what older ones refuse is said too.

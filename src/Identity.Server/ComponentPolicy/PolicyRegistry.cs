@@ -25,7 +25,8 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
 
     // How often a change that others overtook is decided anew before its turn; the next time it is decided within.
     private const int MaxAhead = 2;
-    private const int Lanes = 8;
+    private const int ComparedAtOnce = 8;
+    private const int MaxUnderWayOfOne = 16;
 
     // In a transaction, beside its documents: who and why, the steps of a plan, and the length of each part.
     private const int RoomBeside = 64 << 10;
@@ -42,8 +43,11 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
     // Writers of policy wait for one another here: a thousand who try at once would otherwise undo each other's attempts.
     private readonly SemaphoreSlim _turn = new(1);
 
-    // Whoever writes holds one of these while it is compared what that would do, so that one person's costly changes take one processor at most.
-    private readonly SemaphoreSlim[] _ahead = [.. Enumerable.Range(0, Lanes + 1).Select(_ => new SemaphoreSlim(1))];
+    // Where it is compared what a change would do, so that one person's costly changes take one processor at most.
+    private readonly AuthorLanes _ahead = new(ComparedAtOnce, MaxUnderWayOfOne);
+
+    /// <inheritdoc cref="AuthorLanes.Enter"/>
+    public IDisposable Enter(Caller caller) => _ahead.Enter(caller.Author);
 
     public Task<ApplyPoliciesResponse> ApplyAsync(ApplyPoliciesRequest request, Caller caller, CancellationToken cancellation)
     {
@@ -77,6 +81,7 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
     public async Task<ApplyPoliciesResponse> RollbackAsync(RollbackRequest request, Caller caller, CancellationToken cancellation)
     {
         IEnumerable<string> left = [];
+        IReadOnlyList<Ledger.AppliedPolicy>? past = null;
         var response = await ChangeAsync(caller, state =>
         {
             RefuseUnseen(request.ExpectedRevision, state);
@@ -85,7 +90,8 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
                 throw new RpcException(new Status(StatusCode.InvalidArgument, $"to_revision is {request.ToRevision} but the ledger is at {state.Revision}"));
             }
 
-            var then = revisions.DocumentsAt(state, request.ToRevision);
+            // What was in force then does not change, however often others write meanwhile: it is read once.
+            var then = past ??= revisions.DocumentsAt(state, request.ToRevision);
             var names = then.Select(document => document.Name).ToHashSet(StringComparer.Ordinal);
             var edit = new PolicyEdit(
                 [.. then.Select(document => new PolicyRecord { Name = document.Name, Text = document.Text })],
@@ -111,7 +117,7 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
         for (var ahead = 0; ; ahead++)
         {
             var seen = ledger.State;
-            if (ahead < MaxAhead) await AheadAsync(author, () => decide(seen), cancellation);
+            if (ahead < MaxAhead) await _ahead.RunAsync(author, () => decide(seen), cancellation);
             await _turn.WaitAsync(cancellation);
             try
             {
@@ -231,27 +237,7 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
     public void Dispose()
     {
         _turn.Dispose();
-        foreach (var lane in _ahead) lane.Dispose();
-    }
-
-    // Which one is another in every process, so nobody can choose whom to stand in the way of.
-    // Administrators have one to themselves: nobody who may write some policies holds up their forbid.
-    internal static int LaneOf(string author) =>
-        author.StartsWith("admin:", StringComparison.Ordinal) ? Lanes : (int)((uint)author.GetHashCode(StringComparison.Ordinal) % Lanes);
-
-    private async Task AheadAsync(string author, Action decide, CancellationToken cancellation)
-    {
-        var lane = _ahead[LaneOf(author)];
-        await lane.WaitAsync(cancellation);
-        try
-        {
-            // A thread of its own: those of the pool answer everybody else.
-            await Task.Factory.StartNew(decide, cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        }
-        finally
-        {
-            lane.Release();
-        }
+        _ahead.Dispose();
     }
 
     // However often others make it be decided again, a change is paid for once.
@@ -261,8 +247,9 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
         return state =>
         {
             var proposal = decide(state);
-            if (LaneOf(author) == Lanes || proposal.Changes.Count == 0) return proposal;
-            var kibibytes = (int)Math.Min(proposal.Changes.Sum(change => (long)change.CalculateSize()) / 1024, KibibytesAtOnce - 1) + 1;
+            if (AuthorLanes.IsAdministrator(author) || proposal.Changes.Count == 0) return proposal;
+            // Each is remembered by name for ever, however small it is.
+            var kibibytes = (int)Math.Min(proposal.Changes.Sum(change => change.CalculateSize() / 1024L + 1), KibibytesAtOnce);
             if (kibibytes > paid && !_written.TryTake(author, kibibytes - paid))
             {
                 throw new RpcException(new Status(

@@ -1,6 +1,9 @@
 // Every call here ends with the server, which the test disposes of.
 #pragma warning disable xUnit1051
+using Grpc.Core;
+using Identity.Policy;
 using Identity.Server.ComponentPolicy;
+using Identity.Server.Endpoints;
 using Identity.V1;
 using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
 
@@ -32,7 +35,7 @@ public sealed class PolicyAheadTests : IAsyncLifetime
         using var comparing = new ManualResetEventSlim();
         using var enough = new ManualResetEventSlim();
         var slow = _server.Service<PolicyRegistry>().DecideAsync<int>(
-            SomebodyElse(),
+            "somebody",
             _ =>
             {
                 comparing.Set();
@@ -55,7 +58,7 @@ public sealed class PolicyAheadTests : IAsyncLifetime
     {
         var seen = new List<ulong>();
         var (_, state) = await _server.Service<PolicyRegistry>().DecideAsync<int>(
-            SomebodyElse(),
+            "somebody",
             at =>
             {
                 seen.Add(PolicyProposals.Base(at));
@@ -101,11 +104,13 @@ public sealed class PolicyAheadTests : IAsyncLifetime
     [InlineData("stage what needs approval")]
     [InlineData("approve")]
     [InlineData("withdraw")]
+    [InlineData("roll back")]
     public async Task A_busy_ledger_keeps_no_costly_change_out(string what)
     {
         await _admin.ApplyAsync(Role("shop-team", $"{Ann}, {Bob}", approvals: what == "stage" ? 0 : 1), Costly("shop", 0));
         var (ann, bob) = (new PolicyWriter(await _server.AsAsync(Ann)), new PolicyWriter(await _server.AsAsync(Bob)));
         var proposal = what is "approve" or "withdraw" ? await ann.ProposeAsync(Costly("shop", 1)) : null;
+        var was = _server.Ledger.State.PolicyRevision;
         // Something else changed, so that what was proposed has to be compared anew.
         await _admin.ApplyAsync(Permit("other", "{ spiffeId: spiffe://example.org/other }"));
 
@@ -119,11 +124,80 @@ public sealed class PolicyAheadTests : IAsyncLifetime
         {
             "propose" => (await ann.ProposeAsync(Costly("shop", 1))).Id,
             "approve" => (await bob.ApproveAsync(proposal!)).Proposal.Id,
+            "roll back" => $"{(await _admin.Client.RollbackAsync(new() { ToRevision = was, ExpectedRevision = _server.Ledger.State.Revision, Reason = "a test" })).Revision}",
             "withdraw" => (await ann.Client.WithdrawAsync(new() { Id = proposal!.Id })).Id,
             _ => (await ann.Client.StageAsync(stage)).Id,
         };
         await over.CancelAsync();
         await busy;
+    }
+
+    [Fact]
+    public async Task Nobody_has_more_than_sixteen_changes_under_way_and_others_have_theirs()
+    {
+        await _admin.ApplyAsync(Role("shop-team", $"{Ann}, {Bob}"));
+        var (ann, bob) = (new PolicyWriter(await _server.AsAsync(Ann)), new PolicyWriter(await _server.AsAsync(Bob)));
+        var registry = _server.Service<PolicyRegistry>();
+        var caller = new Caller.PolicyAuthor(PolicyPerson.TryParse(Ann, out var person, out _) ? person : throw new InvalidOperationException());
+        var places = Enumerable.Range(0, 16).Select(_ => registry.Enter(caller)).ToList();
+
+        // Whatever it is about, and before it is read: this document is none.
+        Func<Task>[] asked =
+        [
+            () => ann.ApplyAsync("no document"), () => ann.DeleteAsync("shop"), () => ann.ProposeAsync("no document"),
+            async () => await ann.Client.StageAsync(new() { Reason = "a test", Documents = { new PolicySource { Text = "no document" } } }),
+            async () => await ann.Client.RollbackAsync(new() { ToRevision = 1, Reason = "a test" }),
+            async () => await ann.Client.ApproveAsync(new() { Id = "p-unknown" }),
+            async () => await ann.Client.WithdrawAsync(new() { Id = "p-unknown" }),
+            async () => await ann.Client.AbortStageAsync(new() { Id = "s-unknown", Reason = "a test" }),
+            async () => await ann.Client.ConfirmStageAsync(new() { Id = "s-unknown", Reason = "a test" }),
+        ];
+        foreach (var ask in asked)
+        {
+            var refused = await Assert.ThrowsAsync<RpcException>(ask);
+            Assert.Equal((StatusCode.ResourceExhausted, $"{Ann} has 16 changes of policy under way already; wait for one of them, and try again; nothing was changed"), (refused.StatusCode, refused.Status.Detail));
+        }
+
+        await bob.ApplyAsync(Permit("shop"));
+        await _admin.ApplyAsync(Permit("other"));
+        places[0].Dispose();
+        places[0].Dispose();
+        await ann.ApplyAsync(Permit("shop.more"));
+        using (registry.Enter(caller)) Assert.Throws<RpcException>(() => registry.Enter(caller));
+        places.ForEach(place => place.Dispose());
+    }
+
+    [Fact]
+    public async Task Authors_take_turns_however_many_changes_one_of_them_has_and_administrators_wait_for_no_one()
+    {
+        using var lanes = new AuthorLanes(atOnce: 1, maxOfOne: 100);
+        using var enough = new ManualResetEventSlim();
+        using var first = new ManualResetEventSlim();
+        var order = new System.Collections.Concurrent.ConcurrentQueue<string>();
+        List<Task> all =
+        [
+            lanes.RunAsync("ann", () =>
+            {
+                first.Set();
+                Assert.True(enough.Wait(Patience));
+            }, CancellationToken.None),
+        ];
+        Assert.True(first.Wait(Patience));
+        for (var at = 0; at < 20; at++) all.Add(lanes.RunAsync("ann", () => order.Enqueue("ann"), CancellationToken.None));
+        all.Add(lanes.RunAsync("bob", () => order.Enqueue("bob"), CancellationToken.None));
+        await lanes.RunAsync("admin:uid=0", () => order.Enqueue("admin"), CancellationToken.None);
+
+        // Who gives up takes no turn, and leaves the others theirs.
+        using var over = new CancellationTokenSource();
+        var given = lanes.RunAsync("ann", () => order.Enqueue("never"), over.Token);
+        await over.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => given);
+        enough.Set();
+        await Task.WhenAll(all).WaitAsync(Patience);
+        Assert.Equal(22, order.Count);
+        Assert.Equal("admin", order.First());
+        Assert.InRange(order.ToList().IndexOf("bob"), 1, 2);
+        Assert.DoesNotContain("never", order);
     }
 
     [Fact]
@@ -136,13 +210,6 @@ public sealed class PolicyAheadTests : IAsyncLifetime
 
         Assert.Equal((proposal.Id, proposal.Hash), (withdrawn.Id, withdrawn.Hash));
         Assert.Empty(withdrawn.Gained);
-    }
-
-    // Several people may share a lane, and it is another one in every process.
-    private string SomebodyElse()
-    {
-        var administrator = PolicyRegistry.LaneOf(_server.Ledger.ListTransactions(1)[0].Transaction.Author);
-        return Enumerable.Range(0, 1000).Select(number => $"somebody-{number}").First(name => PolicyRegistry.LaneOf(name) != administrator);
     }
 
     // A comparison of two of these takes longer than many other writes.
