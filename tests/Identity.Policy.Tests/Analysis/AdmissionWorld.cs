@@ -117,10 +117,11 @@ internal sealed class AdmissionWorld
         }
     }
 
-    public static ComponentStart ComponentOf((int Imports, int Exports) shape, Principal principal) => Component(
+    /// <param name="also">Imports and exports that it has beside those of its shape.</param>
+    public static ComponentStart ComponentOf((int Imports, int Exports) shape, Principal principal, params CapabilityRequest[] also) => Component(
         principal,
-        Imports.Where((_, bit) => (shape.Imports >> bit & 1) != 0).SelectMany(Both),
-        Exports.Where((_, bit) => (shape.Exports >> bit & 1) != 0).SelectMany(Both));
+        [.. Imports.Where((_, bit) => (shape.Imports >> bit & 1) != 0).SelectMany(Both), .. also.OfType<CapabilityRequest.Import>()],
+        [.. Exports.Where((_, bit) => (shape.Exports >> bit & 1) != 0).SelectMany(Both), .. also.OfType<CapabilityRequest.Export>()]);
 
     /// <summary>One that asks for these when it starts.</summary>
     public static ComponentStart Component(Principal principal, IEnumerable<CapabilityRequest> imports, IEnumerable<CapabilityRequest> exports) => new(principal, "any", new ComponentImports(
