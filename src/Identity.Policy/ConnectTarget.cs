@@ -82,6 +82,12 @@ public sealed record ConnectTarget
         value = null;
         var colon = text?.LastIndexOf(':') ?? -1;
         var host = colon < 0 ? "" : text![..colon];
+        if (text is not null && text.Contains("://", StringComparison.Ordinal))
+        {
+            problem = $"{Quoted.From(text)} is a URL; expected a name or addresses and a port without a scheme or a path, such as api.example.com:443";
+            return false;
+        }
+
         // The last ':' of an IPv6 address without brackets is no port's.
         if (colon < 0 || (host.Contains(':', StringComparison.Ordinal) && !host.StartsWith('[')) || text!.EndsWith(']'))
         {

@@ -45,13 +45,26 @@ public sealed class VerifiedSigners : IEquatable<VerifiedSigners>
     /// <summary>Those of the keys under which a signature verifies; default while no more may be tried.</summary>
     public ImmutableArray<SignerName> Among(ImmutableArray<SignerName> keys)
     {
+        var proven = Among(keys, _mayVerify);
+        _isBeyondShare = proven.IsDefault;
+        return proven;
+    }
+
+    /// <summary>
+    /// Tries the keys on somebody else's account than that of whoever brought the component: afterwards <see cref="Among(ImmutableArray{SignerName})"/> knows them. False when that account
+    /// does not allow it.
+    /// </summary>
+    /// <param name="mayVerify">Asked before so many verifications.</param>
+    public bool TryLearn(ImmutableArray<SignerName> keys, Func<int, bool> mayVerify) => _signatures.Problem is not null || !Among(keys, mayVerify).IsDefault;
+
+    private ImmutableArray<SignerName> Among(ImmutableArray<SignerName> keys, Func<int, bool>? mayVerify)
+    {
         if (_signatures.IsEmpty || keys.IsDefaultOrEmpty) return [];
         // Never changed once it can be seen: whoever asks at the same time may try a key again.
         var tried = Volatile.Read(ref _tried);
         var untried = keys.Count(key => key.IsKey && !tried.ContainsKey(key));
         if (untried > 0 && tried.Count + keys.Length > MaxKept) (tried, untried) = ([], keys.Count(key => key.IsKey));
-        _isBeyondShare = untried > 0 && _mayVerify is not null && !_mayVerify(untried * _signatures.Signatures.Count);
-        if (_isBeyondShare) return default;
+        if (untried > 0 && mayVerify is not null && !mayVerify(untried * _signatures.Signatures.Count)) return default;
 
         Dictionary<SignerName, bool>? more = null;
         var proven = ImmutableArray.CreateBuilder<SignerName>();

@@ -70,7 +70,7 @@ internal sealed partial class AgentReports(
                     session.End(report.Ended.AdmissionId);
                     break;
                 case AgentReport.ReportOneofCase.Decision:
-                    if (!_decisions.TryTake(session.Agent) || !decisions.TryRecordReported(report.Decision, session.Agent)) Warn(session.Agent, LogDecisionRefused);
+                    if (!_decisions.TryTake(session.Agent, DecisionLog.WeightOf(report.Decision)) || !decisions.TryRecordReported(report.Decision, session.Agent)) Warn(session.Agent, LogDecisionRefused);
                     else shadows.RecordReported(report.Decision, ledger.State.Policy);
                     break;
                 default:

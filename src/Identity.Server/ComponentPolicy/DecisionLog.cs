@@ -15,6 +15,9 @@ internal sealed class DecisionLog
     public const long MaxBytes = 128L << 20;
     public const int MaxDecisionBytes = DecisionLimits.MaxBytes;
 
+    /// <summary>Outcomes of rules in mode shadow that one decision may tell.</summary>
+    public const int MaxShadowOutcomes = 64;
+
     /// <summary>Refusals of strangers kept in one minute.</summary>
     public const int MaxStrangersPerMinute = 600;
 
@@ -38,13 +41,16 @@ internal sealed class DecisionLog
         _time = time ?? TimeProvider.System;
         _minute = _time.GetTimestamp();
         _self = Registration.ReservedPaths.Server(trustDomain).ToString();
-        foreach (var payload in ledger.ReadDecisions(MaxCount).Reverse())
+        foreach (var payload in ledger.ReadDecisions(MaxCount, MaxBytes).Reverse())
         {
             // Older versions kept what agents and strangers said as they said it; what is fit already is the same bytes.
             var decision = ReportedText.Printable(Decision.Parser.ParseFrom(payload));
             Keep(new Kept(decision.Id, decision.Allowed, decision.ToByteArray()));
         }
     }
+
+    /// <summary>As how many decisions one counts where so many may be kept in a while: a large one as several, or one that is asked for much would push out all others.</summary>
+    public static int WeightOf(Decision decision) => 1 + Math.Min(decision.CalculateSize(), MaxDecisionBytes) / 1024;
 
     /// <summary>Remembers a decision this server made, under a new id.</summary>
     /// <param name="isProven">False when whoever caused it has not proven to be its subject.</param>
@@ -63,7 +69,7 @@ internal sealed class DecisionLog
     /// <summary>Remembers a decision an agent made, under the id it gave. False, and nothing is kept, when the report is not fit.</summary>
     public bool TryRecordReported(Decision decision, SpiffeId agent)
     {
-        if (!DecisionId.IsWellFormed(decision.Id) || decision.CalculateSize() > MaxDecisionBytes) return false;
+        if (!DecisionId.IsWellFormed(decision.Id) || decision.CalculateSize() > MaxDecisionBytes || decision.Shadow.Count > MaxShadowOutcomes) return false;
 
         // What an agent may decide. It cannot speak for the server, nor for NATS or the mesh.
         if (decision.Kind is not (DecisionKind.ComponentStart or DecisionKind.WorkloadSvid)) return false;

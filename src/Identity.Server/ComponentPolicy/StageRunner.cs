@@ -192,8 +192,15 @@ internal sealed partial class StageRunner(
 
         // 1. Once for each policy, each set of roles and each step: may it still be made, and what would it do to everything that runs?
         var at = (PolicyProposals.Base(state), stage.Step);
+        if (survey.TakePassedOver(stage)) _triedAt.Remove(stage.Id);
         if (!_triedAt.TryGetValue(stage.Id, out var tried) || tried != at)
         {
+            if (survey.FindUntried(stage, state) is { } untried)
+            {
+                tally.Wait = untried;
+                return;
+            }
+
             if ((WhyNotAnyMore(stage, state, new PolicyEffects(time)) ?? survey.WhyDenied(stage, state)) is { } why)
             {
                 await EndAsync(stage.Id, State.Halted, why, cancellation);
@@ -211,7 +218,7 @@ internal sealed partial class StageRunner(
             return;
         }
 
-        tally.Wait = survey.FindWait(stage, state, away);
+        tally.Wait = survey.FindWait(stage, state, away) ?? survey.FindUntried(stage, state);
         if (tally.Wait is not null) return;
         var isLast = stage.Step + 1 >= stage.Through.Count;
         if (!isLast && stage.Through[(int)stage.Step + 1] != Step.Enforce) await StepAsync(stage.Id, cancellation);
@@ -339,7 +346,7 @@ internal sealed partial class StageRunner(
         cancellation);
 
     private DateTimeOffset NextLook(PolicyStage stage) =>
-        stages.TallyOf(stage.Id).Wait is { } wait && wait.Until > stages.EndOf(stage) ? wait.Until : stages.EndOf(stage);
+        stages.TallyOf(stage.Id).Wait is { } wait && (wait.Until > stages.EndOf(stage) || !_triedAt.ContainsKey(stage.Id)) ? wait.Until : stages.EndOf(stage);
 
     private async Task WaitAsync(Task next, CancellationToken cancellation)
     {

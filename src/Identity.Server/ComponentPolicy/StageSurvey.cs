@@ -27,12 +27,18 @@ internal sealed class StageSurvey(
     // Of what doors let through that prove nobody, so many capabilities are tried in one look: half a second.
     private const int MaxUnprovenTried = 200_000;
 
+    // Of all changes that are tried together, some 0.1 ms each: twenty seconds at once, then half a processor.
+    private const int VerificationsAtOnce = 200_000;
+    private static readonly TimeSpan EachVerification = TimeSpan.FromMicroseconds(200);
+
     // Strangers say something new as often as they like.
     private static readonly TimeSpan LookAgainAfter = TimeSpan.FromSeconds(5);
 
     // Without a policy nobody had a right on NATS, so that no session of an earlier process is left.
     private readonly bool _mayHaveSessions = ledger.State.PolicyRevision > 0;
     private readonly Dictionary<string, Candidate> _candidates = new(StringComparer.Ordinal);
+    private readonly TokenBuckets<string> _verifications = new(time, VerificationsAtOnce, EachVerification, 1);
+    private readonly HashSet<string> _passedOver = new(StringComparer.Ordinal);
     private bool _isRecalled;
 
     /// <summary>To be called first: learns who is logged in to NATS since before this process started.</summary>
@@ -48,6 +54,7 @@ internal sealed class StageSurvey(
     public void Keep(IReadOnlySet<string> ids)
     {
         foreach (var over in _candidates.Keys.Where(id => !ids.Contains(id)).ToList()) _candidates.Remove(over);
+        _passedOver.IntersectWith(ids);
     }
 
     /// <summary>The agents of which nobody knows what they run now; null when there is none.</summary>
@@ -66,6 +73,20 @@ internal sealed class StageSurvey(
             ? new StageWait($"{one.Why}; {other.Why}", one.Until > other.Until ? one.Until : other.Until)
             : agents ?? sessions;
     }
+
+    /// <summary>
+    /// Waits until it can be said who signed what runs, as far as the change asks. To be asked for before what runs is looked at: it never goes on without knowing.
+    /// </summary>
+    public StageWait? FindUntried(PolicyStage stage, ControlPlaneState state)
+    {
+        var trial = TrialOf(CandidateOf(stage, state), state);
+        return admissions.All().FirstOrDefault(admission => !trial.Knows(admission)) is { } one
+            ? new StageWait($"waits until the signatures of what runs have been tried with the keys that it names, such as those of {one.SpiffeId} on {one.Host}", time.GetUtcNow() + LookAgainAfter)
+            : null;
+    }
+
+    /// <summary>Whether something happened that could not be tried when it did; it runs, so that a look at what runs finds it. Said once.</summary>
+    public bool TakePassedOver(PolicyStage stage) => _passedOver.Remove(stage.Id);
 
     /// <summary>Why something that runs would be denied; null when nothing would.</summary>
     public string? WhyDenied(PolicyStage stage, ControlPlaneState state)
@@ -102,6 +123,18 @@ internal sealed class StageSurvey(
         foreach (var observation in happened)
         {
             if (observation is StageObservation.Told) continue;
+            var begun = observation switch
+            {
+                StageObservation.Admission admission => admission.Begun,
+                StageObservation.Token token => admissions.Find(token.Id, out _),
+                _ => null,
+            };
+            if (begun is not null && !trial.Knows(begun))
+            {
+                _passedOver.Add(stage.Id);
+                continue;
+            }
+
             tally.Look();
             var why = observation switch
             {
@@ -259,7 +292,7 @@ internal sealed class StageSurvey(
 
     private static bool OnlyCounts(PolicyStage stage) => stage.Through[(int)stage.Step] == Step.Shadow;
 
-    private StageTrial TrialOf(Candidate candidate, ControlPlaneState state) => new(state.Policy, candidate.Policy, candidate.Difference.Narrows, candidate.TouchesNats, time.GetUtcNow());
+    private StageTrial TrialOf(Candidate candidate, ControlPlaneState state) => new(state.Policy, candidate.Policy, candidate.Difference.Narrows, candidate.TouchesNats, time.GetUtcNow(), count => _verifications.TryTake("", count));
 
     // Compiled and compared once for each policy that is in force meanwhile; what a candidate takes it takes from now on.
     private Candidate CandidateOf(PolicyStage stage, ControlPlaneState state)

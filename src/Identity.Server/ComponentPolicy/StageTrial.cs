@@ -10,7 +10,8 @@ namespace Identity.Server.ComponentPolicy;
 /// <summary>Would a candidate deny something that runs under the policy in force? Answers with the sentence for a person, or null.</summary>
 /// <param name="narrows">Whether the candidate takes anything from anybody: what takes nothing denies nothing, whatever runs.</param>
 /// <param name="touchesNats">Whether it may make nats-server be told otherwise: by rules that only permit as well (<see cref="NatsPermissions.MayDiffer"/>).</param>
-internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy candidate, bool narrows, bool touchesNats, DateTimeOffset now)
+/// <param name="mayVerify">Asked before so many signatures are tried: a change that is only tried takes nothing of the share of whoever brought the component. Null for no bound.</param>
+internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy candidate, bool narrows, bool touchesNats, DateTimeOffset now, Func<int, bool>? mayVerify = null)
 {
     // Ends of rules that are looked at, one after the other. Each but the last takes nothing from whoever is tried.
     private const int MaxEnds = 8;
@@ -36,7 +37,10 @@ internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy cand
     public DateTimeOffset Now => now;
 
     /// <summary>The same policies at another moment.</summary>
-    public StageTrial At(DateTimeOffset moment) => new(current, candidate, narrows, touchesNats, moment);
+    public StageTrial At(DateTimeOffset moment) => new(current, candidate, narrows, touchesNats, moment, mayVerify);
+
+    /// <summary>Whether it can be said now who signed it, as far as either policy asks; a little later it can, or nobody ever tells.</summary>
+    public bool Knows(ReportedAdmission admission) => (!narrows && !touchesNats) || admission.Signers.TryLearn(SignerKeys, mayVerify ?? (_ => true));
 
     /// <summary>What is only asked: a yes that would become a no.</summary>
     public string? WhyDenied(Principal principal, CapabilityRequest request) =>
@@ -69,7 +73,9 @@ internal sealed class StageTrial(CapabilityPolicy current, CapabilityPolicy cand
     /// <summary>A running component: the start as it would be decided now, what may be called on it, what it may consume, and what it may say on NATS.</summary>
     public string? WhyDenied(ReportedAdmission admission)
     {
-        if ((!narrows && !touchesNats) || admission.PrincipalFor(SignerKeys) is not { } principal) return null;
+        if (!narrows && !touchesNats) return null;
+        if (!Knows(admission)) return $"{admission.SpiffeId} runs on {admission.Host}, and who signed it could not be tried yet: nobody can say whether it would be denied";
+        if (admission.PrincipalFor(SignerKeys) is not { } principal) return null;
         if (!narrows) return StageLosses.Of(admission.SpiffeId, NatsPermissions.For(current, principal, now), NatsPermissions.For(candidate, principal, now));
         if (admission.Imports is not { } imports)
         {

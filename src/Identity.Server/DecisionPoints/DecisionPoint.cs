@@ -162,7 +162,7 @@ internal sealed class DecisionPoint(
         decision.AskedBy = asking.AskedBy;
         decision.Proven = asking.IsProven;
         decision.DecidedAt = time.GetUtcNow().ToTimestamp();
-        return _bounds[(int)asking.Door].HasRoom(time) ? decisions.Record(decision) : DecisionId.Create();
+        return _bounds[(int)asking.Door].HasRoom(time, DecisionLog.WeightOf(decision)) ? decisions.Record(decision) : DecisionId.Create();
     }
 }
 

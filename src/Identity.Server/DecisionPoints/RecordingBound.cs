@@ -7,12 +7,13 @@ internal sealed class RecordingBound(int maxPerMinute)
     private long _minute;
     private int _count;
 
-    public bool HasRoom(TimeProvider time)
+    /// <param name="weight">As how many it counts.</param>
+    public bool HasRoom(TimeProvider time, int weight = 1)
     {
         lock (_gate)
         {
             if (_count == 0 || time.GetElapsedTime(_minute) > TimeSpan.FromMinutes(1)) (_minute, _count) = (time.GetTimestamp(), 0);
-            return ++_count <= maxPerMinute;
+            return (_count = Math.Min(_count, maxPerMinute) + weight) <= maxPerMinute;
         }
     }
 }

@@ -122,10 +122,12 @@ internal sealed class ControlPlaneLedger : IAsyncDisposable
     }
 
     /// <summary>Kept decisions, newest first.</summary>
-    public IReadOnlyList<byte[]> ReadDecisions(int limit)
+    public IReadOnlyList<byte[]> ReadDecisions(int limit, long maxBytes = long.MaxValue)
     {
         using var reader = _file.OpenReader();
-        return [.. reader.ReadNewestDecisions(limit)];
+        var bytes = 0L;
+        // Those that do not fit are not even held for a moment.
+        return [.. reader.ReadNewestDecisions(limit).TakeWhile(payload => (bytes += payload.Length) <= maxBytes)];
     }
 
     /// <summary>Transactions, newest first.</summary>

@@ -103,6 +103,7 @@ public sealed class CapabilityTests
     [InlineData("bucket set.tings/> read", "is not the name of a bucket")]
     [InlineData("connect api.example.com", "names no port")]
     [InlineData("connect api.example.com:0", "is not a port")]
+    [InlineData("connect https://api.example.com", "is a URL; expected a name or addresses and a port without a scheme or a path, such as api.example.com:443")]
     [InlineData("connect api.example.com:65536", "is not a port")]
     [InlineData("connect api.example.com:8100-8000", "run backwards; expected 8000-8100")]
     [InlineData("connect api.example.com:0443", "is not a port")]

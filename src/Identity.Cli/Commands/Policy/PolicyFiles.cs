@@ -21,7 +21,6 @@ internal static class PolicyFiles
     {
         Description = "A component file: ID=FILE, or FILE when an entry in the files (with --server also one that is registered) has its digest or name",
         HelpName = "[ID=]FILE",
-        AllowMultipleArgumentsPerToken = true,
         DefaultValueFactory = _ => [],
     };
 

@@ -17,7 +17,7 @@ internal static class PolicyHistory
             using var channel = AdminConnection.Open(parsed);
             var request = new ListRevisionsRequest { Name = parsed.GetValue(name) ?? "", Limit = parsed.GetValue(limit), Before = parsed.GetValue(before) };
             var answer = await new PolicyAdmin.PolicyAdminClient(channel).ListRevisionsAsync(request, cancellationToken: cancellation);
-            return Answer.Print(parsed, answer, output => Answer.Table(output, "No policy and no role has changed.",
+            return Answer.Print(parsed, answer, output => Answer.Table(output, request.Name.Length > 0 ? $"No policy and no role of the name '{request.Name}' has changed." : "No policy and no role has changed.",
                 ["REVISION", "AT", "BY", "CHANGES", "REASON"],
                 [.. answer.Revisions.Select(revision => new[] { $"{revision.Revision}", Answer.Time(revision.At), revision.Author, Changes(revision), revision.Reason })]));
         });

@@ -150,6 +150,43 @@ public sealed class ReportedSignersTests : IDisposable
     }
 
     [Fact]
+    public void A_policy_that_is_tried_has_its_keys_tried_on_its_own_account_and_knows_nothing_before()
+    {
+        var current = Of(Permit("shop", $"{{ spiffeIdPrefix: {Shop}, signer: {_release.Name} }}", "start, { import: wasi:io/poll@0.2.0 }"));
+        var candidate = Of(Permit("shop", $"{{ spiffeIdPrefix: {Shop}, signer: {_other.Name} }}", "start, { import: wasi:io/poll@0.2.0 }"));
+        var (ofTheAgent, ofTheTrial) = (0, 0);
+        Assert.True(ReportedAdmission.TryParse(Told(Component, _release), TestEntries.TrustDomain, out var running, out _, count =>
+        {
+            ofTheAgent += count;
+            return true;
+        }));
+        // The policy in force asks for its key on the account of who brought the component.
+        Assert.True(NatsRights.Decide(current, running.PrincipalFor(current.SignerKeys)!, CapabilityRequest.Parse("start"), Now).Allowed);
+        Assert.Equal(1, ofTheAgent);
+
+        // As long as the trial may try nothing it says so, and neither that all is well nor that the policy in force denied it before.
+        var none = new StageTrial(current, candidate, narrows: true, touchesNats: true, Now, _ => false);
+        Assert.False(none.Knows(running));
+        Assert.EndsWith("who signed it could not be tried yet: nobody can say whether it would be denied", none.WhyDenied(running), StringComparison.Ordinal);
+        Assert.True(NatsRights.Decide(current, running.PrincipalFor(current.SignerKeys)!, CapabilityRequest.Parse("start"), Now).Allowed);
+
+        var trial = new StageTrial(current, candidate, narrows: true, touchesNats: true, Now, count =>
+        {
+            ofTheTrial += count;
+            return true;
+        });
+        Assert.True(trial.Knows(running));
+        Assert.Contains("would be denied", trial.WhyDenied(running), StringComparison.Ordinal);
+        // One key more, once, and not for the agent to pay.
+        Assert.Equal((1, 1), (ofTheAgent, ofTheTrial));
+        Assert.True(none.Knows(running));
+        // What takes nothing asks nobody.
+        Assert.True(new StageTrial(current, candidate, narrows: false, touchesNats: false, Now, _ => false).Knows(Reported(_release)));
+        // Who tells nothing is known not to.
+        Assert.True(none.Knows(Untold()));
+    }
+
+    [Fact]
     public void What_a_candidate_takes_from_a_signed_component_is_found_whoever_else_may_have_signed_it()
     {
         const string Vault = "{ audience: https://vault.example.com }";

@@ -261,11 +261,18 @@ public sealed class StagedWorkloadsTests : IAsyncLifetime
             fault.ExecuteNonQuery();
         }
 
-        await Assert.ThrowsAsync<IOException>(() => JudgeAsync(AdmissionSamples.Of("Workload")));
+        await RefusesAsync();
         Assert.True((await JudgeAsync(AdmissionSamples.Update)).Allowed);
         Assert.True((await JudgeAsync(AdmissionSamples.Deployment)).Allowed);
-        await Assert.ThrowsAsync<IOException>(() => JudgeAsync(AdmissionSamples.Of("Workload")));
+        await RefusesAsync();
         Assert.True((await JudgeAsync(AdmissionSamples.Deletion("WorkloadDeployment"))).Allowed);
+
+        async Task RefusesAsync()
+        {
+            var refused = await JudgeAsync(AdmissionSamples.Of("Workload"));
+            Assert.False(refused.Allowed);
+            Assert.Contains("what is let through cannot be kept", refused.Message, StringComparison.Ordinal);
+        }
 
         Task<AdmissionAnswer> JudgeAsync(string body)
         {
