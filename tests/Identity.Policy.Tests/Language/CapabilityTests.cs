@@ -107,7 +107,7 @@ public sealed class CapabilityTests
     [InlineData("connect api.example.com:65536", "is not a port")]
     [InlineData("connect api.example.com:8100-8000", "run backwards; expected 8000-8100")]
     [InlineData("connect api.example.com:0443", "is not a port")]
-    [InlineData("connect https://api.example.com:443", "names no port")]
+    [InlineData("connect https://api.example.com:443", "is a URL; expected a name or addresses and a port without a scheme")]
     [InlineData("connect Api.example.com:443", "lower-case")]
     [InlineData("connect api.*.com:443", "'*' that does not stand alone")]
     [InlineData("connect *api.example.com:443", "'*' that does not stand alone")]
