@@ -54,7 +54,7 @@ public sealed record ImportPattern
         var probe = wholePackage ? $"{named[..star]}x{named[(star + 1)..]}" : named;
         if (!InterfaceName.TryParse(probe, out var name, out problem) || (anyVersion && name.Version is not null))
         {
-            problem = $"{Quoted.From(text)} is not an import; expected an interface such as wasi:io/streams@0.2.0, or a package such as wasi:io/*@0.2.0";
+            problem = $"{Quoted.From(text)} is not an import or export; expected an interface such as wasi:io/streams@0.2.0, or a package such as wasi:io/*@0.2.0; a function outside interfaces, which is exported only, is written as '#run'";
             return false;
         }
 

@@ -103,6 +103,8 @@ public sealed class PolicyParserTests
     [InlineData("name: no-sockets", "name: greeter", 19, "a second rule is named 'greeter', the first in line 5, column 5; names of rules are unique in a policy: give one another", null)]
     [InlineData("spiffeId: spiffe://example.org/components/greeter", "spiffeId: https://example.org", 8, "does not start with spiffe://", null)]
     [InlineData("spiffeId: spiffe://example.org/components/greeter", "spiffeId: spiffe://example.org", 8, "names a trust domain", null)]
+    [InlineData("spiffeId: spiffe://example.org/components/greeter", "spiffeId: spiffe://example.org/components/*", 8, "all below it are meant by spiffeIdPrefix, and all hosts by hostPrefix: spiffe://example.org/components", null)]
+    [InlineData("import: wasi:io/*@0.2.0", "export: run", 14, "a function outside interfaces, which is exported only, is written as '#run'", null)]
     [InlineData("spiffeId: spiffe://example.org/components/greeter", "spiffeid: spiffe://example.org/c", 8, "unknown field 'spiffeid'", "spiffeId")]
     [InlineData("hostPrefix: spiffe://example.org/hosts", "hostPrefix: spiffe://example.org/hosts/", 9, "leave out the '/' at the end", null)]
     [InlineData("hostPrefix: spiffe://example.org/hosts", "hostPrefix: [spiffe://example.org/hosts]", 9, "must be a SPIFFE ID such as spiffe://example.org/hosts, found a list", null)]

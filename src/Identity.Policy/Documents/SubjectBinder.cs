@@ -93,7 +93,12 @@ internal sealed class SubjectBinder(ProblemList problems)
 
     private static bool TryParseWorkloadId(string text, [NotNullWhen(true)] out SpiffeId? id, [NotNullWhen(false)] out string? problem)
     {
-        if (!Quantities.TryParseId(text, out id, out problem)) return false;
+        if (!Quantities.TryParseId(text, out id, out problem))
+        {
+            if (text.EndsWith("/*", StringComparison.Ordinal) && SpiffeIdPrefix.TryParse(text[..^2], out var prefix, out _)) problem += $"; all below it are meant by spiffeIdPrefix, and all hosts by hostPrefix: {prefix}";
+            return false;
+        }
+
         if (id.HasPath) return true;
         id = null;
         problem = $"{Quoted.From(text)} names a trust domain, which no workload is called; use a prefix to mean everyone in it";

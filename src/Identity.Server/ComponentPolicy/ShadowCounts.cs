@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Globalization;
 using Google.Protobuf.WellKnownTypes;
 using Identity.Policy;
@@ -16,6 +17,7 @@ internal sealed class ShadowCounts(TimeProvider time)
     private readonly Lock _gate = new();
     private readonly Dictionary<RuleReference, Count> _counts = [];
     private readonly DateTimeOffset _since = time.GetUtcNow();
+    private ShadowRules? _shadows;
     private ulong _notCounted;
 
     /// <param name="decisionId">Of the decision it would have turned; empty when there is none.</param>
@@ -76,8 +78,20 @@ internal sealed class ShadowCounts(TimeProvider time)
         }
     }
 
-    private static bool IsShadow(CapabilityPolicy policy, RuleReference rule) =>
-        policy.Documents.FirstOrDefault(document => document.Name == rule.Policy)?.Rules.Any(known => known.Name == rule.Rule && known.Mode == RuleMode.Shadow) ?? false;
+    // Looked through once for each policy: a report may name many rules.
+    private bool IsShadow(CapabilityPolicy policy, RuleReference rule)
+    {
+        var known = Volatile.Read(ref _shadows);
+        if (known is null || !ReferenceEquals(known.Policy, policy))
+        {
+            known = new(policy, (from document in policy.Documents from one in document.Rules where one.Mode == RuleMode.Shadow select new RuleReference(document.Name, one.Name)).ToFrozenSet());
+            Volatile.Write(ref _shadows, known);
+        }
+
+        return known.Rules.Contains(rule);
+    }
+
+    private sealed record ShadowRules(CapabilityPolicy Policy, FrozenSet<RuleReference> Rules);
 
     private sealed class Count
     {

@@ -253,6 +253,12 @@ internal sealed class StageSurvey(
 
         foreach (var (claim, count) in held?.Until(DateTimeOffset.MaxValue) ?? [])
         {
+            if (++tried > MaxUnprovenTried)
+            {
+                (unknown, unknownExample) = (unknown + count, $"{claim.Principal.Id}, to which a host holds a yes from {claim.Door}");
+                continue;
+            }
+
             if (!trial.Denies(claim.Principal, claim.Request)) continue;
             (denied, example) = (denied + count, example.Length > 0 ? example : $"{trial.WhyDenied(claim.Principal, claim.Request)} (a host holds a yes to it from {claim.Door})");
         }
