@@ -6,8 +6,10 @@ using Identity.Policy;
 using Identity.Server.ComponentPolicy;
 using Identity.Server.DecisionPoints;
 using Identity.V1;
+using Spiffe.Net;
 using static Identity.Tests.Server.ComponentPolicy.StagingServer;
 using static Identity.Tests.Server.ComponentPolicy.TestPolicies;
+using ComponentSignatures = Identity.Policy.ComponentSignatures;
 using Principal = Identity.Policy.Principal;
 
 namespace Identity.Tests.Server.ComponentPolicy;
@@ -103,6 +105,47 @@ public sealed class StagedChangesTests : IAsyncLifetime
 
         static string SignedBy(string name, int from) => Permit(
             name, string.Join(", ", Enumerable.Range(from, 80).Select(at => $"{{ spiffeIdPrefix: {Shop}, signer: {SignerKeys.Value[at]} }}")), "start");
+    }
+
+    [Fact]
+    public async Task Waits_for_signatures_that_it_may_not_try_yet_and_stops_by_what_they_say()
+    {
+        // More than a change that is tried may have verified at once, by a little; whichever component comes last is signed.
+        const int Running = 200;
+        var tried = 0;
+        using var session = _staging.Server.Live.Open(SpiffeId.Parse("spiffe://example.org/spire/agent/a"));
+        session.Replace([.. Enumerable.Range(0, Running).Select(Signed)]);
+        var keys = string.Join(", ", SignerKeys.Value.Take(CapabilityPolicy.MaxSignerKeys).Select(key => $"{{ signer: {key} }}"));
+        var staged = await _staging.StageAsync([Forbid("guard", keys, Clocks)]);
+
+        await UntilAsync(async () => (await _staging.FindAsync(staged.Id)).Explanation.Contains("signatures", StringComparison.Ordinal));
+        var waits = await _staging.FindAsync(staged.Id);
+        Assert.Equal("soaking", waits.State);
+        Assert.StartsWith("waits until the signatures of what runs have been tried with the keys that it names, such as those of spiffe://example.org/", waits.Explanation, StringComparison.Ordinal);
+        Assert.InRange(Volatile.Read(ref tried), 1, (Running - 1) * ComponentSignatures.MaxSignatures * CapabilityPolicy.MaxSignerKeys);
+
+        var end = await _staging.EndOfAsync(staged);
+        Assert.Equal("halted", end.State);
+        Assert.Contains("guard/only", end.Explanation, StringComparison.Ordinal);
+        Assert.Equal(["shop"], _staging.Server.Ledger.State.Policies.Keys);
+
+        ReportedAdmission Signed(int number)
+        {
+            byte[][] signatures = [.. Enumerable.Range(0, ComponentSignatures.MaxSignatures).Select(at => Numbered(ComponentSignatures.SignatureSize, number * 8 + at + 1))];
+            Assert.True(ComponentSignatures.TryCreate(Numbered(32, number), signatures, out var told, out var problem), problem);
+            return new ReportedAdmission($"a{number}", SpiffeId.Parse($"{Shop}/cart{number}"), Host, Digest, "", 1)
+            {
+                Imports = ImportsOf("wasi:clocks/wall-clock@0.2.0"),
+                Signers = new VerifiedSigners(told, (_, _, _) => Interlocked.Increment(ref tried) > (Running - 1) * ComponentSignatures.MaxSignatures * CapabilityPolicy.MaxSignerKeys),
+            };
+        }
+
+        static byte[] Numbered(int size, int number)
+        {
+            var bytes = new byte[size];
+            BinaryPrimitives.WriteInt32LittleEndian(bytes, number);
+            return bytes;
+        }
     }
 
     [Fact]
