@@ -7,11 +7,11 @@ namespace Identity.Server.ComponentPolicy;
 
 /// <summary>
 /// The newest decisions, so that "why?" has an answer. Best effort by design: a decision holds whether or not it is remembered, and the
-/// oldest are forgotten first.
+/// oldest are forgotten first, those of whoever has more than its share before all others.
 /// </summary>
 internal sealed class DecisionLog
 {
-    public const int MaxCount = ControlPlaneLedger.DecisionsKept;
+    public const int MaxCount = 100_000;
     public const long MaxBytes = 128L << 20;
     public const int MaxDecisionBytes = DecisionLimits.MaxBytes;
 
@@ -29,9 +29,10 @@ internal sealed class DecisionLog
     // One reader of many at a time, and none of them where every door waits to record.
     private readonly Lock _listing = new();
 
-    private readonly Dictionary<string, Kept> _byId = new(StringComparer.Ordinal);
-    private readonly Queue<Kept> _order = new();
-    private long _bytes;
+    private readonly KeptDecisions _kept = new(MaxBytes, MaxCount);
+
+    // Not yet told to the ledger; what it misses is told to it at the next start.
+    private List<string> _forgotten = [];
     private long _minute;
     private int _strangers;
 
@@ -41,12 +42,14 @@ internal sealed class DecisionLog
         _time = time ?? TimeProvider.System;
         _minute = _time.GetTimestamp();
         _self = Registration.ReservedPaths.Server(trustDomain).ToString();
-        foreach (var payload in ledger.ReadDecisions(MaxCount, MaxBytes).Reverse())
+        foreach (var payload in ledger.ReadDecisions())
         {
             // Older versions kept what agents and strangers said as they said it; what is fit already is the same bytes.
             var decision = ReportedText.Printable(Decision.Parser.ParseFrom(payload));
-            Keep(new Kept(decision.Id, decision.Allowed, decision.ToByteArray()));
+            _kept.TryAdd(new KeptDecision(decision.Id, SourceOf(decision), decision.Allowed, decision.ToByteArray()), _forgotten);
         }
+
+        if (_forgotten.Count > 0 && ledger.TryForgetDecisions(_forgotten)) _forgotten = [];
     }
 
     /// <summary>As how many decisions one counts where so many may be kept in a while: a large one as several, or one that is asked for much would push out all others.</summary>
@@ -80,12 +83,8 @@ internal sealed class DecisionLog
 
     public Decision? TryGet(string id)
     {
-        Kept? kept;
-        lock (_gate)
-        {
-            kept = _byId.GetValueOrDefault(id);
-        }
-
+        KeptDecision? kept;
+        lock (_gate) kept = _kept.TryGet(id);
         return kept?.Read();
     }
 
@@ -94,8 +93,8 @@ internal sealed class DecisionLog
     {
         lock (_listing)
         {
-            Kept[] all;
-            lock (_gate) all = [.. _order];
+            KeptDecision[] all;
+            lock (_gate) all = [.. _kept.All];
             var found = new List<Decision>();
             for (var at = all.Length - 1; at >= 0 && found.Count < limit; at--)
             {
@@ -117,35 +116,20 @@ internal sealed class DecisionLog
 
     private bool Add(Decision decision)
     {
-        var payload = decision.ToByteArray();
+        var kept = new KeptDecision(decision.Id, SourceOf(decision), decision.Allowed, decision.ToByteArray());
         lock (_gate)
         {
-            if (!Keep(new Kept(decision.Id, decision.Allowed, payload))) return false;
-        }
-
-        _ledger.TryRecordDecision(decision.Id, payload);
-        return true;
-    }
-
-    private bool Keep(Kept decision)
-    {
-        // The first to use an id keeps it: nobody rewrites an answer that was given.
-        if (!_byId.TryAdd(decision.Id, decision)) return false;
-        _order.Enqueue(decision);
-        _bytes += decision.Payload.Length;
-        while (_order.Count > MaxCount || _bytes > MaxBytes)
-        {
-            var oldest = _order.Dequeue();
-            _byId.Remove(oldest.Id);
-            _bytes -= oldest.Payload.Length;
+            if (!_kept.TryAdd(kept, _forgotten)) return false;
+            // In the order they are kept, so that none is forgotten before it is written.
+            if (_ledger.TryRecordDecision(kept.Id, kept.Payload, _forgotten)) _forgotten = [];
+            // A ledger that takes nothing for long must not fill memory with what it misses.
+            else if (_forgotten.Count > MaxCount) _forgotten = [];
         }
 
         return true;
     }
 
-    /// <param name="Payload">Serialized: a tenth of the memory of the message, and what the ledger keeps anyway.</param>
-    private sealed record Kept(string Id, bool Allowed, byte[] Payload)
-    {
-        public Decision Read() => Decision.Parser.ParseFrom(Payload);
-    }
+    // What an agent decided is told by its name; what this server did, by the door it was asked at.
+    private string SourceOf(Decision decision) =>
+        decision.DecidedBy != _self ? decision.DecidedBy : decision.Door.Length > 0 ? decision.Door : decision.Kind.ToString();
 }

@@ -11,11 +11,7 @@ namespace Identity.Server.Ledger;
 /// </summary>
 internal sealed class ControlPlaneLedger : IAsyncDisposable
 {
-    /// <summary>How many decisions are kept; older ones are forgotten.</summary>
-    public const int DecisionsKept = 100_000;
-
     private const int MaxTransactionBytes = 16 << 20;
-    private const int DecisionsBetweenTrims = 1000;
 
     private readonly LedgerFolder _folder;
     private readonly LedgerFile _file;
@@ -23,7 +19,6 @@ internal sealed class ControlPlaneLedger : IAsyncDisposable
     private readonly LedgerWriter _writer;
     private readonly LedgerCheckpoints _checkpoints;
     private readonly TimeProvider _time;
-    private int _decisions;
 
     private ControlPlaneLedger(LedgerFolder folder, LedgerFile file, LedgerPosition position, TimeProvider time, ILogger logger)
     {
@@ -114,20 +109,25 @@ internal sealed class ControlPlaneLedger : IAsyncDisposable
     public void EndWatches() => _watchers.Close();
 
     /// <summary>Keeps a decision for later questions, best effort: false when the writer is too busy to take it.</summary>
-    public bool TryRecordDecision(string id, ReadOnlySpan<byte> payload)
+    /// <param name="forgotten">Ids of earlier ones that are kept no longer. Not to be changed afterwards.</param>
+    public bool TryRecordDecision(string id, byte[] payload, IReadOnlyList<string> forgotten)
     {
-        var trim = Interlocked.Increment(ref _decisions) % DecisionsBetweenTrims == 0;
         _checkpoints.Needed();
-        return _writer.TryEnqueue(new PendingDecision(id, payload.ToArray(), trim ? DecisionsKept : 0));
+        return _writer.TryEnqueue(new PendingDecision(id, payload, forgotten));
     }
 
-    /// <summary>Kept decisions, newest first.</summary>
-    public IReadOnlyList<byte[]> ReadDecisions(int limit, long maxBytes = long.MaxValue)
+    /// <summary>Forgets decisions, best effort: false when the writer is too busy to take it.</summary>
+    public bool TryForgetDecisions(IReadOnlyList<string> ids)
+    {
+        _checkpoints.Needed();
+        return _writer.TryEnqueue(new ForgottenDecisions(ids));
+    }
+
+    /// <summary>Kept decisions, oldest first; one at a time, so that the caller need not hold them all.</summary>
+    public IEnumerable<byte[]> ReadDecisions()
     {
         using var reader = _file.OpenReader();
-        var bytes = 0L;
-        // Those that do not fit are not even held for a moment.
-        return [.. reader.ReadNewestDecisions(limit).TakeWhile(payload => (bytes += payload.Length) <= maxBytes)];
+        foreach (var payload in reader.ReadDecisions()) yield return payload;
     }
 
     /// <summary>Transactions, newest first.</summary>

@@ -30,7 +30,7 @@ internal sealed class LedgerFile : IDisposable
     private readonly ChainedInsert _insertTransaction;
     private readonly ChainedInsert _insertIssuance;
     private readonly SqliteCommand _insertDecision;
-    private readonly SqliteCommand _trimDecisions;
+    private readonly SqliteCommand _forgetDecision;
 
     private LedgerFile(string path, SqliteConnection connection)
     {
@@ -44,8 +44,8 @@ internal sealed class LedgerFile : IDisposable
         _insertDecision = Command("INSERT OR REPLACE INTO decisions (id, payload) VALUES ($id, $payload)");
         _insertDecision.Parameters.Add("$id", SqliteType.Text);
         _insertDecision.Parameters.Add("$payload", SqliteType.Blob);
-        _trimDecisions = Command("DELETE FROM decisions WHERE number <= (SELECT max(number) FROM decisions) - $keep");
-        _trimDecisions.Parameters.Add("$keep", SqliteType.Integer);
+        _forgetDecision = Command("DELETE FROM decisions WHERE id = $id");
+        _forgetDecision.Parameters.Add("$id", SqliteType.Text);
     }
 
     /// <summary>Opens for writing, creating the tables when the file is empty.</summary>
@@ -88,11 +88,10 @@ internal sealed class LedgerFile : IDisposable
         _insertDecision.ExecuteNonQuery();
     }
 
-    /// <summary>Forgets all but the newest decisions.</summary>
-    public void TrimDecisions(int keep)
+    public void ForgetDecision(string id)
     {
-        _trimDecisions.Parameters[0].Value = keep;
-        _trimDecisions.ExecuteNonQuery();
+        _forgetDecision.Parameters[0].Value = id;
+        _forgetDecision.ExecuteNonQuery();
     }
 
     /// <summary>A connection of its own, which sees the file as it was at its first read and blocks nobody.</summary>

@@ -68,11 +68,11 @@ internal sealed class LedgerReader(SqliteConnection connection) : IDisposable
         return command.ExecuteScalar() as byte[];
     }
 
-    public IEnumerable<byte[]> ReadNewestDecisions(int limit)
+    /// <summary>Oldest first.</summary>
+    public IEnumerable<byte[]> ReadDecisions()
     {
         using var command = connection.CreateCommand();
-        command.CommandText = "SELECT payload FROM decisions ORDER BY number DESC LIMIT $limit";
-        command.Parameters.AddWithValue("$limit", limit);
+        command.CommandText = "SELECT payload FROM decisions ORDER BY number";
         using var rows = command.ExecuteReader();
         while (rows.Read())
         {

@@ -69,17 +69,29 @@ internal sealed class PendingIssuance(byte[] payload) : PendingWrite
 }
 
 /// <summary>Best effort: nobody waits for it.</summary>
-internal sealed class PendingDecision(string id, byte[] payload, int keep) : PendingWrite
+internal sealed class PendingDecision(string id, byte[] payload, IReadOnlyList<string> forgotten) : PendingWrite
 {
     public override int Size => payload.Length;
 
     public override void Stage(LedgerFile file, ref LedgerPosition position)
     {
         file.InsertDecision(id, payload);
-        if (keep > 0)
-        {
-            file.TrimDecisions(keep);
-        }
+        foreach (var old in forgotten) file.ForgetDecision(old);
+    }
+
+    public override void Complete() { }
+
+    public override void Fail(Exception cause) { }
+}
+
+/// <summary>Best effort: nobody waits for it.</summary>
+internal sealed class ForgottenDecisions(IReadOnlyList<string> ids) : PendingWrite
+{
+    public override int Size => 0;
+
+    public override void Stage(LedgerFile file, ref LedgerPosition position)
+    {
+        foreach (var id in ids) file.ForgetDecision(id);
     }
 
     public override void Complete() { }

@@ -1,5 +1,8 @@
+using Google.Protobuf;
 using Identity.Server.ComponentPolicy;
+using Identity.Server.Ledger;
 using Identity.V1;
+using Microsoft.Extensions.Logging.Abstractions;
 using Spiffe.Net;
 
 namespace Identity.Tests.Server.ComponentPolicy;
@@ -29,13 +32,90 @@ public sealed class DecisionLogBoundsTests : PolicyServerTest
     }
 
     [Fact]
-    public void At_a_start_no_more_is_read_than_is_kept()
+    public async Task What_one_agent_says_without_end_pushes_out_nobody_elses_decision_and_fills_no_disk()
     {
-        foreach (var number in Enumerable.Range(0, 10)) _server.Decisions.Record(new Decision { Subject = "spiffe://example.org/a", Summary = $"{number}{new string('x', 1000)}" });
-        IReadOnlyList<byte[]> all;
-        do all = _server.Ledger.ReadDecisions(100);
-        while (all.Count < 10);
-        Assert.Equal(3, _server.Ledger.ReadDecisions(100, all.Take(3).Sum(one => one.Length)).Count);
-        Assert.Equal(all.Take(3), _server.Ledger.ReadDecisions(100, all.Take(4).Sum(one => one.Length) - 1));
+        await using var server = await RestartableLog.OpenAsync();
+        var early = server.Log.Record(new Decision { Subject = "spiffe://example.org/a", Summary = "no" });
+        var other = new Decision { Id = DecisionId.Create(), Kind = DecisionKind.ComponentStart, Summary = "no" };
+        Assert.True(server.Log.TryRecordReported(other, SpiffeId.Parse("spiffe://example.org/spire/agent/two")));
+        var large = new string('x', 16_000);
+        var first = "";
+        for (var bytes = 0L; bytes < DecisionLog.MaxBytes + (1 << 20); bytes += large.Length)
+        {
+            var decision = new Decision { Id = DecisionId.Create(), Kind = DecisionKind.ComponentStart, Summary = large };
+            Assert.True(server.Log.TryRecordReported(decision, Agent));
+            if (first.Length == 0) first = decision.Id;
+            await server.WrittenInTimeAsync();
+        }
+
+        Assert.Null(server.Log.TryGet(first));
+        var kept = server.Log.List(int.MaxValue, deniedOnly: false).Select(decision => decision.Id).ToList();
+        await server.RestartAsync();
+        Assert.Equal(kept, server.Log.List(int.MaxValue, deniedOnly: false).Select(decision => decision.Id));
+        Assert.Contains(early, kept);
+        Assert.Contains(other.Id, kept);
+        Assert.InRange(server.OnDisk().Sum(payload => (long)payload.Length), DecisionLog.MaxBytes / 2, DecisionLog.MaxBytes);
+    }
+
+    [Fact]
+    public async Task What_an_older_version_kept_beyond_the_bound_is_forgotten_at_the_start()
+    {
+        await using var server = await RestartableLog.OpenAsync();
+        var large = new string('x', 16_000);
+        for (var bytes = 0L; bytes < DecisionLog.MaxBytes + (4 << 20); bytes += large.Length)
+        {
+            var decision = new Decision { Id = DecisionId.Create(), DecidedBy = Agent.ToString(), Summary = large };
+            Assert.True(server.Ledger.TryRecordDecision(decision.Id, decision.ToByteArray(), []));
+            await server.WrittenInTimeAsync();
+        }
+
+        await server.WrittenAsync();
+        Assert.True(server.OnDisk().Sum(payload => (long)payload.Length) > DecisionLog.MaxBytes);
+        await server.RestartAsync();
+        await server.WrittenAsync();
+        Assert.InRange(server.OnDisk().Sum(payload => (long)payload.Length), DecisionLog.MaxBytes / 2, DecisionLog.MaxBytes);
+    }
+
+    private sealed class RestartableLog : IAsyncDisposable
+    {
+        private readonly TemporaryFolder _folder = new();
+        private int _unwritten;
+
+        public ControlPlaneLedger Ledger { get; private set; } = null!;
+
+        public DecisionLog Log { get; private set; } = null!;
+
+        public static async Task<RestartableLog> OpenAsync()
+        {
+            var log = new RestartableLog();
+            await log.StartAsync();
+            return log;
+        }
+
+        public async Task RestartAsync()
+        {
+            await Ledger.DisposeAsync();
+            await StartAsync();
+        }
+
+        public IReadOnlyList<byte[]> OnDisk() => [.. Ledger.ReadDecisions()];
+
+        /// <summary>Until what was said before is on disk: writes are in order.</summary>
+        public Task WrittenAsync() => Ledger.RecordIssuanceAsync(new Identity.Ledger.V1.Issuance(), TestContext.Current.CancellationToken);
+
+        /// <summary>The writer is too busy for some when nobody ever waits for it.</summary>
+        public Task WrittenInTimeAsync() => ++_unwritten % 256 == 0 ? WrittenAsync() : Task.CompletedTask;
+
+        public async ValueTask DisposeAsync()
+        {
+            await Ledger.DisposeAsync();
+            _folder.Dispose();
+        }
+
+        private async Task StartAsync()
+        {
+            Ledger = await ControlPlaneLedger.OpenAsync(_folder.At("data"), TimeProvider.System, NullLogger<ControlPlaneLedger>.Instance, TestContext.Current.CancellationToken);
+            Log = new DecisionLog(Ledger, TrustDomain.Parse("example.org"));
+        }
     }
 }

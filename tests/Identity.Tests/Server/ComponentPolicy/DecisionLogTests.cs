@@ -51,7 +51,7 @@ public sealed class DecisionLogTests : IAsyncLifetime
     {
         var kept = new Decision { Id = DecisionId.Create(), Kind = DecisionKind.ComponentStart, DecidedBy = Agent.ToString(), Summary = "no\n  allowed: \u001b[2K", Reasons = { new Reason { SmallestGrant = "a\nb", Explanation = "\u202e" } } };
         var fit = new Decision { Id = DecisionId.Create(), Kind = DecisionKind.NatsLogin, Summary = "no rule permits it", Subject = "spiffe://example.org/a" };
-        foreach (var decision in (Decision[])[kept, fit]) Assert.True(_ledger.TryRecordDecision(decision.Id, decision.ToByteArray()));
+        foreach (var decision in (Decision[])[kept, fit]) Assert.True(_ledger.TryRecordDecision(decision.Id, decision.ToByteArray(), []));
         await _ledger.DisposeAsync();
         await OpenAsync();
 

@@ -274,15 +274,18 @@ public sealed class ControlPlaneLedgerTests : IDisposable
     }
 
     [Fact]
-    public async Task Remembers_decisions_newest_first()
+    public async Task Remembers_decisions_oldest_first_but_those_that_are_forgotten()
     {
         await using (var ledger = await OpenAsync())
         {
-            Assert.True(ledger.TryRecordDecision("d-1", [1]));
-            Assert.True(ledger.TryRecordDecision("d-2", [2]));
+            Assert.True(ledger.TryRecordDecision("d-1", [1], []));
+            Assert.True(ledger.TryRecordDecision("d-2", [2], []));
+            Assert.True(ledger.TryRecordDecision("d-3", [3], ["d-1"]));
+            Assert.True(ledger.TryRecordDecision("d-4", [4], []));
+            Assert.True(ledger.TryForgetDecisions(["d-3", "d-unknown"]));
         }
         await using var again = await OpenAsync();
-        Assert.Equal([2, 1], again.ReadDecisions(10).Select(d => d[0]));
+        Assert.Equal([2, 4], again.ReadDecisions().Select(d => d[0]));
     }
 
     private static Change Token(byte hash, DateTimeOffset expires) => new()
