@@ -42,6 +42,7 @@ internal sealed partial class AgentReports(
     public async Task ReadAsync(IAsyncStreamReader<AgentReport> reports, AgentSession session, CancellationToken cancellation)
     {
         var list = new ReportedList(wire => Parse(wire, session.Agent));
+        var entitled = new EntitledSubjects(ledger, session.Agent, time);
         while (await reports.MoveNext(cancellation))
         {
             var report = reports.Current;
@@ -70,8 +71,10 @@ internal sealed partial class AgentReports(
                     session.End(report.Ended.AdmissionId);
                     break;
                 case AgentReport.ReportOneofCase.Decision:
-                    if (!_decisions.TryTake(session.Agent, DecisionLog.WeightOf(report.Decision)) || !decisions.TryRecordReported(report.Decision, session.Agent)) Warn(session.Agent, LogDecisionRefused);
-                    else shadows.RecordReported(report.Decision, ledger.State.Policy);
+                    if (!_decisions.TryTake(session.Agent, DecisionLog.WeightOf(report.Decision)) || !decisions.TryRecordReported(report.Decision, session.Agent, entitled.Contains(report.Decision.Subject)))
+                        Warn(session.Agent, LogDecisionRefused);
+                    else
+                        shadows.RecordReported(report.Decision, ledger.State.Policy);
                     break;
                 default:
                     throw Invalid("the report is empty; expected admissions, admitted, ended or decision");

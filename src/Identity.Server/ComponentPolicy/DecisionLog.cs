@@ -70,7 +70,8 @@ internal sealed class DecisionLog
     }
 
     /// <summary>Remembers a decision an agent made, under the id it gave. False, and nothing is kept, when the report is not fit.</summary>
-    public bool TryRecordReported(Decision decision, SpiffeId agent)
+    /// <param name="isOfItsOwn">The agent has an entry for whoever it is about. What it says of others may be made up.</param>
+    public bool TryRecordReported(Decision decision, SpiffeId agent, bool isOfItsOwn)
     {
         if (!DecisionId.IsWellFormed(decision.Id) || decision.CalculateSize() > MaxDecisionBytes || decision.Shadow.Count > MaxShadowOutcomes) return false;
 
@@ -78,6 +79,7 @@ internal sealed class DecisionLog
         if (decision.Kind is not (DecisionKind.ComponentStart or DecisionKind.WorkloadSvid)) return false;
         decision = ReportedText.Printable(decision);
         decision.DecidedBy = agent.ToString();
+        decision.Proven = isOfItsOwn;
         return Add(decision);
     }
 

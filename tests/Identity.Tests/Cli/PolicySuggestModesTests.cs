@@ -108,6 +108,7 @@ public sealed class PolicySuggestModesTests : IAsyncLifetime
         _cli.Server.Decisions.Record(new Decision
         {
             Kind = DecisionKind.ComponentStart,
+            Proven = true,
             Allowed = true,
             Subject = Cart,
             ComponentDigest = digest,
@@ -146,6 +147,7 @@ public sealed class PolicySuggestModesTests : IAsyncLifetime
         _cli.Server.Decisions.Record(new Decision
         {
             Kind = DecisionKind.WorkloadSvid,
+            Proven = true,
             Allowed = true,
             Subject = Cart,
             Shadow = { new ShadowOutcome { Rule = "later/none", Capability = "audience https://vault.example.com" } },

@@ -66,7 +66,7 @@ public sealed class PolicySuggestStartTests : IAsyncLifetime
         var denied = Assert.IsType<Decision.Denied>(Start(CapabilityPolicy.Empty, started));
         var told = DecisionOf(started, denied);
         Assert.Equal(started.Digest.Text, told.ComponentDigest);
-        Assert.True(_server.Service<DecisionLog>().TryRecordReported(told, SpiffeId.Parse("spiffe://example.org/spire/agent/x")));
+        Assert.True(_server.Service<DecisionLog>().TryRecordReported(told, SpiffeId.Parse("spiffe://example.org/spire/agent/x"), isOfItsOwn: true));
 
         var (code, output, error) = await SuggestAsync("--denied");
 
@@ -79,12 +79,28 @@ public sealed class PolicySuggestStartTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_an_agent_says_of_another_agents_component_grants_nothing()
+    {
+        var started = Uploaded(Probe());
+        var told = DecisionOf(started, Assert.IsType<Decision.Denied>(Start(CapabilityPolicy.Empty, started)));
+        Assert.True(_server.Service<DecisionLog>().TryRecordReported(told, SpiffeId.Parse("spiffe://example.org/spire/agent/x"), isOfItsOwn: false));
+
+        foreach (var more in (string[][])[[], ["--any-digest"], ["--unproven"]])
+        {
+            var (code, output, _) = await SuggestAsync(["--denied", .. more]);
+            Assert.Equal(ExitCode.Ok, code);
+            Assert.StartsWith("# not granted: 1 decision was reported about an identity that the agent had no entry for, by spiffe://example.org/spire/agent/x; register ", output, StringComparison.Ordinal);
+            Assert.DoesNotContain("kind:", output, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task A_start_of_untold_bytes_is_granted_only_where_any_will_do()
     {
         var started = Uploaded(Probe());
         var told = DecisionOf(started, Assert.IsType<Decision.Denied>(Start(CapabilityPolicy.Empty, started)));
         told.ComponentDigest = "";
-        Assert.True(_server.Service<DecisionLog>().TryRecordReported(told, SpiffeId.Parse("spiffe://example.org/spire/agent/x")));
+        Assert.True(_server.Service<DecisionLog>().TryRecordReported(told, SpiffeId.Parse("spiffe://example.org/spire/agent/x"), isOfItsOwn: true));
 
         var (code, output, _) = await SuggestAsync("--denied");
         Assert.Equal(ExitCode.Ok, code);

@@ -32,6 +32,8 @@ internal sealed class SeenDecisions
     private readonly SortedSet<string> _forbidden = new(StringComparer.Ordinal);
     private readonly SortedSet<string> _refusedLogins = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, SortedSet<string>> _warnedLogins = new(StringComparer.Ordinal);
+    private readonly SortedSet<string> _reportedOfOthers = new(StringComparer.Ordinal);
+    private int _ofOthers;
     private int _untold;
     private int _strangers;
     private int _several;
@@ -111,6 +113,13 @@ internal sealed class SeenDecisions
         var needed = decision.Kind == DecisionKind.WorkloadSvid ? [] : objected.Select(one => one.Capability);
         var asked = denied.Concat(warned).Concat(needed).Select(RequestOf).OfType<CapabilityRequest>().Distinct().ToList();
         if (asked.Count + objected.Count == 0) return;
+        if (!decision.Proven && decision.Kind is DecisionKind.ComponentStart or DecisionKind.WorkloadSvid)
+        {
+            if (_reportedOfOthers.Count < MostNamed) _reportedOfOthers.Add(decision.DecidedBy);
+            _ofOthers++;
+            return;
+        }
+
         if (decision is { Kind: DecisionKind.Capability, Proven: false } && !isUnprovenToo)
         {
             _strangers++;
@@ -162,6 +171,8 @@ internal sealed class SeenDecisions
     {
         if (_strangers > 0)
             yield return $"not granted: {_strangers} {(_strangers == 1 ? "decision was" : "decisions were")} asked for at doors that prove nobody, so by anybody; look at {(_strangers == 1 ? "it" : "them")} (`identity decisions --denied`) before --unproven grants {(_strangers == 1 ? "it" : "them")}";
+        if (_ofOthers > 0)
+            yield return $"not granted: {_ofOthers} {(_ofOthers == 1 ? "decision was" : "decisions were")} reported about {(_ofOthers == 1 ? "an identity" : "identities")} that the agent had no entry for, by {Few(_reportedOfOthers)}; register the identity below its agent and let it ask again";
         if (_several > 0)
             yield return $"not granted: {_several} {(_several == 1 ? "decision was" : "decisions were")} about several identities, or about nobody that is known, and {(_several == 1 ? "does" : "do")} not tell who asked for what (`identity decisions --denied`)";
         if (_untold > 0) yield return $"not granted: {_untold} {(_untold == 1 ? "decision about a start does" : "decisions about starts do")} not tell of which bytes; --any-digest grants whatever they are";

@@ -25,9 +25,9 @@ public sealed class DecisionLogBoundsTests : PolicyServerTest
     {
         var log = _server.Decisions;
         var fit = new Decision { Id = DecisionId.Create(), Kind = DecisionKind.ComponentStart, Shadow = { Enumerable.Range(0, 64).Select(_ => new Identity.V1.ShadowOutcome { Rule = "p/r" }) } };
-        Assert.True(log.TryRecordReported(fit, Agent));
+        Assert.True(log.TryRecordReported(fit, Agent, isOfItsOwn: true));
         var unfit = new Decision(fit) { Id = DecisionId.Create(), Shadow = { new Identity.V1.ShadowOutcome { Rule = "p/r" } } };
-        Assert.False(log.TryRecordReported(unfit, Agent));
+        Assert.False(log.TryRecordReported(unfit, Agent, isOfItsOwn: true));
         Assert.Null(log.TryGet(unfit.Id));
     }
 
@@ -37,13 +37,13 @@ public sealed class DecisionLogBoundsTests : PolicyServerTest
         await using var server = await RestartableLog.OpenAsync();
         var early = server.Log.Record(new Decision { Subject = "spiffe://example.org/a", Summary = "no" });
         var other = new Decision { Id = DecisionId.Create(), Kind = DecisionKind.ComponentStart, Summary = "no" };
-        Assert.True(server.Log.TryRecordReported(other, SpiffeId.Parse("spiffe://example.org/spire/agent/two")));
+        Assert.True(server.Log.TryRecordReported(other, SpiffeId.Parse("spiffe://example.org/spire/agent/two"), isOfItsOwn: true));
         var large = new string('x', 16_000);
         var first = "";
         for (var bytes = 0L; bytes < DecisionLog.MaxBytes + (1 << 20); bytes += large.Length)
         {
             var decision = new Decision { Id = DecisionId.Create(), Kind = DecisionKind.ComponentStart, Summary = large };
-            Assert.True(server.Log.TryRecordReported(decision, Agent));
+            Assert.True(server.Log.TryRecordReported(decision, Agent, isOfItsOwn: true));
             if (first.Length == 0) first = decision.Id;
             await server.WrittenInTimeAsync();
         }

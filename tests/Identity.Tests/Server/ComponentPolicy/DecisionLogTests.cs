@@ -70,7 +70,7 @@ public sealed class DecisionLogTests : IAsyncLifetime
         var reported = Reported();
         reported.DecidedBy = "spiffe://example.org/spire/server";
 
-        Assert.True(_log.TryRecordReported(reported, Agent));
+        Assert.True(_log.TryRecordReported(reported, Agent, isOfItsOwn: true));
         Assert.Equal(Agent.ToString(), _log.TryGet(reported.Id)!.DecidedBy);
     }
 
@@ -82,7 +82,7 @@ public sealed class DecisionLogTests : IAsyncLifetime
         forged.Id = id;
         forged.Summary = "yes";
 
-        Assert.False(_log.TryRecordReported(forged, Agent));
+        Assert.False(_log.TryRecordReported(forged, Agent, isOfItsOwn: true));
         Assert.Equal("no", _log.TryGet(id)!.Summary);
     }
 
@@ -96,7 +96,7 @@ public sealed class DecisionLogTests : IAsyncLifetime
         var reported = Reported();
         reported.Kind = kind;
 
-        Assert.False(_log.TryRecordReported(reported, Agent));
+        Assert.False(_log.TryRecordReported(reported, Agent, isOfItsOwn: true));
     }
 
     [Theory]
@@ -110,7 +110,7 @@ public sealed class DecisionLogTests : IAsyncLifetime
         var reported = Reported();
         reported.Id = id;
 
-        Assert.False(_log.TryRecordReported(reported, Agent));
+        Assert.False(_log.TryRecordReported(reported, Agent, isOfItsOwn: true));
     }
 
     [Fact]
@@ -119,7 +119,7 @@ public sealed class DecisionLogTests : IAsyncLifetime
         var reported = Reported();
         reported.Summary = new string('x', DecisionLog.MaxDecisionBytes);
 
-        Assert.False(_log.TryRecordReported(reported, Agent));
+        Assert.False(_log.TryRecordReported(reported, Agent, isOfItsOwn: true));
     }
 
     [Fact]
@@ -183,7 +183,7 @@ public sealed class DecisionLogTests : IAsyncLifetime
         reported.Warnings.Add(new Reason { Capability = told, Rule = told, Explanation = told });
         reported.Shadow.Add(new ShadowOutcome { Rule = told, Capability = told });
 
-        Assert.True(_log.TryRecordReported(reported, Agent));
+        Assert.True(_log.TryRecordReported(reported, Agent, isOfItsOwn: true));
 
         var decision = _log.TryGet(reported.Id)!;
         var reason = Assert.Single(decision.Reasons);

@@ -1,5 +1,6 @@
 using Grpc.Core;
 using Identity.Server.ComponentPolicy;
+using Identity.Ledger.V1;
 using Identity.Server.Ledger;
 using Identity.Tests.Server.Registration;
 using Identity.V1;
@@ -95,6 +96,51 @@ public sealed class ReportedDecisionsTests : IDisposable
             using var session = live.Open(who);
             return await Assert.ThrowsAsync<RpcException>(() => reports.ReadAsync(new Said(told ?? [list]), session, Cancellation));
         }
+    }
+
+    [Fact]
+    public async Task What_an_agent_says_of_an_identity_it_has_no_entry_for_is_marked_as_no_more_than_said()
+    {
+        await using var ledger = await ControlPlaneLedger.OpenAsync(_folder.At("data"), _time, NullLogger<ControlPlaneLedger>.Instance, Cancellation);
+        var log = new DecisionLog(ledger, TestEntries.TrustDomain, _time);
+        var reports = new AgentReports(ledger, log, new ShadowCounts(_time), TestEntries.TrustDomain, _time, NullLogger<AgentReports>.Instance);
+        using var session = new global::Identity.Server.ComponentPolicy.LiveAdmissions(_time).Open(SpiffeId.Parse("spiffe://example.org/spire/agent/x"));
+        var entry = TestEntries.Entry("/mine", "/spire/agent/x", "unix:uid:1000");
+        entry.Id = "mine";
+        entry.ExpiresAt = _time.GetUtcNow().ToUnixTimeSeconds() + 60;
+        var elsewhere = TestEntries.Entry("/another", "/spire/agent/y", "unix:uid:1000");
+        elsewhere.Id = "another";
+
+        Assert.Equal([false, false], await OwnAsync("/mine", "/another"));
+        await ChangeAsync(new() { AgentSet = new() { SpiffeId = session.Agent.ToString() } }, new() { EntrySet = entry }, new() { EntrySet = elsewhere });
+        Assert.Equal([true, false, false, false], await OwnAsync("/mine", "/another", "/nobody", null));
+
+        // Without any transaction, and by one.
+        _time.Advance(TimeSpan.FromSeconds(60));
+        Assert.Equal([false], await OwnAsync("/mine"));
+        entry.ExpiresAt = 0;
+        await ChangeAsync(new Change { EntrySet = entry });
+        Assert.Equal([true], await OwnAsync("/mine"));
+        await ChangeAsync(new Change { EntryDeleted = "mine" });
+        Assert.Equal([false], await OwnAsync("/mine"));
+
+        async Task<IEnumerable<bool>> OwnAsync(params string?[] paths)
+        {
+            // What the agent says of that itself does not count.
+            var told = paths.Select(path => new Decision
+            {
+                Id = DecisionId.Create(),
+                Kind = DecisionKind.ComponentStart,
+                Summary = "no",
+                Proven = true,
+                Subject = path is null ? "" : $"spiffe://example.org{path}",
+            }).ToList();
+            await reports.ReadAsync(new Told(told), session, Cancellation);
+            return told.Select(decision => log.TryGet(decision.Id)!.Proven);
+        }
+
+        async Task ChangeAsync(params Change[] changes) =>
+            Assert.IsType<Append.Committed>(await ledger.AppendAsync(new Transaction { Author = "test", Reason = "test", Changes = { changes } }, null, Cancellation));
     }
 
     private sealed class Said(IReadOnlyList<AgentReport> said) : IAsyncStreamReader<AgentReport>
