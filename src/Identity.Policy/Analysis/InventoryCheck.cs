@@ -160,16 +160,23 @@ internal static class InventoryCheck
     {
         foreach (var component in inventory.Components)
         {
-            if (ComponentAdmission.Decide(policy, component, now) is not Decision.Denied denied) continue;
-            foreach (var refusal in denied.Refusals)
+            if (ComponentAdmission.Decide(policy, component, now) is Decision.Denied denied)
             {
-                yield return new PolicyWarning(
-                    PolicyWarningKind.NotGranted, refusal.ForbiddenBy, 0,
-                    $"the component {component.Name} ({component.Id}) may not {(refusal.Capability == "start" ? "start" : $"import {refusal.Capability}")}: {refusal.Detail}",
-                    refusal.Reason == RefusalReason.NotGranted ? "grant it (`identity policy suggest`), or build the component without it"
-                        : refusal.Reason == RefusalReason.Forbidden ? "build the component without it, or change the forbid" : "build the component without it");
+                foreach (var refusal in denied.Refusals)
+                    yield return Refused(refusal, $"the component {component.Name} ({component.Id}) may not {(refusal.Capability == "start" ? "start" : $"import {refusal.Capability}")}: {refusal.Detail}");
+            }
+
+            if (HostCalls.FirstOf(HostCalls.All, component.Imports) is { } called && !PolicyDecision.Decide(policy, component.Principal, called, now).Allowed)
+            {
+                foreach (var refusal in PolicyDecision.Explain(policy, component.Principal, called, now).Refusals)
+                    yield return Refused(refusal, $"identity-host may not call {called.ToCapability().Value} of the component {component.Name} ({component.Id}), and so does not start it: {refusal.Detail}");
             }
         }
+
+        static PolicyWarning Refused(Refusal refusal, string text) => new(
+            PolicyWarningKind.NotGranted, refusal.ForbiddenBy, 0, text,
+            refusal.Reason == RefusalReason.NotGranted ? "grant it (`identity policy suggest`), or build the component without it"
+                : refusal.Reason == RefusalReason.Forbidden ? "build the component without it, or change the forbid" : "build the component without it");
     }
 
     /// <summary>An import as it is asked for at the door: the interface, and each of its functions.</summary>

@@ -114,6 +114,26 @@ public sealed class PolicyCheckTests
     }
 
     [Theory]
+    [InlineData("run", "start", "identity-host may not call #run of the component greeter (spiffe://example.org/components/greeter), and so does not start it: no rule permits it")]
+    [InlineData("wasi:cli/run@0.2.3", "start", "identity-host may not call wasi:cli/run@0.2.0#run of ")]
+    [InlineData("wasi:cli/run@0.2.3", "start }, { export: 'wasi:cli/run@0.2.0#stop'", "identity-host may not call ")]
+    [InlineData("wasi:cli/run@0.2.3", "start }, { export: 'wasi:cli/run@0.2.0#run'", null)]
+    [InlineData("wasi:cli/run@0.2.3", "start }, { export: wasi:cli/run@0.2.0", null)]
+    [InlineData("stop", "start", null)]
+    public void A_component_that_the_host_may_not_call_does_not_start(string exported, string granted, string? said)
+    {
+        var capabilities = string.Join(", ", granted.Split(" }, { ").Select(one => one == "start" ? one : $"{{ {one} }}"));
+        var component = Samples.Start() with
+        {
+            Imports = new ComponentImports([]) { Exports = [exported.Contains(':', StringComparison.Ordinal) ? new ComponentExport(exported, ImportKind.Instance, ["run"]) : new ComponentExport(exported, ImportKind.Function, [])] },
+        };
+        var warnings = PolicyCheck.Find(Samples.Rules(("permit", $"spiffeId: {Samples.Greeter}", capabilities)), new PolicyInventory { Components = [component] }, Samples.Now)
+            .Where(warning => warning.Kind == PolicyWarningKind.NotGranted);
+        if (said is null) Assert.Empty(warnings);
+        else Assert.StartsWith(said, Assert.Single(warnings).Text, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("get", null)]
     [InlineData("set", "import wasi:keyvalue/store@0.2.0#set, which the component greeter does not import")]
     [InlineData(null, null)]

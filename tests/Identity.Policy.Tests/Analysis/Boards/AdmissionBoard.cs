@@ -42,6 +42,8 @@ internal static class AdmissionBoard
     public static readonly ImmutableArray<long?> Fuels = [null, 5, 1_000_000_000, 2_000_000_000, 3_000_000_000];
     public static readonly ImmutableArray<long?> Memories = [null, 1 << 20, 64 << 20];
 
+    private static readonly (int Export, int Call)[] Calls = [(9, 9), (15, 16)];
+
     /// <summary>By capability, for permits and for forbids: the requests it means, as bits.</summary>
     private static readonly ImmutableArray<uint> Permitted = [.. Capabilities.Select(capability => Asked(capability, permits: true))];
     private static readonly ImmutableArray<uint> Forbidden = [.. Capabilities.Select(capability => Asked(capability, permits: false))];
@@ -58,6 +60,9 @@ internal static class AdmissionBoard
         foreach (var capability in Board.Each(rule.Capabilities)) asked |= AskedOf(capability, rule.Permits);
         return asked;
     }
+
+    /// <summary>The one export that identity-host calls, as a request; null when the component has none of those.</summary>
+    public static int? CalledOf(int exports) => Calls.Where(one => Exports[exports].Any(export => export[0] == one.Export)).Select(one => (int?)one.Call).FirstOrDefault();
 
     /// <summary>The requests of a component, those of always included, as bits.</summary>
     public static uint AskedBy(int imports, int exports) => Asking[imports * Exports.Length + exports];

@@ -32,9 +32,14 @@ public sealed class ManyInventoriesTests
         _answers.Read(who, rules, moment: 0);
         for (var number = 0; number < components.Length; number++)
         {
-            var (caller, imports, _) = components[number];
+            var (caller, imports, exports) = components[number];
             var said = warnings.Where(warning => warning.Kind == PolicyWarningKind.NotGranted && warning.Text.StartsWith($"the component c{number} (", StringComparison.Ordinal)).ToArray();
             AssertNotGranted(who, rules, caller, imports, [.. said.Select(warning => (Missing(warning), warning.Rule?.Rule))]);
+            var called = AdmissionBoard.CalledOf(exports);
+            var isRefused = called is { } call && (_answers.Permitted(call) & ~_answers.Forbidden(call) & 1ul << caller) == 0;
+            Assert.Equal(
+                isRefused ? [AdmissionBoard.Requests[called!.Value]] : [],
+                warnings.Where(warning => warning.Kind == PolicyWarningKind.NotGranted && warning.Text.Contains($" of the component c{number} (", StringComparison.Ordinal)).Select(warning => $"export {Missing(warning)["call ".Length..].Split(' ')[0]}"));
         }
 
         IEnumerable<string> Said() => warnings.Where(warning => warning.Kind == PolicyWarningKind.OverGrant)

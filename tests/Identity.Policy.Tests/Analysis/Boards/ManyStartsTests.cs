@@ -9,8 +9,6 @@ namespace Identity.Policy.Tests.Analysis.Boards;
 public sealed class ManyStartsTests
 {
     // What identity-host calls, best first: by the row of the export, and of what is called.
-    private static readonly (int Export, int Call)[] Calls = [(9, 9), (15, 16)];
-
     private readonly AdmissionAnswers _answers = new();
     private readonly ulong[] _granted = new ulong[AdmissionBoard.Requests.Length];
     private readonly ulong[] _seen = new ulong[AdmissionBoard.Requests.Length];
@@ -56,7 +54,7 @@ public sealed class ManyStartsTests
     {
         var rows = AdmissionBoard.Imports[imports].SelectMany(import => isWhole || import.Length == 1 ? import[..1] : import[1..]).ToList();
         if (rows.Count == 0) rows.Add(0);
-        return rows.Concat(Calls.Where(one => AdmissionBoard.Exports[exports].Any(export => export[0] == one.Export)).Select(one => one.Call).Take(1));
+        return AdmissionBoard.CalledOf(exports) is { } called ? [.. rows, called] : rows;
     }
 
     private void Grant(CallerBoard who, PolicyDocument document)
