@@ -10,13 +10,13 @@ internal static class CommandRunner
 {
     public static async Task<int> RunAsync(RootCommand root, string[] args, TextWriter output, TextWriter error, CancellationToken cancellation)
     {
+        CommandLineErrors.ReadValues(root);
         var parsed = root.Parse(args);
         var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, Output = output, Error = error };
         using var activity = CliTelemetry.Source.StartActivity($"identity {parsed.CommandResult.Command.Name}");
         try
         {
-            var code = await parsed.InvokeAsync(configuration, cancellation);
-            return parsed.Errors.Count > 0 ? ExitCode.Usage : code;
+            return parsed.Action is System.CommandLine.Invocation.ParseErrorAction ? CommandLineErrors.Write(parsed, error, configuration) : await parsed.InvokeAsync(configuration, cancellation);
         }
         catch (UsageException e)
         {

@@ -215,7 +215,7 @@ internal sealed class StageSurvey(
         var found = LookAtUnproven(stage, state, anew);
         if (found.Count <= stage.ConfirmedDenials) return null;
         var confirmed = stage.ConfirmedDenials > 0 ? $" ({stage.ConfirmedDenials} are confirmed)" : "";
-        return new StageWait($"waits for `identity policy stage confirm {stage.Id} --denies {found.Count}`{confirmed}: {found.Why}", time.GetUtcNow() + LookAgainAfter);
+        return new StageWait($"waits for `identity policy stage confirm {stage.Id} --denies {found.Count}`{confirmed}: {found.Why}", time.GetUtcNow() + LookAgainAfter) { IsForConfirmation = true };
     }
 
     /// <summary>The same for whoever looks at the change.</summary>

@@ -2,7 +2,11 @@ namespace Identity.Server.ComponentPolicy;
 
 /// <summary>Why a step goes on though its time is over.</summary>
 /// <param name="Until">No longer than until then.</param>
-internal sealed record StageWait(string Why, DateTimeOffset Until);
+internal sealed record StageWait(string Why, DateTimeOffset Until)
+{
+    /// <summary>It is over as soon as enough is confirmed.</summary>
+    public bool IsForConfirmation { get; init; }
+}
 
 /// <summary>What a change would deny, or may, of what nobody can prove to run, or of which nobody here knows what it asked for.</summary>
 /// <param name="Why">As a part of a sentence; empty when there is none.</param>

@@ -179,7 +179,8 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
             State = Word(stage.State),
             Step = StagePlanReader.Word(stage.Through[(int)stage.Step]),
             StepEndsAt = EndOf(stage).ToTimestamp(),
-            Explanation = stage.State == State.Soaking ? tally.Wait?.Why ?? "" : stage.Explanation,
+            Explanation = stage.State != State.Soaking ? stage.Explanation
+                : tally.Wait is { } wait && !(wait.IsForConfirmation && tally.Unproven.Count <= stage.ConfirmedDenials) ? wait.Why : "",
             Checked = tally.Checked,
             WouldDeny = tally.WouldDeny,
             WouldDenyExample = tally.Example,
@@ -194,6 +195,9 @@ internal sealed class StagedChanges(ControlPlaneLedger ledger, PolicyRegistry re
             CreatedAt = stage.CreatedAt,
         };
         answer.Changes.AddRange(PolicyEdit.Of(stage).Answers(state));
+        // What is over is told by what was there when it was staged, not by what has come of it.
+        foreach (var change in stage.State == State.Soaking ? [] : answer.Changes.Where(change => change.Kind == PolicyChange.Types.Kind.Updated))
+            change.Kind = state.Governance.History.WasInForce(change.Name, stage.BaseRevision) ? PolicyChange.Types.Kind.Updated : PolicyChange.Types.Kind.Created;
         answer.Through.AddRange(stage.Through.Select(StagePlanReader.Word));
         if (Approved(stage) is { } approved) answer.Approvals.AddRange(ProposalText.ApprovalsOf(new PolicyEffect(state, PolicyEdit.Of(stage), time.GetUtcNow()), approved));
         return answer;

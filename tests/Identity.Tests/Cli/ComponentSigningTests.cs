@@ -96,6 +96,17 @@ public sealed class ComponentSigningTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Policy_decide_about_a_start_names_who_tries_all_of_it()
+    {
+        await _cli.AppliedAsync(Permit("shop", capability: "start"));
+        var note = $"this is about the start alone; with what it imports, and the call: identity policy check --server --component {CliServer.Cart}=";
+        var (code, output, _) = await DecideAsync(ProbeComponent.Bytes);
+        Assert.Equal(ExitCode.Ok, code);
+        Assert.Contains(note, output, StringComparison.Ordinal);
+        Assert.DoesNotContain(note, (await _cli.RunAsync("policy", "decide", CliServer.Cart, "start")).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Policy_check_tries_the_keys_of_the_policy_with_the_file()
     {
         var policy = _cli.Write("policy.yaml", Permit("shop", $"{{ spiffeIdPrefix: {Shop}, signer: {_release.Name} }}", "{ import: acme:probe/store@1.0.0 }, { import: wasi:io/poll@0.2.0 }"));

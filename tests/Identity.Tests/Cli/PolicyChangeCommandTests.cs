@@ -134,7 +134,10 @@ public sealed class PolicyChangeCommandTests : IAsyncLifetime
         Assert.Equal(ExitCode.Ok, code);
         Assert.StartsWith($"{id} ", output, StringComparison.Ordinal);
         Assert.Contains(" confirmed that it may deny 2 of these\n", output, StringComparison.Ordinal);
-        Assert.StartsWith($"{id} is in force\n", await UntilAsync($"{id} is in force"), StringComparison.Ordinal);
+        Assert.DoesNotContain("waits for", output, StringComparison.Ordinal);
+        var inForce = await UntilAsync($"{id} is in force");
+        Assert.StartsWith($"{id} is in force\n", inForce, StringComparison.Ordinal);
+        Assert.Contains("CapabilityPolicy guard created\n", inForce, StringComparison.Ordinal);
         Assert.NotEqual(ExitCode.Ok, (await cli.RunAsync("policy", "stage", "confirm", id, "--denies", "2", "--reason", "again")).Code);
 
         async Task<string> UntilAsync(string said)

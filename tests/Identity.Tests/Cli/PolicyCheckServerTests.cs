@@ -86,6 +86,21 @@ public sealed class PolicyCheckServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Without_files_what_is_in_force_is_checked()
+    {
+        await _cli.AppliedAsync(Permit("old", "{ spiffeId: spiffe://example.org/nobody }"), Permit("shop", $"{{ spiffeId: {Cart} }}", Store));
+        await RegisterAsync(Cart, "name:cart");
+        Run("one", Cart, Host, "acme:probe/store@1.0.0");
+        var (code, output, _) = await _cli.RunAsync("policy", "check", "--server", "--strict");
+        Assert.Equal(ExitCode.Refused, code);
+        Assert.Contains("rule old/only means spiffe://example.org/nobody", output, StringComparison.Ordinal);
+        Assert.EndsWith("\n1 warning.\n", output, StringComparison.Ordinal);
+
+        var (usage, _, error) = await _cli.RunAsync("policy", "check");
+        Assert.Equal((ExitCode.Usage, "identity: name a file or folder of policies, or check those in force with --server.\n"), (usage, error));
+    }
+
+    [Fact]
     public async Task What_an_agent_does_not_tell_is_said_to_be_not_checked()
     {
         await RegisterAsync(Cart, "name:cart");

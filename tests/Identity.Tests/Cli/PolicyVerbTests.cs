@@ -113,7 +113,7 @@ public sealed class PolicyVerbTests : IDisposable
     [InlineData(true, true)]
     public async Task Check_says_what_it_could_not_check(bool withEntry, bool withComponent, params string[] notChecked)
     {
-        var policy = Write(Permit("shop", $"{{ spiffeId: {Cart} }}", "{ import: acme:probe/store@1.0.0 }"));
+        var policy = Write(Permit("shop", $"{{ spiffeId: {Cart} }}", "{ import: acme:probe/store@1.0.0 }, { export: '#run' }"));
         string[] arguments = ["check", policy, .. withEntry ? [Entry("local")] : Array.Empty<string>(), .. withComponent ? ["--component", $"{Cart}={Probe()}"] : Array.Empty<string>()];
         var (code, output, error) = await RunAsync(arguments);
         Assert.Equal((ExitCode.Ok, ""), (code, error));
@@ -126,23 +126,24 @@ public sealed class PolicyVerbTests : IDisposable
     [Fact]
     public async Task Check_says_of_each_rule_what_was_not_told_of_whom_it_may_mean_and_stays_no_warning()
     {
-        var policy = Write(Permit("shop", $"{{ spiffeId: {Cart}, namespace: shop }}", "{ import: acme:probe/store@1.0.0 }"), Permit("again", $"{{ spiffeId: {Cart} }}", "{ import: acme:probe/store@1.0.0 }"));
+        var policy = Write(Permit("shop", $"{{ spiffeId: {Cart}, namespace: shop }}", "{ import: acme:probe/store@1.0.0 }"), Permit("again", $"{{ spiffeId: {Cart} }}", "{ import: acme:probe/store@1.0.0 }, { export: '#run' }"));
         string[] arguments = ["check", policy, Entry("local"), "--component", Probe()];
-        var (code, output, error) = await RunAsync([.. arguments, "--strict"]);
+        var (_, output, _) = await RunAsync(arguments);
         Assert.DoesNotContain("rule again/only:", output, StringComparison.Ordinal);
         Assert.Contains($"Not checked: {policy}:4: rule shop/only: whether anybody is {Cart} in namespace shop: no entry tells the namespace\n", output, StringComparison.Ordinal);
         Assert.Contains("rule shop/only: whether anything uses 'import acme:probe/store@1.0.0', granted to", output, StringComparison.Ordinal);
         using var json = JsonDocument.Parse((await RunAsync([.. arguments, "-o", "json"])).Output);
+        Assert.Equal(["shadowed"], json.RootElement.GetProperty("warnings").EnumerateArray().Select(warning => warning.GetProperty("kind").GetString()));
         Assert.Equal(["means-nobody shop/only", "over-grant shop/only"], json.RootElement.GetProperty("rulesNotChecked").EnumerateArray().Select(rule => $"{rule.GetProperty("kind").GetString()} {rule.GetProperty("rule").GetString()}"));
         Assert.Empty(json.RootElement.GetProperty("notChecked").EnumerateArray());
     }
 
     [Theory]
     [InlineData("local", 0)]
-    [InlineData("other", 1)]
+    [InlineData("other", 2)]
     public async Task Check_knows_the_host_of_a_component_from_its_entry(string host, int warnings)
     {
-        var policy = Write(Permit("shop", $"{{ spiffeIdPrefix: {Shop}, host: spiffe://example.org/hosts/local }}", "{ import: acme:probe/store@1.0.0 }"));
+        var policy = Write(Permit("shop", $"{{ spiffeIdPrefix: {Shop}, host: spiffe://example.org/hosts/local }}", "{ import: acme:probe/store@1.0.0 }, { export: '#run' }"));
         var (_, output, _) = await RunAsync("check", policy, Entry(host), "--component", Probe(), "-o", "json");
         using var json = JsonDocument.Parse(output);
         Assert.Equal(warnings, json.RootElement.GetProperty("warnings").EnumerateArray().Count(warning => warning.GetProperty("kind").GetString() == "not-granted"));

@@ -11,7 +11,7 @@ internal static class PolicyCheckVerb
 {
     public static Command Create()
     {
-        var paths = new Argument<string[]>("path") { Description = "Files or folders of policies, and of entries to judge them by", Arity = ArgumentArity.OneOrMore };
+        var paths = new Argument<string[]>("path") { Description = "Files or folders of policies, and of entries to judge them by; with --server none, to check what is in force", Arity = ArgumentArity.ZeroOrMore };
         var components = PolicyFiles.Components();
         var server = new Option<bool>("--server") { Description = "Judge the files laid over the policies in force there, as if they were applied, by who is registered and what runs" };
         var strict = new Option<bool>("--strict") { Description = "End with exit code 3 when there is a warning" };
@@ -19,7 +19,8 @@ internal static class PolicyCheckVerb
         command.SetAction(async (parsed, cancellation) =>
         {
             var files = parsed.GetValue(paths)!;
-            var manifest = ManifestFiles.ReadToLook(files);
+            if (files.Length == 0 && !parsed.GetValue(server)) throw new UsageException("name a file or folder of policies, or check those in force with --server.");
+            var manifest = files.Length == 0 ? new Manifest([], [], []) : ManifestFiles.ReadToLook(files);
             var there = parsed.GetValue(server) ? await AskAsync(parsed, cancellation) : null;
             var (policy, now) = (there is null ? PolicyFiles.PolicyOf(manifest) : PolicyComparison.LaidOver(there.Policies, manifest), TimeProvider.System.GetUtcNow());
             RegistrationEntryDocument[] entries = [.. manifest.Entries, .. there?.Entries ?? []];
@@ -29,8 +30,9 @@ internal static class PolicyCheckVerb
                 Identities = [.. PolicyFiles.InventoryOf(entries), .. there?.WithoutEntries ?? []],
             };
             // What was wrong with other documents before is their authors' business; what is refused to a component is everybody's. One build on many hosts is one.
-            var own = manifest.Policies.Select(policy => policy.Name).ToHashSet(StringComparer.Ordinal);
-            var known = there is null ? [] : Find(PolicyComparison.LaidOver(there.Policies, new Manifest([], [], [])), inventory, now).Select(warning => (warning.Kind, warning.Rule)).ToHashSet();
+            var looked = files.Length == 0 ? policy.Documents : manifest.Policies;
+            var own = looked.Select(policy => policy.Name).ToHashSet(StringComparer.Ordinal);
+            var known = there is null || files.Length == 0 ? [] : Find(PolicyComparison.LaidOver(there.Policies, new Manifest([], [], [])), inventory, now).Select(warning => (warning.Kind, warning.Rule)).ToHashSet();
             ImmutableArray<PolicyWarning> found =
             [
                 .. Find(policy, inventory, now)
@@ -57,7 +59,7 @@ internal static class PolicyCheckVerb
                     Answer.Line(output, $"    {rule.Advice}", width);
                 }
                 output.WriteLine(warnings.IsEmpty
-                    ? $"{Answer.Count(manifest.Policies.Sum(policy => policy.Rules.Length), "rule")}, nothing to warn of{(untried.Length > 0 || passedOver.Length > 0 ? " in what was checked" : "")}."
+                    ? $"{Answer.Count(looked.Sum(policy => policy.Rules.Length), "rule")}, nothing to warn of{(untried.Length > 0 || passedOver.Length > 0 ? " in what was checked" : "")}."
                     : $"{Answer.Count(warnings.Length, "warning")}.");
             });
             return parsed.GetValue(strict) && !warnings.IsEmpty ? ExitCode.Refused : ExitCode.Ok;

@@ -48,6 +48,8 @@ internal static class PolicyDecide
             if (unread is not null) answer.Notes.Insert(0, $"the component tells nobody who signed it: {unread}");
             if (!answer.Allowed && Unversioned(question.Request) is { } name)
                 answer.Notes.Add($"a component imports an interface with its version: ask about {name}@VERSION, as in wasi:io/poll@0.2.0 (`identity component inspect FILE` shows it); what is granted without one helps only who imports it without one");
+            if (parsed.GetValue(component) is { } path && CapabilityRequest.TryParse(question.Request, out var asked, out _) && asked is CapabilityRequest.Start)
+                answer.Notes.Add($"this is about the start alone; with what it imports, and the call: identity policy check --server --component {question.SpiffeId}={path}");
             Answer.Print(parsed, answer, output => Write(output, question, answer));
             return answer.Allowed ? ExitCode.Ok : ExitCode.Refused;
 
