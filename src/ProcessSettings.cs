@@ -5,10 +5,21 @@ namespace Identity;
 
 /// <summary>The settings that a process knows.</summary>
 /// <param name="EnvironmentPrefix">Such as <c>IDENTITYD_</c>; <c>IDENTITYD_DATA_DIR</c> is then <c>data-dir</c>.</param>
-/// <param name="Keys">Lower case, joined by hyphens. One of them is <c>config</c>, the file that may hold the others.</param>
+/// <param name="Known">Lower case, joined by hyphens, each with what it means. One of them is <c>config</c>, the file that may hold the others.</param>
 /// <param name="Lists">Those that may be given more than once: flags again, variables with commas, in the file as an array.</param>
 /// <param name="Reserved">Variables that begin with the prefix and are no settings, since a secret belongs on no command line.</param>
-internal sealed record SettingNames(string EnvironmentPrefix, IReadOnlyCollection<string> Keys, string[] Lists, params string[] Reserved);
+internal sealed record SettingNames(string EnvironmentPrefix, IReadOnlyDictionary<string, string> Known, string[] Lists, params string[] Reserved)
+{
+    /// <summary>Whether somebody asks which settings there are.</summary>
+    public static bool IsHelp(IReadOnlyList<string> arguments) => arguments is ["--help"] or ["-h"];
+
+    public string Help(string program)
+    {
+        var width = Known.Keys.Max(key => key.Length);
+        var lines = Known.Select(setting => $"  --{setting.Key.PadRight(width)}  {setting.Value}");
+        return $"usage: {program} [--setting value]…\n\n{string.Join('\n', lines)}\n\nEach may also be set as {EnvironmentPrefix}<NAME> or in the JSON file named by --config.";
+    }
+}
 
 /// <summary>
 /// What a process was told: flags before environment before file. A word nobody knows is an error that names the nearest one: a misspelt
@@ -121,9 +132,9 @@ internal sealed class ProcessSettings
         given.Add(value);
     }
 
-    private string? FindUnknown(string name, string spelling, Func<string, string> spell) => _names.Keys.Contains(name)
+    private string? FindUnknown(string name, string spelling, Func<string, string> spell) => _names.Known.ContainsKey(name)
         ? null
-        : $"{spelling} is not a setting; the nearest is {spell(_names.Keys.MinBy(key => Distance(key, name))!)}";
+        : $"{spelling} is not a setting; the nearest is {spell(_names.Known.Keys.MinBy(key => Distance(key, name))!)}";
 
     // Levenshtein; keys are short, and of a longer word its beginning decides.
     private static int Distance(string key, string name)

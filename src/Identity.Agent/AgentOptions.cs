@@ -7,12 +7,22 @@ namespace Identity.Agent;
 /// <summary>How this agent runs; always valid. Flags win over environment, environment over the file, the file over defaults.</summary>
 internal sealed class AgentOptions
 {
-    private static readonly SettingNames Settings = new(
+    public static readonly SettingNames Settings = new(
         "IDENTITY_AGENT_",
-        [
-            "server", "trust-domain", "trust-bundle", "join-token-file", "data-dir", "run-dir", "workload-socket", "broker-socket",
-            "workload-tcp-unidentified", "wit-svid", "config",
-        ],
+        new Dictionary<string, string>
+        {
+            ["server"] = "address of identityd, HOST:PORT (default 127.0.0.1:8081)",
+            ["trust-domain"] = "trust domain (default example.org)",
+            ["trust-bundle"] = "file by which identityd is known at the first start, PEM or SPIFFE JSON (`identity bundle show`)",
+            ["join-token-file"] = "file with one join token, needed once (`identity token generate`)",
+            ["data-dir"] = "folder for the node's SVID, key and newest snapshot (default $XDG_STATE_HOME/identity/agent)",
+            ["run-dir"] = "folder for the two sockets (default /run/identity-agent for root, $XDG_RUNTIME_DIR/identity-agent else)",
+            ["workload-socket"] = "Unix socket of the Workload API (default workload.sock in the run folder)",
+            ["broker-socket"] = "Unix socket for hosts that run components (default broker.sock in the run folder)",
+            ["workload-tcp-unidentified"] = "address on loopback for what needs no identity (default: none)",
+            ["wit-svid"] = "serve WIT-SVIDs, whose specification is still incubating: true or false (default false)",
+            ["config"] = "JSON file with any of these settings",
+        },
         Lists: []);
 
     // sockaddr_un.sun_path has 108 bytes, the last of which is zero.

@@ -1,5 +1,12 @@
 using System.Collections;
+using Identity;
 using Identity.Agent;
+
+if (SettingNames.IsHelp(args))
+{
+    Console.WriteLine(AgentOptions.Settings.Help("identity-agent"));
+    return 0;
+}
 
 var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().ToDictionary(e => (string)e.Key, e => (string?)e.Value ?? "", StringComparer.Ordinal);
 if (!AgentOptions.TryRead(args, environment, out var options, out var problem))

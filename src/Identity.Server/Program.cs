@@ -22,16 +22,12 @@ internal static class Program
 
     private static async Task<int> Main(string[] arguments)
     {
-        if (arguments is ["--help"] or ["-h"])
+        if (SettingNames.IsHelp(arguments))
         {
-            Console.WriteLine("usage: identityd [--setting value]…\n");
-            foreach (var (key, meaning) in ServerSettings.Known)
-            {
-                Console.WriteLine($"  --{key,-33} {meaning}");
-            }
-            Console.WriteLine($"\nEach may also be set as {ServerSettings.EnvironmentPrefix}<NAME> or in the JSON file named by --config.");
+            Console.WriteLine(ServerSettings.Names.Help("identityd"));
             return 0;
         }
+
         try
         {
             var environment = Environment.GetEnvironmentVariables();

@@ -13,9 +13,20 @@ internal sealed class ComponentHostOptions
     private const int MaxName = 128;
     private const string DefaultNatsUrl = "tls://127.0.0.1:4222";
 
-    // data-dir is accepted so that every process is started alike; this host keeps nothing on disk.
-    private static readonly SettingNames Settings = new(
-        "IDENTITY_HOST_", ["broker-socket", "workload-socket", "trust-domain", "nats-url", "nats-ca", "component", "data-dir", "config"], Lists: ["component"]);
+    public static readonly SettingNames Settings = new(
+        "IDENTITY_HOST_",
+        new Dictionary<string, string>
+        {
+            ["broker-socket"] = "the agent's broker socket, unix:///…; must be given",
+            ["workload-socket"] = $"where the host gets its own identity, unix:///… (default ${WorkloadEndpoint.EnvironmentVariable})",
+            ["trust-domain"] = "trust domain (default example.org)",
+            ["nats-url"] = $"nats-server of the components (default {DefaultNatsUrl}; without it and --nats-ca no component has NATS)",
+            ["nats-ca"] = "PEM roots of the certificate of that nats-server, which is the SVID of /nats-server for the host of the URL",
+            ["component"] = "NAME=FILE, a component to run; may be given more than once",
+            ["data-dir"] = "accepted, so that every process is started alike; this host keeps nothing on disk",
+            ["config"] = "JSON file with any of these settings",
+        },
+        Lists: ["component"]);
 
     /// <summary>The agent's broker socket, where admission is asked for.</summary>
     public required UnixDomainSocketEndPoint BrokerSocket { get; init; }

@@ -10,6 +10,12 @@ internal static class HostProgram
 {
     public static async Task<int> RunAsync(string[] arguments)
     {
+        if (SettingNames.IsHelp(arguments))
+        {
+            Console.WriteLine(ComponentHostOptions.Settings.Help("identity-host"));
+            return 0;
+        }
+
         var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
             .ToDictionary(variable => (string)variable.Key, variable => (string?)variable.Value ?? "", StringComparer.Ordinal);
         if (!ComponentHostOptions.TryRead(arguments, environment, out var options, out var problem))

@@ -29,6 +29,8 @@ internal static class ApplyCommand
                 throw new UsageException("--expected-revision guards policies, and the files hold none.");
             if (parsed.GetValue(replace) && parsed.GetValue(beside))
                 throw new UsageException("--replace and --beside exclude each other.");
+            if (manifest.Policies.IsEmpty && manifest.Roles.IsEmpty && manifest.Entries.IsEmpty)
+                throw new UsageException("the files hold expectations only (kind: PolicyTest), and these are not applied; try them with `identity policy test FILE`.");
             RefuseUnknownTypes(manifest, parsed.GetValue(types)!);
 
             var others = parsed.GetValue(replace) ? OtherEntries.Replace : parsed.GetValue(beside) ? OtherEntries.Beside : OtherEntries.Refuse;

@@ -28,6 +28,7 @@ internal static class ManifestFiles
         var roles = new List<PolicyRole>();
         var tests = new List<PolicyTestDocument>();
         var problems = new List<string>();
+        var files = new Dictionary<object, string>(ReferenceEqualityComparer.Instance);
         foreach (var file in paths.SelectMany(Expand))
         {
             if (ManifestReader.TryRead(Text(file), out var manifest, out var found))
@@ -36,6 +37,7 @@ internal static class ManifestFiles
                 entries.AddRange(manifest.Entries);
                 roles.AddRange(manifest.Roles);
                 tests.AddRange(manifest.Tests);
+                foreach (var document in (IEnumerable<object>)[.. manifest.Policies, .. manifest.Roles, .. manifest.Entries]) files[document] = file;
             }
             else
             {
@@ -43,17 +45,19 @@ internal static class ManifestFiles
             }
         }
         problems.AddRange(policies.GroupBy(policy => policy.Name).Where(same => same.Count() > 1)
-            .Select(same => $"policy '{same.Key}' stands in {same.Count()} documents; a name may stand once."));
+            .Select(same => $"policy '{same.Key}' stands in {same.Count()} documents ({In(same)}); a name may stand once."));
         problems.AddRange(roles.GroupBy(role => role.Name).Where(same => same.Count() > 1)
-            .Select(same => $"role '{same.Key}' stands in {same.Count()} documents; a name may stand once."));
+            .Select(same => $"role '{same.Key}' stands in {same.Count()} documents ({In(same)}); a name may stand once."));
         problems.AddRange(entries.GroupBy(entry => $"{entry.SpiffeId} {entry.ParentId} {string.Join(' ', entry.Selectors.Order(StringComparer.Ordinal))}")
             .Where(same => same.Count() > 1)
-            .Select(same => $"{same.Count()} documents give '{same.First().SpiffeId}' to the same parent and selectors; one may."));
+            .Select(same => $"{same.Count()} documents give '{same.First().SpiffeId}' to the same parent and selectors ({In(same)}); one may."));
         if (problems.Count > 0)
             throw new UsageException(string.Join(Environment.NewLine + "  ", problems.Prepend(refusal)));
         if (policies.Count + entries.Count + roles.Count + tests.Count == 0)
             throw new UsageException($"{string.Join(", ", paths)} holds no document.");
         return new([.. policies], [.. entries], [.. roles]) { Tests = [.. tests] };
+
+        string In(IEnumerable<object> same) => string.Join(", ", same.Select(document => files[document]).Distinct());
     }
 
     public static IEnumerable<string> Expand(string path)

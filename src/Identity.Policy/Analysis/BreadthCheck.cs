@@ -1,6 +1,6 @@
 namespace Identity.Policy.Analysis;
 
-/// <summary>Names permits that reach very far, and signers that nobody verifies: no fault of a policy, and often not what was meant.</summary>
+/// <summary>Names permits that reach very far, those that reach nobody for want of a version, and signers that nobody verifies: no fault of a policy, and often not what was meant.</summary>
 public static class BreadthCheck
 {
     public static IEnumerable<PolicyWarning> Find(CapabilityPolicy policy, DateTimeOffset now)
@@ -17,6 +17,9 @@ public static class BreadthCheck
                     yield return Warn(PolicyWarningKind.Wide, $"permits '{capability}', which is everything of its kind", "name what is needed; a forbid beside it takes away only what it names");
                 foreach (var capability in rule.Effect == RuleEffect.Permit ? rule.Capabilities.Where(capability => capability is Capability.Stream { Access: var access } && access.HasFlag(StreamAccess.Consume)) : [])
                     yield return Warn(PolicyWarningKind.Wide, $"permits '{capability}', which reaches every consumer of the stream, also those that others made", "make a durable consumer and grant it alone, consumer: STREAM/NAME, or forbid those of others");
+                // A workload of wasmCloud may ask without one; a component that is built for WASI names one.
+                foreach (var capability in rule.Effect == RuleEffect.Permit && rule.Subjects.Any(subject => !MayBeOfWasmCloud(subject)) ? rule.Capabilities.Where(IsUnversionedWasi) : [])
+                    yield return Warn(PolicyWarningKind.Unversioned, $"permits '{capability}' without a version, and a component names WASI interfaces with one", "name it, as in wasi:io/poll@0.2.0 (`identity component inspect FILE` shows it)");
                 foreach (var signer in rule.Subjects.Select(subject => subject.Signer).OfType<SignerName>().Where(signer => !signer.IsKey).Distinct())
                 {
                     yield return Warn(
@@ -31,6 +34,11 @@ public static class BreadthCheck
             }
         }
     }
+
+    private static bool IsUnversionedWasi(Capability capability) =>
+        capability is Capability.Import or Capability.Export && capability.Value.StartsWith("wasi:", StringComparison.Ordinal) && !capability.Value.Contains('@', StringComparison.Ordinal);
+
+    private static bool MayBeOfWasmCloud(PolicySubject subject) => subject is not { Image: null, Namespace: null, Lattice: null } || InventoryCheck.NeedsNoEntry(subject);
 
     private static bool IsWholeTrustDomain(PolicySubject subject) =>
         subject.SpiffeIdPrefix is { } prefix && subject == new PolicySubject { SpiffeIdPrefix = prefix } && !prefix.Text.AsSpan("spiffe://".Length).Contains('/');

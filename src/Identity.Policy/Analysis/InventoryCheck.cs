@@ -72,7 +72,7 @@ internal static class InventoryCheck
     }
 
     // wasmCloud names its components, and a mesh its service accounts: they have these IDs without an entry (docs/decision-points.md).
-    private static bool NeedsNoEntry(PolicySubject subject) =>
+    internal static bool NeedsNoEntry(PolicySubject subject) =>
         (subject.SpiffeId?.ToString() ?? subject.SpiffeIdPrefix?.Text)?["spiffe://".Length..].Split('/') is [_, "wasmcloud" or "ns", ..];
 
     // What must be told at least to know that somebody is meant; null when nobody may be.

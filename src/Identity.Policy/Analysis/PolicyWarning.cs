@@ -39,6 +39,9 @@ public enum PolicyWarningKind
 
     /// <summary>It permits on NATS what a nats-server of kind <see cref="NatsServerKind.Older"/> is not told; of no concern where there is none.</summary>
     OlderServers,
+
+    /// <summary>It permits an interface of WASI without a version, which no component asks for so.</summary>
+    Unversioned,
 }
 
 /// <summary>Something in a policy that is probably not what its author meant.</summary>

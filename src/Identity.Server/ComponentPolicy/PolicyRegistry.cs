@@ -177,7 +177,7 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
         if (expected < newest || expected > state.Revision)
         {
             throw new RpcException(new Status(
-                StatusCode.Aborted, $"expected_revision is {expected} but {(state.Governance.RoleRevision > state.PolicyRevision ? "a role" : "a policy")} changed at revision {newest} (`identity ledger log` has both); look at what changed since and decide anew"));
+                StatusCode.Aborted, $"the revision expected is {expected}, but {(state.Governance.RoleRevision > state.PolicyRevision ? "a role" : "a policy")} changed at revision {newest} (`identity ledger log` has both); look at what changed since and decide anew"));
         }
     }
 
@@ -305,7 +305,7 @@ internal sealed class PolicyRegistry(ControlPlaneLedger ledger, PolicyRevisions 
         if (expected != 0 && expected != state.Revision)
         {
             throw new RpcException(new Status(
-                StatusCode.Aborted, $"expected_revision is {expected} but the ledger is at {state.Revision}; read the policies again and decide anew"));
+                StatusCode.Aborted, $"the revision expected is {expected}, but the ledger is at {state.Revision}; read the policies again and decide anew"));
         }
     }
 }

@@ -35,12 +35,13 @@ internal static class ServerSettings
     // Read where they are used, and from nowhere else: not from a command line that every user sees.
     private static readonly string[] Secrets = [KeyEncryptionSettings.Variable, KeyEncryptionSettings.PreviousVariable];
 
+    public static readonly SettingNames Names = new(EnvironmentPrefix, Known, Lists, Secrets);
+
     /// <exception cref="CannotStartException">A key is unknown or has no value, or the file cannot be read. Exit code 2.</exception>
     public static IConfiguration Gather(IReadOnlyList<string> arguments, IDictionary environment)
     {
         var variables = environment.Cast<DictionaryEntry>().Where(e => e.Key is string && e.Value is string).ToDictionary(e => (string)e.Key, e => (string)e.Value!);
-        var names = new SettingNames(EnvironmentPrefix, [.. Known.Keys], Lists, Secrets);
-        if (!ProcessSettings.TryGather(names, arguments, variables, out var settings, out var problem)) throw new CannotStartException($"identityd: {problem}.", 2);
+        if (!ProcessSettings.TryGather(Names, arguments, variables, out var settings, out var problem)) throw new CannotStartException($"identityd: {problem}.", 2);
         return new ConfigurationBuilder().AddInMemoryCollection(settings.Given.SelectMany(key => Lists.Contains(key)
             ? settings.All(key).Select((value, place) => KeyValuePair.Create($"{key}:{place}", (string?)value))
             : [KeyValuePair.Create(key, settings[key])])).Build();

@@ -64,5 +64,18 @@ public sealed class BreadthCheckTests
     [InlineData("{ mount: /var/* }")]
     public void Says_nothing_of_what_is_narrower(string capability) => Assert.Empty(Find(("permit", Narrow, capability)));
 
+    [Theory]
+    [InlineData("permit", "spiffeId: spiffe://example.org/shop", "import: wasi:io/poll", true)]
+    [InlineData("permit", "spiffeId: spiffe://example.org/shop", "import: 'wasi:io/poll#poll'", true)]
+    [InlineData("permit", "spiffeId: spiffe://example.org/shop", "export: wasi:http/incoming-handler", true)]
+    [InlineData("permit", "spiffeId: spiffe://example.org/shop", "import: wasi:io/poll@0.2.0", false)]
+    [InlineData("permit", "spiffeId: spiffe://example.org/shop", "import: acme:io/poll", false)]
+    [InlineData("permit", "spiffeId: spiffe://example.org/ns/shop/component/cart", "import: wasi:io/poll", false)]
+    [InlineData("permit", "namespace: shop", "import: wasi:io/poll", false)]
+    [InlineData("permit", "image: ghcr.io/acme/cart:1", "import: wasi:io/poll", false)]
+    [InlineData("forbid", "spiffeId: spiffe://example.org/shop", "import: wasi:io/poll", false)]
+    public void An_interface_of_WASI_without_a_version_is_warned_of_where_a_component_asks_for_it(string effect, string subject, string capability, bool isWarned) =>
+        Assert.Equal(isWarned ? [PolicyWarningKind.Unversioned] : [], Find((effect, subject, $"{{ {capability} }}")).Select(warning => warning.Kind));
+
     private static IEnumerable<PolicyWarning> Find((string, string, string) rule) => BreadthCheck.Find(Samples.Rules(rule), Samples.Now);
 }

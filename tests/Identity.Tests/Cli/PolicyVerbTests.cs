@@ -106,6 +106,25 @@ public sealed class PolicyVerbTests : IDisposable
     public async Task Check_that_is_strict_passes_what_has_no_warning() =>
         Assert.Equal(ExitCode.Ok, (await RunAsync("check", Write(Permit("shop", $"{{ spiffeId: {Cart} }}")), "--strict")).Code);
 
+    [Fact]
+    public async Task A_name_that_stands_twice_is_told_with_its_files()
+    {
+        var (one, other) = (Write(Permit("shop")), _folder.At("other.yaml"));
+        File.WriteAllText(other, Permit("shop"));
+        var (code, _, error) = await RunAsync("check", one, other);
+        Assert.Equal(ExitCode.Usage, code);
+        Assert.Contains($"policy 'shop' stands in 2 documents ({one}, {other}); a name may stand once.", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Expectations_alone_are_not_applied_and_it_says_what_is_done_with_them()
+    {
+        var tests = Write(Expect("natsPublish: orders.new", "deny"));
+        var (code, output, error) = await CliServer.RunOfflineAsync("apply", "-f", tests);
+        Assert.Equal((ExitCode.Usage, ""), (code, output));
+        Assert.Equal("identity: the files hold expectations only (kind: PolicyTest), and these are not applied; try them with `identity policy test FILE`.\n", error);
+    }
+
     [Theory]
     [InlineData(false, false, "means-nobody", "over-grant", "not-granted")]
     [InlineData(true, false, "over-grant", "not-granted")]

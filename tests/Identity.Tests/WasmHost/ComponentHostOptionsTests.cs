@@ -1,3 +1,4 @@
+using Identity.Testing.Platform;
 using Identity.WasmHost;
 
 namespace Identity.Tests.WasmHost;
@@ -21,6 +22,22 @@ public sealed class ComponentHostOptionsTests
         { "component a is named twice", [.. Enough, "--component", "a=/etc/hostname", "--component", "a=/etc/hostname"] },
         { "the configuration file /nowhere.json does not exist", [.. Enough, "--config", "/nowhere.json"] },
     };
+
+    [Fact]
+    public void Every_process_tells_its_settings_and_the_page_about_them_has_each()
+    {
+        var page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "configuration.md"));
+        var (agent, host, server) = (global::Identity.Agent.AgentOptions.Settings, ComponentHostOptions.Settings, global::Identity.Server.Endpoints.ServerSettings.Names);
+        foreach (var (known, help) in ((IReadOnlyDictionary<string, string>, string)[])[(agent.Known, agent.Help("agent")), (host.Known, host.Help("host")), (server.Known, server.Help("server"))])
+        {
+            foreach (var (key, meaning) in known)
+            {
+                Assert.Contains($"  --{key} ", help, StringComparison.Ordinal);
+                Assert.Contains(meaning, help, StringComparison.Ordinal);
+                Assert.Contains($"`--{key}`", page, StringComparison.Ordinal);
+            }
+        }
+    }
 
     [Theory]
     [MemberData(nameof(Mistakes))]

@@ -123,6 +123,7 @@ internal static class PolicyCheckVerb
         PolicyWarningKind.UnverifiedSigner => "unverified-signer",
         PolicyWarningKind.Unusable => "unusable",
         PolicyWarningKind.OlderServers => "older-servers",
+        PolicyWarningKind.Unversioned => "unversioned",
         _ => "undecided",
     };
 

@@ -50,7 +50,7 @@ public sealed class ManyStartsTests
     }, () => _case);
 
     // docs/policy-verification.md: the functions that it imports, or the interfaces whole, and the one export that identity-host calls.
-    private static IEnumerable<int> AskedBy(int imports, int exports, bool isWhole)
+    private static List<int> AskedBy(int imports, int exports, bool isWhole)
     {
         var rows = AdmissionBoard.Imports[imports].SelectMany(import => isWhole || import.Length == 1 ? import[..1] : import[1..]).ToList();
         if (rows.Count == 0) rows.Add(0);
